@@ -1,0 +1,33 @@
+# `make book` and `make test` do all their own set-up. On Windows see the README for the same steps without make.
+PROFILE ?= laptop
+DATA ?= twin
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: book test bench clean
+.DELETE_ON_ERROR:
+
+book: $(VENV)/installed
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 3 minutes for smoke, 4 for laptop, 15 for paper."
+	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
+
+test: $(VENV)/installed
+	@echo "make test: runs every test, without a network; about 4 minutes on two cores."
+	$(RUN) -m pytest
+
+bench: $(VENV)/installed
+	@echo "make bench: times one pass over a scan beside its peers; installs each peer in its own environment, about 20 minutes."
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[bench]'
+	$(RUN) benchmarks/one_pass.py
+
+# The environment is made when it is missing and again when a pin or a dependency changes.
+$(VENV)/installed: constraints.txt pyproject.toml
+	@echo "set-up: installs the pinned packages into $(VENV); about 2 minutes and 2 GB."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; call make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[book,test]'
+	@touch $@
+
+clean:
+	rm -rf artefacts book/_build book/executed .snakemake
