@@ -1,0 +1,30 @@
+"""Where scans are, how they get here, and opening them as one labelled array."""
+
+from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, check_scan
+from .convert import convert
+from .record.fetch import MissingDataset, ensure, fetch
+from .files.hspy_writer import HspyWriter
+from .locate import artefacts_folder, locate, open_dataset, repository
+from .record.manifest import load_manifest
+from .files.opened import ScanFileError
+from .scan import open_scan
+
+__all__ = [
+    "Axes",
+    "DETECTOR_DIMS",
+    "DIMS",
+    "HspyWriter",
+    "MissingDataset",
+    "SCAN_DIMS",
+    "ScanFileError",
+    "artefacts_folder",
+    "check_scan",
+    "convert",
+    "ensure",
+    "fetch",
+    "load_manifest",
+    "locate",
+    "open_dataset",
+    "open_scan",
+    "repository",
+]

@@ -1,0 +1,176 @@
+"""The names, units and calibration of a scan's four axes, stated once for the whole package."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import xarray as xr
+
+SCAN_DIMS = ("scan_y", "scan_x")
+DETECTOR_DIMS = ("det_y", "det_x")
+DIMS = SCAN_DIMS + DETECTOR_DIMS
+ORIENTATIONS = ("lab", "camera")
+SOURCES = ("twin", "record", "user")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """
+    Calibration of a scan; ``None`` means "not known here", so that two sources can be merged.
+
+    Parameters
+    ----------
+    scan_step_nm
+        Distance between scan positions in nm, one number or a pair (y, x).
+    det_scale_inv_angstrom
+        Reciprocal size of a detector pixel in 1/Å, one number or a pair (row, col).
+    origin_row_col
+        Pixel (row, col), with fractions, at which the detector coordinates are zero. Rows count downward from the top
+        of the picture in the orientation in which the scan is opened.
+    beam_energy_kev
+        Energy of the electrons in keV.
+    camera_length_cm
+        Nominal camera length in cm, the one in the file names of the record ("CL12").
+    convergence_mrad
+        Half angle of the probe in mrad.
+    """
+
+    scan_step_nm: float | tuple[float, float] | None = None
+    det_scale_inv_angstrom: float | tuple[float, float] | None = None
+    origin_row_col: tuple[float, float] | None = None
+    beam_energy_kev: float | None = None
+    camera_length_cm: float | None = None
+    convergence_mrad: float | None = None
+
+    def __post_init__(self):
+        for name in ("scan_step_nm", "det_scale_inv_angstrom", "beam_energy_kev", "camera_length_cm"):
+            value = getattr(self, name)
+            if value is not None and not np.all(np.isfinite(value) & (np.abs(value) > 0)):
+                raise ValueError(f"{name}={value!r}: expected a finite number other than zero; leave it out if unknown")
+        for name in ("scan_step_nm", "det_scale_inv_angstrom", "origin_row_col"):
+            value = getattr(self, name)
+            if value is not None and np.size(value) not in ((2,) if name == "origin_row_col" else (1, 2)):
+                raise ValueError(f"{name}={value!r}: expected two numbers, first along y (rows), then along x (columns)")
+
+    def updated(self, other: Axes) -> Axes:
+        """These axes with every value that ``other`` knows put in place of our own."""
+        known = {f.name: getattr(other, f.name) for f in fields(other) if getattr(other, f.name) is not None}
+        return replace(self, **known)
+
+    def flipped(self, rows: int) -> Axes:
+        """These axes after the detector's ``rows`` have been put upside down."""
+        if self.origin_row_col is None:
+            return self
+        row, col = self.origin_row_col
+        return replace(self, origin_row_col=(rows - 1 - row, col))
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the calibrations without which coordinates count pixels."""
+        return [name for name in ("scan_step_nm", "det_scale_inv_angstrom") if getattr(self, name) is None]
+
+
+def pair(value) -> tuple[float, float]:
+    """A number as (number, number); a pair stays a pair."""
+    first, second = np.broadcast_to(np.asarray(value, dtype=float), (2,))
+    return float(first), float(second)
+
+
+def check_scan(scan: xr.DataArray) -> None:
+    """
+    Raise unless ``scan`` has exactly the dimensions (scan_y, scan_x, det_y, det_x) in this order.
+
+    Raises
+    ------
+    TypeError
+        If it is no ``xarray.DataArray``.
+    ValueError
+        If the dimensions differ, with the call that repairs them where there is one.
+    """
+    if not isinstance(scan, xr.DataArray):
+        raise TypeError(f"expected an xarray.DataArray with dimensions {DIMS}, got {type(scan).__name__}; "
+                        "open files with figures_pkg.data.open_scan")
+    if scan.dims == DIMS:
+        return
+    repair = "transpose it: scan.transpose(*DIMS)" if set(scan.dims) == set(DIMS) else "open files with open_scan"
+    raise ValueError(f"expected dimensions {DIMS}, got {scan.dims}; {repair}")
+
+
+def check_orientation(orientation: str) -> None:
+    """Raise unless ``orientation`` is "lab" or "camera"."""
+    if orientation not in ORIENTATIONS:
+        raise ValueError(f"orientation={orientation!r}: expected one of {ORIENTATIONS}; 'lab' has the rows as in the "
+                         "authors' .hspy files and published pictures, 'camera' is upside down relative to it")
+
+
+def coordinates(shape: tuple[int, int, int, int], axes: Axes) -> dict[str, xr.Variable]:
+    """
+    Coordinate variables of a scan: nm from the first position, 1/Å from the origin pixel.
+
+    A pair of axes without a calibration counts in pixels and carries ``units="px"``. An unknown origin is taken as
+    half the detector (128 of 256 pixels), as the authors' converter does.
+    """
+    origin = axes.origin_row_col or (shape[2] / 2, shape[3] / 2)
+    groups = ((SCAN_DIMS, shape[:2], axes.scan_step_nm, (0.0, 0.0), "nm"),
+              (DETECTOR_DIMS, shape[2:], axes.det_scale_inv_angstrom, origin, "1/angstrom"))
+    variables = {}
+    for dims, sizes, step, start, unit in groups:
+        units = {"units": "px" if step is None else unit}
+        for dim, size, one_step, zero in zip(dims, sizes, pair(1.0 if step is None else step), start):
+            variables[dim] = xr.Variable(dim, (np.arange(size) - zero) * one_step, units)
+    return variables
+
+
+def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, title: str, format: str,
+               extra: dict | None = None) -> xr.DataArray:
+    """
+    Put the labels on a 4D array: the one place where the travelling object is made.
+
+    Parameters
+    ----------
+    data
+        Array (scan_y, scan_x, det_y, det_x), normally of dask.
+    axes
+        Calibration in the orientation of ``data``. What it does not know becomes nan, or pixels with a warning.
+    orientation, source, path, title, format
+        Attributes of the result.
+    extra
+        Further attributes, kept where they do not clash with ours.
+
+    Returns
+    -------
+    xarray.DataArray
+        Named "counts", with the attributes described in :func:`figures_pkg.data.open_scan`.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"source={source!r}: expected one of {SOURCES}")
+    if axes.missing:
+        warnings.warn(f"{path}: {' and '.join(axes.missing)} unknown, so these coordinates count pixels (units 'px'); "
+                      f"pass axes=Axes({axes.missing[0]}=...) to open_scan", stacklevel=3)
+    origin = axes.origin_row_col or (data.shape[2] / 2, data.shape[3] / 2)
+    attrs = dict(extra or {}) | {
+        "beam_energy_kev": _number(axes.beam_energy_kev),
+        "orientation": orientation,
+        "origin_row_col": (float(origin[0]), float(origin[1])),
+        "source": source,
+        "path": path,
+        "title": title,
+        "scan_step_nm": _pair_or_nan(axes.scan_step_nm),
+        "det_scale_inv_angstrom": _pair_or_nan(axes.det_scale_inv_angstrom),
+        "camera_length_cm": _number(axes.camera_length_cm),
+        "convergence_mrad": _number(axes.convergence_mrad),
+        "format": format,
+    }
+    return xr.DataArray(data, coordinates(data.shape, axes), DIMS, name="counts", attrs=attrs)
+
+
+def _number(value: float | None) -> float:
+    """``value`` as a float, unknown as nan."""
+    return float("nan") if value is None else float(value)
+
+
+def _pair_or_nan(value) -> tuple[float, float]:
+    """``value`` as a pair, unknown as (nan, nan)."""
+    return pair(float("nan") if value is None else value)

@@ -1,0 +1,217 @@
+"""Write a scan block by block into a HyperSpy file that a killed process can go on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import os
+import shutil
+import struct
+from pathlib import Path
+
+import deflate
+import h5py
+import numpy as np
+
+from .hspy_layout import PROVENANCE, Header, write_header
+from .journal import open_journal, take_folder
+from .shuffle import shuffle
+
+
+class HspyWriter:
+    """
+    Write a scan block by block into a HyperSpy 3.0 ``.hspy`` file laid out like those of the authors.
+
+    Blocks go, compressed, into a journal beside the target (``<name>.part/``). Threads may call :meth:`write`; the
+    compression runs outside any lock and releases the GIL. :meth:`close` copies the compressed chunks into a temporary
+    HDF5 file and renames it, so the target is either absent (or the old one) or complete. A process killed at any
+    moment loses only blocks in flight: open a writer with the same arguments again and render :meth:`missing`.
+
+    Parameters
+    ----------
+    path
+        Target, ends in ``.hspy``.
+    shape
+        (scan_y, scan_x, det_y, det_x).
+    chunks
+        HDF5 chunks (cy, cx, ky, kx), for instance (32, 32, 32, 32) as the authors' converter makes them.
+    scan_step_nm, det_scale_inv_angstrom
+        Calibration in nm and 1/Å per pixel; one number or (y, x).
+    origin_row_col
+        Pixel whose detector coordinate is zero, rows downward ("lab" orientation).
+    beam_energy_kev, camera_length_cm, title
+        Written to the metadata (the energy in V, as in the authors' files).
+    dtype
+        Type of the counts.
+    compression_level
+        gzip level, 1 to 9.
+    extra
+        Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed.
+    fingerprint
+        Says what the content depends on. Partial work with another fingerprint, or another layout, is discarded with
+        a warning; a finished file that carries the same non-empty fingerprint counts as written.
+
+    Examples
+    --------
+    >>> with HspyWriter("twin.hspy", (64, 64, 256, 256), chunks=(32, 32, 32, 32), scan_step_nm=1.4,
+    ...                 det_scale_inv_angstrom=0.009555, origin_row_col=(124.0, 128.6)) as writer:  # doctest: +SKIP
+    ...     for origin in writer.missing():
+    ...         writer.write(origin, render(origin))
+    """
+
+    def __init__(self, path, shape, *, chunks, scan_step_nm, det_scale_inv_angstrom, origin_row_col,
+                 beam_energy_kev=200.0, camera_length_cm=math.nan, title="", dtype=np.uint16, compression_level=4,
+                 extra: dict[str, str | float] | None = None, fingerprint: str = ""):
+        self.path = Path(path)
+        if self.path.suffix != ".hspy":
+            raise ValueError(f"path={str(path)!r}: expected a name that ends in .hspy")
+        chunks = tuple(min(int(c), int(s)) for c, s in zip(chunks, shape, strict=True))
+        self.header = Header(tuple(map(int, shape)), chunks, np.dtype(dtype).str, scan_step_nm, det_scale_inv_angstrom,
+                             tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,
+                             dict(extra or {}) | {"fingerprint": fingerprint})
+        _check_header(self.header)
+        self.part = self.path.with_name(self.path.name + ".part")
+        self._lock = take_folder(self.part)
+        self.finished = bool(fingerprint) and stored_fingerprint(self.path) == fingerprint
+        self._journal = open_journal(self.part, _identity(self.header))
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Scan origins (y, x), multiples of the chunk, of the chunk columns that are not yet stored."""
+        if self.finished:
+            return []
+        (n_y, n_x), (cy, cx) = self.header.shape[:2], self.header.chunks[:2]
+        return [key for key in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if key not in self._journal.entries]
+
+    def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
+        """
+        Store the patterns at scan positions ``origin_yx`` onward.
+
+        Parameters
+        ----------
+        origin_yx
+            First position (y, x), on the chunk grid.
+        block
+            (n_y, n_x, det_y, det_x): one or more whole chunks of the scan; only at the scan's end may it be shorter.
+        """
+        self._check_block(origin_yx, block)
+        cy, cx = self.header.chunks[:2]
+        for y, x in itertools.product(range(0, block.shape[0], cy), range(0, block.shape[1], cx)):
+            payload = self._compress(block[y:y + cy, x:x + cx])
+            self._journal.append((origin_yx[0] + y, origin_yx[1] + x), payload)
+
+    def _check_block(self, origin, block) -> None:
+        """Raise unless the block has the right type and covers whole chunks inside the scan."""
+        if self.finished:
+            raise RuntimeError(f"{self.path} is already complete with this fingerprint; missing() lists nothing to write")
+        if block.dtype != np.dtype(self.header.dtype):
+            raise TypeError(f"block of {block.dtype}: expected {np.dtype(self.header.dtype)}; convert it, minding the range")
+        if block.ndim != 4 or block.shape[2:] != self.header.shape[2:]:
+            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.header.shape[2:]}")
+        for start, count, size, chunk in zip(origin, block.shape, self.header.shape, self.header.chunks):
+            whole = count % chunk == 0 or start + count == size
+            if start % chunk or not whole or not 0 <= start <= start + count <= size or count == 0:
+                raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
+                                 f"{self.header.chunks[:2]} inside the scan {self.header.shape[:2]}, starting on that grid")
+
+    def _compress(self, column: np.ndarray) -> bytes:
+        """One chunk column (≤cy, ≤cx, det_y, det_x) as the sizes of its compressed chunks and then their bytes."""
+        shape, chunks = self.header.shape, self.header.chunks
+        parts = []
+        for row, col in itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])):
+            piece = column[:, :, row:row + chunks[2], col:col + chunks[3]]
+            if piece.shape != chunks:  # HDF5 stores whole chunks also where the data end
+                piece = np.pad(piece, [(0, c - p) for c, p in zip(chunks, piece.shape)])
+            parts.append(deflate.zlib_compress(shuffle(piece), self.header.compression_level))
+        return struct.pack(f"<{len(parts)}Q", *map(len, parts)) + b"".join(parts)
+
+    def close(self) -> Path:
+        """
+        Assemble the file, rename it to its name and remove the partial work.
+
+        Raises
+        ------
+        RuntimeError
+            If blocks are missing; the partial work stays for a later resume.
+        """
+        if missing := self.missing():
+            self.abandon()
+            raise RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; "
+                               f"write them, or resume later from {self.part}")
+        if not self.finished:
+            self._assemble()
+            self.finished = True
+        self._release(keep=False)
+        return self.path
+
+    def _assemble(self) -> None:
+        """Copy the compressed chunks, as they are, into an HDF5 file under a temporary name; rename it."""
+        temporary = self.part / "assembled.hspy"
+        with h5py.File(temporary, "w") as file:
+            dataset = write_header(file, self.header)
+            for origin, payload in self._journal.payloads():
+                _write_column(dataset, origin, payload)
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path)
+
+    def abandon(self) -> None:
+        """Let go of the files and the lock, keeping what was written for a later resume."""
+        self._release(keep=bool(self._journal.entries) and not self.finished)
+
+    def _release(self, keep: bool) -> None:
+        """Close the journal and give the lock back, and remove the partial work unless it is to be kept."""
+        self._journal.close()
+        if not keep:  # under the lock, so that no other process has begun there; Windows leaves the lock file itself
+            shutil.rmtree(self.part, ignore_errors=True)
+        self._lock.release()
+        if not keep:
+            shutil.rmtree(self.part, ignore_errors=True)
+
+    def __enter__(self) -> HspyWriter:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+def stored_fingerprint(path) -> str:
+    """The fingerprint in a finished file of ours, "" for any other file or none."""
+    if not Path(path).is_file() or not h5py.is_hdf5(path):
+        return ""
+    with h5py.File(path) as file:
+        for group in file.get("Experiments", {}).values():
+            provenance = group.get(f"original_metadata/{PROVENANCE}")
+            return "" if provenance is None else str(provenance.attrs.get("fingerprint", ""))
+    return ""
+
+
+def _write_column(dataset: h5py.Dataset, origin: tuple[int, int], payload) -> None:
+    """Put the chunks of one payload of ``HspyWriter._compress`` at their places."""
+    chunks, shape = dataset.chunks, dataset.shape
+    corners = list(itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])))
+    sizes = struct.unpack_from(f"<{len(corners)}Q", payload)
+    start = 8 * len(corners)
+    for corner, size in zip(corners, sizes):
+        dataset.id.write_direct_chunk(tuple(origin) + corner, bytes(payload[start:start + size]))
+        start += size
+
+
+def _identity(header: Header) -> str:
+    """A text that differs when partial work of one writer cannot be continued by another."""
+    return hashlib.sha256(json.dumps(dataclasses.asdict(header), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _check_header(header: Header) -> None:
+    """Raise on sizes that HDF5 or a reader would stumble over later."""
+    if len(header.shape) != 4 or min(header.shape) < 1 or min(header.chunks) < 1:
+        raise ValueError(f"shape={header.shape}, chunks={header.chunks}: expected four positive sizes each")
+    if np.dtype(header.dtype).kind not in "ui" or np.dtype(header.dtype).byteorder == ">":
+        raise ValueError(f"dtype={header.dtype!r}: expected a little-endian integer type for counts, such as uint16")
+    if not 1 <= header.compression_level <= 9:
+        raise ValueError(f"compression_level={header.compression_level}: expected 1 to 9")

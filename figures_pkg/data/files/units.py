@@ -1,0 +1,94 @@
+"""Units as microscopists' files spell them, turned into nm, 1/Å and keV."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+
+UNCALIBRATED = {"", "px", "pixel", "pixels", "none", "_none_", "undefined", "<undefined>", "t.undefined"}
+_NM = {"nm": 1.0, "A": 0.1, "um": 1e3, "pm": 1e-3, "mm": 1e6, "m": 1e9}
+_ANGLES_MRAD = {"mrad": 1.0, "rad": 1e3}
+_LOWEST_VOLTS = 5e3  # no scanning diffraction below 5 keV or above 5 MeV, so the number itself tells V from keV
+
+
+def length_in_nm(unit: str) -> float | None:
+    """
+    Length of one ``unit`` in nm; ``None`` for pixels, and, with a warning, for a unit not understood.
+
+    Examples
+    --------
+    >>> length_in_nm("µm")
+    1000.0
+    """
+    word = _plain(unit)
+    if word in _NM:
+        return _NM[word]
+    return _unknown(unit, word, "a length: " + ", ".join(_NM))
+
+
+def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> float | None:
+    """
+    Size of one ``unit`` of a diffraction pattern in 1/Å (crystallographers' 1/d, without 2π).
+
+    Parameters
+    ----------
+    unit
+        Any of the spellings ``$A^{-1}$``, ``1/Å``, ``A^-1``, ``nm^-1``, or an angle in mrad or rad.
+    beam_energy_kev
+        Needed for angles only.
+
+    Returns
+    -------
+    float or None
+        ``None`` for pixels, and, with a warning, for a unit not understood.
+
+    Examples
+    --------
+    >>> reciprocal_in_inv_angstrom("$A^{-1}$", None)
+    1.0
+    >>> reciprocal_in_inv_angstrom("1/nm", None)
+    0.1
+    """
+    word = _plain(unit)
+    inverse = re.fullmatch(r"1/(\w+)|(\w+)(?:\^|\*\*)?-1", word)
+    if inverse and (inverse[1] or inverse[2]) in _NM:
+        return 0.1 / _NM[inverse[1] or inverse[2]]
+    if word in _ANGLES_MRAD and beam_energy_kev is not None:
+        return _ANGLES_MRAD[word] * 1e-3 / wavelength_angstrom(beam_energy_kev)
+    return _unknown(unit, word, "an inverse length such as 1/Å, $A^{-1}$ or 1/nm, or mrad with a known beam energy")
+
+
+def energy_in_kev(value: float | None) -> float | None:
+    """
+    Beam energy in keV from a number in keV (HyperSpy's convention) or V (the authors' files).
+
+    Examples
+    --------
+    >>> energy_in_kev(200000), energy_in_kev(200)
+    (200.0, 200.0)
+    """
+    if value is None or not math.isfinite(value) or value <= 0:
+        return None
+    return float(value) / 1000 if value >= _LOWEST_VOLTS else float(value)
+
+
+def wavelength_angstrom(beam_energy_kev: float) -> float:
+    """Relativistic wavelength of electrons in Å: hc / sqrt(E (E + 2 m c²)) with CODATA 2018 constants."""
+    return 12.398419843 / math.sqrt(beam_energy_kev * (beam_energy_kev + 2 * 510.99895))
+
+
+def _plain(unit: str) -> str:
+    """The unit without TeX, blanks and variants of Å, µ and ⁻¹."""
+    word = re.sub(r"[${}\\\s]", "", str(unit))
+    for variants, plain in ((("Å", "\u212b", "angstroms", "Angstroms", "angstrom", "Angstrom", "Ang"), "A"),
+                            (("µ", "\u03bc", "micron"), "u"), (("⁻¹",), "^-1")):
+        for variant in variants:
+            word = word.replace(variant, plain)
+    return word
+
+
+def _unknown(unit: str, word: str, expected: str) -> None:
+    """Say that a unit is not understood, unless it is one of the words for "no calibration"."""
+    if word.lower() not in UNCALIBRATED:
+        warnings.warn(f"unit {unit!r} not understood: expected {expected}; give the calibration as axes=Axes(...)", stacklevel=2)

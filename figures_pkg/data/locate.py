@@ -1,0 +1,104 @@
+"""Where the scans of a profile lie: the twin's beside the book's artefacts, the record's in the data folder."""
+
+import os
+from pathlib import Path
+
+import xarray as xr
+
+from .axes import Axes
+from .record.fetch import MissingDataset, ensure
+from .record.manifest import load_manifest
+from .scan import open_scan
+
+SOURCES = ("twin", "zenodo")
+
+
+def repository() -> Path:
+    """
+    The root of the checkout that this package was installed from.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package was installed without its repository; the book needs the notebooks beside it.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "data_manifest.yaml").is_file():
+        raise FileNotFoundError(
+            f"the book's notebooks and manifest were expected in {root}; clone the repository and install with `pip install -e .`"
+        )
+    return root
+
+
+def artefacts_folder(profile: str) -> Path:
+    """Folder of everything that a profile makes; ``FIGURES_PKG_ARTEFACTS`` moves it away from the checkout."""
+    return Path(os.environ.get("FIGURES_PKG_ARTEFACTS", repository() / "artefacts")) / profile
+
+
+def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
+    """
+    Path of a scan, from the twin or from the authors' record.
+
+    Nothing is made and nothing is downloaded here.
+
+    Parameters
+    ----------
+    dataset
+        Identifier in the manifest, e.g. ``"ds1"``; the twin's preset has the same name.
+    data
+        ``"twin"`` for the simulated scan, ``"zenodo"`` for the authors' file.
+    profile
+        Decides which size of the twin is meant; without meaning for the record.
+    must_exist
+        Whether a missing file is an error.
+
+    Raises
+    ------
+    MissingDataset
+        If the file is not there; the message holds the command that makes or fetches it.
+    """
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    if data == "zenodo":
+        return ensure(dataset)
+    path = artefacts_folder(profile) / f"{dataset}.hspy"
+    if must_exist and not path.is_file():
+        raise MissingDataset(
+            f"the twin's scan {dataset!r} is not at {path}; make it with "
+            f"`figures_pkg twin {dataset} --size {profile} --out {path}`"
+        )
+    return path
+
+
+def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> xr.DataArray:
+    """
+    Open a scan of the twin or of the authors' record, in the "lab" orientation.
+
+    The twin's file carries its own axes. For the record the manifest's values are used, whose sources and conflicts stand
+    there: the authors' files are known to hold nominal axes.
+
+    Parameters
+    ----------
+    dataset, data, profile
+        As for :func:`locate`.
+
+    Returns
+    -------
+    xarray.DataArray
+        As from :func:`figures_pkg.data.open_scan`; its ``source`` attribute is ``"twin"`` or ``"record"``.
+    """
+    path = locate(dataset, data, profile)
+    return open_scan(path) if data == "twin" else open_scan(path, axes=recorded_axes(dataset), source="record")
+
+
+def recorded_axes(dataset: str) -> Axes:
+    """The axes that the manifest gives for a measured scan, its conflicts left aside."""
+    entry = load_manifest()[dataset]
+    return Axes(
+        scan_step_nm=entry.axes["scan_step_nm"].value,
+        det_scale_inv_angstrom=entry.axes["det_scale_inv_angstrom"].value,
+        origin_row_col=tuple(entry.axes["origin_row_col_px"].value),
+        beam_energy_kev=entry.acquisition["beam_energy_kev"].value,
+        camera_length_cm=entry.acquisition["camera_length_cm"].value,
+        convergence_mrad=entry.acquisition["convergence_mrad"].value,
+    )

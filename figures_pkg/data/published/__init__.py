@@ -1,0 +1,58 @@
+"""Numbers that we measured on the published pictures of the authors' scans."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+
+def ring_counts(dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Ring means of a published scan-mean log pattern, as geometric-type counts.
+
+    The values are averages of ``exp(mean log(1 + counts)) - 1`` over rings around the direct beam. They lie below mean
+    counts (Jensen's inequality), so compare them with the same quantity of another scan only.
+
+    Parameters
+    ----------
+    dataset
+        ``"ds1"``.
+
+    Returns
+    -------
+    edges_px : numpy.ndarray
+        Radii between the rings in pixels of the 256-pixel frame, shape ``(n + 1,)``.
+    counts : numpy.ndarray
+        Shape ``(n,)``.
+    """
+    path = files(__name__) / f"{dataset}_rings.csv"
+    if not path.is_file():
+        raise ValueError(f"no published rings of {dataset!r}; there are those of ds1")
+    inner, outer, counts = np.loadtxt(path.open(encoding="utf-8"), delimiter=",", comments=["#", "inner"], unpack=True)
+    return np.append(inner, outer[-1]), counts
+
+
+def mean_log_counts(dataset: str) -> np.ndarray | None:
+    """
+    The published scan-mean log pattern as geometric-type counts, if its picture is on this computer.
+
+    The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``)
+    names the folder in ``FIGURES_PKG_REALDATA``; then the book draws it beside the twin.
+
+    Parameters
+    ----------
+    dataset
+        ``"ds1"`` or ``"ds2"``.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Shape ``(256, 256)``, rows downward in "lab" orientation; None where there is no such file.
+    """
+    folder = os.environ.get("FIGURES_PKG_REALDATA")
+    found = sorted(Path(folder).rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder else []
+    if not found:
+        return None
+    with np.load(found[0]) as stored:
+        return stored["counts"]

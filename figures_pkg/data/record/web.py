@@ -1,0 +1,176 @@
+"""Polite HTTP for the records: named, patient, https only, and clear when something goes wrong."""
+
+import ipaddress
+import logging
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+import figures_pkg
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = f"figures_pkg/{figures_pkg.__version__} (+https://doi.org/10.1038/s41524-024-01265-y)"
+TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,  # from reading a body piece by piece
+)
+
+
+class RemoteError(OSError):
+    """The record's server did not give what was asked for; the message says what it gave."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server. Times in seconds."""
+
+    connect_s: float = 10.0
+    silence_s: float = 60.0  # a connection that sends nothing for so long counts as broken
+    tries: int = 5  # attempts in a row without one new byte
+    pause_s: float = 1.0  # after the first failure; doubles with each
+    longest_pause_s: float = 60.0
+    longest_retry_after_s: float = 600.0  # a server that asks for more is an error, not a hanging program
+    corrupt_tries: int = 2  # whole transfers whose checksum may be wrong before giving up
+    lock_s: float = 6 * 3600.0  # another process may be fetching the same file over a slow line
+
+    def pause(self, failures):
+        """Return the pause after the given number of failures in a row, in seconds."""
+        return min(self.pause_s * 2 ** max(failures - 1, 0), self.longest_pause_s)
+
+
+def check_url(url):
+    """
+    Return a URL if it may be asked: https anywhere, plain http only on this computer.
+
+    Raises
+    ------
+    RemoteError
+        For any other scheme or host.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
+        raise RemoteError(f"{url!r} is refused: use https; plain http is accepted for loopback hosts only")
+    return url
+
+
+def is_loopback(host):
+    """Return whether a host name or address means this computer."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Checks every hop of a redirect, and never asks a proxy for this computer."""
+
+    def send(self, request, **options):
+        """Send one request if its URL may be asked."""
+        if is_loopback(urlsplit(check_url(request.url)).hostname):
+            options["proxies"] = {}
+        return super().send(request, **options)
+
+
+def open_session():
+    """Return a requests session that says who we are and refuses foreign schemes, also after a redirect."""
+    session = requests.Session()
+    # Zenodo answers 403 to clients without a name of their own; "identity" keeps byte offsets meaningful.
+    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, _GuardedAdapter())
+    return session
+
+
+def get(session, url, patience, headers=None):
+    """
+    Ask for a URL until it answers, as long as waiting can help.
+
+    Broken connections and temporary statuses (429 and the like) are tried again after a growing pause or after what
+    the server's ``Retry-After`` says; other errors, such as 403 and 404, end at once.
+
+    Parameters
+    ----------
+    session : requests.Session
+        From `open_session`.
+    url : str
+        What to ask for.
+    patience : Patience
+        Waiting times.
+    headers : dict, optional
+        Further request headers.
+
+    Returns
+    -------
+    requests.Response
+        With a status below 400 and its body not yet read; to be closed by the caller.
+
+    Raises
+    ------
+    RemoteError
+        If the answer is an error, or none came.
+    """
+    check_url(url)
+    for failures in range(1, patience.tries + 1):
+        wait_s = patience.pause(failures)
+        try:
+            response = session.get(url, headers=headers, stream=True, timeout=(patience.connect_s, patience.silence_s))
+        except requests.exceptions.SSLError as error:
+            raise RemoteError(f"{url}: no trusted connection: {error}") from error
+        except BROKEN as error:
+            problem = f"{url}: {error}"
+        except requests.RequestException as error:
+            raise RemoteError(f"{url}: {error}") from error
+        else:
+            if response.status_code < 400:
+                return response
+            wait_s, problem = _refusal(response, wait_s, patience)
+        if failures < patience.tries:
+            log.warning("%s; asking again in %.3g s", problem, wait_s)
+            time.sleep(wait_s)
+    raise RemoteError(f"{problem}; gave up after {patience.tries} attempts, try again later")
+
+
+def _refusal(response, pause_s, patience):
+    """Return how long to wait after an error status and what it said, or raise if waiting is no help."""
+    with response:
+        problem = f"{response.url} answered {response.status_code} {response.reason}{said(response)}"
+    if response.status_code not in TEMPORARY:
+        raise RemoteError(f"{problem}; check the record and file name in data_manifest.yaml")
+    wait_s = retry_after_s(response.headers)
+    if wait_s is not None and wait_s > patience.longest_retry_after_s:
+        raise RemoteError(f"{problem}; it asks to wait {wait_s:.0f} s, try again then")
+    return pause_s if wait_s is None else wait_s, problem
+
+
+def retry_after_s(headers):
+    """Return the seconds that a ``Retry-After`` header asks for, given as a number or a date; None without one."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max((date - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def said(response):
+    """Return ": " and the beginning of an answer's text without its HTML tags, for an error message."""
+    try:
+        body = next(response.iter_content(2000), b"")
+    except requests.RequestException:
+        body = b""
+    text = re.sub(r"<[^>]*>|\s+", " ", body.decode("utf-8", "replace")).strip()
+    return f": {text[:200]}" if text else ""

@@ -1,0 +1,292 @@
+"""Reading .hspy: every storage layout gives the same counts, and every trap of the labels is met."""
+
+import warnings
+import zlib
+
+import cloudpickle
+import h5py
+import numpy as np
+import pytest
+import rsciio.hspy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from figures_pkg.data.files.chunks import ChunkReader, H5pyReader, hdf5_reader
+from figures_pkg.data.files.frames import FrameReader
+from figures_pkg.data.files.hspy_layout import Header, write_header
+from figures_pkg.data.files.opened import ScanFileError
+from figures_pkg.data.scan import open_scan
+
+SHAPE = (5, 7, 12, 10)
+LAYOUTS = {
+    "gzip and shuffle, 4D chunks": (dict(chunks=(2, 3, 5, 4), compression="gzip", shuffle=True), ChunkReader),
+    "gzip and shuffle, whole patterns": (dict(chunks=(1, 1, 12, 10), compression="gzip", shuffle=True), ChunkReader),
+    "gzip alone": (dict(chunks=(2, 3, 12, 10), compression="gzip"), ChunkReader),
+    "shuffle alone": (dict(chunks=(2, 3, 12, 10), shuffle=True), ChunkReader),
+    "chunks without filters": (dict(chunks=(4, 4, 5, 10)), ChunkReader),
+    "contiguous": (dict(), FrameReader),
+    "lzf": (dict(chunks=(2, 3, 12, 10), compression="lzf"), H5pyReader),
+    "checksums": (dict(chunks=(2, 3, 12, 10), compression="gzip", fletcher32=True), H5pyReader),
+}
+
+
+def counts(dtype="u2") -> np.ndarray:
+    """Random small counts."""
+    return np.random.default_rng(1).integers(0, 60, SHAPE).astype(dtype)
+
+
+def write(path, data, version="3.0", **storage):
+    """A file in the authors' layout with the dataset stored in another way; returns the path."""
+    with h5py.File(path, "w") as file:
+        write_header(file, Header(SHAPE, SHAPE, "<u2", 1.4, 0.01, (7.5, 4.25), camera_length_cm=12.0))
+        file.attrs["file_format_version"] = version
+        del file["Experiments/__unnamed__/data"]
+        file["Experiments/__unnamed__"].create_dataset("data", data=data, **storage)
+    return path
+
+
+def edit(path, change):
+    """Apply ``change`` to the only signal of a file; returns the path."""
+    with h5py.File(path, "r+") as file:
+        change(file["Experiments/__unnamed__"])
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "f4"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_stored_counts(tmp_path, layout, dtype):
+    """Direct reading agrees with what was written, for all values and for odd slices, upright and flipped."""
+    storage, reader = LAYOUTS[layout]
+    data = np.random.default_rng(1).bytes(np.prod(SHAPE) * np.dtype(dtype).itemsize)  # every byte of an element matters
+    data = np.frombuffer(data, dtype).reshape(SHAPE)
+    path = write(tmp_path / "a.hspy", data, **storage)
+    assert type(hdf5_reader(path, "Experiments/__unnamed__/data")) is reader
+    lab, camera = (open_scan(path, orientation=name, check_counts=False) for name in ("lab", "camera"))
+    assert lab.dtype == data.dtype
+    np.testing.assert_array_equal(lab.values, data)
+    np.testing.assert_array_equal(camera.values, data[:, :, ::-1])
+    np.testing.assert_array_equal(camera[1:4, 2, 3:11:2, ::-3].values, data[1:4, 2, ::-1][:, 3:11:2, ::-3])
+
+
+def test_big_endian_counts_come_out_native(tmp_path):
+    """Counts stored by another kind of machine are left to h5py and come out in this one's byte order."""
+    scan = open_scan(write(tmp_path / "a.hspy", counts(">u2"), chunks=(2, 3, 12, 10)))
+    assert scan.dtype.isnative
+    np.testing.assert_array_equal(scan.values, counts())
+
+
+def test_chunks_that_were_never_written_are_filled(tmp_path):
+    """A hole in a dataset has HDF5's fill value, as h5py shows it."""
+    path = write(tmp_path / "a.hspy", counts())
+
+    def with_hole(group):
+        del group["data"]
+        dataset = group.create_dataset("data", SHAPE, "u2", chunks=(2, 3, 12, 10), fillvalue=9, compression="gzip")
+        dataset[:2] = counts()[:2]
+
+    scan = open_scan(edit(path, with_hole))
+    assert (scan[2:] == 9).all()
+    np.testing.assert_array_equal(scan[:2].values, counts()[:2])
+
+
+@pytest.mark.parametrize("skipped", [0b00, 0b01, 0b10, 0b11])
+def test_chunks_stored_without_their_filters_are_read(tmp_path, skipped):
+    """HDF5 may skip a filter chunk by chunk and notes it in a mask, which is respected."""
+    path = write(tmp_path / "a.hspy", counts(), chunks=(5, 7, 12, 5), compression="gzip", shuffle=True)
+    stored = np.ascontiguousarray(counts()[..., 5:])
+    stored = stored if skipped & 0b01 else stored.reshape(-1).view("u1").reshape(-1, 2).T
+    stored = stored.tobytes() if skipped & 0b10 else zlib.compress(stored.tobytes())
+    edit(path, lambda group: group["data"].id.write_direct_chunk((0, 0, 0, 5), stored, filter_mask=skipped))
+    np.testing.assert_array_equal(open_scan(path).values, counts())
+
+
+@pytest.fixture(scope="module")
+def chunked(tmp_path_factory):
+    """A file in small four-dimensional chunks with a reader, and its counts."""
+    data = np.random.default_rng(2).integers(0, 2**16, SHAPE).astype("u2")
+    path = write(tmp_path_factory.mktemp("chunked") / "a.hspy", data, chunks=(2, 3, 5, 4), compression="gzip", shuffle=True)
+    return ChunkReader(path, "Experiments/__unnamed__/data"), data
+
+
+@given(st.tuples(*[st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)) for size in SHAPE]), st.booleans())
+def test_any_box_is_read_like_a_slice(chunked, edges, reverse):
+    """Boxes that begin and end anywhere in chunks hold what the same slice of the array holds."""
+    reader, data = chunked
+    box = tuple((min(pair), max(pair) + 1) for pair in edges)
+    wanted = data[tuple(slice(*pair) for pair in box)]
+    out = np.zeros(wanted.shape, "u2")
+    reader.read_into(box, out[:, :, ::-1] if reverse else out)
+    np.testing.assert_array_equal(out[:, :, ::-1] if reverse else out, wanted)
+
+
+def test_damaged_chunk_is_named(tmp_path):
+    """Compressed bytes that do not inflate raise an error with the file's name instead of wrong counts."""
+    path = write(tmp_path / "a.hspy", counts(), chunks=(5, 7, 12, 10), compression="gzip")
+    edit(path, lambda group: group["data"].id.write_direct_chunk((0, 0, 0, 0), b"no zlib stream"))
+    with pytest.raises(OSError, match="a.hspy: a compressed chunk is damaged"):
+        open_scan(path, check_counts=False).values
+
+
+@pytest.mark.parametrize("version", ["3.0", "3.1", "3.2", "3.3"])
+def test_all_format_versions_give_the_same_scan(tmp_path, version):
+    """Formats 3.0 to 3.3 differ in attributes that do not matter here."""
+    def newer(group):
+        for index in range(4):
+            group[f"axis-{index}"].attrs.update({"_type": "UniformDataAxis", "is_binned": False})
+
+    path = write(tmp_path / "a.hspy", counts(), version, chunks=(2, 3, 12, 10), compression="gzip")
+    scan = open_scan(path if version == "3.0" else edit(path, newer))
+    assert scan.attrs["format"] == f"hspy {version}"
+    np.testing.assert_allclose(scan.scan_y, 1.4 * np.arange(5))
+    np.testing.assert_allclose(scan.det_y, 0.01 * (np.arange(12) - 7.5))
+    np.testing.assert_allclose(scan.det_x, 0.01 * (np.arange(10) - 4.25))
+
+
+def test_file_written_by_rosettasciio_opens(tmp_path):
+    """A file of the newest HyperSpy format, written by RosettaSciIO itself, opens with its axes."""
+    axes = [dict(name=name, size=size, scale=scale, offset=0.0, units=units, navigate=index < 2, _type="UniformDataAxis")
+            for index, (name, size, scale, units) in enumerate(zip("yxvu", SHAPE, (2, 2, 0.1, 0.1), ("µm", "µm", "1/nm", "1/nm")))]
+    metadata = {"General": {"title": "new"}, "Signal": {"signal_type": "electron_diffraction"},
+                "Acquisition_instrument": {"TEM": {"beam_energy": 80.0}}}
+    signal = dict(data=counts(), axes=axes, metadata=metadata, original_metadata={}, learning_results={}, attributes={"_lazy": False},
+                  tmp_parameters={}, models=None, package_info={"package": "hyperspy", "package_version": "2.5"})
+    rsciio.hspy.file_writer(str(tmp_path / "new.hspy"), signal)
+    scan = open_scan(tmp_path / "new.hspy")
+    np.testing.assert_array_equal(scan.values, counts())
+    assert scan.attrs["beam_energy_kev"] == 80 and scan.attrs["title"] == "new"
+    assert scan.scan_x[1] == 2000 and scan.det_x[1] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("stored, kev", [(np.int32(200000), 200), (200.0, 200), (80, 80), (300e3, 300)])
+def test_beam_energy_in_volts_or_kilovolts(tmp_path, stored, kev):
+    """The authors' files hold V, HyperSpy's convention is keV."""
+    path = edit(write(tmp_path / "a.hspy", counts()),
+                lambda group: group["metadata/Acquisition_instrument/TEM"].attrs.__setitem__("beam_energy", stored))
+    assert open_scan(path).attrs["beam_energy_kev"] == kev
+
+
+@pytest.mark.parametrize("unit, factor", [("$A^{-1}$", 1), ("1/Å", 1), ("1/A", 1), ("A^-1", 1), ("$\\AA^{-1}$".replace("\\AA", "Å"), 1),
+                                          ("Å⁻¹", 1), ("1/nm", 0.1), ("nm^-1", 0.1), ("$nm^{-1}$", 0.1), ("1/angstrom", 1)])
+def test_spellings_of_reciprocal_units(tmp_path, unit, factor):
+    """All spellings of inverse ångström and nanometre give coordinates in 1/Å."""
+    path = edit(write(tmp_path / "a.hspy", counts()),
+                lambda group: [group[f"axis-{index}"].attrs.__setitem__("units", unit) for index in (2, 3)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scan = open_scan(path)
+    np.testing.assert_allclose(scan.det_x, factor * 0.01 * (np.arange(10) - 4.25))
+    assert scan.det_x.attrs["units"] == "1/angstrom"
+
+
+def test_angles_become_inverse_angstrom(tmp_path):
+    """A detector axis in mrad is divided by the wavelength, 0.02508 Å at 200 kV."""
+    path = edit(write(tmp_path / "a.hspy", counts()),
+                lambda group: [group[f"axis-{index}"].attrs.update(units="mrad", scale=0.25) for index in (2, 3)])
+    assert open_scan(path).attrs["det_scale_inv_angstrom"][0] == pytest.approx(0.25e-3 / 0.025079, rel=1e-4)
+
+
+@pytest.mark.parametrize("unit, message", [("px", "unknown"), ("<undefined>", "unknown"), ("_None_", "unknown"), ("furlong", "not understood")])
+def test_missing_or_odd_units_count_pixels_with_a_warning(tmp_path, unit, message):
+    """Without a calibration the coordinates say that they are pixels, and the caller is told what to pass."""
+    path = edit(write(tmp_path / "a.hspy", counts()),
+                lambda group: [group[f"axis-{index}"].attrs.update(units=unit, scale=1.0, offset=-6.0) for index in (2, 3)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scan = open_scan(path)
+    assert any(message in str(item.message) for item in caught)
+    assert scan.det_y.attrs["units"] == "px" and scan.attrs["origin_row_col"] == (6, 6)
+    np.testing.assert_array_equal(scan.det_y, np.arange(12) - 6)
+    assert scan.scan_y.attrs["units"] == "nm"
+
+
+def test_navigation_axes_come_first_wherever_they_stand(tmp_path):
+    """A file whose navigation axes are stored last opens as the same scan."""
+    path = write(tmp_path / "a.hspy", counts().transpose(2, 3, 0, 1), chunks=(4, 5, 2, 7), compression="gzip", shuffle=True)
+
+    def swap(group):
+        for index in range(4):
+            group.move(f"axis-{index}", f"old-{index}")
+        for new, old in enumerate((2, 3, 0, 1)):
+            group.move(f"old-{old}", f"axis-{new}")
+
+    scan = open_scan(edit(path, swap))
+    np.testing.assert_array_equal(scan.values, counts())
+    np.testing.assert_allclose(scan.det_y, 0.01 * (np.arange(12) - 7.5))
+    np.testing.assert_array_equal(open_scan(path, orientation="camera").values, counts()[:, :, ::-1])
+
+
+def test_several_signals_must_be_chosen_from(tmp_path):
+    """The error lists the signals with their shapes; a choice opens one."""
+    path = write(tmp_path / "a.hspy", counts())
+    with h5py.File(path, "r+") as file:
+        file.copy("Experiments/__unnamed__", "Experiments/second")
+    with pytest.raises(ScanFileError, match=r"2 signals.*second.*\(5, 7, 12, 10\).*experiment="):
+        open_scan(path)
+    np.testing.assert_array_equal(open_scan(path, experiment="second").values, counts())
+    with pytest.raises(ScanFileError, match="no 'third'"):
+        open_scan(path, experiment="third")
+
+
+def test_wrong_number_of_axes_is_explained(tmp_path):
+    """Three axes, or three navigation axes, are no scan."""
+    path = write(tmp_path / "three.hspy", counts()[0])
+    with pytest.raises(ScanFileError, match="3 axes"):
+        open_scan(path)
+    path = edit(write(tmp_path / "line.hspy", counts()), lambda group: group["axis-2"].attrs.__setitem__("navigate", True))
+    with pytest.raises(ScanFileError, match="3 of the axes .* expected 2"):
+        open_scan(path)
+
+
+def test_damaged_files_are_explained(tmp_path):
+    """Truncated, overwritten at the start, without axes, of another program, of an old format: one clear error each."""
+    whole = write(tmp_path / "a.hspy", counts(), chunks=(1, 1, 12, 10)).read_bytes()
+    for name, content, message in [("cut", whole[:-500], r"truncated: it has \d+ of \d+ bytes"), ("head", b"\0" * 600 + whole[600:], "header")]:
+        (tmp_path / f"{name}.hspy").write_bytes(content)
+        with pytest.raises(ScanFileError, match=message):
+            open_scan(tmp_path / f"{name}.hspy")
+    with pytest.raises(ScanFileError, match="lacks axis-1"):
+        open_scan(edit(write(tmp_path / "b.hspy", counts()), lambda group: group.__delitem__("axis-1")))
+    with pytest.raises(ScanFileError, match="save it again"):
+        open_scan(write(tmp_path / "c.hspy", counts(), version="2.2"))
+    with h5py.File(tmp_path / "d.hspy", "w") as file:
+        file["data"] = counts()
+    with pytest.raises(ScanFileError, match="not one of HyperSpy's"):
+        open_scan(tmp_path / "d.hspy")
+
+
+def test_real_wrapped_file_warns_and_its_parts_do_not(realdata):
+    """The laboratory's own uint8 file is found out; the same pattern clipped instead of wrapped is not accused."""
+    with pytest.warns(UserWarning, match="wrapped modulo 256"):
+        open_scan(realdata / "merlin_ntnu" / "test_CL30cm.hspy", scan_shape=(1, 1), axes={"scan_step_nm": 1.0})
+
+
+def spot(peak: float, clip=None) -> np.ndarray:
+    """Patterns of one smooth bright spot on a weak background with Poisson noise, as integers."""
+    y, x = np.mgrid[:12, :10]
+    mean = 4 + peak * np.exp(-((y - 6) ** 2 + (x - 5) ** 2) / 8)
+    noisy = np.random.default_rng(0).poisson(mean, SHAPE)
+    return noisy if clip is None else np.minimum(noisy, clip)
+
+
+@pytest.mark.parametrize("data, warned", [
+    ((spot(500) % 256).astype("u1"), "wrapped"), (spot(200).astype("u1"), None), (spot(600, 255).astype("u1"), "saturated"),
+    (spot(9000, 4095).astype("u2"), "4095"), (spot(3000, 4095).astype("u2"), None), (spot(100, 63).astype("u1"), "saturated"),
+    (spot(60000 * 3, 65535).astype("u2"), "65535"), (spot(300).astype("u2"), None)])
+def test_overflowed_counters_are_found_and_good_ones_left_alone(tmp_path, data, warned):
+    """Counts that wrapped or stuck cause a warning with numbers; counts within range cause none."""
+    path = write(tmp_path / "a.hspy", data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_scan(path)
+    messages = [str(item.message) for item in caught]
+    assert len(messages) == (warned is not None), messages
+    assert warned is None or warned in messages[0]
+
+
+def test_graph_travels_to_another_process(tmp_path):
+    """The task graph holds the path and no counts, so it pickles small and computes where the file is visible."""
+    path = write(tmp_path / "a.hspy", counts(), chunks=(2, 3, 5, 4), compression="gzip", shuffle=True)
+    scan = open_scan(path)
+    sent = cloudpickle.dumps(scan.data)
+    assert len(sent) < 20_000
+    np.testing.assert_array_equal(cloudpickle.loads(sent).compute(scheduler="synchronous"), counts())

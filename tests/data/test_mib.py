@@ -1,0 +1,122 @@
+"""Reading Merlin files: the same counts as RosettaSciIO, the right way up, and no silent loss of frames."""
+
+import numpy as np
+import pytest
+from rsciio.quantumdetector import file_reader
+
+from figures_pkg.data.files.opened import ScanFileError
+from figures_pkg.data.scan import open_scan
+
+AXES = dict(scan_step_nm=1.0, det_scale_inv_angstrom=0.01)
+HDR = """HDR,\t
+Counter Depth (number):\t{bits}
+Frames in Acquisition (Number):\t{frames}
+Frames per Trigger (Number):\t{per_line}
+End\t"""
+
+
+def write(path, data, per_line=1, ordered=None, kind=None):
+    """A .mib with its .hdr from (n, rows, cols) counts, as the detector writes them; returns the path."""
+    frames, rows, cols = data.shape
+    big = data.astype(data.dtype.newbyteorder(">"))
+    kind = kind or f"U{8 * data.itemsize:02d}"
+    with open(path, "wb") as file:
+        for number, frame in enumerate(big, start=1):
+            head = (f"MQ1,{number:06d},00384,01,{cols:04d},{rows:04d},{kind},   1x1,01,2021-05-07 18:51:10.{number:06d},0.1,"
+                    f"MQ1A,2021-05-07T16:51:{10 + number % 40}.905800928Z,100000000ns,12,")
+            file.write(head.encode().ljust(384) + frame.tobytes())
+    path.with_suffix(".hdr").write_text(HDR.format(bits=12, frames=frames if ordered is None else ordered, per_line=per_line))
+    return path
+
+
+def counts(dtype="u2", frames=12) -> np.ndarray:
+    """Random frames of 8 x 6 pixels, values below every counter's limit."""
+    return np.random.default_rng(2).integers(0, 60, (frames, 8, 6)).astype(dtype)
+
+
+def test_real_scan_equals_rosettasciio(realdata):
+    """The real 4 x 2 scan: RosettaSciIO's array is our "camera" orientation, "lab" is its mirror image."""
+    path = realdata / "merlin_ntnu" / "001_4x2_6bit.mib"
+    theirs = file_reader(str(path))[0]["data"]
+    with pytest.warns(UserWarning, match="saturated counters: .* stand at 63"):
+        camera = open_scan(path, orientation="camera", axes=AXES)
+    assert camera.shape == (2, 4, 256, 256)
+    np.testing.assert_array_equal(camera.values, theirs)
+    lab = open_scan(path, axes=AXES, check_counts=False)
+    np.testing.assert_array_equal(lab.values, theirs[:, :, ::-1])
+    assert lab.attrs["counter_bits"] == 6 and lab.attrs["dwell_time_ms"] == 100
+
+
+@pytest.mark.parametrize("orientation", ["lab", "camera"])
+def test_real_pair_of_mib_and_hspy_agrees_in_either_orientation(realdata, orientation):
+    """The laboratory's own conversion of a frame holds the same rows as our reading of the frame, modulo 256."""
+    opened = [open_scan(realdata / "merlin_ntnu" / f"test_CL30cm.{suffix}", orientation, AXES, scan_shape=(1, 1), check_counts=False)
+              for suffix in ("mib", "hspy")]
+    np.testing.assert_array_equal(opened[0].values % 256, opened[1].values)
+    theirs = file_reader(str(realdata / "merlin_ntnu" / "test_CL30cm.mib"))[0]["data"]
+    wanted = theirs if orientation == "camera" else theirs[::-1]
+    np.testing.assert_array_equal(opened[0].values[0, 0], wanted)
+
+
+def test_real_damaged_header_is_explained(realdata):
+    """The damaged copy of the real frame lacks two header fields; the error shows the header."""
+    with pytest.raises(ScanFileError, match="damaged Merlin header.*MQ1,000001,00384"):
+        open_scan(realdata / "merlin_ntnu" / "test_CL30cm_corrupted.mib")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
+def test_frames_are_laid_out_row_by_row(tmp_path, dtype):
+    """Frame number y * columns + x stands at (y, x), in native byte order, also in slices."""
+    data = counts(dtype)
+    scan = open_scan(write(tmp_path / "a.mib", data, per_line=4), axes=AXES)
+    assert scan.dtype == np.dtype(dtype) and scan.dtype.isnative
+    np.testing.assert_array_equal(scan.values, data.reshape(3, 4, 8, 6))
+    np.testing.assert_array_equal(scan[1:, 1:3, ::2, 4].values, data.reshape(3, 4, 8, 6)[1:, 1:3, ::2, 4])
+
+
+def test_given_scan_shape_wins_and_may_drop_an_unfinished_row(tmp_path):
+    """A shape from the user replaces the guess; complete rows of an interrupted scan open."""
+    path = write(tmp_path / "a.mib", counts(frames=11), per_line=4, ordered=12)
+    with pytest.raises(ScanFileError, match="11 of 12 frames.*scan_shape"):
+        open_scan(path)
+    np.testing.assert_array_equal(open_scan(path, axes=AXES, scan_shape=(2, 4)).values, counts(frames=11)[:8].reshape(2, 4, 8, 6))
+    with pytest.raises(ScanFileError, match="asks for 12 frames, the file holds 11; 2 complete rows"):
+        open_scan(path, scan_shape=(3, 4))
+
+
+def test_single_pattern_must_be_asked_for(tmp_path):
+    """One frame is no scan, unless the caller says that it is one of a single position."""
+    path = write(tmp_path / "a.mib", counts(frames=1))
+    with pytest.raises(ScanFileError, match=r"\(1, 1\) for a single pattern"):
+        open_scan(path)
+    assert open_scan(path, axes=AXES, scan_shape=(1, 1)).shape == (1, 1, 8, 6)
+
+
+@pytest.mark.parametrize("change", [-100, 1579])
+def test_missing_or_extra_bytes_are_refused(tmp_path, change):
+    """A file that is no whole number of frames is truncated or damaged."""
+    path = write(tmp_path / "a.mib", counts(), per_line=4)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:change] if change < 0 else whole + bytes(change))
+    with pytest.raises(ScanFileError, match="bytes more, so the file is truncated or damaged"):
+        open_scan(path)
+
+
+def test_other_headers_are_refused(tmp_path):
+    """No Merlin header, raw counts, or a .hdr without its numbers: one error each."""
+    (tmp_path / "noise.mib").write_bytes(bytes(5000))
+    with pytest.raises(ScanFileError, match="instead of 'MQ1'"):
+        open_scan(tmp_path / "noise.mib")
+    with pytest.raises(ScanFileError, match="'R64', expected one of U08"):
+        open_scan(write(tmp_path / "raw.mib", counts(), kind="R64"))
+    path = write(tmp_path / "hdr.mib", counts(), per_line=4)
+    path.with_suffix(".hdr").write_text("HDR,\t\nChip ID:\tW559\n")
+    with pytest.raises(ScanFileError, match="hdr.hdr"):
+        open_scan(path)
+
+
+def test_frames_that_make_no_rectangle_need_a_shape(tmp_path):
+    """Nothing is dropped silently when the frames do not fill the rows that RosettaSciIO guesses."""
+    path = write(tmp_path / "a.mib", counts(frames=11), per_line=4)
+    with pytest.raises(ScanFileError, match="11 frames of which RosettaSciIO makes"):
+        open_scan(path)

@@ -1,0 +1,29 @@
+"""Numbers read off the published pictures agree with the pictures, where these are at hand."""
+
+import numpy as np
+import pytest
+
+from figures_pkg.data.published import mean_log_counts, ring_counts
+from figures_pkg.imaging import ring_means
+
+
+def test_rings_fall_off_and_cover_the_frame():
+    """Counts fall from the direct beam to the corner, and rings leave no gap."""
+    edges, counts = ring_counts("ds1")
+    assert len(edges) == len(counts) + 1 and (np.diff(edges) > 0).all()
+    assert counts[0] > 2 * counts[1:].max() and counts[-1] < counts[1:-1].min()
+
+
+def test_rings_are_those_of_the_picture(realdata, monkeypatch):
+    """The stored table is the ring mean of the published picture."""
+    monkeypatch.setenv("FIGURES_PKG_REALDATA", str(realdata))
+    edges, counts = ring_counts("ds1")
+    assert ring_means(mean_log_counts("ds1"), (124.0, 128.6), edges) == pytest.approx(counts, abs=1e-3)
+
+
+def test_without_the_picture_there_is_none(monkeypatch):
+    """A computer without the picture is no error; an unknown dataset is."""
+    monkeypatch.delenv("FIGURES_PKG_REALDATA", raising=False)
+    assert mean_log_counts("ds1") is None
+    with pytest.raises(ValueError, match="'ds9'"):
+        ring_counts("ds9")
