@@ -1,0 +1,206 @@
+"""Virtual detectors: which pixels of a pattern are added up, and with what weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from figures_pkg.data.axes import DETECTOR_DIMS, check_scan
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Disc:
+    """
+    All pixels whose centre lies within a radius of a point.
+
+    Parameters
+    ----------
+    centre_row_col
+        Centre in pixels; the centre of the first pixel is (0, 0), rows grow downward.
+    radius_px
+        Radius in pixels.
+
+    Examples
+    --------
+    >>> int(Disc((2, 2), 1).mask((5, 5)).sum())
+    5
+    """
+
+    centre_row_col: Pair
+    radius_px: float
+
+    def __post_init__(self):
+        _check_positive(self, radius_px=self.radius_px)
+
+    @classmethod
+    def from_inv_angstrom(cls, scan: xr.DataArray, g_row_col: Pair, radius_inv_angstrom: float) -> Disc:
+        """The disc around the point ``g_row_col`` (1/Å, in the scan's detector coordinates)."""
+        return cls(_pixel_at(scan, g_row_col), radius_inv_angstrom / _pixel_size(scan))
+
+    def mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """
+        Boolean mask of a detector of ``shape``.
+
+        Raises
+        ------
+        ValueError
+            If the disc reaches over the edge, where part of its counts would be missing without a sign.
+        """
+        row, col = self.centre_row_col
+        edges = min(row, col, shape[0] - 1 - row, shape[1] - 1 - col)
+        if edges + 0.5 < self.radius_px:
+            raise ValueError(f"{self} reaches over the edge of a detector of {shape[0]} x {shape[1]} pixels; "
+                             "move or shrink it, or pass a mask if a part of a disc is what you want")
+        return _distance_squared(self.centre_row_col, shape) <= self.radius_px**2
+
+
+@dataclass(frozen=True)
+class Annulus:
+    """
+    All pixels whose centre lies between two radii, both included. It may reach over the edge of the detector.
+
+    Parameters
+    ----------
+    centre_row_col
+        Centre in pixels, rows downward.
+    inner_px, outer_px
+        Radii in pixels.
+    """
+
+    centre_row_col: Pair
+    inner_px: float
+    outer_px: float
+
+    def __post_init__(self):
+        _check_positive(self, outer_px=self.outer_px)
+        if not 0 <= self.inner_px < self.outer_px:
+            raise ValueError(f"{self}: expected 0 <= inner_px < outer_px")
+
+    @classmethod
+    def from_inv_angstrom(cls, scan: xr.DataArray, inner_inv_angstrom: float, outer_inv_angstrom: float,
+                          g_row_col: Pair = (0.0, 0.0)) -> Annulus:
+        """The annulus around ``g_row_col`` (1/Å; by default the origin of the scan's detector coordinates)."""
+        pixel = _pixel_size(scan)
+        return cls(_pixel_at(scan, g_row_col), inner_inv_angstrom / pixel, outer_inv_angstrom / pixel)
+
+    def mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """Boolean mask of a detector of ``shape``."""
+        squared = _distance_squared(self.centre_row_col, shape)
+        return (squared >= self.inner_px**2) & (squared <= self.outer_px**2)
+
+
+@dataclass(frozen=True)
+class Box:
+    """
+    A rectangle of pixels, half-open as in Python: ``rows=(117, 135)`` are the rows 117 to 134.
+
+    Parameters
+    ----------
+    rows, cols
+        First pixel and one past the last.
+    """
+
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+
+    def __post_init__(self):
+        for name, (start, stop) in (("rows", self.rows), ("cols", self.cols)):
+            if start != int(start) or stop != int(stop) or not 0 <= start < stop:
+                raise ValueError(f"{name}={(start, stop)}: expected whole pixels with 0 <= start < stop")
+
+    def mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """Boolean mask of a detector of ``shape``; raises if the box does not fit."""
+        if self.rows[1] > shape[0] or self.cols[1] > shape[1]:
+            raise ValueError(f"{self} does not fit on a detector of {shape[0]} x {shape[1]} pixels")
+        mask = np.zeros(shape, bool)
+        mask[slice(*self.rows), slice(*self.cols)] = True
+        return mask
+
+
+def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
+    """
+    The pixels of a detector: a boolean mask, or float64 weights.
+
+    Parameters
+    ----------
+    detector
+        A :class:`Disc`, :class:`Annulus` or :class:`Box`, or an array (det_y, det_x): boolean, or weights.
+    shape
+        (det_y, det_x) of the scan.
+    name
+        Used in errors.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs from the scan's, no pixel is inside, or a weight is not finite.
+    """
+    mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(_in_order(detector, name))
+    if mask.shape != tuple(shape):
+        raise ValueError(f"detector {name!r} has shape {mask.shape}, but the scan's patterns are {tuple(shape)} "
+                         "(det_y, det_x); make the mask for this scan")
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(f"detector {name!r} has type {mask.dtype}; expected a boolean mask or real weights")
+    if mask.dtype != bool:
+        mask = mask.astype(np.float64)
+        if not np.isfinite(mask).all():
+            raise ValueError(f"detector {name!r} has weights that are nan or infinite; give excluded pixels the weight 0")
+    if not mask.any():
+        raise ValueError(f"detector {name!r} ({detector if hasattr(detector, 'mask') else 'array'}) has no pixel inside a "
+                         f"detector of {shape[0]} x {shape[1]} pixels; check its centre (row, col) and size")
+    return mask
+
+
+def _in_order(detector, name: str):
+    """A labelled mask with its axes in the order (det_y, det_x); other masks as they are."""
+    if not isinstance(detector, xr.DataArray):
+        return detector
+    if set(detector.dims) != set(DETECTOR_DIMS):
+        raise ValueError(f"detector {name!r} has dimensions {detector.dims}, expected {DETECTOR_DIMS}")
+    return detector.transpose(*DETECTOR_DIMS)
+
+
+def _distance_squared(centre_row_col: Pair, shape: tuple[int, int]) -> np.ndarray:
+    """Squared distance of every pixel from a point, in pixels, (det_y, det_x)."""
+    rows, cols = np.ogrid[:shape[0], :shape[1]]
+    return (rows - centre_row_col[0]) ** 2 + (cols - centre_row_col[1]) ** 2
+
+
+def _check_positive(detector, **values: float) -> None:
+    """Raise unless the centre is two finite numbers and the values are positive."""
+    centre = np.asarray(detector.centre_row_col, float)
+    if centre.shape != (2,) or not np.isfinite(centre).all():
+        raise ValueError(f"centre_row_col={detector.centre_row_col!r}: expected two finite numbers (row, col)")
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name}={value!r}: expected a positive number of pixels")
+
+
+def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
+    """Start and step of a coordinate, which must be evenly spaced."""
+    values = np.asarray(scan[dim], float)
+    if values.size < 2:
+        return float(values[0]), 1.0
+    start, step = values[0], (values[-1] - values[0]) / (values.size - 1)
+    if step == 0 or not np.allclose(values, start + step * np.arange(values.size), rtol=0, atol=1e-6 * abs(step) * values.size):
+        raise ValueError(f"coordinate {dim!r} is not evenly spaced; give the scan evenly spaced coordinates")
+    return float(start), float(step)
+
+
+def _pixel_at(scan: xr.DataArray, g_row_col: Pair) -> Pair:
+    """Pixel (row, col) at a point in 1/Å."""
+    check_scan(scan)
+    axes = [linear_axis(scan, dim) for dim in DETECTOR_DIMS]
+    return tuple((g - start) / step for g, (start, step) in zip(g_row_col, axes))
+
+
+def _pixel_size(scan: xr.DataArray) -> float:
+    """Size of a pixel in 1/Å; discs need square pixels."""
+    steps = [abs(linear_axis(scan, dim)[1]) for dim in DETECTOR_DIMS]
+    if not np.isclose(*steps, rtol=1e-3):
+        raise ValueError(f"pixels of {steps[0]} x {steps[1]} 1/angstrom are not square; pass a mask instead")
+    return float(np.mean(steps))

@@ -1,0 +1,139 @@
+"""The lattice of reflections in a mean pattern: two vectors and a centre, refined on the discs themselves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from .vectors import wavelength_angstrom
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """
+    Where the reflections 0kl lie on the detector, in pixels counted from 0, rows downward.
+
+    ``g002`` is the vector of 002 and ``g010`` that of 010; the crystal's c axis points along ``g002``.
+    """
+
+    centre: tuple[float, float]  # (row, col) of the direct beam
+    g002: tuple[float, float]  # (row, col)
+    g010: tuple[float, float]  # (row, col)
+    rms_px: float = float("nan")  # scatter of the discs about the lattice; nan where it was not fitted
+    n_discs: int = 0
+
+    def position(self, k: float, l: float) -> np.ndarray:
+        """Pixel (row, col) of reflection 0kl."""
+        return np.array(self.centre) + k * np.array(self.g010) + l / 2 * np.array(self.g002)
+
+    def scaled(self, binning: float) -> "Lattice":
+        """The same lattice on a detector whose pixels are ``binning`` times as large."""
+        shift = (binning - 1) / (2 * binning)  # the centre of pixel 0 moves when pixels are joined
+        centre = tuple(c / binning - shift for c in self.centre)
+        g002, g010 = (tuple(component / binning for component in g) for g in (self.g002, self.g010))
+        return Lattice(centre, g002, g010, self.rms_px / binning, self.n_discs)
+
+    def reflections(self, shape: tuple[int, int], margin_px: float, orders: int = 8) -> np.ndarray:
+        """Indices (k, l), l even, of the reflections at least ``margin_px`` inside a frame; shape ``(n, 2)``."""
+        k, l = np.meshgrid(np.arange(-orders, orders + 1), 2 * np.arange(-orders, orders + 1), indexing="ij")
+        indices = np.stack([k.ravel(), l.ravel()], axis=1)
+        places = np.array([self.position(*index) for index in indices])
+        inside = ((places >= margin_px) & (places <= np.array(shape) - 1 - margin_px)).all(axis=1)
+        return indices[inside]
+
+
+def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
+    """
+    Radius of the diffraction discs in pixels: the convergence semi-angle over the wavelength, in detector steps.
+
+    Parameters
+    ----------
+    convergence_mrad
+        Half angle of the beam's cone.
+    scan
+        Gives the beam energy and the size of a pixel in 1/Å.
+    """
+    step = float(scan.det_x[1] - scan.det_x[0])
+    return convergence_mrad * 1e-3 / wavelength_angstrom(scan.attrs["beam_energy_kev"]) / step
+
+
+def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None) -> Lattice:
+    """
+    Fit centre and vectors to the rims of the discs.
+
+    A tilted specimen fills its discs unevenly, often only half, so their centroids lie up to half a radius off. Their rims
+    stay in place: around each expected position the circle is found across which the logarithm of the counts falls most.
+    Centre and both vectors follow by least squares, in which discs that stray count little (Huber weights).
+
+    Parameters
+    ----------
+    pattern
+        Mean pattern in counts, shape ``(det_y, det_x)``.
+    guess
+        A lattice right to about half a disc's radius at the outer reflections.
+    radius_px
+        Radius of a disc.
+    rounds
+        How often discs are located anew; the search narrows each time.
+    reach_px
+        How far from its expected place a disc is searched in the first round; by default 0.7 radii.
+
+    Returns
+    -------
+    Lattice
+        With ``rms_px``, the weighted scatter of the discs about it, and ``n_discs``.
+
+    Raises
+    ------
+    ValueError
+        If fewer than six discs have a rim: the guess, the radius or the zone axis is wrong.
+    """
+    logarithm = gaussian_filter(np.log1p(np.maximum(pattern, 0).astype(float)), 0.7)
+    reach = 0.7 * radius_px if reach_px is None else reach_px
+    for number in range(rounds):
+        found = _rims(logarithm, guess, radius_px, reach / 1.6**number)
+        if len(found) < 6:
+            raise ValueError(
+                f"only {len(found)} discs have a rim near the expected lattice; six are needed. "
+                f"Check centre, vectors and radius: {guess}, {radius_px} px"
+            )
+        guess = _fit(found)
+    return guess
+
+
+def _rims(logarithm: np.ndarray, lattice: Lattice, radius: float, reach: float) -> np.ndarray:
+    """Rows of (k, l, row, col, fall) for the discs with a rim; fall is the mean drop of ln counts over 2 px across it."""
+    indices = lattice.reflections(logarithm.shape, radius + reach + 2)
+    expected = np.array([lattice.position(*index) for index in indices]).reshape(-1, 2)
+    offsets = np.arange(-reach, reach + 0.1, 0.2)
+    shifts = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), axis=-1).reshape(-1, 2)
+    centres = expected[:, None] + shifts  # (discs, shifts, 2)
+    falls = _ring(logarithm, centres, radius - 1) - _ring(logarithm, centres, radius + 1)
+    best = falls.argmax(axis=1)
+    places, fall = expected + shifts[best], falls.max(axis=1)
+    inside = np.abs(shifts[best]).max(axis=1) < reach - 0.1  # a rim at the border of the search is another disc's
+    clear = fall > 5 * 1.4826 * np.median(np.abs(falls - np.median(falls, axis=1, keepdims=True)))
+    return np.column_stack([indices, places, fall])[inside & clear]
+
+
+def _ring(image: np.ndarray, centres: np.ndarray, radius: float, angles: int = 32) -> np.ndarray:
+    """Mean of an image on circles, shape of ``centres`` without its last axis."""
+    phi = np.linspace(0, 2 * np.pi, angles, endpoint=False)
+    rows = centres[..., 0, None] + radius * np.sin(phi)
+    cols = centres[..., 1, None] + radius * np.cos(phi)
+    return map_coordinates(image, [rows, cols], order=1, mode="nearest").mean(axis=-1)
+
+
+def _fit(found: np.ndarray, huber_px: float = 0.5) -> Lattice:
+    """Centre, g002 and g010 by iterated least squares; a disc further off than ``huber_px`` counts in inverse proportion."""
+    k, l, row, col, fall = found.T
+    columns, places = np.stack([np.ones_like(k), l / 2, k], axis=1), np.stack([row, col], axis=1)
+    weight = fall.copy()
+    for _ in range(10):
+        root = np.sqrt(weight)[:, None]
+        solution = np.linalg.lstsq(columns * root, places * root, rcond=None)[0]
+        away = np.linalg.norm(places - columns @ solution, axis=1)
+        weight = fall * np.minimum(1, huber_px / np.maximum(away, 1e-9))
+    centre, g002, g010 = (tuple(map(float, vector)) for vector in solution)
+    return Lattice(centre, g002, g010, float(np.sqrt(np.average(away**2, weights=weight))), len(found))

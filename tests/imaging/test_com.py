@@ -1,0 +1,147 @@
+"""The centre of mass, its masks and backgrounds, its noise and units agree with their definitions."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.imaging import Box, CenterOfMass, Disc, com_noise, fit_descan, remove_descan, scatter, summarise, to_mrad
+
+STEP, ORIGIN = 0.01, (15.0, 13.0)
+ROW, COL = np.indices((32, 30))
+CORNERS = (ROW < 5) | (ROW > 26)
+
+
+def scan_of(data) -> xr.DataArray:
+    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at pixel (15, 13)."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=ORIGIN, beam_energy_kev=200.0)
+    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+def beam(row, col, counts=1e4, background=0.0) -> np.ndarray:
+    """Expected patterns of a Gaussian beam (sigma 1.5 px) at (row, col), arrays over the scan, on a flat background."""
+    row, col = (np.asarray(value, float)[..., None, None] for value in (row, col))
+    spot = np.exp(-((ROW - row) ** 2 + (COL - col) ** 2) / 2 / 1.5**2)
+    return counts * spot / spot.sum((-2, -1), keepdims=True) + background
+
+
+def com_by_definition(patterns, weights) -> tuple[np.ndarray, np.ndarray]:
+    """Σ w N g / Σ w N in float64, along rows and columns, 1/Å."""
+    total = (patterns * weights).sum((2, 3))
+    return tuple((patterns * weights * (index - origin) * STEP).sum((2, 3)) / total
+                 for index, origin in ((ROW, ORIGIN[0]), (COL, ORIGIN[1])))
+
+
+def assert_close(images, name, expected):
+    """Both components of a centre of mass agree to 1e-6 of the detector's width."""
+    for axis, values in zip("yx", expected):
+        np.testing.assert_allclose(images[f"{name}_{axis}"], values, rtol=1e-6, atol=1e-6 * STEP * 32)
+
+
+def test_mask_background_level_and_background_pattern():
+    """Masks and backgrounds follow their formulas, several in one pass, with the background overlapping the mask."""
+    data = np.random.default_rng(1).poisson(beam(np.full((4, 5), 13.5), 14.0, background=8.0)).astype(np.uint16)
+    disc = Disc((14, 14), 9)
+    pattern = np.random.default_rng(2).random((32, 30)) * 3
+    level = data[:, :, CORNERS].mean(-1)[..., None, None]
+    images = summarise(scan_of(data), com={
+        "whole": True, "disc": CenterOfMass(disc), "flat": CenterOfMass(background=CORNERS),
+        "disc_flat": CenterOfMass(disc, CORNERS), "fixed": CenterOfMass(disc, pattern)})
+    mask = disc.mask((32, 30))
+    assert_close(images, "whole", com_by_definition(data, 1.0))
+    assert_close(images, "disc", com_by_definition(data, mask))
+    assert_close(images, "flat", com_by_definition(data - level, 1.0))
+    assert_close(images, "disc_flat", com_by_definition(data - level, mask))
+    assert_close(images, "fixed", com_by_definition(data - pattern, mask))
+
+
+def test_background_pulls_the_beam_to_the_middle_and_subtraction_undoes_it():
+    """A beam on a flat background is found where it is once the background is measured beside it."""
+    rows = np.full((3, 4), 12.0)
+    data = beam(rows, 16.0, background=7.0).astype(np.float32)
+    images = summarise(scan_of(data), com={"raw": True, "com": CenterOfMass(background=CORNERS)})
+    np.testing.assert_allclose(images.com_y, (12 - 15) * STEP, atol=1e-5)
+    np.testing.assert_allclose(images.com_x, (16 - 13) * STEP, atol=1e-5)
+    assert (images.raw_y > images.com_y + 0.5 * STEP).all()  # the middle of the frame lies below the beam
+
+
+def test_rotating_the_pattern_rotates_the_centre_of_mass():
+    """A quarter turn of every pattern about the centre of a square frame turns the vectors: rotate-then-COM = COM-then-rotate."""
+    data = np.random.default_rng(3).poisson(beam(np.linspace(10, 20, 6).reshape(2, 3), 17.0)).astype(np.uint16)[..., :30, :]
+    axes = Axes(1.4, STEP, (14.5, 14.5), 200.0)
+    scan = build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+    turned = scan.copy(data=np.rot90(data, 1, axes=(2, 3)).copy())  # anticlockwise: right goes up, down goes right
+    before, after = summarise(scan), summarise(turned)
+    np.testing.assert_allclose(after.com_y, -before.com_x, atol=1e-12)
+    np.testing.assert_allclose(after.com_x, before.com_y, atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", [CenterOfMass(), CenterOfMass(Disc((14, 14), 8)), CenterOfMass(background=CORNERS),
+                                  CenterOfMass(Disc((14, 14), 11), CORNERS | (ROW == 10))])
+def test_noise_is_the_scatter_of_poisson_counts(spec):
+    """The predicted deviation equals the scatter over 1600 drawings of the same pattern, for every kind of mask and background."""
+    expected = beam(13.0, 15.0, counts=3000, background=3.0)
+    data = np.random.default_rng(4).poisson(expected, (40, 40, 32, 30)).astype(np.uint16)
+    images = summarise(scan_of(data), com=spec)
+    noise = com_noise(images)
+    for axis in "yx":
+        drawn = float(images[f"com_{axis}"].std())
+        np.testing.assert_allclose(noise[f"com_{axis}"].mean(), drawn, rtol=0.06)  # 1600 draws know it to 1.8 %
+        np.testing.assert_allclose(scatter(images[f"com_{axis}"]), drawn, rtol=0.12)
+    np.testing.assert_allclose(com_noise(images, variance_per_count=4.0).com_y, 2 * noise.com_y)
+
+
+def test_patterns_without_counts_have_no_centre():
+    """An empty pattern gives nan instead of a number or an error."""
+    data = np.zeros((2, 2, 32, 30), np.uint16)
+    data[0, 0, 15, 13] = 5
+    images = summarise(scan_of(data))
+    assert images.com_y[0, 0] == 0 and np.isnan(images.com_y.values.ravel()[1:]).all()
+
+
+def test_descan_plane_is_found_and_removed():
+    """A linear shift of the beam with the probe is fitted, also from a part of the scan, and removed; the wall stays."""
+    y, x = np.indices((20, 24))
+    wall = np.where(x > 15, 1.0, 0.0)
+    images = summarise(scan_of(beam(14 + 0.05 * y - 0.03 * x + wall, 13 + 0.02 * y).astype(np.float32)))
+    planes = fit_descan(images, where=wall == 0)
+    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_y"], 0.05 * STEP / 1.4, rtol=1e-3)
+    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_x"], -0.03 * STEP / 1.4, rtol=1e-3)
+    np.testing.assert_allclose(planes.com_x.attrs["slope_scan_y"], 0.02 * STEP / 1.4, rtol=1e-3)
+    flat = remove_descan(images, planes)
+    np.testing.assert_allclose(flat.com_y, wall * STEP, atol=1e-5)
+    np.testing.assert_allclose(flat.com_x, 0, atol=1e-5)
+    assert flat.com_y.attrs == images.com_y.attrs and flat.total.identical(images.total)
+    with pytest.raises(ValueError, match="do not lie on a line"):
+        fit_descan(images, where=y == 3)
+
+
+def test_mrad_follows_the_wavelength():
+    """1/Å become mrad by λ = 2.5079 pm at 200 kV (and 3.7014 pm at 100 kV), numbers keep their sign, other units are refused."""
+    np.testing.assert_allclose(to_mrad(np.array([1.0, -0.5]), 200), [25.079, -12.5396], rtol=2e-5)
+    np.testing.assert_allclose(to_mrad(1.0, 100), 37.014, rtol=2e-5)
+    images = to_mrad(summarise(scan_of(beam([[10.0]], 13.0).astype(np.float32))))
+    assert images.com_y.attrs["units"] == images.com_y_std.attrs["units"] == "mrad" and images.total.attrs["units"] == "counts"
+    np.testing.assert_allclose(images.com_y, -5 * STEP * 25.079, rtol=1e-4)
+    with pytest.raises(ValueError, match="expected 1/angstrom"):
+        to_mrad(images.com_y)
+    with pytest.raises(ValueError, match="pass beam_energy_kev"):
+        to_mrad(1.0)
+
+
+def test_detectors_in_inverse_angstrom_land_on_the_pixels():
+    """Discs given in 1/Å in the scan's coordinates equal those given in pixels."""
+    scan = scan_of(np.zeros((1, 1, 32, 30), np.uint16))
+    disc = Disc.from_inv_angstrom(scan, (-0.02, 0.03), 0.045)
+    np.testing.assert_allclose((*disc.centre_row_col, disc.radius_px), (13, 16, 4.5))
+    assert (disc.mask((32, 30)) == Disc((13, 16), 4.5).mask((32, 30))).all()
+
+
+def test_areas_and_edges_of_detectors():
+    """A disc has the area of a circle, a box is half-open, and detectors that make no sense are refused."""
+    assert abs(Disc((50.3, 49.8), 30).mask((100, 100)).sum() / (np.pi * 900) - 1) < 0.005
+    assert Box((2, 4), (5, 8)).mask((10, 10)).sum() == 6
+    for make, message in ((lambda: Disc((1, 2), -1), "positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
+                          (lambda: Disc((np.nan, 2), 1), "finite"), (lambda: Box((0.5, 2), (0, 1)), "whole pixels")):
+        with pytest.raises(ValueError, match=message):
+            make()

@@ -1,0 +1,200 @@
+"""The one pass agrees with plain NumPy, whatever the type, the blocks, the detectors and who does the work."""
+
+import weakref
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.imaging import Annulus, Box, CenterOfMass, Disc, summarise
+
+SHAPE = (5, 7, 19, 22)  # no multiple of eight anywhere, so every remainder loop runs
+CENTRE = (8.5, 10.25)
+STEP = 0.01
+DETECTORS = {"disc": Disc(CENTRE, 3.2), "annulus": Annulus(CENTRE, 4, 30), "box": Box((2, 5), (0, 22))}
+TYPES = ("uint8", "uint16", "uint32", "float32")
+
+
+def counts(dtype, shape=SHAPE, seed=1) -> np.ndarray:
+    """Random values that fill the range of a type, floats with a fraction."""
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return rng.gamma(1.0, 50.0, shape).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(max(info.min, -10**9), info.max, shape, dtype, endpoint=True)
+
+
+def scan_of(data, step=STEP) -> xr.DataArray:
+    """A scan around an array, with the beam at ``CENTRE``."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=step, origin_row_col=CENTRE, beam_energy_kev=200.0)
+    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+def naive(data, weights) -> np.ndarray:
+    """Weighted sum over the detector in float64, integers in Python's own unlimited arithmetic."""
+    if np.dtype(data.dtype).kind == "f" or weights.dtype != bool:
+        return (data.astype(np.float64) * weights).sum((2, 3))
+    return data.astype(object)[:, :, weights].sum(-1).astype(np.int64)
+
+
+def naive_com(data, mask=None, level=0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Centre of mass in 1/Å by the definition, in float64; ``level`` is subtracted from each pattern."""
+    values = data.astype(np.float64) - np.broadcast_to(np.asarray(level, float), data.shape)
+    values = values * (np.ones(data.shape[2:]) if mask is None else mask)
+    row, col = np.indices(data.shape[2:])
+    total = values.sum((2, 3))
+    return (values * (row - CENTRE[0]) * STEP).sum((2, 3)) / total, (values * (col - CENTRE[1]) * STEP).sum((2, 3)) / total
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_images_and_patterns_equal_numpy(dtype):
+    """Integer sums are exact to the last count, floats agree to 1e-6, on sizes that leave remainders."""
+    data = counts(dtype)
+    weights = np.random.default_rng(2).normal(size=SHAPE[2:])
+    images = summarise(scan_of(data), DETECTORS | {"soft": weights}, maximum=True, mean_log=True)
+    whole = np.ones(SHAPE[2:], bool)
+    for name, mask in {"total": whole, **{name: detector.mask(SHAPE[2:]) for name, detector in DETECTORS.items()}}.items():
+        if np.dtype(dtype).kind == "u":
+            assert images[name].dtype == np.int64
+            np.testing.assert_array_equal(images[name], naive(data, mask))
+        else:
+            np.testing.assert_allclose(images[name], naive(data, mask), rtol=1e-6)
+    np.testing.assert_allclose(images.soft, naive(data, weights), rtol=1e-6, atol=1e-6 * abs(naive(data, weights)).max())
+    np.testing.assert_allclose(images.mean_pattern, data.astype(float).mean((0, 1)), rtol=1e-12)
+    np.testing.assert_array_equal(images.max_pattern, data.max((0, 1)))
+    np.testing.assert_allclose(images.mean_log_pattern, np.log1p(data.astype(float)).mean((0, 1)), rtol=1e-12)
+    for axis, expected in zip("yx", naive_com(data)):
+        np.testing.assert_allclose(images[f"com_{axis}"], expected, rtol=1e-6, atol=1e-6 * STEP)
+
+
+def test_saturated_counters_do_not_overflow():
+    """A block of 16-bit patterns at their largest value is summed exactly, also along 256 rows."""
+    data = np.full((2, 40, 256, 256), 65535, np.uint16)
+    axes = Axes(1.4, 0.01, (127.5, 127.5), 200.0)
+    scan = build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+    images = summarise(scan, {"all": Box((0, 256), (0, 256))}, mean_log=True)
+    assert (images.total == 65535 * 65536).all() and (images["all"] == images.total).all()
+    assert (images.mean_pattern == 65535).all()
+    np.testing.assert_allclose(images.mean_log_pattern, np.log(65536))
+    np.testing.assert_allclose(images.com_y, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "bool", ">u2", "float64"])
+def test_other_types_are_understood(dtype):
+    """Signed, boolean, byte-swapped and double values give the same sums as NumPy."""
+    data = counts("int16").astype(dtype)
+    images = summarise(scan_of(data), {"box": Box((2, 5), (3, 9))}, com=False, maximum=True)
+    np.testing.assert_allclose(images.box, data[:, :, 2:5, 3:9].astype(float).sum((2, 3)))
+    np.testing.assert_array_equal(images.max_pattern, data.max((0, 1)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(4, 19), st.integers(4, 22)))
+def test_blocks_do_not_matter(chunks):
+    """Any cutting of the scan and of the detector into dask blocks gives the same bits."""
+    data = counts("uint16")
+    group = {"even": np.indices(SHAPE[:2]).sum(0) % 2 == 0}
+    whole = summarise(scan_of(data), DETECTORS, groups=group, mean_log=True)
+    cut = summarise(scan_of(da.from_array(data, chunks)), DETECTORS, groups=group, mean_log=True)
+    xr.testing.assert_allclose(cut.mean_log_pattern, whole.mean_log_pattern, rtol=1e-13)
+    xr.testing.assert_identical(cut.drop_vars("mean_log_pattern"), whole.drop_vars("mean_log_pattern"))
+
+
+def test_a_view_in_another_order_is_understood():
+    """A scan that is not contiguous, here upside down and cut, gives what its copy gives."""
+    data = counts("uint16")[:, :, ::-1, 3:]
+    xr.testing.assert_identical(summarise(scan_of(data)), summarise(scan_of(data.copy())))
+
+
+def test_a_cluster_gives_the_same():
+    """A dask.distributed client does the same work and returns the same bits."""
+    distributed = pytest.importorskip("distributed")
+    data = counts("uint16")
+    expected = summarise(scan_of(data), DETECTORS)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as cluster:
+        with distributed.Client(cluster) as client, distributed.get_task_stream(client) as stream:
+            found = summarise(scan_of(da.from_array(data, (2, 3, 10, -1))), DETECTORS)
+    assert any("one-pass" in str(task["key"]) for task in stream.data)
+    xr.testing.assert_identical(found, expected)
+
+
+def test_groups_are_means_over_their_positions():
+    """Groups that overlap each other, are scattered, or hold one position give the means of their patterns."""
+    data = counts("uint16")
+    rng = np.random.default_rng(3)
+    single = np.zeros(SHAPE[:2], bool)
+    single[4, 6] = True
+    groups = {"random": rng.random(SHAPE[:2]) < 0.4, "half": np.indices(SHAPE[:2])[1] < 4, "one": single}
+    images = summarise(scan_of(da.from_array(data, (2, 4, -1, -1))), groups=groups)
+    for name, mask in groups.items():
+        np.testing.assert_allclose(images.group_mean_pattern.sel(group=name), data[mask].astype(float).mean(0), rtol=1e-14)
+        assert images.group_size.sel(group=name) == mask.sum()
+    np.testing.assert_allclose(images.mean_pattern, data.astype(float).mean((0, 1)), rtol=1e-14)
+
+
+def test_labels_come_along():
+    """Coordinates, their units and the attributes of the scan are carried over."""
+    scan = scan_of(counts("uint16"))
+    images = summarise(scan, {"box": Box((0, 1), (0, 1))})
+    for dim in scan.dims:
+        xr.testing.assert_identical(images[dim], scan[dim])
+    assert images.attrs == scan.attrs
+    assert images.com_y.attrs["units"] == "1/angstrom" and "downward" in images.com_y.attrs["sign_convention"]
+    assert images.box.dims == ("scan_y", "scan_x") and images.mean_pattern.dims == ("det_y", "det_x")
+
+
+def test_memory_does_not_grow_with_the_scan():
+    """A scan of dask blocks is never held whole: at most a few blocks exist at a time."""
+    alive = most = 0
+
+    def block(block_info=None):
+        nonlocal alive, most
+        alive += 1
+        most = max(most, alive)
+        values = np.ones(block_info[None]["chunk-shape"], np.uint16)
+        weakref.finalize(values, gone)
+        return values
+
+    def gone():
+        nonlocal alive
+        alive -= 1
+
+    data = da.map_blocks(block, chunks=((2,) * 40, (4,), (32,), (32,)), dtype=np.uint16)
+    summarise(scan_of(data), threads=2)
+    assert 1 <= most <= 8
+
+
+@pytest.mark.parametrize("make, error, message", [
+    (lambda scan: summarise(scan.values), TypeError, "xarray.DataArray"),
+    (lambda scan: summarise(scan.transpose("det_y", "det_x", "scan_y", "scan_x")), ValueError, "transpose"),
+    (lambda scan: summarise(scan[:0]), ValueError, "empty"),
+    (lambda scan: summarise(scan.astype(complex)), TypeError, "complex"),
+    (lambda scan: summarise(scan.astype("float32").where(scan.scan_x != scan.scan_x[2])), ValueError, r"5 patterns.*\(0, 2\)"),
+    (lambda scan: summarise(scan, {"a": np.ones((3, 3), bool)}), ValueError, r"'a' has shape \(3, 3\).*\(19, 22\)"),
+    (lambda scan: summarise(scan, {"a": np.zeros(SHAPE[2:], bool)}), ValueError, "no pixel"),
+    (lambda scan: summarise(scan, {"a": np.full(SHAPE[2:], np.nan)}), ValueError, "nan or infinite"),
+    (lambda scan: summarise(scan, {"a": Disc((0, 0), 3)}), ValueError, "reaches over the edge"),
+    (lambda scan: summarise(scan, {"a": Annulus((9, 9), 50, 60)}), ValueError, "no pixel"),
+    (lambda scan: summarise(scan, {"a": Box((0, 30), (0, 5))}), ValueError, "does not fit"),
+    (lambda scan: summarise(scan, {"com_y": Box((0, 3), (0, 5))}), ValueError, "rename"),
+    (lambda scan: summarise(scan, groups={"g": np.zeros(SHAPE[:2], bool)}), ValueError, "no position"),
+    (lambda scan: summarise(scan, groups={"g": np.ones((2, 2), bool)}), ValueError, "scan's shape"),
+    (lambda scan: summarise(scan, com="yes"), TypeError, "CenterOfMass"),
+    (lambda scan: summarise(scan, com=CenterOfMass(mask=np.ones(SHAPE[2:]) / 2)), ValueError, "boolean"),
+    (lambda scan: summarise(scan.astype("int32") - 10**6, mean_log=True), ValueError, "ln"),
+])
+def test_bad_input_is_refused(make, error, message):
+    """Each kind of bad input raises one error that says what was given."""
+    with pytest.raises(error, match=message):
+        make(scan_of(counts("uint16")))
+
+
+def test_blocks_that_break_their_promise_are_refused():
+    """A dask array whose blocks have another shape than it states is refused instead of read past its end."""
+    data = da.map_blocks(lambda: np.ones((1, 2, 6, 6), np.uint16), chunks=((1,), (2,), (8,), (8,)), dtype=np.uint16)
+    with pytest.raises(ValueError, match="wrong chunks"):
+        summarise(scan_of(data))
