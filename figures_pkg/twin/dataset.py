@@ -1,0 +1,199 @@
+"""Make a simulated dataset: a scan in the format of the authors' files, and its truth beside it."""
+
+import hashlib
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import figures_pkg
+from figures_pkg.data.files.hspy_writer import HspyWriter
+from figures_pkg.twin.library import Library, build_library
+from figures_pkg.twin.library_settings import LibrarySettings
+from figures_pkg.twin.presets import Preset, load_preset
+from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.texture import polar_axis
+from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
+
+# Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
+# the lab's converter makes, it costs more than a second (64 chunks); a pass over everything is equally fast in both.
+CHUNK_POSITIONS = (4, 4)
+COMPRESSION_LEVEL = 1  # noise hardly compresses: level 4 takes twice the time for 2 % of the size
+BYTES_PER_PIXEL = 0.75  # gzip of Poisson counts of about 8 per pixel, with some margin
+
+
+def make_dataset(
+    preset: str | Path = "ds1",
+    size: str = "smoke",
+    seed: int = 0,
+    out: str | Path = "ds1.hspy",
+    *,
+    library: Library | None = None,
+    overwrite: bool = False,
+    chunks: tuple[int, int, int, int] | None = None,
+    workers: int | None = None,
+) -> Path:
+    """Simulate a scan and write it with its truth.
+
+    The counts depend on the preset, the size, the seed and the library, on nothing else: neither the chunks nor the
+    number of threads nor an interruption changes one of them. Interrupted work is taken up again by the same call.
+
+    Parameters
+    ----------
+    preset : str or Path
+        Name of a preset of the package, or the path of a YAML file of your own.
+    size : str
+        Size of the preset: the number of positions over the same field of view.
+    seed : int
+        Not negative; names the specimen's random parts and the counting noise.
+    out : Path
+        The ``.hspy`` file to write; the truth goes to ``.truth.nc`` beside it.
+    library : Library, optional
+        Intensities of the preset's crystal; built when not given (some seconds).
+    overwrite : bool
+        Replace an existing file.
+    chunks : (cy, cx, ky, kx), optional
+        HDF5 chunks. Whole patterns by default; ``(32, 32, 32, 32)`` is the layout of the lab's converter.
+    workers : int, optional
+        Threads; as many as the process has cores by default.
+
+    Returns
+    -------
+    path : Path
+        The file written.
+
+    Raises
+    ------
+    ValueError
+        For an unknown preset or size, a negative seed, a name that does not end in ``.hspy``.
+    FileExistsError
+        When `out` exists and `overwrite` is false.
+    OSError
+        When the disk has no room for the estimated size.
+    """
+    chosen, out = load_preset(preset), Path(out)
+    shape = (*chosen.scan_shape(size), *chosen.pattern.shape)
+    _check_request(out, shape, seed, overwrite)
+    truth = simulate_truth(chosen, size, seed)
+    workers = workers or available_cores()
+    renderer = Renderer(chosen, library or build_library(library_settings(chosen), threads=workers))
+    fingerprint = chosen.fingerprint(size, str(seed), renderer.library.fingerprint, source_digest())
+    truth.attrs = _attributes(renderer, size, seed, fingerprint)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _writer(out, chosen, shape, chunks or (*CHUNK_POSITIONS, *shape[2:]), truth.attrs) as writer:
+        _render_missing(writer, renderer, states_of(truth), seed, workers)
+        write_truth(truth, truth_path(out))
+    return out
+
+
+def library_settings(preset: Preset) -> LibrarySettings:
+    """What a library must cover for a preset: its thicknesses, and its tilts with the discs around them."""
+    specimen, disc = preset.specimen, preset.beam.convergence_mrad
+    reach = specimen.bend_mrad + disc
+    change = specimen.wedge_nm + (abs(preset.terrace.height_nm) / 2 if preset.terrace else 0.0)
+    thickness = [specimen.thickness_nm - change, specimen.thickness_nm + change]
+    tilt_b, tilt_c = (abs(mean) + reach for mean in (specimen.tilt_b_mrad, specimen.tilt_c_mrad))
+    return LibrarySettings.covering(thickness, tilt_b, tilt_c, energy_kev=preset.beam.energy_kev)
+
+
+def source_digest() -> str:
+    """Hash of the code of the twin, so that data made by other code are not taken for up to date."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def available_cores() -> int:
+    """Cores that this process may use, which a batch system or a container can hold below what the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool) -> None:
+    """Refuse what could not end well, before any work is done."""
+    if out.suffix != ".hspy":
+        raise ValueError(f"out is {str(out)!r}; the scan is written as .hspy, so give a name that ends in it")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists; give another name, or overwrite=True (--overwrite) to replace it")
+    # The writer keeps compressed blocks beside the file until it assembles them, hence twice.
+    needed = 2 * int(np.prod(shape, dtype=np.int64) * BYTES_PER_PIXEL)
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"{out} takes up to {needed / 1e9:.2g} GB while it is written and {folder} has {free / 1e9:.2g} GB; "
+            "choose a smaller size or another disk"
+        )
+
+
+def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> dict:
+    """Provenance and geometry, as scalars, strings and short lists that netCDF holds."""
+    preset = renderer.preset
+    return {
+        "source": "twin",
+        "preset": preset.name,
+        "size": size,
+        "seed": seed,
+        "version": figures_pkg.__version__,
+        "fingerprint": fingerprint,
+        "beam_energy_kev": preset.beam.energy_kev,
+        "convergence_mrad": preset.beam.convergence_mrad,
+        "electrons_per_pattern": preset.beam.electrons_per_pattern,
+        "counts_per_electron": preset.detector.counts_per_electron,
+        "bragg_share": preset.detector.bragg_share,
+        "bragg_counts": renderer.optics.bragg_counts,
+        "scan_rotation_deg": preset.scan.scan_rotation_deg,
+        "c_axis_yx": polar_axis(preset).tolist(),
+        "origin_row_col": list(preset.pattern.origin_row_col),
+        "g002_row_col": list(preset.pattern.g002_row_col),
+        "g010_row_col": list(preset.pattern.g010_row_col),
+        "disc_radius_px": renderer.optics.radius_px,
+        "dead_pixels_row_col": np.ravel(preset.detector.dead_pixels).tolist(),
+        "reflections_hkl": renderer.library.hkl.ravel().tolist(),
+    }
+
+
+def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attributes: dict) -> HspyWriter:
+    """Writer of the scan's file, with the provenance that the truth carries too."""
+    extra = {key: attributes[key] for key in ("source", "preset", "size", "seed", "version")}
+    return HspyWriter(
+        out,
+        shape,
+        chunks=chunks,
+        scan_step_nm=tuple(length / n for length, n in zip(preset.specimen.field_nm, shape)),
+        det_scale_inv_angstrom=preset.pattern.scale_inv_angstrom,
+        origin_row_col=preset.pattern.origin_row_col,
+        beam_energy_kev=preset.beam.energy_kev,
+        camera_length_cm=preset.pattern.camera_length_cm,
+        title=preset.title,
+        compression_level=COMPRESSION_LEVEL,
+        extra=extra,
+        fingerprint=attributes["fingerprint"],
+    )
+
+
+def _render_missing(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
+    """Render the blocks that are not stored yet, in threads; the kernels and the compression release the GIL."""
+    (height, width), (cy, cx) = states.shape[:2], writer.header.chunks[:2]
+    positions = np.arange(height * width).reshape(height, width)
+
+    def render_block(origin):
+        block = np.s_[origin[0] : origin[0] + cy, origin[1] : origin[1] + cx]
+        where = positions[block]
+        counts = renderer.counts(states[block].reshape(where.size, -1), where.ravel(), seed)
+        writer.write(origin, counts.reshape(*where.shape, *counts.shape[1:]))
+
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = [pool.submit(render_block, origin) for origin in writer.missing()]
+        blocks = f"{writer.path.name}, blocks of {cy * cx} patterns"
+        try:
+            for task in tqdm(as_completed(tasks), total=len(tasks), desc=blocks, mininterval=1.0):
+                task.result()
+        finally:  # after an error or an interruption the rest is left for the next call
+            for task in tasks:
+                task.cancel()

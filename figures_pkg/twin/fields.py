@@ -1,0 +1,127 @@
+"""Smooth random fields over the specimen, and the maps of a scan made from them: thickness, tilts, drift, shift.
+
+Everything is a function of the place in nm, so that a coarse and a fine scan of a preset see the same specimen. Sums of
+plane waves with random directions and phases give fields of any resolution from a few hundred numbers.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from figures_pkg.twin.preset_parts import Scan, Specimen, Terrace
+from figures_pkg.twin.presets import Preset
+
+WAVES = 96  # enough for a field that looks Gaussian, few enough to evaluate on 256 x 256 positions at once
+REFERENCE_NODES = 65  # fields are scaled to their range on this grid over the field of view
+
+
+@dataclass(frozen=True)
+class SmoothField:
+    """Random field of zero mean and unit variance whose correlation falls as ``exp(-d^2 / (2 length^2))``."""
+
+    wave_y: np.ndarray
+    wave_x: np.ndarray
+    phase: np.ndarray
+
+    @classmethod
+    def draw(cls, length_nm: float, rng: np.random.Generator) -> "SmoothField":
+        """Draw a field with the given correlation length."""
+        wave_y, wave_x = rng.normal(scale=1 / length_nm, size=(2, WAVES))
+        return cls(wave_y, wave_x, rng.uniform(0, 2 * math.pi, WAVES))
+
+    def __call__(self, y_nm, x_nm) -> np.ndarray:
+        """Value at places in nm; `y_nm` and `x_nm` broadcast."""
+        y_nm, x_nm = np.broadcast_arrays(y_nm, x_nm)
+        total = np.zeros(y_nm.shape)
+        for wave_y, wave_x, phase in zip(self.wave_y, self.wave_x, self.phase):
+            total += np.cos(wave_y * y_nm + wave_x * x_nm + phase)
+        return total * math.sqrt(2 / WAVES)
+
+
+@dataclass(frozen=True)
+class BentField:
+    """A plane plus a smooth random field, scaled to a mean and a range over the field of view."""
+
+    mean: float
+    extent: float  # largest minus smallest value over the field of view
+    direction_deg: float  # the plane rises this way, from +x (right) towards +y (down)
+    ramp_share: float
+    smooth: SmoothField
+    field_nm: tuple[float, float]
+
+    def __call__(self, y_nm, x_nm) -> np.ndarray:
+        """Value at places in nm."""
+        nodes = [np.linspace(0, length, REFERENCE_NODES) for length in self.field_nm]
+        grid = np.meshgrid(*nodes, indexing="ij")
+        ramp, smooth = self._ramp(*grid), self.smooth(*grid)
+        scale = [self.ramp_share / np.ptp(ramp), (1 - self.ramp_share) / np.ptp(smooth)]
+        reference = scale[0] * ramp + scale[1] * smooth
+        value = scale[0] * self._ramp(y_nm, x_nm) + scale[1] * self.smooth(y_nm, x_nm)
+        return self.mean + self.extent * (value - reference.mean()) / np.ptp(reference)
+
+    def _ramp(self, y_nm, x_nm):
+        angle = math.radians(self.direction_deg)
+        return np.sin(angle) * y_nm + np.cos(angle) * x_nm
+
+
+def specimen_fields(specimen: Specimen, seed: int) -> dict[str, BentField]:
+    """Thickness (nm) and tilts (mrad) of a specimen as functions of the place; the same seed gives the same specimen."""
+    rows = {
+        "thickness_nm": (specimen.thickness_nm, specimen.wedge_nm, specimen.wedge_direction_deg),
+        "tilt_b_mrad": (specimen.tilt_b_mrad, specimen.bend_mrad, specimen.bend_b_direction_deg),
+        "tilt_c_mrad": (specimen.tilt_c_mrad, specimen.bend_mrad, specimen.bend_c_direction_deg),
+    }
+    streams = np.random.default_rng([seed, 1]).spawn(len(rows))
+    return {
+        name: BentField(*row, specimen.ramp_share, SmoothField.draw(specimen.correlation_nm, rng), specimen.field_nm)
+        for (name, row), rng in zip(rows.items(), streams)
+    }
+
+
+def terrace_nm(terrace: Terrace | None, field_nm: tuple[float, float], y_nm, x_nm) -> np.ndarray:
+    """What an abrupt step adds to the thickness: half its height on the right of its line, minus half on the left."""
+    if terrace is None:
+        return np.zeros(np.shape(y_nm))
+    centre_y, centre_x = (f * n for f, n in zip(terrace.centre_fraction_yx, field_nm))
+    lean = math.radians(terrace.lean_deg)
+    right = math.cos(lean) * (x_nm - centre_x) + math.sin(lean) * (y_nm - centre_y)
+    return np.where(right >= 0, 0.5, -0.5) * terrace.height_nm
+
+
+def nominal_positions(preset: Preset, scan_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the scan generator puts the beam: coordinates (scan_y, scan_x) in nm along either axis, starting at 0."""
+    return tuple(np.arange(n) * (length / n) for n, length in zip(scan_shape, preset.specimen.field_nm))
+
+
+def drifted_positions(preset: Preset, scan_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the beam really is on the drifting specimen, (y, x) in nm, each of shape `scan_shape`.
+
+    The scan runs row by row; the drift starts at zero and settles exponentially.
+    """
+    y_nm, x_nm = np.meshgrid(*nominal_positions(preset, scan_shape), indexing="ij")
+    progress = _settling(_time(scan_shape), preset.scan.drift_settling)
+    return tuple(nominal + total * progress for nominal, total in zip((y_nm, x_nm), preset.scan.drift_nm_yx))
+
+
+def pattern_shifts(scan: Scan, scan_shape: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shift of each pattern on the detector, (row, col) in px: residual descan, slow drift and jitter."""
+    rng = np.random.default_rng([seed, 2])
+    place = np.meshgrid(*[(np.arange(n) + 0.5) / n * 2 - 1 for n in scan_shape], indexing="ij")
+    time = _time(scan_shape) - 0.5
+    shifts = []
+    for descan_deg, drift_sign in ((75.0, 1.0), (-20.0, -1.0)):  # the row shift follows mostly y, the column shift mostly x
+        angle = math.radians(descan_deg)
+        descan = scan.descan_px * (math.sin(angle) * place[0] + math.cos(angle) * place[1])
+        jitter = scan.jitter_px * rng.standard_normal(scan_shape)
+        shifts.append(descan + drift_sign * scan.descan_drift_px * time + jitter)
+    return tuple(shifts)
+
+
+def _time(scan_shape):
+    """Time of each position as a fraction of the scan, row after row."""
+    return (np.arange(scan_shape[0] * scan_shape[1]) / (scan_shape[0] * scan_shape[1])).reshape(scan_shape)
+
+
+def _settling(time, rate):
+    return time if rate == 0 else np.expm1(-rate * time) / np.expm1(-rate)

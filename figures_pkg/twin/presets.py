@@ -1,0 +1,162 @@
+"""Presets: every number of a simulated dataset, read from a commented YAML file and checked."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from figures_pkg.twin.preset_parts import (
+    Background,
+    Beam,
+    Coating,
+    Detector,
+    Pattern,
+    Scan,
+    Specimen,
+    Terrace,
+    Texture,
+    Wall,
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """All parts of a preset and its sizes, ``{name: (scan_y, scan_x)}``."""
+
+    name: str
+    title: str
+    beam: Beam
+    pattern: Pattern
+    detector: Detector
+    background: Background
+    specimen: Specimen
+    scan: Scan
+    sizes: dict[str, tuple[int, int]]
+    wall: Wall | None = None  # one straight wall, or
+    texture: Texture | None = None  # several walls; with neither, +P everywhere
+    terrace: Terrace | None = None
+    coating: Coating | None = None
+
+    def scan_shape(self, size: str) -> tuple[int, int]:
+        """Positions (scan_y, scan_x) of a size; unknown sizes raise with the known ones."""
+        if size not in self.sizes:
+            raise ValueError(f"preset {self.name!r} has no size {size!r}; it comes in {', '.join(self.sizes)}")
+        return self.sizes[size]
+
+    def fingerprint(self, *others: str) -> str:
+        """Sixteen hexadecimal digits that change with any number of the preset, and with `others`."""
+        text = json.dumps([asdict(self), *others], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+OPTIONAL = {"wall": Wall, "texture": Texture, "terrace": Terrace, "coating": Coating}
+PARTS = {field.name: field.type for field in fields(Preset) if field.name not in ("name", "title", "sizes", *OPTIONAL)}
+
+
+def known_presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.name.removesuffix(".yaml") for path in (files(__package__) / "presets").iterdir() if path.name.endswith(".yaml"))
+
+
+def load_preset(name: str | Path) -> Preset:
+    """Read a preset of the package by its name, or your own by the path of its YAML file.
+
+    Raises
+    ------
+    ValueError
+        For a name that the package does not know, and for a file with missing or unknown entries.
+
+    Examples
+    --------
+    >>> load_preset("ds1").wall.plus_side
+    'left'
+    """
+    if str(name).endswith((".yaml", ".yml")):
+        path = Path(name)
+        return parse_preset(path.stem, path.read_text(encoding="utf-8"))
+    if name not in known_presets():
+        raise ValueError(f"no preset {name!r}; known are {', '.join(known_presets())}, or give the path of a YAML file like theirs")
+    return parse_preset(name, _packaged_text(name))
+
+
+def parse_preset(name: str, text: str) -> Preset:
+    """Turn the text of a YAML file into a checked preset.
+
+    A file that opens with ``base: ds1`` (or another preset of the package) holds only what differs from it; ``wall:
+    null`` removes a part.
+    """
+    content = _with_base(name, yaml.safe_load(text))
+    present = {key for key in OPTIONAL if content.setdefault(key, None) is not None}
+    _require_keys(f"preset {name!r}", content, {"title", "sizes", *PARTS, *OPTIONAL})
+    kinds = PARTS | {key: OPTIONAL[key] for key in present}
+    parts = {key: _parse_part(f"preset {name!r}, {key}", kind, content[key]) for key, kind in kinds.items()}
+    sizes = {size: tuple(entry["scan"]) for size, entry in content["sizes"].items()}
+    preset = Preset(name=name, title=content["title"], sizes=sizes, **parts)
+    _check_values(preset)
+    return preset
+
+
+def _with_base(name: str, content: dict) -> dict:
+    """The content laid over that of the preset it is based on, part by part and entry by entry."""
+    if not isinstance(content, dict) or "base" not in content:
+        return content
+    base = content["base"]
+    if base not in known_presets() or base == name:
+        raise ValueError(f"preset {name!r}: base is {base!r}; choose another preset of the package: {', '.join(known_presets())}")
+    merged = _with_base(base, yaml.safe_load(_packaged_text(base)))
+    for key, value in content.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merged[key] | value if both else value
+    del merged["base"]
+    return merged
+
+
+def _packaged_text(name: str) -> str:
+    return (files(__package__) / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _parse_part(where: str, kind: type, content: dict):
+    _require_keys(where, content, {field.name for field in fields(kind)})
+    return kind(**{key: _frozen(value) for key, value in content.items()})
+
+
+def _frozen(value):
+    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
+
+
+def _require_keys(where: str, content, expected: set[str]) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{where}: expected a mapping with {', '.join(sorted(expected))}, got {content!r}")
+    missing, unknown = sorted(expected - set(content)), sorted(set(content) - expected)
+    if missing or unknown:
+        raise ValueError(f"{where}: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}; see presets/ds1.yaml for every entry")
+
+
+def _check_values(preset: Preset) -> None:
+    if preset.wall and preset.texture:
+        raise ValueError(f"preset {preset.name!r} has a wall and a texture; set one of them to null")
+    if preset.wall and preset.wall.plus_side not in ("left", "right"):
+        raise ValueError(f"wall.plus_side of preset {preset.name!r} is {preset.wall.plus_side!r}; say left or right")
+    radius, counts = preset.background.radius_inv_angstrom, preset.background.counts
+    if len(radius) != len(counts) or list(radius) != sorted(set(radius)) or min(counts) <= 0:
+        raise ValueError(f"background of preset {preset.name!r}: radius_inv_angstrom must rise and counts be positive, one for each radius")
+    if not 0 <= preset.detector.bragg_share <= 1:
+        raise ValueError(f"detector.bragg_share of preset {preset.name!r} is {preset.detector.bragg_share}; it is a share between 0 and 1")
+    if preset.texture:
+        _check_texture(preset.name, preset.texture)
+
+
+def _check_texture(name: str, texture: Texture) -> None:
+    walls = len(texture.course_fraction_yx)
+    if not walls == len(texture.steps) == len(texture.inclination_deg) > 0:
+        raise ValueError(f"texture of preset {name!r}: course_fraction_yx, steps and inclination_deg need one entry for each wall")
+    if set(texture.steps) - {-1, 1} or texture.first_state not in range(6):
+        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {texture.steps}, {texture.first_state}")
+    if texture.core_fraction_yx and sum(texture.steps) % 6:
+        raise ValueError(
+            f"texture of preset {name!r}: the steps around the core add up to {sum(texture.steps)}; "
+            "walls that end there need a multiple of 6, six steps of the same sign for a vortex"
+        )

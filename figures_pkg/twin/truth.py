@@ -1,0 +1,127 @@
+"""What is true at each position of a simulated scan: domain, wall, thickness, tilts, shift."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from figures_pkg.data.axes import SCAN_DIMS
+
+from figures_pkg.twin.coating import DESCRIPTION as COATING_DESCRIPTION
+from figures_pkg.twin.coating import coating_maps
+from figures_pkg.twin.fields import drifted_positions, nominal_positions, pattern_shifts, specimen_fields, terrace_nm
+from figures_pkg.twin.presets import Preset
+from figures_pkg.twin.texture import domain_maps
+
+# What a pattern depends on, in the order of the columns that the renderer takes.
+STATE = ("polarization", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad", "shift_row_px", "shift_col_px")
+
+DESCRIPTION = {
+    "polarization": ("1", "weight of +P minus weight of -P in the pattern"),
+    "domain": ("1", "domain at mid thickness, +1 or -1"),
+    "domain_state": ("1", "domain at mid thickness, 0 to 5: alpha+, beta-, gamma+, alpha-, beta+, gamma-"),
+    "phase_deg": ("degree", "phase of the trimerization at mid thickness, 60 degrees times the domain away from walls"),
+    "wall_distance_nm": ("nm", "distance from the nearest wall at mid thickness, positive in +P domains; infinite without walls"),
+    "wall_width_nm": ("nm", "width over which the inclined wall is seen along the beam"),
+    "wall_inclination_deg": ("degree", "angle of the nearest wall against the beam"),
+    "wall_charge": ("1", "bound charge of the nearest wall in units of 2 P: cosine between c and the normal out of +P"),
+    "wall_type": ("1", "of the nearest wall: +1 head-to-head, -1 tail-to-tail, 0 within 15 degrees of neutral"),
+    "thickness_nm": ("nm", "thickness of the foil"),
+    "tilt_b_mrad": ("mrad", "tilt of the beam against the zone axis, component along b*"),
+    "tilt_c_mrad": ("mrad", "tilt of the beam against the zone axis, component along c"),
+    "shift_row_px": ("px", "shift of the pattern on the detector, downward"),
+    "shift_col_px": ("px", "shift of the pattern on the detector, to the right"),
+    "specimen_y_nm": ("nm", "place on the specimen, with drift, downward"),
+    "specimen_x_nm": ("nm", "place on the specimen, with drift, to the right"),
+}
+
+
+def simulate_truth(preset: Preset, size: str, seed: int) -> xr.Dataset:
+    """Maps of a preset on the positions of a scan.
+
+    Parameters
+    ----------
+    preset : Preset
+    size : str
+        One of the sizes of the preset. Another size shows the same specimen with another step.
+    seed : int
+        Not negative; draws the random parts of thickness, bend and wall, and the jitter of the patterns.
+
+    Returns
+    -------
+    truth : Dataset
+        Variables of `DESCRIPTION` on ``(scan_y, scan_x)``, coordinates in nm as those of the scan; where the preset
+        has a coating, also those of `figures_pkg.twin.coating`.
+    """
+    scan_shape, specimen = preset.scan_shape(size), preset.specimen
+    y_nm, x_nm = drifted_positions(preset, scan_shape)
+    maps = {name: field(y_nm, x_nm) for name, field in specimen_fields(specimen, seed).items()}
+    maps["thickness_nm"] += terrace_nm(preset.terrace, specimen.field_nm, y_nm, x_nm)
+    maps |= domain_maps(preset, seed, y_nm, x_nm, maps["thickness_nm"])
+    shift_row, shift_col = pattern_shifts(preset.scan, scan_shape, seed)
+    maps |= {
+        "shift_row_px": shift_row,
+        "shift_col_px": shift_col,
+        "specimen_y_nm": y_nm,
+        "specimen_x_nm": x_nm,
+    }
+    if preset.coating:
+        maps |= coating_maps(preset.coating, specimen.field_nm, y_nm, x_nm)
+    return _labelled(maps, nominal_positions(preset, scan_shape))
+
+
+def states_of(truth: xr.Dataset) -> np.ndarray:
+    """States (scan_y, scan_x, 6, or 8 with a coating) that the renderer takes, from the maps of the truth."""
+    coated = [name for name in COATING_DESCRIPTION if name in truth]
+    return np.stack([truth[name].values for name in (*STATE, *coated)], axis=-1)
+
+
+def write_truth(truth: xr.Dataset, path: Path) -> Path:
+    """Write the truth as netCDF, under a temporary name first."""
+    handle, temporary = tempfile.mkstemp(suffix=".nc", dir=path.parent)
+    os.close(handle)
+    try:
+        truth.to_netcdf(temporary, engine="h5netcdf")
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def truth_path(path: str | Path) -> Path:
+    """Where the truth of a scan lies: ``scan.truth.nc`` beside ``scan.hspy``."""
+    path = Path(path)
+    return path if path.name.endswith(".truth.nc") else path.with_suffix(".truth.nc")
+
+
+def read_truth(path: str | Path) -> xr.Dataset:
+    """Read the truth of a simulated scan into memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        The scan (``.hspy``) or the truth itself (``.truth.nc``).
+
+    Raises
+    ------
+    FileNotFoundError
+        When no truth lies beside the scan, which is so for every measured scan.
+    """
+    source = truth_path(path)
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist; only simulated scans have a truth, made beside them by make_dataset")
+    with xr.open_dataset(source, engine="h5netcdf") as truth:
+        return truth.load()
+
+
+def _labelled(maps: dict, positions: tuple[np.ndarray, np.ndarray]) -> xr.Dataset:
+    variables = {}
+    for name, (units, meaning) in (DESCRIPTION | COATING_DESCRIPTION).items():
+        if name not in maps:
+            continue
+        dtype = maps[name].dtype if maps[name].dtype == np.int8 else np.float32
+        variables[name] = (SCAN_DIMS, maps[name].astype(dtype), {"units": units, "long_name": meaning})
+    coordinates = {dim: (dim, values, {"units": "nm"}) for dim, values in zip(SCAN_DIMS, positions)}
+    return xr.Dataset(variables, coordinates)

@@ -1,0 +1,186 @@
+"""Whole datasets: what lies in the files, and that nothing but preset, size, seed and library decides it."""
+
+import shutil
+from importlib.resources import files
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from figures_pkg.data import open_scan
+from figures_pkg.data.files.hspy_writer import HspyWriter
+from figures_pkg.twin import dataset
+from figures_pkg.twin.dataset import library_settings, make_dataset
+from figures_pkg.twin.presets import load_preset
+from figures_pkg.twin.truth import DESCRIPTION, read_truth
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """DS1 with twelve by eight positions."""
+    text = (files("figures_pkg.twin") / "presets" / "ds1.yaml").read_text(encoding="utf-8")
+    path = tmp_path_factory.mktemp("preset") / "tiny.yaml"
+    path.write_text(text.partition("sizes:")[0] + "sizes: {small: {scan: [12, 8]}}\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def make(tiny, rocking_library):
+    """Make the tiny dataset on the analytic library."""
+
+    def make_tiny(out, **options):
+        return make_dataset(tiny, "small", **{"out": out, "library": rocking_library, "seed": 3} | options)
+
+    return make_tiny
+
+
+@pytest.fixture(scope="module")
+def made(make, tmp_path_factory):
+    """One tiny dataset, for tests that only read."""
+    return make(tmp_path_factory.mktemp("twin") / "tiny.hspy")
+
+
+def counts_in(path):
+    """All counts of a file."""
+    return open_scan(path).values
+
+
+def test_scan_opens_like_a_measured_one(made):
+    """The file gives dimensions, step, energy, origin and orientation as the authors' files do."""
+    scan = open_scan(made)
+    assert scan.dims == ("scan_y", "scan_x", "det_y", "det_x") and scan.shape == (12, 8, 256, 256)
+    assert scan.dtype == np.uint16 and scan.attrs["source"] == "twin" and scan.attrs["orientation"] == "lab"
+    assert scan.attrs["beam_energy_kev"] == 200 and scan.attrs["camera_length_cm"] == 12
+    assert np.isnan(scan.attrs["convergence_mrad"])
+    np.testing.assert_allclose(scan.attrs["origin_row_col"], (124.0, 128.6))
+    np.testing.assert_allclose(scan.scan_x, np.arange(8) * 358.4 / 8)
+    assert float(scan.det_y[125] - scan.det_y[124]) == pytest.approx(0.009555)
+
+
+def test_file_says_how_it_was_made(made, tiny):
+    """Preset, size, seed, version and fingerprint are in the file and in the truth, and agree."""
+    attributes, truth = open_scan(made).attrs, read_truth(made)
+    for key in ("source", "preset", "size", "seed", "version", "fingerprint"):
+        assert attributes[key] == truth.attrs[key], key
+    assert (truth.attrs["preset"], truth.attrs["size"], truth.attrs["seed"]) == ("tiny", "small", 3)
+
+
+def test_truth_lies_on_the_scan(made):
+    """The truth has the coordinates of the scan, all variables with units, and the geometry of the pattern."""
+    scan, truth = open_scan(made), read_truth(made)
+    xr.testing.assert_equal(scan.scan_y.drop_attrs(), truth.scan_y.drop_attrs())
+    xr.testing.assert_equal(scan.scan_x.drop_attrs(), truth.scan_x.drop_attrs())
+    assert set(truth.data_vars) == set(DESCRIPTION)
+    assert all(truth[name].attrs["units"] and truth[name].dims == ("scan_y", "scan_x") for name in truth.data_vars)
+    np.testing.assert_allclose(truth.attrs["g002_row_col"], (-17.41, -5.89))
+    assert truth.attrs["disc_radius_px"] == pytest.approx(5.34, abs=0.02)
+    hkl = np.reshape(truth.attrs["reflections_hkl"], (-1, 3))
+    assert (hkl[:, 0] == 0).all() and (hkl[:, 2] % 2 == 0).all()
+    assert read_truth(made.with_suffix(".truth.nc")).identical(truth)
+
+
+def test_plus_p_is_left_and_c_points_up(made, rocking_library):
+    """+P lies at small scan_x, and its patterns differ from those of -P as the library says, with +l in upper rows."""
+    scan, truth = open_scan(made), read_truth(made)
+    assert (truth.domain[:, 0] == 1).all() and (truth.domain[:, -1] == -1).all()
+    state = truth.isel(scan_y=6, scan_x=0)
+    intensity = rocking_library.intensities(1, *(float(state[n]) for n in ("thickness_nm", "tilt_b_mrad", "tilt_c_mrad")))
+    hkl = [tuple(row) for row in rocking_library.hkl]
+    up, down = (intensity[hkl.index((0, 0, l))] for l in (2, -2))
+    pattern = scan[6, 0].values.astype(float)
+    rows, cols = np.indices(pattern.shape)
+    disc = {l: pattern[np.hypot(rows - 124 + 17.41 * l / 2, cols - 128.6 + 5.89 * l / 2) < 4].mean() for l in (2, -2)}
+    assert up > 1.2 * down
+    assert disc[2] > disc[-2] + 5
+
+
+def test_chunks_and_threads_change_nothing(make, made, tmp_path):
+    """Another layout of the file and another number of threads give the same counts."""
+    other = make(tmp_path / "other.hspy", chunks=(5, 3, 64, 128), workers=3)
+    with h5py.File(other) as file:
+        stored = []
+        file.visititems(lambda name, item: stored.append(item.chunks) if getattr(item, "ndim", 0) == 4 else None)
+    assert stored == [(5, 3, 64, 128)]
+    np.testing.assert_array_equal(counts_in(other), counts_in(made))
+
+
+def test_seed_decides(make, made, tmp_path):
+    """The same seed gives the same counts and truth; another seed gives others."""
+    again, other = make(tmp_path / "again.hspy"), make(tmp_path / "other.hspy", seed=4)
+    np.testing.assert_array_equal(counts_in(again), counts_in(made))
+    assert read_truth(again).identical(read_truth(made))
+    assert (counts_in(other) != counts_in(made)).mean() > 0.5
+    assert not np.allclose(read_truth(other).thickness_nm, read_truth(made).thickness_nm)
+
+
+def test_interrupted_work_is_taken_up(make, made, tmp_path, monkeypatch):
+    """A run that dies half way leaves no file; the next one renders only what is missing, and the result is the same."""
+    out, write, written = tmp_path / "broken.hspy", HspyWriter.write, []
+
+    def failing_write(self, origin, block):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write(self, origin, block)
+        written.append(origin)
+
+    monkeypatch.setattr(HspyWriter, "write", failing_write)
+    with pytest.raises(KeyboardInterrupt):
+        make(out, workers=1)
+    assert not out.exists() and len(written) == 3
+    monkeypatch.setattr(HspyWriter, "write", lambda self, origin, block: (write(self, origin, block), written.append(origin)))
+    make(out)
+    assert len(written) == len(set(written)) == 6
+    np.testing.assert_array_equal(counts_in(out), counts_in(made))
+
+
+def test_existing_file_is_not_replaced_unasked(make, made, tmp_path):
+    """An existing file is refused and left alone; overwrite replaces it."""
+    out = tmp_path / "kept.hspy"
+    shutil.copy(made, out)
+    before = out.stat().st_mtime_ns
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        make(out, seed=9)
+    assert out.stat().st_mtime_ns == before
+    make(out, seed=9, overwrite=True)
+    assert open_scan(out).attrs["seed"] == 9 and read_truth(out).attrs["seed"] == 9
+
+
+def test_full_disk_is_noticed_before_work(make, tmp_path, monkeypatch):
+    """Too little room is an error that says how much is needed and how much there is."""
+    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**6))
+    with pytest.raises(OSError, match="takes up to 0.0094 GB .* has 0.001 GB; choose a smaller size"):
+        make(tmp_path / "full.hspy")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"preset": "ds7"}, "known are .*ds1"),
+        ({"size": "gigantic"}, "it comes in smoke, laptop, paper"),
+        ({"seed": -1}, "seed is -1"),
+        ({"out": "scan.zarr"}, "ends in"),
+    ],
+)
+def test_wrong_requests_are_refused(options, message, tmp_path, monkeypatch):
+    """Unknown presets and sizes, negative seeds and other suffixes raise at once."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        make_dataset(**{"out": "scan.hspy"} | options)
+
+
+def test_truth_of_a_measured_scan_is_asked_for_in_vain(tmp_path):
+    """A scan without a truth beside it raises an error that says why."""
+    with pytest.raises(FileNotFoundError, match="only simulated scans have a truth"):
+        read_truth(tmp_path / "measured.hspy")
+
+
+def test_library_of_a_preset_covers_its_specimen():
+    """Thickness and tilts of DS1, with the discs around the tilts, lie inside the library it asks for."""
+    preset = load_preset("ds1")
+    settings = library_settings(preset)
+    assert settings.tilt_c_mrad[0] <= -4 - preset.specimen.bend_mrad - preset.beam.convergence_mrad
+    assert settings.tilt_b_mrad[-1] >= 1 + preset.specimen.bend_mrad + preset.beam.convergence_mrad
+    nm = settings.periods * 0.6112
+    assert nm[0] <= 63 - preset.specimen.wedge_nm and nm[-1] >= 63 + preset.specimen.wedge_nm

@@ -1,0 +1,159 @@
+"""Landau theory: uniform states, walls and vortices against analytic answers and the published profile."""
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from figures_pkg.twin.landau import (
+    Landau,
+    checkerboard_start,
+    nearest_state,
+    random_start,
+    relax,
+    wall_energy,
+    wall_phase_deg,
+    windings,
+)
+
+CELL_VOLUME = 369.5  # A^3, ErMnO3
+J_PER_M2 = 16.02  # of one eV/A^2
+
+
+@pytest.fixture(scope="module")
+def landau():
+    """The published coefficients."""
+    return Landau()
+
+
+@pytest.fixture(scope="module")
+def wall(landau):
+    """A neutral wall from 0 to 60 degrees in the middle of 60 Angstrom, and the spacing of its nodes."""
+    spacing, q0 = 0.1, landau.uniform()[0]
+    x = (np.arange(600) - 299.5) * spacing
+    start = q0 * np.exp(1j * np.where(x > 0, np.pi / 3, 0))
+    return x, relax(start, [spacing], [landau.stiffness_ab], boundary="mirror", steps=4000)
+
+
+@pytest.fixture(scope="module")
+def board(landau):
+    """Two vortices and two antivortices, relaxed on 96 x 96 nodes of 1.5 Angstrom."""
+    start = checkerboard_start((96, 96), landau.uniform()[0])
+    return relax(start, [1.5, 1.5], [landau.stiffness_ab] * 2, steps=1000)
+
+
+def width_10_90(x, rising):
+    """Distance between 10 and 90 % of a step from 0 to 1."""
+    low, high = np.interp([0.1, 0.9], rising, x)
+    return high - low
+
+
+def test_domains_have_the_published_amplitudes(landau):
+    """Q0 is 0.959 Angstrom, P0 0.1715 Angstrom, the energy -0.61 eV per cell and the barrier 0.102 eV."""
+    q0, p0 = landau.uniform()
+    assert q0 == pytest.approx(0.959, abs=0.001) and p0 == pytest.approx(0.1715, abs=0.0002)
+    assert landau.local_energy(complex(q0)) == pytest.approx(-0.61, abs=0.005)
+    assert landau.barrier() == pytest.approx(0.102, abs=0.002)
+
+
+def test_six_domains_alternate_in_polarization(landau):
+    """The minima at multiples of 60 degrees have equal energy and opposite P in turn; 30 degrees between them has none."""
+    q0, p0 = landau.uniform()
+    domains = q0 * np.exp(1j * np.pi / 3 * np.arange(6))
+    np.testing.assert_allclose(landau.polarization(domains), p0 * np.array([1, -1, 1, -1, 1, -1]))
+    np.testing.assert_allclose(landau.local_energy(domains), landau.local_energy(q0 + 0j))
+    np.testing.assert_allclose(landau.slope(domains), 0, atol=1e-6)
+    assert landau.polarization(q0 * np.exp(1j * np.pi / 6)) == pytest.approx(0, abs=1e-12)
+
+
+def test_polarization_minimises_the_full_energy(landau):
+    """At random Q and Phi no other P lowers the energy with P free."""
+    rng = np.random.default_rng(4)
+    for q, phi in zip(rng.uniform(0.3, 1.2, 8), rng.uniform(0, 2 * np.pi, 8)):
+        p = np.linspace(-0.5, 0.5, 20001)
+        free = -landau.g * q**3 * p * np.cos(3 * phi) + 0.5 * (landau.g_prime * q**2 + landau.a_p) * p**2
+        assert landau.polarization(q * np.exp(1j * phi)) == pytest.approx(p[np.argmin(free)], abs=1e-4)
+
+
+def test_slope_is_the_derivative_of_the_energy(landau):
+    """The analytic slope agrees with finite differences."""
+    energy = lambda v: float(landau.local_energy(v[0] + 1j * v[1]))
+    slope = lambda v: np.array([landau.slope(v[0] + 1j * v[1]).real, landau.slope(v[0] + 1j * v[1]).imag])
+    for start in ([0.9, 0.1], [-0.3, 0.7], [0.2, -1.1]):
+        assert check_grad(energy, slope, start) < 1e-5
+
+
+def test_neutral_wall_has_the_published_widths(landau, wall):
+    """From 10 to 90 %, the phase turns within 5.4 and P within 3.6 Angstrom; Q dips to 0.91 of its value."""
+    x, order = wall
+    q0, p0 = landau.uniform()
+    assert width_10_90(x, np.angle(order) / (np.pi / 3)) == pytest.approx(5.4, rel=0.03)
+    assert width_10_90(x, 0.5 - 0.5 * landau.polarization(order) / p0) == pytest.approx(3.6, rel=0.03)
+    assert np.abs(order).min() / q0 == pytest.approx(0.91, abs=0.01)
+
+
+def test_neutral_wall_costs_the_published_energy(landau, wall):
+    """28 mJ/m^2, from the profile and its mirror image, which together are periodic."""
+    order = np.concatenate([wall[1], wall[1][::-1]])
+    energy = wall_energy(order, 0.1, landau.stiffness_ab) / 2 / CELL_VOLUME * J_PER_M2
+    assert energy == pytest.approx(0.028, rel=0.05)
+
+
+def test_wall_profile_is_close_to_the_analytic_one(wall):
+    """With a half width of 1.49 Angstrom the formula for rigid Q follows the relaxed phase within 3 degrees."""
+    x, order = wall
+    np.testing.assert_allclose(np.degrees(np.angle(order)), wall_phase_deg(x / 10, 0.149), atol=3)
+
+
+def test_widened_walls_are_wider_by_the_factor(landau, wall):
+    """Coefficients widened threefold give a wall three times as wide with the same domains."""
+    wide = landau.widened(3.0)
+    x = 3 * wall[0]
+    order = relax(wide.uniform()[0] * np.exp(1j * np.where(x > 0, np.pi / 3, 0)), [0.3], [wide.stiffness_ab], wide, boundary="mirror", steps=4000)
+    np.testing.assert_allclose(order, wall[1], atol=1e-6)
+
+
+def test_relaxed_board_keeps_its_four_cores(board):
+    """Two vortices and two antivortices remain where they were, and their windings add up to zero."""
+    turns = windings(np.angle(board))
+    assert turns.sum() == 0 and (turns == 1).sum() == 2 and (turns == -1).sum() == 2
+    rows, cols = np.nonzero(turns == 1)
+    assert np.ptp(rows) == pytest.approx(48, abs=2) and np.ptp(cols) == pytest.approx(48, abs=2)
+
+
+@pytest.mark.parametrize("sense", [1, -1])
+def test_six_domains_surround_a_core(landau, board, sense):
+    """Around every core the six domains follow one another in steps of 60 degrees, with P alternating."""
+    for row, col in np.argwhere(windings(np.angle(board)) == sense):
+        angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+        ring = board[np.rint(row + 0.5 + 14 * np.sin(angle)).astype(int) % 96, np.rint(col + 0.5 + 14 * np.cos(angle)).astype(int) % 96]
+        state = nearest_state(np.angle(ring))
+        met = state[state != np.roll(state, 1)]
+        np.testing.assert_array_equal((np.roll(met, -1) - met) % 6, np.full(6, sense % 6))
+        middle = [landau.polarization(ring[state == s]) for s in met]
+        signs = [np.sign(p[np.argmax(np.abs(p))]) for p in middle]
+        np.testing.assert_array_equal(signs, np.where(met % 2 == 0, 1, -1))
+
+
+def test_quench_freezes_into_domains(landau):
+    """From a melt, windings add up to zero at every stage, domains grow and the energy falls."""
+    melt = random_start((64, 64), landau.uniform()[0], np.random.default_rng(8))
+    early = relax(melt, [2.0, 2.0], [landau.stiffness_ab] * 2, steps=100)
+    late = relax(early, [2.0, 2.0], [landau.stiffness_ab] * 2, steps=1000)
+    cores = [np.abs(windings(np.angle(field))).sum() for field in (melt, early, late)]
+    assert all(windings(np.angle(field)).sum() == 0 for field in (melt, early, late))
+    assert cores[0] > cores[1] > cores[2]
+    assert landau.local_energy(melt).mean() > landau.local_energy(early).mean() > landau.local_energy(late).mean()
+
+
+def test_windings_know_the_sense():
+    """A phase that grows from right to down has winding +1, its mirror image -1."""
+    y, x = np.meshgrid(np.arange(-8, 8) + 0.5, np.arange(-8, 8) + 0.5, indexing="ij")
+    for sense in (1, -1):
+        turns = windings(sense * np.arctan2(y, x), periodic=False)
+        assert turns[7, 7] == sense and np.abs(turns).sum() == 1
+
+
+def test_unknown_boundary_is_refused():
+    """Only the two boundaries exist."""
+    with pytest.raises(ValueError, match="periodic or mirror"):
+        relax(np.ones(4, complex), [1.0], [1.0], boundary="open")

@@ -1,0 +1,194 @@
+"""Textures: domains between traced walls, the phase around a core, and the bound charge of a wall."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from figures_pkg.twin.landau import Landau, nearest_state, relax, windings
+from figures_pkg.twin.preset_parts import Texture
+from figures_pkg.twin.presets import load_preset
+from figures_pkg.twin.texture import TracedWalls, domain_maps, polar_axis, wall_type
+from figures_pkg.twin.truth import simulate_truth
+
+FIELD_NM = (100.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def ds2():
+    """Truth of the twin of DS2 on 128 x 128 positions, without drift."""
+    preset = load_preset("ds2")
+    scan = dataclasses.replace(preset.scan, drift_nm_yx=(0.0, 0.0))
+    return simulate_truth(dataclasses.replace(preset, scan=scan, sizes={"test": (128, 128)}), "test", 0)
+
+
+def with_texture(course, *, core=None, steps=(1,), first=0, inclination=0.0, c_on_detector=(-1.0, 0.0), rotation=0.0):
+    """DS1 with smooth walls through the given places, on a field of 100 nm, +c upward unless told otherwise."""
+    preset = load_preset("ds1")
+    texture = Texture(core, course, first, steps, (inclination,) * len(course), 0.0, 30.0)
+    return dataclasses.replace(
+        preset,
+        wall=None,
+        texture=texture,
+        specimen=dataclasses.replace(preset.specimen, field_nm=FIELD_NM),
+        pattern=dataclasses.replace(preset.pattern, g002_row_col=tuple(18.4 * np.array(c_on_detector))),
+        scan=dataclasses.replace(preset.scan, scan_rotation_deg=rotation),
+    )
+
+
+def maps_of(preset, n=100):
+    """Maps on a grid of n x n places in the middle of as many squares; the foil is 60 nm thick."""
+    y, x = np.meshgrid(*[(np.arange(n) + 0.5) / n * length for length in FIELD_NM], indexing="ij")
+    return domain_maps(preset, 0, y, x, np.full(y.shape, 60.0))
+
+
+def horizontal_wall(upper_state, **options):
+    """A core in the middle of the field with two walls, to the left and to the right: together a horizontal line."""
+    course = (((0.5, 0.6), (0.5, 1.0)), ((0.5, 0.4), (0.5, 0.0)))
+    # The domain after the first wall, clockwise from the right, is the lower one.
+    lower, step = (1, -1) if upper_state == 0 else (0, 1)
+    return with_texture(course, core=(0.5, 0.5), steps=(-step, step), first=lower, **options)
+
+
+def test_head_to_head_is_where_polarizations_meet():
+    """With c upward and +P below a horizontal wall, P points at the wall from both sides: charge +1; above it, -1."""
+    for upper, charge in ((1, 1.0), (0, -1.0)):
+        maps = maps_of(horizontal_wall(upper))
+        p_up = maps["domain"]  # +P is along c, which points up
+        assert (p_up[:50] == (1 if upper == 0 else -1)).all() and (p_up[50:] == -p_up[0, 0]).all()
+        meeting = p_up[60, 50] > 0 > p_up[40, 50]  # below the wall upward, above it downward
+        assert meeting == (charge > 0)
+        np.testing.assert_allclose(maps["wall_charge"], charge, atol=1e-6)
+        assert (maps["wall_type"] == np.sign(charge)).all()
+
+
+@pytest.mark.parametrize("rotation, charge", [(0.0, 1.0), (60.0, 0.5), (90.0, 0.0), (180.0, -1.0)])
+def test_charge_turns_with_the_scan(rotation, charge):
+    """A rotation between scan and pattern turns c on the scan, and the charge follows its cosine."""
+    maps = maps_of(horizontal_wall(1, rotation=rotation), 20)
+    np.testing.assert_allclose(maps["wall_charge"], charge, atol=1e-6)
+
+
+def test_rotation_is_clockwise_in_the_picture():
+    """c up on the detector and a rotation of 90 degrees is c to the right on the scan."""
+    preset = with_texture((((0.0, 0.5), (1.0, 0.5)),), rotation=90.0)
+    np.testing.assert_allclose(polar_axis(preset), (0.0, 1.0), atol=1e-12)
+    np.testing.assert_allclose(polar_axis(load_preset("ds2")), np.array([-16.83, -8.02]) / 18.643, atol=1e-3)
+
+
+@pytest.mark.parametrize("lean", [0, 20, 45, 70])
+def test_charge_is_the_cosine_between_normal_and_c(lean):
+    """A straight wall from top to bottom that leans by an angle has the sine of it as charge, +P to its left."""
+    shift = 0.5 * np.tan(np.radians(lean))
+    maps = maps_of(with_texture((((0.0, 0.5 + shift), (1.0, 0.5 - shift)),)), 40)
+    # The normal out of +P points right and, for a wall that leans to the right, down: against c.
+    np.testing.assert_allclose(maps["wall_charge"], -np.sin(np.radians(lean)), atol=1e-6)
+
+
+def test_ds1_has_one_wall_of_fixed_charge():
+    """Its wall leans 20 degrees right and c 19 degrees left: tail-to-tail with the sine of 39 degrees."""
+    truth = simulate_truth(load_preset("ds1"), "smoke", 0)
+    np.testing.assert_allclose(truth.wall_charge, -np.sin(np.radians(20 + 18.69)), atol=1e-3)
+    assert (truth.wall_type == -1).all() and set(np.unique(truth.domain_state)) == {0, 1}
+
+
+def test_wall_types_have_thresholds():
+    """Within 15 degrees of the direction of c a wall is neutral; beyond, its sign decides."""
+    np.testing.assert_array_equal(wall_type([-1, -0.3, -0.25, 0, 0.25, 0.3, 1]), [-1, -1, 0, 0, 0, 1, 1])
+
+
+def test_neighbours_differ_by_one_step(ds2):
+    """Where the domain changes from one position to the next, but for the core, it changes by one, and P turns over."""
+    state = ds2.domain_state.values.astype(float)
+    state[np.hypot(*(np.indices(state.shape) - np.reshape((0.334 * 128, 0.452 * 128), (2, 1, 1)))) < 3] = np.nan
+    for change in (np.diff(state, axis=0), np.diff(state, axis=1)):
+        assert set(np.unique(change[np.isfinite(change)] % 6)) == {0, 1, 5}
+    state = ds2.domain_state.values
+    np.testing.assert_array_equal(ds2.domain, np.where(state % 2 == 0, 1, -1))
+
+
+def test_vortex_of_ds2_winds_once_around_its_core(ds2):
+    """On a ring around the core all six domains follow one another clockwise, and the phase turns by +360 degrees."""
+    angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    rows, cols = (np.rint(128 * at + 25 * f(angle)).astype(int) for at, f in ((0.334, np.sin), (0.452, np.cos)))
+    ring = ds2.domain_state.values[rows, cols]
+    met = ring[ring != np.roll(ring, 1)]
+    np.testing.assert_array_equal((np.roll(met, -1) - met) % 6, np.ones(6))
+    turns = windings(np.radians(ds2.phase_deg.values), periodic=False)
+    assert np.abs(turns).sum() == turns.sum() == 1
+    np.testing.assert_allclose(np.argwhere(turns)[0], (0.334 * 128, 0.452 * 128), atol=2)
+
+
+def test_texture_of_ds2_holds_together(ds2):
+    """Relaxed with walls widened to the scan's step, the texture keeps its core, its winding and nine tenths of its domains."""
+    q0, step_angstrom = Landau().uniform()[0], 28.0
+    landau = Landau().widened(10.0)
+    order = relax(q0 * np.exp(1j * np.radians(ds2.phase_deg.values)), [step_angstrom] * 2, [landau.stiffness_ab] * 2, landau, boundary="mirror", steps=200)
+    turns = windings(np.angle(order), periodic=False)
+    assert np.abs(turns).sum() == turns.sum() == 1
+    assert np.linalg.norm(np.argwhere(turns)[0] - (0.334 * 128, 0.452 * 128)) < 6
+    assert (nearest_state(np.angle(order)) == ds2.domain_state.values).mean() > 0.9
+
+
+def test_hard_is_an_antivortex():
+    """The preset hard winds the other way."""
+    truth = simulate_truth(load_preset("hard"), "laptop", 0)
+    assert windings(np.radians(truth.phase_deg.values), periodic=False).sum() == -1
+
+
+def test_distance_is_the_shortest_way_to_a_wall(ds2):
+    """Its gradient has length one away from ridges, it vanishes where the domain changes, and its sign is that of P."""
+    distance, step = ds2.wall_distance_nm.values, 2.8
+    slope = np.hypot(*np.gradient(np.abs(distance), step))
+    inner = np.abs(distance) > 2 * step
+    assert np.median(np.abs(slope[inner] - 1)) < 0.02
+    changes = np.diff(ds2.domain_state.values, axis=1) != 0
+    assert np.abs(distance[:, 1:][changes]).max() < step
+    assert (np.sign(distance) == ds2.domain).all()
+
+
+def test_weights_vanish_on_walls_and_at_the_core(ds2):
+    """The weight is that of the domain away from walls, zero at the core, and it never takes the other sign."""
+    weight = ds2.polarization.values
+    far = np.abs(ds2.wall_distance_nm.values) > 8
+    np.testing.assert_allclose(weight[far], ds2.domain.values[far], atol=1e-4)
+    assert np.abs(weight[43, 58]) < 0.2
+    assert (weight * ds2.domain.values >= -1e-6).all()
+
+
+def test_straight_course_equals_the_straight_wall():
+    """A texture of one straight line has the weights, distances and widths of the wall of a preset without bow."""
+    ds1 = load_preset("ds1")
+    wall = dataclasses.replace(ds1.wall, lean_deg=0.0, sag_nm=0.0, roughness_nm=0.0, centre_fraction_yx=(0.5, 0.5))
+    traced = with_texture((((0.0, 0.5), (1.0, 0.5)),), inclination=wall.inclination_deg)
+    plain = dataclasses.replace(traced, texture=None, wall=wall)
+    one, other = maps_of(traced), maps_of(plain)
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=2e-3, err_msg=name)
+
+
+def test_rows_of_walls_count_domains_from_left_to_right():
+    """Two walls from top to bottom separate three domains; the steps say which."""
+    course = (((0.0, 0.3), (1.0, 0.3)), ((0.0, 0.7), (1.0, 0.7)))
+    for steps, states in (((1, 1), (0, 1, 2)), ((1, -1), (0, 1, 0)), ((-1, -1), (0, 5, 4))):
+        maps = maps_of(with_texture(course, steps=steps))
+        np.testing.assert_array_equal(maps["domain_state"][50, [10, 50, 90]], states)
+
+
+@pytest.mark.parametrize("name", ["null", "null-step"])
+def test_null_presets_have_no_wall(name):
+    """+P everywhere, infinitely far from any wall; the step of null-step is 5 nm high."""
+    truth = simulate_truth(load_preset(name), "smoke", 0)
+    assert (truth.polarization == 1).all() and np.isinf(truth.wall_distance_nm).all() and (truth.wall_type == 0).all()
+    jump = np.abs(np.diff(truth.thickness_nm.values, axis=1)).max(axis=1)
+    if name == "null-step":
+        np.testing.assert_allclose(jump, 5.0, atol=0.5)
+    else:
+        assert jump.max() < 1.5
+
+
+def test_course_must_lead_away_from_the_core():
+    """A course that turns back is refused."""
+    preset = with_texture((((0.5, 0.8), (0.5, 0.6)), ((0.5, 0.4), (0.5, 0.0))), core=(0.5, 0.5), steps=(1, -1))
+    with pytest.raises(ValueError, match="farther from the core"):
+        TracedWalls.draw(preset.texture, FIELD_NM, 0)
