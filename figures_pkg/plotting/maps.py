@@ -1,0 +1,147 @@
+"""Maps over the scan and patterns over the detector, with bars that say how large things are."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm
+from matplotlib.image import AxesImage
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
+
+from .style import HIGHLIGHT
+
+NICE = np.array([1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000])
+
+
+def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, label: str | None = None, bar=True) -> AxesImage:
+    """
+    Draw a map over the scan with a scale bar in nm; row 0 is at the top.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    image
+        Shape ``(scan_y, scan_x)`` with coordinates in nm.
+    cmap
+        A matplotlib colour map.
+    limits
+        Lowest and highest value of the colours; by default the 0.5 % and 99.5 % quantiles.
+    label
+        Text beside the colour bar; without it there is no colour bar.
+    bar
+        Whether to draw the scale bar.
+    """
+    y, x = image.scan_y.values, image.scan_x.values
+    low, high = limits if limits is not None else np.nanquantile(image.values, [0.005, 0.995])
+    drawn = ax.imshow(image.values, cmap=cmap, vmin=low, vmax=high, extent=_extent(x, y))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    if bar:
+        scale_bar(ax, float(x[-1] - x[0]), "nm")
+    if label is not None:
+        colour_bar(drawn, label)
+    return drawn
+
+
+def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, floor: float | None = None, cmap="magma") -> AxesImage:
+    """
+    Draw a diffraction pattern on a logarithmic scale with a bar in 1/Å; row 0 is at the top.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    pattern
+        Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
+    label
+        Text beside the colour bar; without it there is no colour bar.
+    floor
+        Lowest value that has a colour of its own; by default the 2 % quantile of the positive values.
+    """
+    values = np.asarray(pattern.values, float)
+    low = floor or max(np.quantile(values[values > 0], 0.02), values.max() * 1e-5)
+    x, y = pattern.det_x.values, pattern.det_y.values
+    drawn = ax.imshow(np.maximum(values, low), cmap=cmap, norm=LogNorm(low, values.max()), extent=_extent(x, y))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    scale_bar(ax, float(x[-1] - x[0]), "1/Å", lengths=NICE / 100)
+    if label is not None:
+        colour_bar(drawn, label)
+    return drawn
+
+
+def colour_bar(drawn: AxesImage, label: str) -> Colorbar:
+    """Draw a colour bar as tall as the picture, to its right."""
+    beside = drawn.axes.inset_axes([1.03, 0, 0.05, 1])
+    return drawn.axes.figure.colorbar(drawn, cax=beside, label=label)
+
+
+def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "white") -> None:
+    """Draw a bar of a round length, about a fifth to a third of the width, in the lower left corner."""
+    length = lengths[np.argmin(np.abs(lengths - width / 4))]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    start, level = left + 0.05 * (right - left), bottom + 0.05 * (top - bottom)
+    ax.plot([start, start + length], [level, level], color="black", lw=5, solid_capstyle="butt")
+    ax.plot([start, start + length], [level, level], color=colour, lw=3, solid_capstyle="butt")
+    text = ax.text(start, level + 0.03 * (top - bottom), f"{length:g} {unit}", color=colour, fontsize=9, va="bottom")
+    text.set_path_effects([_outline()])
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius: float, colour: str = HIGHLIGHT) -> None:
+    """
+    Circle reflections and write their indices beside the circles.
+
+    Parameters
+    ----------
+    ax
+        Axes with a drawn pattern.
+    positions
+        ``{"004": (y, x)}`` in the coordinates of the pattern, 1/Å.
+    radius
+        Radius of the circles in 1/Å.
+    """
+    for name, (y, x) in positions.items():
+        ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
+        text = ax.annotate(overbar(name), (x + radius, y), (3, 3), textcoords="offset points", color=colour, fontsize=8)
+        text.set_path_effects([_outline()])
+
+
+def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple[int, int], name: str, colour: str) -> Rectangle:
+    """Draw a half-open box of detector pixels on a pattern and write its name above it."""
+    (x0, dx), (y0, dy) = _grid(pattern.det_x.values), _grid(pattern.det_y.values)
+    corner = (x0 + (cols[0] - 0.5) * dx, y0 + (rows[0] - 0.5) * dy)
+    box = ax.add_patch(Rectangle(corner, (cols[1] - cols[0]) * dx, (rows[1] - rows[0]) * dy, fill=False, color=colour, lw=1.5))
+    text = ax.annotate(name, corner, (0, 3), textcoords="offset points", color=colour, fontsize=8)
+    text.set_path_effects([_outline()])
+    return box
+
+
+def overbar(indices: str) -> str:
+    """Write Miller indices as crystallographers do, e.g. ``"00-4"`` with a bar over the 4."""
+    parts, negative = [], False
+    for letter in indices:
+        if letter == "-":
+            negative = True
+            continue
+        parts.append(rf"\bar{{{letter}}}" if negative else letter)
+        negative = False
+    return f"${''.join(parts)}$"
+
+
+def _grid(values: np.ndarray) -> tuple[float, float]:
+    """Start and step of a uniform axis."""
+    return float(values[0]), float(values[1] - values[0])
+
+
+def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
+    """Edges of the outer pixels, rows growing downward."""
+    (x0, dx), (y0, dy) = _grid(x), _grid(y)
+    return x0 - dx / 2, x[-1] + dx / 2, y[-1] + dy / 2, y0 - dy / 2
+
+
+def _outline():
+    """A dark rim that keeps bright letters readable on a bright ground."""
+    return withStroke(linewidth=2, foreground="black")

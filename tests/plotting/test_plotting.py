@@ -1,0 +1,89 @@
+"""Pictures show the right way up, say how large things are, and name their source."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+from figures_pkg.plotting import com_cloud, density, domain_colours, mark_box, overbar, pattern_map, scale_bar, scan_map, stamp
+
+
+@pytest.fixture
+def ax():
+    """Fresh axes, closed afterwards."""
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+@pytest.fixture
+def image():
+    """A map of 3 x 4 positions, 2 nm apart."""
+    return xr.DataArray(np.arange(12.0).reshape(3, 4), {"scan_y": 2.0 * np.arange(3), "scan_x": 2.0 * np.arange(4)}, ("scan_y", "scan_x"))
+
+
+def test_row_zero_is_at_the_top(ax, image):
+    """The first row of a map is drawn above the last, and its axes are in nm."""
+    drawn = scan_map(ax, image)
+    assert np.array_equal(drawn.get_array(), image.values)
+    assert drawn.get_extent() == [-1, 7, 5, -1]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_pattern_keeps_counts_and_reciprocal_axes(ax):
+    """A pattern is drawn on its own coordinates; zeros take the lowest colour."""
+    k = np.linspace(-1, 1, 5)
+    counts = np.arange(25.0).reshape(5, 5)
+    drawn = pattern_map(ax, xr.DataArray(counts, {"det_y": k, "det_x": k}, ("det_y", "det_x")), floor=2.0)
+    assert np.array_equal(drawn.get_array(), np.maximum(counts, 2.0))
+    assert drawn.get_extent() == pytest.approx([-1.25, 1.25, 1.25, -1.25])
+
+
+@pytest.mark.parametrize("width", [30.0, 358.0, 900.0])
+def test_scale_bar_is_as_long_as_it_says(ax, width):
+    """The bar's length is that of its label and about a quarter of the field."""
+    ax.imshow(np.zeros((2, 2)), extent=(0, width, width, 0))
+    scale_bar(ax, width, "nm")
+    x = ax.lines[-1].get_xdata()
+    assert f"{x[1] - x[0]:g} nm" == ax.texts[-1].get_text()
+    assert 0.15 < (x[1] - x[0]) / width < 0.4
+
+
+def test_box_covers_its_pixels(ax):
+    """A half-open box of pixels is drawn from the edge of its first to the edge of its last pixel."""
+    k = 0.1 * (np.arange(10) - 4)
+    pattern = xr.DataArray(np.ones((10, 10)), {"det_y": k, "det_x": k}, ("det_y", "det_x"))
+    box = mark_box(ax, pattern, rows=(2, 4), cols=(0, 1), name="box1", colour="white")
+    assert box.get_xy() == pytest.approx((-0.45, -0.25))
+    assert (box.get_width(), box.get_height()) == pytest.approx((0.1, 0.2))
+
+
+def test_every_figure_names_its_source(ax):
+    """The mark says twin where the data is simulated; an unknown source is an error."""
+    assert "twin" in stamp(ax.figure, "twin").get_text()
+    assert "twin" not in stamp(ax.figure, "record").get_text()
+    with pytest.raises(ValueError, match="'guess'"):
+        stamp(ax.figure, "guess")
+
+
+def test_cloud_has_y_downward(ax):
+    """Reciprocal space is drawn as the detector lies: y grows downward, and both axes have one scale."""
+    points = com_cloud(ax, np.array([0.1, 0.2]), np.array([0.0, -0.1]), "k")
+    assert np.allclose(points.get_offsets(), [[0.0, 0.1], [-0.1, 0.2]])
+    assert ax.get_ylim()[0] > ax.get_ylim()[1] and ax.get_aspect() == 1
+
+
+def test_density_counts_neighbours():
+    """Points in one cell share its count."""
+    assert np.array_equal(density(np.array([0, 0, 0, 1.0]), np.array([0, 0, 0, 1.0]), bins=4), [3, 3, 3, 1])
+
+
+def test_domain_colours_and_indices():
+    """+P is red, −P blue, neither grey; a minus before an index becomes a bar."""
+    plus, minus, wall = domain_colours(np.array([1, -1, 0]))
+    assert len({plus, minus, wall}) == 3
+    assert overbar("00-4") == r"$00\bar{4}$"
