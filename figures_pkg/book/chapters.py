@@ -1,0 +1,71 @@
+"""Which notebooks there are, which scans they read, and what a profile sets."""
+
+from pathlib import Path
+
+import yaml
+
+from figures_pkg.data.locate import SOURCES, locate, repository
+
+NOTEBOOKS = repository() / "notebooks"
+CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
+
+
+def chapter_path(chapter: str) -> Path:
+    """
+    The text notebook of a chapter.
+
+    Raises
+    ------
+    ValueError
+        If there is no such chapter; the message lists those there are.
+    """
+    path = NOTEBOOKS / f"{chapter}.md"
+    if not path.is_file():
+        raise ValueError(f"no chapter is called {chapter!r}; there are: {', '.join(CHAPTERS)}")
+    return path
+
+
+def load_profile(profile: str) -> dict:
+    """
+    Read a profile: ``parameters`` for the notebooks and ``twin_size``, the size of the twin's scans.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile; the message lists those there are.
+    """
+    path = NOTEBOOKS / "profiles" / f"{profile}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise ValueError(f"no profile is called {profile!r}; there are: {known}")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def front_matter(chapter: str) -> dict:
+    """Read the YAML block that opens a chapter's notebook."""
+    _, header, _ = chapter_path(chapter).read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(header)
+
+
+def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False) -> list[str]:
+    """
+    Paths of the scans that a chapter reads, as its front matter names them under ``companion: datasets``.
+
+    A chapter about the twin itself says ``companion: data: twin`` there and reads the twin whatever is asked for.
+
+    Parameters
+    ----------
+    chapter
+        Name of a notebook without its suffix.
+    data
+        ``"twin"`` or ``"zenodo"``.
+    profile
+        Name of a profile; decides where the twin's scans lie.
+    must_exist
+        Whether a missing scan of the twin is an error; a missing file of the record always is.
+    """
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    wanted = front_matter(chapter).get("companion", {})
+    data = wanted.get("data", data)
+    return [str(locate(name, data, profile, must_exist)) for name in wanted.get("datasets", [])]

@@ -1,0 +1,96 @@
+"""Render the executed notebooks and the prose into HTML that needs no other host."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from .execute import FailedCell
+
+# Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source|audio|video|embed|object)\b[^>]*?\b(?:src|data|srcset)\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preload|icon|shortcut icon|modulepreload|preconnect)\b)[^>]*?\bhref\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|(?:@import\s+|url\()\s*["']?((?:https?:)?//[^"')\s]+)"""
+    r"""|\bimport\s*\(?\s*["']((?:https?:)?//[^"']+)""",
+    re.IGNORECASE,
+)
+
+
+class ForeignHost(RuntimeError):
+    """A built page would ask another host for something when it is opened."""
+
+
+def render(book: Path, notebooks: list[Path]) -> Path:
+    """
+    Stage executed notebooks into the book and build its HTML from clean, with warnings as errors.
+
+    Parameters
+    ----------
+    book
+        The folder with ``_config.yml`` and ``_toc.yml``.
+    notebooks
+        Executed ``.ipynb`` files; they are copied to ``book/executed``.
+
+    Returns
+    -------
+    Path
+        The built ``index.html``.
+
+    Raises
+    ------
+    RuntimeError
+        If Jupyter Book reports an error or a warning.
+    FailedCell
+        If a notebook holds the output of a failed cell.
+    ForeignHost
+        If a page fetches from another host when it is opened.
+    """
+    stage(book, notebooks)
+    shutil.rmtree(book / "_build", ignore_errors=True)
+    words = ["build", str(book), "-n", "-W", "--keep-going", "--all"]
+    done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words])
+    index = book / "_build" / "html" / "index.html"
+    if done.returncode or not index.is_file():
+        raise RuntimeError(f"Jupyter Book did not build {book}: it ended with status {done.returncode}; its messages above say why")
+    refuse_foreign_hosts(index.parent)
+    return index
+
+
+def stage(book: Path, notebooks: list[Path]) -> None:
+    """Make ``book/executed`` hold exactly these notebooks; one with a failed cell is refused."""
+    for path in notebooks:
+        refuse_failed_cells(path)
+    folder = book / "executed"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in notebooks:
+        shutil.copyfile(path, folder / path.name)
+
+
+def refuse_failed_cells(path: Path) -> None:
+    """Raise if an executed notebook holds an error output or a code cell that never ran."""
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if cell.execution_count is None or any(output.output_type == "error" for output in cell.outputs):
+            raise FailedCell(f"{path}, cell {number} failed or never ran; execute the notebook again before rendering")
+
+
+def foreign_requests(text: str) -> list[str]:
+    """Addresses on other hosts that a page or a style sheet fetches by itself."""
+    return [next(filter(None, match.groups())) for match in FETCHED.finditer(text)]
+
+
+def refuse_foreign_hosts(html: Path) -> None:
+    """Raise if any page or style sheet below a folder fetches from another host."""
+    found = {
+        f"{path.relative_to(html)}: {address}"
+        for path in [*html.rglob("*.html"), *html.rglob("*.css")]
+        for address in foreign_requests(path.read_text(encoding="utf-8"))
+    }
+    if found:
+        raise ForeignHost("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))

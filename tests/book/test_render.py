@@ -1,0 +1,57 @@
+"""Pages that would ask another host are refused, and so are notebooks with a failed cell."""
+
+import nbformat
+import pytest
+
+from figures_pkg.book.execute import FailedCell
+from figures_pkg.book.render import ForeignHost, foreign_requests, refuse_foreign_hosts, stage
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<script async src="https://cdn.example.org/mathjax.js"></script>',
+        '<link rel="stylesheet" href="//fonts.example.org/css">',
+        '<link href="https://example.org/x.css" rel="stylesheet" type="text/css">',
+        '<img alt="badge" src="http://example.org/badge.svg">',
+        '<script type="module">import "https://example.org/a.js"</script>',
+        "@import url('https://example.org/x.css');",
+        "body { background: url(https://example.org/x.png) }",
+    ],
+)
+def test_what_a_browser_fetches_is_found(text):
+    """Scripts, styles, pictures and imports from another host are requests."""
+    assert len(foreign_requests(text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<a href="https://doi.org/10.1038/s41524-024-01265-y">paper</a>',
+        '<script src="_static/mathjax/tex-chtml.js"></script>',
+        '<link rel="canonical" href="https://example.org/page">',
+        '<img src="data:image/png;base64,AAAA">',
+    ],
+)
+def test_links_and_own_files_are_no_requests(text):
+    """A link may lead anywhere; what lies beside the page is ours."""
+    assert foreign_requests(text) == []
+
+
+def test_the_error_names_page_and_address(tmp_path):
+    """The message says which page asks whom."""
+    (tmp_path / "page.html").write_text('<img src="https://example.org/a.png">')
+    with pytest.raises(ForeignHost, match=r"page\.html: https://example\.org/a\.png"):
+        refuse_foreign_hosts(tmp_path)
+
+
+@pytest.mark.parametrize("outputs", [[nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])], None])
+def test_failed_or_unexecuted_cells_are_not_staged(tmp_path, outputs):
+    """A notebook that raised, or never ran, does not reach the book, and what was staged before stays."""
+    cell = nbformat.v4.new_code_cell("1 / 0", outputs=outputs or [], execution_count=1 if outputs else None)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "bad.ipynb")
+    (tmp_path / "executed").mkdir()
+    (tmp_path / "executed" / "old.ipynb").write_text("{}")
+    with pytest.raises(FailedCell, match="bad.ipynb"):
+        stage(tmp_path, [tmp_path / "bad.ipynb"])
+    assert (tmp_path / "executed" / "old.ipynb").exists()

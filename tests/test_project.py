@@ -1,0 +1,42 @@
+"""The project's own papers are in order."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import yaml
+
+
+def test_citation_is_valid(repository):
+    """CITATION.cff follows its schema and carries the package's version."""
+    import figures_pkg
+
+    done = subprocess.run([sys.executable, "-c", "from cffconvert.cli.cli import cli; cli()", "--validate", "-i", "CITATION.cff"],
+                          cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == figures_pkg.__version__
+    assert citation["preferred-citation"]["doi"] == "10.1038/s41524-024-01265-y"
+
+
+def test_everything_installed_here_is_pinned(repository):
+    """Each dependency that pyproject.toml names has one exact pin."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == __import__("figures_pkg").__version__
+    wanted = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]
+    lines = [line for line in (repository / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^\s]+", line) for line in lines)
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    assert {re.match(r"[A-Za-z0-9._-]+", d)[0].lower().replace("_", "-") for d in wanted} <= pinned
+
+
+def test_notebooks_are_text_with_one_parameters_cell(repository):
+    """Chapters carry no outputs and can be run with a profile."""
+    import jupytext
+
+    chapters = list((repository / "notebooks").glob("*.md"))
+    assert chapters and not list((repository / "notebooks").glob("*.ipynb"))
+    for path in chapters:
+        cells = jupytext.read(path).cells
+        assert sum("parameters" in c.metadata.get("tags", []) for c in cells) == 1, path
