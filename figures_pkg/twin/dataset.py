@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 import figures_pkg
 from figures_pkg.data.files.hspy_writer import HspyWriter
-from figures_pkg.twin.library import Library, build_library
-from figures_pkg.twin.library_settings import LibrarySettings
+from figures_pkg.twin.diffraction.library import Library, build_library
+from figures_pkg.twin.diffraction.library_settings import LibrarySettings
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.texture import polar_axis
+from figures_pkg.twin.specimen.texture import polar_axis
 from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
 
 # Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
@@ -102,7 +102,7 @@ def library_settings(preset: Preset) -> LibrarySettings:
 def source_digest() -> str:
     """Hash of the code of the twin, so that data made by other code are not taken for up to date."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

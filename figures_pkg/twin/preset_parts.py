@@ -38,7 +38,7 @@ class Detector:
 
 @dataclass(frozen=True)
 class Background:
-    """Diffuse scattering: a radial profile and a halo of the direct beam, see `figures_pkg.twin.background`."""
+    """Diffuse scattering: a radial profile and a halo of the direct beam, see `figures_pkg.twin.instrument.background`."""
 
     radius_inv_angstrom: tuple[float, ...]
     counts: tuple[float, ...]
@@ -81,7 +81,7 @@ class Wall:
 
 @dataclass(frozen=True)
 class Texture:
-    """Several walls and the domains between them, see `figures_pkg.twin.texture`."""
+    """Several walls and the domains between them, see `figures_pkg.twin.specimen.texture`."""
 
     core_fraction_yx: tuple[float, float] | None  # of a vortex; without it the walls run from top to bottom
     course_fraction_yx: tuple[tuple[tuple[float, float], ...], ...]  # per wall: away from the core, or downward
@@ -103,7 +103,7 @@ class Terrace:
 
 @dataclass(frozen=True)
 class Coating:
-    """A carbon layer at the bottom and markers on it, see `figures_pkg.twin.coating`."""
+    """A carbon layer at the bottom and markers on it, see `figures_pkg.twin.specimen.coating`."""
 
     edge_fraction_y: float
     edge_nm: float

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from abtem.core.energy import energy2wavelength
 
-from figures_pkg.twin.background import DiffuseModel
-from figures_pkg.twin.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
-from figures_pkg.twin.discs import draw_discs
-from figures_pkg.twin.library import Library, minus_p_index
-from figures_pkg.twin.noise import draw_counts, poisson_tables
+from figures_pkg.twin.instrument.background import DiffuseModel
+from figures_pkg.twin.instrument.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
+from figures_pkg.twin.instrument.discs import draw_discs
+from figures_pkg.twin.diffraction.library import Library, minus_p_index
+from figures_pkg.twin.instrument.noise import draw_counts, poisson_tables
 from figures_pkg.twin.presets import Preset
 
 
@@ -42,7 +42,7 @@ class Renderer:
 
     A state of a position is a row of six numbers: the weight of +P minus that of -P (-1 to 1), the thickness in nm,
     the tilts along b* and c* in mrad, and the shift of the pattern in px (row down, col right). On a specimen with a
-    coating two more follow: the share of crystal, and a factor on everything (see `figures_pkg.twin.coating`).
+    coating two more follow: the share of crystal, and a factor on everything (see `figures_pkg.twin.specimen.coating`).
 
     Parameters
     ----------

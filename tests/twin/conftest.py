@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from figures_pkg.twin.library import Library
+from figures_pkg.twin.diffraction.library import Library
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.spline import spline_coefficients
+from figures_pkg.twin.diffraction.spline import spline_coefficients
 
 B_STAR, C_STAR = 1 / 5.293, 1 / 11.42  # 1/Angstrom
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from figures_pkg.twin.landau import Landau, nearest_state, relax, windings
+from figures_pkg.twin.specimen.landau import Landau, nearest_state, relax, windings
 from figures_pkg.twin.preset_parts import Texture
 from figures_pkg.twin.presets import load_preset
-from figures_pkg.twin.texture import TracedWalls, domain_maps, polar_axis, wall_type
+from figures_pkg.twin.specimen.texture import TracedWalls, domain_maps, polar_axis, wall_type
 from figures_pkg.twin.truth import simulate_truth
 
 FIELD_NM = (100.0, 100.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_interp_spline
 
-from figures_pkg.twin.spline import coefficient_matrix, cubic_weights, evaluate_many, evaluate_spline, spline_coefficients
+from figures_pkg.twin.diffraction.spline import coefficient_matrix, cubic_weights, evaluate_many, evaluate_spline, spline_coefficients
 
 
 def cubic(b, c, t):

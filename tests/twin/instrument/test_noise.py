@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from figures_pkg.twin.noise import TABLE_LIMIT, draw_counts, philox, poisson_tables
+from figures_pkg.twin.instrument.noise import TABLE_LIMIT, draw_counts, philox, poisson_tables
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import numpy as np
 import pyfftw
 from tqdm import tqdm
 
-from figures_pkg.twin.potential import electron_constants, fourier_crop, frequencies, log_transmission
+from figures_pkg.twin.diffraction.potential import electron_constants, fourier_crop, frequencies, log_transmission
 
 OVERSAMPLING = 2  # the product over atoms is formed on a grid this much finer, then cropped in Fourier space
 BATCH = 4  # tilts per transform; their waves and propagators stay in a core's cache

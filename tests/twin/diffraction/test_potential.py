@@ -6,8 +6,8 @@ from abtem.core.energy import energy2sigma, energy2wavelength
 from abtem.parametrizations import LobatoParametrization
 from scipy.ndimage import gaussian_filter
 
-from figures_pkg.twin.crystal import ermno3, projected_columns
-from figures_pkg.twin.potential import (
+from figures_pkg.twin.structure.crystal import ermno3, projected_columns
+from figures_pkg.twin.diffraction.potential import (
     atom_potential,
     electron_constants,
     fourier_crop,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from figures_pkg.twin.crystal import structure
+from figures_pkg.twin.structure.crystal import structure
 
 VERSION = 1  # raise it when the same settings give other numbers
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.twin.patterns import disc_means, disc_pattern
+from figures_pkg.twin.diffraction.patterns import disc_means, disc_pattern
 
 
 def test_discs_hold_the_mean_intensity_over_the_cone(preset, rocking_library):

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from figures_pkg.twin import library as library_module
-from figures_pkg.twin.crystal import ermno3
-from figures_pkg.twin.library import Library, build_library, library_stack, load_or_build, minus_p_index
-from figures_pkg.twin.library_settings import LibrarySettings, reflections
-from figures_pkg.twin.multislice import propagate
+from figures_pkg.twin.diffraction import library as library_module
+from figures_pkg.twin.structure.crystal import ermno3
+from figures_pkg.twin.diffraction.library import Library, build_library, library_stack, load_or_build, minus_p_index
+from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
+from figures_pkg.twin.diffraction.multislice import propagate
 
 # The default's grids and physics over the tilts near the axis and 9 to 75 nm, coarser in the slices only.
 SETTINGS = LibrarySettings(tilt_b_max_mrad=2.0, tilt_c_max_mrad=3.0, last_period=123, slices=2)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from ase.io.cif import parse_cif
 
-from figures_pkg.twin.crystal import Crystal, _orbit, _orthogonal, ermno3
+from figures_pkg.twin.structure.crystal import Crystal, _orbit, _orthogonal, ermno3
 
 SPACE_GROUP = 185  # P6_3cm
 CONTENT = [6, 6, 18]  # atoms per hexagonal cell of RMnO3: R, Mn, O

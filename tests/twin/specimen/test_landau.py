@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from figures_pkg.twin.landau import (
+from figures_pkg.twin.specimen.landau import (
     Landau,
     checkerboard_start,
     nearest_state,

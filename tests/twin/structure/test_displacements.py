@@ -8,8 +8,8 @@ import pytest
 from ase.io import read
 
 from figures_pkg.twin import ermno3
-from figures_pkg.twin.cif import cif_text
-from figures_pkg.twin.displacements import formal_polarization, polar_displacements
+from figures_pkg.twin.structure.cif import cif_text
+from figures_pkg.twin.structure.displacements import formal_polarization, polar_displacements
 
 
 def test_standard_setting_has_its_dipole_down():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from figures_pkg.twin.fields import SmoothField
+from figures_pkg.twin.specimen.fields import SmoothField
 from figures_pkg.twin.preset_parts import Wall
 
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))

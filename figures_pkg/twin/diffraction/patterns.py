@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.twin.library import Library
+from figures_pkg.twin.diffraction.library import Library
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.render import Renderer
 
@@ -26,7 +26,7 @@ def disc_pattern(library: Library, preset: Preset, polarization: float, thicknes
     polarization
         +1, -1, or the weight of +P less that of -P.
     thickness_nm, tilt_mrad
-        State of the specimen; tilts along b* and c (sign as in :mod:`figures_pkg.twin.multislice`).
+        State of the specimen; tilts along b* and c (sign as in :mod:`figures_pkg.twin.diffraction.multislice`).
 
     Returns
     -------

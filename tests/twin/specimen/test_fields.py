@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from figures_pkg.twin.domains import FWHM_PER_SIGMA, WallSurface, polarization_weight, projected_width_nm
-from figures_pkg.twin.fields import SmoothField, drifted_positions, pattern_shifts, specimen_fields
+from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA, WallSurface, polarization_weight, projected_width_nm
+from figures_pkg.twin.specimen.fields import SmoothField, drifted_positions, pattern_shifts, specimen_fields
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.truth import simulate_truth
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from scipy.interpolate import PchipInterpolator
 
-from figures_pkg.twin.detector import PatternGeometry
+from figures_pkg.twin.instrument.detector import PatternGeometry
 from figures_pkg.twin.preset_parts import Background
 
 STEP_PX = 0.25  # of the tabulated profile, which is read linearly

@@ -4,9 +4,9 @@ import abtem
 import numpy as np
 import pytest
 
-from figures_pkg.twin.crystal import ermno3
-from figures_pkg.twin.multislice import Stack, crystal_stack, damp_beams, make_stack, propagate, slice_index
-from figures_pkg.twin.potential import electron_constants, frequencies, projected_potential
+from figures_pkg.twin.structure.crystal import ermno3
+from figures_pkg.twin.diffraction.multislice import Stack, crystal_stack, damp_beams, make_stack, propagate, slice_index
+from figures_pkg.twin.diffraction.potential import electron_constants, frequencies, projected_potential
 
 GPTS = (72, 80)
 ORDERS = np.array([(2 * k, l) for k in range(-3, 4) for l in range(-8, 9, 2)])  # of the orthogonal cell

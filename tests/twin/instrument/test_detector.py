@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
 
-from figures_pkg.twin.background import add_gaussian, add_radial
-from figures_pkg.twin.detector import PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
+from figures_pkg.twin.instrument.background import add_gaussian, add_radial
+from figures_pkg.twin.instrument.detector import PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.render import Renderer
 
 LENGTHS = (1 / 5.293, 2 / 11.42)

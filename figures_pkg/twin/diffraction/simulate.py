@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from figures_pkg.twin import abtem_engine
-from figures_pkg.twin.library_settings import reflections
-from figures_pkg.twin.multislice import crystal_stack, make_stack, propagate
-from figures_pkg.twin.potential import frequencies
-from figures_pkg.twin.read_cif import load_crystal
+from figures_pkg.twin.diffraction import abtem_engine
+from figures_pkg.twin.diffraction.library_settings import reflections
+from figures_pkg.twin.diffraction.multislice import crystal_stack, make_stack, propagate
+from figures_pkg.twin.diffraction.potential import frequencies
+from figures_pkg.twin.structure.read_cif import load_crystal
 
 STATES = {"+P": 1, "-P": -1, "−P": -1}
 ENGINES = {"library": ("none", "average"), "abtem": ("none", "average", "phonons")}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase.spacegroup import crystal as ase_crystal
 
-from figures_pkg.twin.crystal import ermno3, projected_columns, structure
+from figures_pkg.twin.structure.crystal import ermno3, projected_columns, structure
 
 
 def distances(crystal, points, symbol):

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from figures_pkg.twin.crystal import ermno3
-from figures_pkg.twin.library_settings import LibrarySettings, reflections
-from figures_pkg.twin.multislice import crystal_stack, damp_beams, propagate
-from figures_pkg.twin.spline import coefficient_matrix, evaluate_many, spline_coefficients
+from figures_pkg.twin.structure.crystal import ermno3
+from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
+from figures_pkg.twin.diffraction.multislice import crystal_stack, damp_beams, propagate
+from figures_pkg.twin.diffraction.spline import coefficient_matrix, evaluate_many, spline_coefficients
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 The courses of a texture's walls are given, traced from a picture, not relaxed. The walls of a real crystal are pinned
 where they were at the transition; the minimum of the Landau energy would straighten them. The order parameter decides
 what lies between: neighbours differ by one step of 60 degrees, hence in the sign of P, and the steps around a core add up to
-a whole turn. `figures_pkg.twin.landau` is the check that such a texture holds together, in the tests.
+a whole turn. `figures_pkg.twin.specimen.landau` is the check that such a texture holds together, in the tests.
 
 The bound charge of a wall follows from its direction: sigma = 2 P cos(angle between c and the normal that points out of
 the +P domain). It is positive where the polarizations point at each other (head-to-head) and negative where they
@@ -17,9 +17,9 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 
-from figures_pkg.twin.domains import WallSurface, polarization_weight, projected_width_nm
-from figures_pkg.twin.fields import SmoothField
-from figures_pkg.twin.landau import STATES, wall_phase_deg
+from figures_pkg.twin.specimen.domains import WallSurface, polarization_weight, projected_width_nm
+from figures_pkg.twin.specimen.fields import SmoothField
+from figures_pkg.twin.specimen.landau import STATES, wall_phase_deg
 from figures_pkg.twin.preset_parts import Texture
 from figures_pkg.twin.presets import Preset
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures_pkg.twin.abtem_engine import coherent_intensity
-from figures_pkg.twin.cif import cif_text
-from figures_pkg.twin.read_cif import read_crystal
+from figures_pkg.twin.diffraction.abtem_engine import coherent_intensity
+from figures_pkg.twin.structure.cif import cif_text
+from figures_pkg.twin.structure.read_cif import read_crystal
 from figures_pkg.twin import ermno3
-from figures_pkg.twin.simulate import simulate, write_table
+from figures_pkg.twin.diffraction.simulate import simulate, write_table
 
 SMALL = {"g_max_inv_angstrom": 1.0, "kmax_inv_angstrom": 4.2}
 TILT = (1.0, -3.5)

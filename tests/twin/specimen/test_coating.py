@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from figures_pkg.twin.coating import coating_maps
+from figures_pkg.twin.specimen.coating import coating_maps
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.truth import simulate_truth, states_of

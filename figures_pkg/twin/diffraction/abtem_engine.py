@@ -12,7 +12,7 @@ import abtem
 import ase
 import numpy as np
 
-from figures_pkg.twin.potential import electron_constants
+from figures_pkg.twin.diffraction.potential import electron_constants
 
 QUIET = {"local_diagnostics.progress_bar": False}
 SHARP = {"antialias.taper": 0.0, "antialias.cutoff": 1.0}  # the circle that `make_stack` keeps

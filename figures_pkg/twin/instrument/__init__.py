@@ -1,0 +1,1 @@
+"""What the microscope adds: discs, diffuse background, the detector and its noise."""
