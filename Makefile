@@ -23,10 +23,10 @@ bench: $(VENV)/installed
 
 # The environment is made when it is missing and again when a pin or a dependency changes.
 $(VENV)/installed: constraints.txt pyproject.toml
-	@echo "set-up: installs the pinned packages into $(VENV); about 2 minutes and 2 GB."
+	@echo "set-up: installs the pinned packages into $(VENV); about 3 minutes and 3 GB."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; call make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[book,test]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[book,model,test]'
 	@touch $@
 
 clean:
