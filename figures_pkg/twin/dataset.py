@@ -1,8 +1,7 @@
 """Make a simulated dataset: a scan in the format of the authors' files, and its truth beside it."""
 
 import hashlib
-import os
-import shutil
+import math
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -12,10 +11,14 @@ from tqdm import tqdm
 import figures_pkg
 from figures_pkg.data.files.hspy_writer import HspyWriter
 from figures_pkg.twin.diffraction.library import Library, build_library
-from figures_pkg.twin.diffraction.library_settings import LibrarySettings
+from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
+from figures_pkg.twin.diffraction.multislice import available_cores
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.resources import require_disk, require_memory
+from figures_pkg.twin.specimen.fields import specimen_fields
 from figures_pkg.twin.specimen.texture import polar_axis
+from figures_pkg.twin.structure.crystal import ermno3
 from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
 
 # Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
@@ -23,6 +26,9 @@ from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_
 CHUNK_POSITIONS = (4, 4)
 COMPRESSION_LEVEL = 1  # noise hardly compresses: level 4 takes twice the time for 2 % of the size
 BYTES_PER_PIXEL = 0.75  # gzip of Poisson counts of about 8 per pixel, with some margin
+BASE_BYTES = 4.6e8  # Python, the compiled kernels and the blocks in flight, measured
+BYTES_PER_POSITION = 500  # the truth: eighteen maps and what they are made from
+LIBRARY_COPIES = 3.5  # of the coefficients: samples and sums while they are made, later those of -P
 
 
 def make_dataset(
@@ -72,14 +78,16 @@ def make_dataset(
     FileExistsError
         When `out` exists and `overwrite` is false.
     OSError
-        When the disk has no room for the estimated size.
+        When the disk has no room for the estimated size, or the memory none for the library.
     """
     chosen, out = load_preset(preset), Path(out)
     shape = (*chosen.scan_shape(size), *chosen.pattern.shape)
     _check_request(out, shape, seed, overwrite)
+    settings = library_settings(chosen, seed)
+    require_memory(f"preset {chosen.name!r} in size {size!r}", memory_bytes(settings, shape, built=library is not None))
     truth = simulate_truth(chosen, size, seed)
     workers = workers or available_cores()
-    renderer = Renderer(chosen, library or build_library(library_settings(chosen), threads=workers))
+    renderer = Renderer(chosen, library or build_library(settings, threads=workers))
     fingerprint = chosen.fingerprint(size, str(seed), renderer.library.fingerprint, source_digest())
     truth.attrs = _attributes(renderer, size, seed, fingerprint)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -89,14 +97,54 @@ def make_dataset(
     return out
 
 
-def library_settings(preset: Preset) -> LibrarySettings:
-    """What a library must cover for a preset: its thicknesses, and its tilts with the discs around them."""
-    specimen, disc = preset.specimen, preset.beam.convergence_mrad
-    reach = specimen.bend_mrad + disc
-    change = specimen.wedge_nm + (abs(preset.terrace.height_nm) / 2 if preset.terrace else 0.0)
-    thickness = [specimen.thickness_nm - change, specimen.thickness_nm + change]
-    tilt_b, tilt_c = (abs(mean) + reach for mean in (specimen.tilt_b_mrad, specimen.tilt_c_mrad))
+def library_settings(preset: Preset, seed: int | None = None) -> LibrarySettings:
+    """What a library must cover for a preset: its thicknesses, and its tilts with the discs around them.
+
+    Parameters
+    ----------
+    preset : Preset
+    seed : int, optional
+        Covers the specimen of this seed closely, which takes half the time for a strongly bent one. Without it all seeds
+        are covered: a field keeps within its range of its mean.
+
+    Returns
+    -------
+    settings : LibrarySettings
+    """
+    ranges, disc = _field_ranges(preset, seed), preset.beam.convergence_mrad
+    step = abs(preset.terrace.height_nm) / 2 if preset.terrace else 0.0
+    thickness = [ranges["thickness_nm"][0] - step, ranges["thickness_nm"][1] + step]
+    tilt_b, tilt_c = (np.abs(ranges[name]).max() + disc for name in ("tilt_b_mrad", "tilt_c_mrad"))
     return LibrarySettings.covering(thickness, tilt_b, tilt_c, energy_kev=preset.beam.energy_kev)
+
+
+def memory_bytes(settings: LibrarySettings, shape: tuple[int, ...], built: bool = False) -> int:
+    """Estimate of the memory that a scan takes at its peak; the patterns go to the disk block by block and hardly count.
+
+    Parameters
+    ----------
+    settings : LibrarySettings
+    shape : (scan_y, scan_x, det_y, det_x)
+    built : bool
+        Whether the library is in memory already.
+    """
+    grids = (settings.tilt_b_mrad, settings.tilt_c_mrad, settings.periods)
+    hkl = reflections(ermno3(+1).cell_angstrom, settings.g_max_inv_angstrom)[0]
+    library = 4 * len(hkl) * math.prod(len(grid) + 2 for grid in grids)
+    return int(BASE_BYTES + BYTES_PER_POSITION * math.prod(shape[:2]) + (1 if built else LIBRARY_COPIES) * library)
+
+
+def _field_ranges(preset: Preset, seed: int | None) -> dict[str, np.ndarray]:
+    """Least and largest thickness (nm) and tilts (mrad) of a specimen, on and around the field of view.
+
+    The drift carries the beam off the field, by less than its total; 2 % of the range stand for what lies between the nodes.
+    """
+    around = [np.linspace(-abs(d), n + abs(d), 129) for d, n in zip(preset.scan.drift_nm_yx, preset.specimen.field_nm)]
+    grid, ranges = np.meshgrid(*around, indexing="ij"), {}
+    for name, field in specimen_fields(preset.specimen, seed or 0).items():
+        values = np.array([field.mean - field.extent, field.mean + field.extent]) if seed is None else field(*grid)
+        ranges[name] = np.array([values.min(), values.max()]) + np.array([-0.02, 0.02]) * field.extent * (seed is not None)
+    return ranges
 
 
 def source_digest() -> str:
@@ -105,11 +153,6 @@ def source_digest() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def available_cores() -> int:
-    """Cores that this process may use, which a batch system or a container can hold below what the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool) -> None:
@@ -121,14 +164,13 @@ def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; give another name, or overwrite=True (--overwrite) to replace it")
     # The writer keeps compressed blocks beside the file until it assembles them, hence twice.
-    needed = 2 * int(np.prod(shape, dtype=np.int64) * BYTES_PER_PIXEL)
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            f"{out} takes up to {needed / 1e9:.2g} GB while it is written and {folder} has {free / 1e9:.2g} GB; "
-            "choose a smaller size or another disk"
-        )
+    require_disk(out, 2 * int(math.prod(shape) * BYTES_PER_PIXEL) - _stored_bytes(out))
+
+
+def _stored_bytes(out: Path) -> int:
+    """Size of the blocks that interrupted work has left beside a file."""
+    part = out.with_name(out.name + ".part")
+    return sum(path.stat().st_size for path in part.glob("*") if path.is_file())
 
 
 def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> dict:

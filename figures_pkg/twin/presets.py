@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import warnings
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +41,7 @@ class Preset:
     texture: Texture | None = None  # several walls; with neither, +P everywhere
     terrace: Terrace | None = None
     coating: Coating | None = None
+    walls: str = "mixture"  # patterns of +P and -P added up, or "supercell": with what the walls make different
 
     def scan_shape(self, size: str) -> tuple[int, int]:
         """Positions (scan_y, scan_x) of a size; unknown sizes raise with the known ones."""
@@ -53,7 +56,7 @@ class Preset:
 
 
 OPTIONAL = {"wall": Wall, "texture": Texture, "terrace": Terrace, "coating": Coating}
-PARTS = {field.name: field.type for field in fields(Preset) if field.name not in ("name", "title", "sizes", *OPTIONAL)}
+PARTS = {field.name: field.type for field in fields(Preset) if field.name not in ("name", "title", "sizes", "walls", *OPTIONAL)}
 
 
 def known_presets() -> list[str]:
@@ -76,6 +79,8 @@ def load_preset(name: str | Path) -> Preset:
     """
     if str(name).endswith((".yaml", ".yml")):
         path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"no preset file at {path}; give the path of a YAML file, or one of {', '.join(known_presets())}")
         return parse_preset(path.stem, path.read_text(encoding="utf-8"))
     if name not in known_presets():
         raise ValueError(f"no preset {name!r}; known are {', '.join(known_presets())}, or give the path of a YAML file like theirs")
@@ -89,12 +94,13 @@ def parse_preset(name: str, text: str) -> Preset:
     null`` removes a part.
     """
     content = _with_base(name, yaml.safe_load(text))
+    walls = content.setdefault("walls", "mixture")
     present = {key for key in OPTIONAL if content.setdefault(key, None) is not None}
-    _require_keys(f"preset {name!r}", content, {"title", "sizes", *PARTS, *OPTIONAL})
+    _require_keys(f"preset {name!r}", content, {"title", "sizes", "walls", *PARTS, *OPTIONAL})
     kinds = PARTS | {key: OPTIONAL[key] for key in present}
     parts = {key: _parse_part(f"preset {name!r}, {key}", kind, content[key]) for key, kind in kinds.items()}
     sizes = {size: tuple(entry["scan"]) for size, entry in content["sizes"].items()}
-    preset = Preset(name=name, title=content["title"], sizes=sizes, **parts)
+    preset = Preset(name=name, title=content["title"], sizes=sizes, walls=walls, **parts)
     _check_values(preset)
     return preset
 
@@ -136,6 +142,8 @@ def _require_keys(where: str, content, expected: set[str]) -> None:
 
 
 def _check_values(preset: Preset) -> None:
+    if preset.walls not in ("mixture", "supercell"):
+        raise ValueError(f"walls of preset {preset.name!r} is {preset.walls!r}; say mixture or supercell")
     if preset.wall and preset.texture:
         raise ValueError(f"preset {preset.name!r} has a wall and a texture; set one of them to null")
     if preset.wall and preset.wall.plus_side not in ("left", "right"):
@@ -143,10 +151,31 @@ def _check_values(preset: Preset) -> None:
     radius, counts = preset.background.radius_inv_angstrom, preset.background.counts
     if len(radius) != len(counts) or list(radius) != sorted(set(radius)) or min(counts) <= 0:
         raise ValueError(f"background of preset {preset.name!r}: radius_inv_angstrom must rise and counts be positive, one for each radius")
+    _check_beam(preset)
     if not 0 <= preset.detector.bragg_share <= 1:
         raise ValueError(f"detector.bragg_share of preset {preset.name!r} is {preset.detector.bragg_share}; it is a share between 0 and 1")
     if preset.texture:
         _check_texture(preset.name, preset.texture)
+
+
+def _check_beam(preset: Preset) -> None:
+    """Refuse what no experiment has, and warn of discs that overlap."""
+    names = ("energy_kev", "electrons_per_pattern", "convergence_mrad")
+    positive = {f"beam.{name}": getattr(preset.beam, name) for name in names}
+    positive |= {"thinnest place of the specimen (nm)": preset.specimen.thickness_nm - abs(preset.specimen.wedge_nm) / 2}
+    for name, value in positive.items():
+        if not value > 0:
+            raise ValueError(f"preset {preset.name!r}: {name} is {value:g}; expected a positive number")
+    from abtem.core.energy import energy2wavelength
+
+    spacing_px = min(math.hypot(*preset.pattern.g002_row_col), math.hypot(*preset.pattern.g010_row_col))
+    limit = 500 * spacing_px * preset.pattern.scale_inv_angstrom * float(energy2wavelength(preset.beam.energy_kev * 1e3))
+    if preset.beam.convergence_mrad > limit:
+        warnings.warn(
+            f"preset {preset.name!r}: discs of {preset.beam.convergence_mrad:g} mrad overlap; they touch from a convergence "
+            f"of {limit:.2f} mrad (half angle)",
+            stacklevel=2,
+        )
 
 
 def _check_texture(name: str, texture: Texture) -> None:

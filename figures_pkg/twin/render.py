@@ -1,8 +1,11 @@
 """Diffraction patterns of a scan from the library: discs, diffuse background, blur, dead pixels and counting noise.
 
-Not modelled: stacks of +P over -P at an inclined wall (intensities are added), lattice strain and bending at the wall,
-Kikuchi lines and other structure of the background, inelastic blur of the discs, upper Laue zones, one electron that
-counts in several pixels (noise is Poisson), changes of the beam current, contamination.
+Near a wall the difference that it makes is added, from `figures_pkg.twin.walls`, where the preset says ``walls: supercell``;
+otherwise the patterns of +P and -P are only mixed.
+
+Not modelled: lattice strain and bending at the wall, what it scatters between the discs, Kikuchi lines and other structure
+of the background, inelastic blur of the discs, upper Laue zones, one electron that counts in several pixels (noise is
+Poisson), changes of the beam current, contamination.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +19,9 @@ from figures_pkg.twin.instrument.discs import draw_discs
 from figures_pkg.twin.diffraction.library import Library, minus_p_index
 from figures_pkg.twin.instrument.noise import draw_counts, poisson_tables
 from figures_pkg.twin.presets import Preset
+from figures_pkg.twin.walls.folding import cubic_shares
+from figures_pkg.twin.walls.near import COLUMNS as WALL_COLUMNS
+from figures_pkg.twin.walls.near import WallPatterns
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Renderer:
     A state of a position is a row of six numbers: the weight of +P minus that of -P (-1 to 1), the thickness in nm,
     the tilts along b* and c* in mrad, and the shift of the pattern in px (row down, col right). On a specimen with a
     coating two more follow: the share of crystal, and a factor on everything (see `figures_pkg.twin.specimen.coating`).
+    The last five, which may be absent, describe the nearest wall (`figures_pkg.twin.walls.near`); a preset with ``walls:
+    mixture`` does not read them.
 
     Parameters
     ----------
@@ -65,6 +73,7 @@ class Renderer:
         self.preset, self.library = preset, library
         self.wavelength_angstrom = float(energy2wavelength(preset.beam.energy_kev * 1e3))
         self.geometry = PatternGeometry.from_pattern(preset.pattern, *_lattice_lengths(library))
+        self.walls = WallPatterns(preset, library) if preset.walls == "supercell" else None
         self.optics = self._optics()
         self.optics = self._calibrated()
 
@@ -91,7 +100,7 @@ class Renderer:
         """Expected counts of one state into `pattern` (h, w) float32; the kernels release the GIL."""
         self._fill_discs(state, pattern)
         self.optics.diffuse.add_to(pattern, self.geometry.origin + state[4:6], state[1], state[2:4])
-        if state.size > 6:
+        if state.size in (8, 8 + len(WALL_COLUMNS)):
             self._cover(state, pattern)
         pattern[self.optics.dead[:, 0], self.optics.dead[:, 1]] = 0
 
@@ -104,9 +113,31 @@ class Renderer:
         centres = optics.centres + (shift + margin)
         plus_weight = 0.5 + 0.5 * state[0]
         shape = (optics.to_grid, optics.to_radius, optics.reach, optics.radius_px)
-        draw_discs(optics.plus, optics.minus, plus_weight, grid, centres, *shape, padded)
+        if optics is self.optics and self._near_wall(state):
+            patch, grid = self._with_wall(state, plus_weight, grid)
+            draw_discs(patch, patch, 1.0, grid, centres, *shape, padded)
+        else:
+            draw_discs(optics.plus, optics.minus, plus_weight, grid, centres, *shape, padded)
         padded *= optics.bragg_counts
         blur(padded, optics.taps, pattern)
+
+    def _near_wall(self, state) -> bool:
+        """Whether the state has a wall that changes its pattern."""
+        described = self.walls is not None and state.size >= 6 + len(WALL_COLUMNS)
+        return described and self.walls.touches(state[1], state[-len(WALL_COLUMNS) :])
+
+    def _with_wall(self, state, plus_weight: float, grid) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients around a state, mixed, at its thickness and with the wall added, and where the state lies in them."""
+        optics = self.optics
+        first = np.maximum(np.floor(grid[:2] - optics.reach).astype(int) - 1, 0)
+        last = first + np.floor(2 * optics.reach).astype(int) + 7
+        third = min(int(grid[2]), optics.plus.shape[2] - 4)
+        block = np.s_[first[0] : last[0], first[1] : last[1], third : third + 4]
+        shares = cubic_shares(grid[2] - third).astype(np.float32)
+        patch = np.float32(plus_weight) * np.einsum("bctn,t->bcn", optics.plus[block], shares)
+        patch += np.float32(1 - plus_weight) * np.einsum("bctn,t->bcn", optics.minus[block], shares)
+        self.walls.add(state, state[-len(WALL_COLUMNS) :], *first.tolist(), patch)
+        return np.repeat(patch[:, :, None], 4, axis=2), np.array([*(grid[:2] - first), 0.0])
 
     def _cover(self, state, pattern) -> None:
         """Replace the part of a pattern that does not come from the crystal, and weaken the whole."""

@@ -14,6 +14,7 @@ from figures_pkg.twin.specimen.coating import coating_maps
 from figures_pkg.twin.specimen.fields import drifted_positions, nominal_positions, pattern_shifts, specimen_fields, terrace_nm
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.specimen.texture import domain_maps
+from figures_pkg.twin.walls.near import COLUMNS as WALL_COLUMNS
 
 # What a pattern depends on, in the order of the columns that the renderer takes.
 STATE = ("polarization", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad", "shift_row_px", "shift_col_px")
@@ -25,9 +26,11 @@ DESCRIPTION = {
     "phase_deg": ("degree", "phase of the trimerization at mid thickness, 60 degrees times the domain away from walls"),
     "wall_distance_nm": ("nm", "distance from the nearest wall at mid thickness, positive in +P domains; infinite without walls"),
     "wall_width_nm": ("nm", "width over which the inclined wall is seen along the beam"),
-    "wall_inclination_deg": ("degree", "angle of the nearest wall against the beam"),
+    "wall_inclination_deg": ("degree", "angle of the nearest wall against the beam, positive where the beam meets +P first"),
     "wall_charge": ("1", "bound charge of the nearest wall in units of 2 P: cosine between c and the normal out of +P"),
     "wall_type": ("1", "of the nearest wall: +1 head-to-head, -1 tail-to-tail, 0 within 15 degrees of neutral"),
+    "wall_step": ("1", "turn of the phase across the nearest wall, out of +P, in units of 60 degrees; 0 without walls"),
+    "wall_normal_b": ("1", "cosine between b* and the normal of the nearest wall out of +P"),
     "thickness_nm": ("nm", "thickness of the foil"),
     "tilt_b_mrad": ("mrad", "tilt of the beam against the zone axis, component along b*"),
     "tilt_c_mrad": ("mrad", "tilt of the beam against the zone axis, component along c"),
@@ -73,9 +76,10 @@ def simulate_truth(preset: Preset, size: str, seed: int) -> xr.Dataset:
 
 
 def states_of(truth: xr.Dataset) -> np.ndarray:
-    """States (scan_y, scan_x, 6, or 8 with a coating) that the renderer takes, from the maps of the truth."""
+    """States (scan_y, scan_x, 11, or 13 with a coating) that the renderer takes, from the maps of the truth."""
+    walls = [name for name in WALL_COLUMNS if "wall_step" in truth]  # absent from older truths
     coated = [name for name in COATING_DESCRIPTION if name in truth]
-    return np.stack([truth[name].values for name in (*STATE, *coated)], axis=-1)
+    return np.stack([truth[name].values for name in (*STATE, *coated, *walls)], axis=-1)
 
 
 def write_truth(truth: xr.Dataset, path: Path) -> Path:

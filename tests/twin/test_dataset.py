@@ -11,10 +11,10 @@ import xarray as xr
 
 from figures_pkg.data import open_scan
 from figures_pkg.data.files.hspy_writer import HspyWriter
-from figures_pkg.twin import dataset
-from figures_pkg.twin.dataset import library_settings, make_dataset
+from figures_pkg.twin import dataset, resources
+from figures_pkg.twin.dataset import library_settings, make_dataset, memory_bytes
 from figures_pkg.twin.presets import load_preset
-from figures_pkg.twin.truth import DESCRIPTION, read_truth
+from figures_pkg.twin.truth import DESCRIPTION, read_truth, simulate_truth
 
 
 @pytest.fixture(scope="module")
@@ -149,15 +149,44 @@ def test_existing_file_is_not_replaced_unasked(make, made, tmp_path):
 
 def test_full_disk_is_noticed_before_work(make, tmp_path, monkeypatch):
     """Too little room is an error that says how much is needed and how much there is."""
-    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**6))
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**6))
     with pytest.raises(OSError, match="takes up to 0.0094 GB .* has 0.001 GB; choose a smaller size"):
         make(tmp_path / "full.hspy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_small_memory_is_noticed_before_work(tmp_path, monkeypatch):
+    """Too little memory is an error that names preset and size, and nothing is written."""
+    monkeypatch.setattr(resources, "available_memory_bytes", lambda: 2e8)
+    with pytest.raises(OSError, match="preset 'hard' in size 'smoke' needs about .* GB of memory and 0.2 GB are free"):
+        make_dataset("hard", "smoke", out=tmp_path / "hard.hspy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scan_too_large_is_one_error(tiny, tmp_path):
+    """A scan of 10^12 positions is refused by its size, without filling memory or overflowing."""
+    large = tmp_path / "large.yaml"
+    large.write_text(tiny.read_text(encoding="utf-8").replace("[12, 8]", "[1000000, 1000000]"), encoding="utf-8")
+    with pytest.raises(OSError, match="takes up to 9.8e[+]07 GB .* choose a smaller size or another disk"):
+        make_dataset(large, "small", out=tmp_path / "large.hspy")
+
+
+def test_blocks_stored_already_need_no_room_again(tmp_path, monkeypatch):
+    """What interrupted work has left beside the file is taken off what the disk must hold."""
+    out, asked = tmp_path / "scan.hspy", []
+    monkeypatch.setattr(dataset, "require_disk", lambda path, needed: asked.append(needed))
+    dataset._check_request(out, (4, 4, 8, 8), 0, False)
+    (tmp_path / "scan.hspy.part").mkdir()
+    (tmp_path / "scan.hspy.part" / "journal").write_bytes(bytes(100))
+    dataset._check_request(out, (4, 4, 8, 8), 0, False)
+    assert asked == [1536, 1436]
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"preset": "ds7"}, "known are .*ds1"),
+        ({"preset": "mine.yaml"}, "no preset file at mine.yaml"),
         ({"size": "gigantic"}, "it comes in smoke, laptop, paper"),
         ({"seed": -1}, "seed is -1"),
         ({"out": "scan.zarr"}, "ends in"),
@@ -184,3 +213,23 @@ def test_library_of_a_preset_covers_its_specimen():
     assert settings.tilt_b_mrad[-1] >= 1 + preset.specimen.bend_mrad + preset.beam.convergence_mrad
     nm = settings.periods * 0.6112
     assert nm[0] <= 63 - preset.specimen.wedge_nm and nm[-1] >= 63 + preset.specimen.wedge_nm
+
+
+@pytest.mark.parametrize("name", ["hard", "null-step", "overview"])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_library_of_a_seed_covers_its_truth(name, seed):
+    """Every state of the scan, with the disc around its tilt, lies inside the smaller library of its seed."""
+    preset = load_preset(name)
+    settings, truth = library_settings(preset, seed), simulate_truth(preset, "smoke", seed)
+    reach = {axis: abs(truth[f"tilt_{axis}_mrad"]).max() + preset.beam.convergence_mrad for axis in "bc"}
+    assert reach["b"] <= settings.tilt_b_mrad[-1] and reach["c"] <= settings.tilt_c_mrad[-1]
+    nm = settings.periods * 0.6112
+    assert nm[0] <= truth.thickness_nm.min() and truth.thickness_nm.max() <= nm[-1]
+
+
+def test_memory_of_a_library_is_estimated():
+    """The estimate grows with the library and the scan, and is below 1 GB for a small scan of every preset."""
+    small, large = (library_settings(load_preset(name), 0) for name in ("easy", "hard"))
+    shape = (48, 48, 256, 256)
+    assert 4e8 < memory_bytes(small, shape) < memory_bytes(large, shape) < 1e9
+    assert memory_bytes(small, shape, built=True) < memory_bytes(small, shape) < memory_bytes(small, (4096, 4096, 256, 256))

@@ -3,7 +3,7 @@
 The wall is a surface that cuts through the foil at an angle to the beam. Seen along the beam, the share of the foil
 above and below it changes over ``thickness * tan(inclination)``; this share, blurred by the probe, is the weight with
 which the patterns of +P and -P are added. Adding intensities is a first approximation: a beam that passes through one
-domain and then the other gives a pattern that no such sum reaches. Stacks of this kind are not modelled here.
+domain and then the other gives a pattern that no such sum reaches; `figures_pkg.twin.walls` has what such stacks add.
 """
 
 import math

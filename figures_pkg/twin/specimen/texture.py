@@ -7,7 +7,8 @@ a whole turn. `figures_pkg.twin.specimen.landau` is the check that such a textur
 
 The bound charge of a wall follows from its direction: sigma = 2 P cos(angle between c and the normal that points out of
 the +P domain). It is positive where the polarizations point at each other (head-to-head) and negative where they
-point apart (tail-to-tail). It is told, not used: a position on a wall mixes the patterns of +P and -P, whatever its type.
+point apart (tail-to-tail). The polarization told here is a share of +P less one of -P in the pattern, whatever the type of
+the wall; what the wall itself adds comes from `figures_pkg.twin.walls`.
 """
 
 import math
@@ -77,6 +78,7 @@ class NearWalls:
     inclination_deg: np.ndarray  # (walls,)
     step: np.ndarray  # of the phase across the nearest wall, seen from the place, -1 or 1
     charge: np.ndarray  # of the nearest wall at the point nearest to the place, -1 to 1
+    normal_b: np.ndarray  # of its normal out of +P, the component along b*
 
 
 @dataclass(frozen=True)
@@ -150,17 +152,23 @@ class TracedWalls:
         """State, and the walls around each place; `c_axis` is the direction (y, x) of the polarization of +P."""
         sector, states, count = self.sector(y_nm, x_nm), self.states(), len(self.smooth_courses)
         places = np.stack([y_nm, x_nm], axis=-1)
-        distances, charges = np.empty((2, count, *sector.shape))
+        distances, charges, normals_b = np.empty((3, count, *sector.shape))
         for wall in range(count):
             points, normals = self.points(wall)
             distances[wall], index = cKDTree(points).query(places)
             behind = states[wall - 1 if self.polar else wall]  # the domain that the normal leaves
-            charges[wall] = (normals @ c_axis)[index] * (1 if behind % 2 == 0 else -1)
+            outward = normals[index] * (1 if behind % 2 == 0 else -1)
+            charges[wall], normals_b[wall] = outward @ c_axis, outward @ _across(c_axis)
         nearest = distances.argmin(axis=0)
         beyond = nearest == (sector if self.polar else sector - 1)  # the place lies after its nearest wall
         step = np.array(self.texture.steps)[nearest] * np.where(beyond, -1, 1)
-        charge = np.take_along_axis(charges, nearest[None], axis=0)[0]
-        return NearWalls(states[sector], distances, np.array(self.texture.inclination_deg), step, charge)
+        charge, normal_b = (np.take_along_axis(values, nearest[None], axis=0)[0] for values in (charges, normals_b))
+        return NearWalls(states[sector], distances, np.array(self.texture.inclination_deg), step, charge, normal_b)
+
+
+def _across(c_axis) -> np.ndarray:
+    """Direction of b* on the scan, a quarter turn clockwise from c; the distortion of the pattern is left out."""
+    return np.array([c_axis[1], -c_axis[0]])
 
 
 def _course(y_nm, x_nm, *, polar: bool) -> PchipInterpolator:
@@ -177,15 +185,16 @@ def _near_straight_wall(preset: Preset, seed: int, y_nm, x_nm) -> NearWalls:
     distance = WallSurface.draw(wall, preset.specimen.field_nm, seed).distance(y_nm, x_nm)
     lean = math.radians(wall.lean_deg)
     right = np.array([math.sin(lean), math.cos(lean)])
-    charge = float(right @ polar_axis(preset)) * (1 if wall.plus_side == "left" else -1)
+    outward = right * (1 if wall.plus_side == "left" else -1)
+    charge, normal_b = float(outward @ polar_axis(preset)), float(outward @ _across(polar_axis(preset)))
     state = np.where(distance >= 0, 0, 1)
-    flat = np.full(state.shape, charge)
-    return NearWalls(state, np.abs(distance)[None], np.array([wall.inclination_deg]), np.where(state == 0, 1, -1), flat)
+    flat = [np.full(state.shape, value) for value in (charge, normal_b)]
+    return NearWalls(state, np.abs(distance)[None], np.array([wall.inclination_deg]), np.where(state == 0, 1, -1), *flat)
 
 
 def _without_walls(shape) -> NearWalls:
     zeros = np.zeros(shape)
-    return NearWalls(zeros.astype(int), np.full((1, *shape), np.inf), np.zeros(1), zeros, zeros)
+    return NearWalls(zeros.astype(int), np.full((1, *shape), np.inf), np.zeros(1), zeros, zeros, zeros)
 
 
 def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str, np.ndarray]:
@@ -195,7 +204,7 @@ def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str,
     weight = np.ones(distance.shape)
     for apart, inclination in zip(near.distances, near.inclination_deg):
         within = np.minimum(apart, 1e3)  # farther than any wall is wide; infinity has no fold
-        weight = weight * polarization_weight(within, projected_width_nm(thickness_nm, inclination), probe_fwhm_nm)
+        weight = weight * polarization_weight(within, projected_width_nm(thickness_nm, abs(inclination)), probe_fwhm_nm)
     inclination = near.inclination_deg[nearest]
     phase = 60.0 * near.state + near.step * wall_phase_deg(-distance, WALL_HALF_WIDTH_NM)
     return {
@@ -204,8 +213,10 @@ def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str,
         "domain_state": near.state.astype(np.int8),
         "phase_deg": np.mod(np.round(phase, 3), 360.0),  # rounded, or domain 0 would be at 360 as often as at 0
         "wall_distance_nm": sign * distance,
-        "wall_width_nm": projected_width_nm(thickness_nm, inclination),
+        "wall_width_nm": projected_width_nm(thickness_nm, np.abs(inclination)),
         "wall_inclination_deg": inclination,
         "wall_charge": near.charge,
         "wall_type": wall_type(near.charge),
+        "wall_step": (sign * near.step).astype(np.int8),
+        "wall_normal_b": near.normal_b,
     }

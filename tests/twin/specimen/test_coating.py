@@ -70,5 +70,5 @@ def test_overview_has_three_domains_and_a_coating():
     """-P, +P and -P from left to right, and eight numbers for each position; other presets have six."""
     truth = simulate_truth(load_preset("overview"), "smoke", 0)
     np.testing.assert_array_equal(truth.domain_state[20, [2, 24, 45]], (5, 0, 1))
-    assert states_of(truth).shape == (48, 48, 8)
-    assert states_of(simulate_truth(load_preset("ds2"), "smoke", 0)).shape == (48, 48, 6)
+    assert states_of(truth).shape == (48, 48, 13)
+    assert states_of(simulate_truth(load_preset("ds2"), "smoke", 0)).shape == (48, 48, 11)

@@ -1,0 +1,170 @@
+"""Walls: modes that pass through every domain, supercells that end in the bulk, stacks, and the renderer that uses them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from figures_pkg.twin.diffraction.library import build_library
+from figures_pkg.twin.diffraction.library_settings import LibrarySettings
+from figures_pkg.twin.presets import load_preset
+from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.structure.crystal import ermno3, projected_columns
+from figures_pkg.twin.truth import simulate_truth, states_of
+from figures_pkg.twin.walls.compare import best_mixture, chi2_per_electron
+from figures_pkg.twin.walls.folding import cubic_shares, depth_weights, lagrange_weights
+from figures_pkg.twin.walls.modes import phase_modes
+from figures_pkg.twin.walls.profile import WallProfile, default_profile
+from figures_pkg.twin.walls.stacks import domain_slice, stack_intensities
+from figures_pkg.twin.walls.supercell import Supercell
+from figures_pkg.twin.walls.tables import OFFSETS_NM, EdgeSettings, StackSettings, build_edge, build_stacks, load_or_build
+
+TILT, PERIODS = (-1.5, -1.75), (48, 50, 52, 54)
+BACKGROUND = 2e-3  # per disc; less than ds2 has
+
+
+@pytest.fixture(scope="module")
+def library():
+    """A small library around 30 nm."""
+    settings = LibrarySettings(
+        tilt_b_max_mrad=2.5, tilt_c_max_mrad=3.0, first_period=45, last_period=57, period_step=4, g_max_inv_angstrom=1.0, slices=2
+    )
+    return build_library(settings, threads=1, progress=False)
+
+
+@pytest.fixture(scope="module", params=["charged", "neutral"])
+def edge(request, library):
+    """Upright walls at one orientation, around 30 nm."""
+    hkl = tuple(map(tuple, library.hkl.tolist()))
+    return build_edge(EdgeSettings(request.param, 1, TILT, 0.0, 0.76, 1.7, PERIODS, hkl))
+
+
+def test_modes_pass_through_the_tabulated_domain():
+    """At phase zero the columns are those of +P, and opposite phases mirror each other across c."""
+    modes, (_, places, _, cell) = phase_modes(), projected_columns(ermno3(+1))
+    away = modes.displacements(0.0) - places
+    assert np.abs(away - cell * np.round(away / cell)).max() < 1e-9
+    np.testing.assert_allclose(domain_slice(180.0)[0], np.roll(domain_slice(0.0)[0][:, ::-1], 1, axis=1), atol=2e-3)
+
+
+def test_domains_of_one_polarization_differ_by_a_translation():
+    """The slice at 120 degrees is that at 0, moved by a third of the cell along b*."""
+    moved = np.roll(domain_slice(0.0)[0], 12, axis=0)
+    both = [np.abs(domain_slice(phase)[0] - moved).max() for phase in (120.0, 240.0)]
+    assert min(both) < 2e-3 < max(both)
+
+
+@pytest.mark.parametrize("kind, repeats", [("charged", 8), ("neutral", 16)])
+def test_supercell_is_bulk_away_from_its_walls(kind, repeats):
+    """In the middle of each domain a supercell holds the slice of that domain."""
+    cell = Supercell(kind, repeats, WallProfile(half_width_nm=0.15, screening_nm=0.15))
+    whole, points = cell.transmission(), domain_slice(0.0)[1][cell.axis]
+    per_cell = whole.shape[cell.axis] // repeats
+    for phase, place in ((0.0, repeats // 2), (60.0, 0)):
+        part = np.take(whole, range(place * per_cell, place * per_cell + points), axis=cell.axis)
+        assert np.abs(part - domain_slice(phase)[0]).max() < 5e-3
+
+
+def test_profile_turns_by_sixty_degrees_and_polarization_turns_over():
+    """Far in +P the phase is zero, far in -P one step; strain and widths that make no sense are refused."""
+    profile = default_profile(1.0, step=-1)
+    np.testing.assert_allclose(profile.phase_deg([9.0, 0.0, -9.0]), [0, -30, -60], atol=1e-6)
+    np.testing.assert_allclose(profile.polar([9.0, 0.0, -9.0], 1.0), [1, 0, -1], atol=1e-6)
+    for bad in ({"step": 2}, {"half_width_nm": 0.0}, {"strain": 0.1}):
+        with pytest.raises(ValueError, match="a wall has a step of 1 or -1"):
+            WallProfile(**bad)
+
+
+def test_far_from_the_wall_the_library_remains(edge, library):
+    """4 nm from an upright wall its pattern is that of the library, to less than 0.001 in chi2 per electron."""
+    line = np.linspace(-1, 1, 9) * 0.7
+    cone = [(b, c) for b in line for c in line if np.hypot(b, c) < 0.76]
+    for sign, place in ((1, -1), (-1, 0)):
+        bulk = np.mean([library.intensities(sign, edge.thickness_nm, TILT[0] + b, TILT[1] + c) for b, c in cone], axis=0)
+        for wall in edge.intensities[:, 0, 0, :, place]:
+            assert chi2_per_electron(wall, bulk, BACKGROUND).max() < 1e-3
+
+
+def test_wall_is_no_mixture(edge):
+    """On the wall no mixture of +P and -P comes near, while 4 nm away one does."""
+    middle = len(OFFSETS_NM) // 2
+    for wall in edge.intensities[:, 0, 0, 1]:
+        left = [best_mixture(wall[place], edge.plus[0, 0, 1], edge.minus[0, 0, 1], BACKGROUND)[1] for place in (0, middle, -1)]
+        assert left[1] > 5e-4 and left[1] > 10 * max(left[0], left[2])
+
+
+def test_stack_ends_in_its_domains(library):
+    """A wall above the foil leaves the lower domain, one below it the upper domain; both agree with the library."""
+    stacks = stack_intensities(1, 1, [-20.0, 25.0, 80.0], [49, 53], [TILT], library.hkl, 2.0)[0]
+    np.testing.assert_allclose(stacks[:, 1], stacks[:, 0], atol=1e-6)
+    np.testing.assert_allclose(stacks[:, 3], stacks[:, 4], atol=1e-6)
+    for sign, place in ((-1, 0), (1, -1)):
+        assert chi2_per_electron(stacks[0, place], library.intensities(sign, 49 * 0.6112, *TILT), BACKGROUND) < 2e-3
+    assert best_mixture(stacks[0, 2], stacks[0, -1], stacks[0, 0], BACKGROUND)[1] > 5e-3
+
+
+def test_mirror_of_a_stack_is_the_other_stack(library):
+    """The mirror across c swaps the domains: -P over +P at the opposite tilt and opposite l."""
+    order = {tuple(row): i for i, row in enumerate(library.hkl.tolist())}
+    flip = [order[(h, k, -l)] for h, k, l in library.hkl.tolist()]
+    first = stack_intensities(1, 1, [20.0], [50], [(0.4, 1.1)], library.hkl, 1.0)[0, 0, 1]
+    second = stack_intensities(-1, -1, [20.0], [50], [(0.4, -1.1)], library.hkl, 1.0)[0, 0, 1]
+    third = stack_intensities(-1, 1, [20.0], [50], [(0.4, -1.1)], library.hkl, 1.0)[0, 0, 1]
+    assert min(np.abs(first - other[flip]).max() for other in (second, third)) < 2e-3
+
+
+def test_weights_are_shares():
+    """A probe inside the grid is shared out wholly with its mean kept; splines and polynomials have weights that sum to one."""
+    weights = depth_weights(31.0, 4.0, -24.0, 6.0, 24)
+    assert weights.sum() == pytest.approx(1, abs=1e-6) and weights @ (-24 + 6 * np.arange(24)) == pytest.approx(31, abs=1e-5)
+    assert cubic_shares(0.3).sum() == pytest.approx(1)
+    np.testing.assert_allclose(lagrange_weights([1.0, 2.0, 4.0], 3.0) @ np.array([1.0, 4.0, 16.0]), 9.0)
+
+
+def test_table_is_stored_under_its_name(library, tmp_path):
+    """A stored table is read back equal; no temporary file stays."""
+    hkl = tuple(map(tuple, library.hkl[:9].tolist()))
+    settings = StackSettings(1, 1, 1.0, 6, 12, (-1.0, 0.5), (-1.0, 0.5), hkl, period_step=2)
+    made = load_or_build(tmp_path / "stacks.npz", settings)
+    build_stacks.cache_clear()
+    again = load_or_build(tmp_path / "stacks.npz", settings)
+    np.testing.assert_array_equal(made.coefficients, again.coefficients)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) in ([".lock", ".npz"], [".npz"])
+
+
+@pytest.fixture(scope="module")
+def inclined(library):
+    """A renderer of a thin, flat specimen with an inclined wall."""
+    base = load_preset("ds2")
+    specimen = dataclasses.replace(base.specimen, thickness_nm=31.0, wedge_nm=1.0, bend_mrad=0.1)
+    return Renderer(dataclasses.replace(base, specimen=specimen), library)
+
+
+def test_renderer_mixes_far_from_a_wall_and_adds_near_it(inclined):
+    """Far away the columns of the wall change nothing; on an inclined wall the pattern is no mixture, and counts stay positive."""
+    row = [31.0, *TILT, 0.0, 0.0]
+    plain = inclined.expected([[1.0, *row], [0.0, *row]])
+    places = ((1.0, 30.0), (0.0, 0.0))
+    far, near = (inclined.expected([[weight, *row, distance, 5.0, 1.0, 1, 0.0]])[0] for weight, distance in places)
+    np.testing.assert_array_equal(far, plain[0])
+    assert np.linalg.norm(near - plain[1]) > 0.02 * np.linalg.norm(plain[1]) and near.min() >= 0
+
+
+def test_difference_fades_out(inclined):
+    """Just inside the reach of a wall the pattern is within a thousandth of the plain one."""
+    row = [1.0, 31.0, *TILT, 0.0, 0.0]
+    plain, edge = inclined.expected([row])[0], None
+    for distance in np.arange(9.0, 0.0, -0.1):
+        if inclined.walls.touches(31.0, (distance, 5.0, 1.0, 1, 0.0)):
+            edge = inclined.expected([[*row, distance, 5.0, 1.0, 1, 0.0]])[0]
+            break
+    assert np.linalg.norm(edge - plain) < 1e-3 * np.linalg.norm(plain)
+
+
+def test_controls_have_the_walls_they_name():
+    """control has HH and TT, both upright; control-inclined has both kinds, upright and inclined, of one mirror variant."""
+    for name, inclinations in (("control", {0.0}), ("control-inclined", {0.0, 5.0})):
+        truth = simulate_truth(load_preset(name), "smoke", 0)
+        assert set(np.unique(truth.wall_type)) == {-1, 1} and np.abs(np.abs(truth.wall_charge) - 1).max() < 1e-3
+        assert set(np.unique(truth.wall_inclination_deg).tolist()) == inclinations
+        assert set(np.unique(truth.wall_step)) == {1} and states_of(truth).shape == (48, 48, 11)
