@@ -40,12 +40,16 @@ def through_slices(stack, energy_kev, tilt_mrad, periods, reflections):
     kept : array, shape (t,)
         Sum over all beams of the grid.
     """
-    _, sigma = electron_constants(energy_kev)
-    potential = (-1j / sigma * np.log(stack.transmission)).astype(np.complex64)
+    potential = complex_potential(stack, energy_kev)
     sampling = tuple(length / n for length, n in zip(stack.cell_angstrom, potential.shape[1:], strict=True))
     unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
     with abtem.config.set(SHARP | QUIET):
         return _read(_exit_waves(_repeated(unit, periods), energy_kev, tilt_mrad), reflections)
+
+
+def complex_potential(stack, energy_kev):
+    """Thermally averaged slices as -i ln(t) / sigma in V angstrom, shape (n_slices, n_b, n_c); absorption is imaginary."""
+    return (-1j / electron_constants(energy_kev)[1] * np.log(stack.transmission)).astype(np.complex64)
 
 
 def at_rest(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections):
@@ -121,10 +125,16 @@ def coherent_intensity(amplitudes):
     return value, np.sqrt((count - 1) * without.var(axis=0))
 
 
+def beam_along_z(crystal):
+    """The orthogonal cell as `ase.Atoms` with the axes of abTEM: b*, c, beam."""
+    order = [1, 2, 0]
+    return ase.Atoms(crystal.symbols, positions=crystal.positions_angstrom[:, order], cell=crystal.cell_angstrom[order], pbc=True)
+
+
 def _atoms(crystal, slices):
-    """The cell for abTEM, beam along z; moved by half a slice, so that slices are centred on the atomic layers."""
-    positions, cell = crystal.positions_angstrom[:, [1, 2, 0]], crystal.cell_angstrom[[1, 2, 0]]
-    atoms = ase.Atoms(crystal.symbols, positions=positions + [0, 0, cell[2] / slices / 2], cell=cell, pbc=True)
+    """The cell for abTEM, moved by half a slice, so that slices are centred on the atomic layers."""
+    atoms = beam_along_z(crystal)
+    atoms.positions[:, 2] += atoms.cell[2, 2] / slices / 2
     atoms.wrap()
     return atoms
 

@@ -11,8 +11,8 @@ from scipy import constants
 FORMAL_CHARGES = {"Er": 3, "Mn": 3, "O": -2}  # in elementary charges
 
 
-def polar_displacements(crystal):
-    """Heights of the atoms above the non-polar middle between the crystal and its mirror image.
+def mirror_displacements(crystal):
+    """Places of the atoms counted from the non-polar middle between the crystal and its mirror image.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def polar_displacements(crystal):
 
     Returns
     -------
-    displacements : array, shape (n,)
-        In angstrom, positive along +c.
+    displacements : array, shape (n, 3)
+        In angstrom along the beam, b* and c.
 
     Raises
     ------
@@ -39,7 +39,12 @@ def polar_displacements(crystal):
     atoms = np.arange(len(positions))
     if distance[atoms, partner].max() > 1:
         raise ValueError(f"an atom lies {distance[atoms, partner].max():.2f} angstrom from its mirror image; put the origin on a Mn layer")
-    return away[atoms, partner, 2] / 2
+    return away[atoms, partner] / 2
+
+
+def polar_displacements(crystal):
+    """Heights of the atoms above the non-polar middle, in angstrom, shape (n,); the last column of `mirror_displacements`."""
+    return mirror_displacements(crystal)[:, 2]
 
 
 def formal_polarization(crystal, charges=None):
