@@ -4,7 +4,7 @@ from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, check_scan
 from .convert import convert
 from .record.fetch import MissingDataset, ensure, fetch
 from .files.hspy_writer import HspyWriter
-from .locate import artefacts_folder, locate, open_dataset, repository
+from .locate import artefact_path, artefacts_folder, locate, open_dataset, repository
 from .record.manifest import load_manifest
 from .files.opened import ScanFileError
 from .scan import open_scan
@@ -17,6 +17,7 @@ __all__ = [
     "MissingDataset",
     "SCAN_DIMS",
     "ScanFileError",
+    "artefact_path",
     "artefacts_folder",
     "check_scan",
     "convert",

@@ -35,6 +35,23 @@ def artefacts_folder(profile: str) -> Path:
     return Path(os.environ.get("FIGURES_PKG_ARTEFACTS", repository() / "artefacts")) / profile
 
 
+def artefact_path(name: str, data: str, profile: str) -> Path:
+    """
+    Path of something computed from the scans of one source, e.g. ``"models/ds1-laptop-seed0.safetensors"``.
+
+    Parameters
+    ----------
+    name
+        Kind and file name with a slash between them.
+    data, profile
+        As for :func:`locate`; what comes from the twin and what comes from the record never share a folder.
+    """
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    kind, file = name.split("/")
+    return artefacts_folder(profile) / kind / data / file
+
+
 def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
     """
     Path of a scan, from the twin or from the authors' record.

@@ -3,6 +3,7 @@
 from .com import CenterOfMass
 from .descan import descan_planes
 from .detectors import Annulus, Box, Disc
+from .expected import expected_lattice
 from .lattice import Lattice, disc_radius_px, refine_lattice
 from .one_pass import summarise
 from .rings import ring_means
@@ -17,6 +18,7 @@ __all__ = [
     "com_noise",
     "descan_planes",
     "disc_radius_px",
+    "expected_lattice",
     "fit_descan",
     "refine_lattice",
     "remove_descan",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.data.published import mean_log_counts, ring_counts
+from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers, ring_counts
 from figures_pkg.imaging import ring_means
 
 
@@ -21,9 +21,12 @@ def test_rings_are_those_of_the_picture(realdata, monkeypatch):
     assert ring_means(mean_log_counts("ds1"), (124.0, 128.6), edges) == pytest.approx(counts, abs=1e-3)
 
 
-def test_without_the_picture_there_is_none(monkeypatch):
+def test_without_the_picture_there_is_none(monkeypatch, tmp_path):
     """A computer without the picture is no error; an unknown dataset is."""
-    monkeypatch.delenv("FIGURES_PKG_REALDATA", raising=False)
-    assert mean_log_counts("ds1") is None
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        monkeypatch.setenv("FIGURES_PKG_REALDATA", str(folder))
+        assert mean_log_counts("ds1") is None
     with pytest.raises(ValueError, match="'ds9'"):
         ring_counts("ds9")
+    with pytest.raises(ValueError, match="'ds9'; there are those of ds1, ds2"):
+        mean_pattern_numbers("ds9")

@@ -5,6 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import yaml
+
+from figures_pkg.data.locate import repository
 
 
 def ring_counts(dataset: str) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +41,8 @@ def mean_log_counts(dataset: str) -> np.ndarray | None:
     The published scan-mean log pattern as geometric-type counts, if its picture is on this computer.
 
     The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``)
-    names the folder in ``FIGURES_PKG_REALDATA``; then the book draws it beside the twin.
+    names the folder in ``FIGURES_PKG_REALDATA``, or keeps it as ``shared/realdata`` beside the checkout; then the book draws it
+    beside the twin.
 
     Parameters
     ----------
@@ -50,9 +54,31 @@ def mean_log_counts(dataset: str) -> np.ndarray | None:
     numpy.ndarray or None
         Shape ``(256, 256)``, rows downward in "lab" orientation; None where there is no such file.
     """
-    folder = os.environ.get("FIGURES_PKG_REALDATA")
-    found = sorted(Path(folder).rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder else []
+    folder = Path(os.environ.get("FIGURES_PKG_REALDATA", repository().parent / "shared" / "realdata"))
+    found = sorted(folder.rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder.is_dir() else []
     if not found:
         return None
     with np.load(found[0]) as stored:
         return stored["counts"]
+
+
+def mean_pattern_numbers(dataset: str) -> dict:
+    """
+    Numbers measured on the published mean pattern of a scan; ``mean_patterns.yaml`` holds their source.
+
+    Parameters
+    ----------
+    dataset
+        ``"ds1"`` or ``"ds2"``.
+
+    Returns
+    -------
+    dict
+        ``half_maximum_radius_px`` of the direct beam; ``rings_px`` (n + 1) and ``ring_counts`` (n) between the discs, measured
+        ``clearance_px`` away from lattice points; ``disc_sums``, ``{(k, l): counts}`` over discs of ``disc_px``. Counts are
+        exp(mean log(1 + counts)) - 1.
+    """
+    known = yaml.safe_load((files(__name__) / "mean_patterns.yaml").read_text(encoding="utf-8"))
+    if dataset not in known:
+        raise ValueError(f"no published mean pattern of {dataset!r}; there are those of {', '.join(known)}")
+    return known[dataset] | {"disc_sums": {(k, l): counts for k, l, counts in known[dataset]["disc_sums"]}}

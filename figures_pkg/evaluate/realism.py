@@ -1,0 +1,144 @@
+"""What can be measured alike on a published picture of a mean pattern and on a simulated scan."""
+
+import numpy as np
+
+from figures_pkg.imaging.lattice import Lattice
+
+PICTURE_PX = 115  # the authors' notebooks draw the 256 x 256 pixels of a mean pattern on so many
+LABEL = np.s_[10:64, 10:64]  # where the pictures carry their label
+RINGS_PX = np.concatenate([[9, 11, 14, 18, 22, 28, 32, 36, 40], np.arange(47, 174, 7)])  # bounds of the rings
+
+
+def as_drawn(mean_log: np.ndarray) -> np.ndarray:
+    """
+    What a mean log pattern looks like after it was drawn like the published ones and read back.
+
+    Drawing shrank each axis to 115 pixels with a Hann window, and reading it back interpolates linearly, which blurs by about
+    two pixels. Only pictures that share this blur are comparable.
+
+    Parameters
+    ----------
+    mean_log
+        Mean over the scan of ln(1 + counts), shape ``(det_y, det_x)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``exp(blurred mean_log) - 1`` in counts, same shape; lies below the mean counts (Jensen's inequality).
+    """
+    rows, cols = (_redrawing(length) for length in mean_log.shape)
+    return np.expm1(rows @ np.asarray(mean_log, float) @ cols.T)
+
+
+def _redrawing(n: int) -> np.ndarray:
+    """Matrix of what drawing did to one axis: a Hann window onto the picture's pixels, then linear interpolation back."""
+    step = n / PICTURE_PX
+    centres = (np.arange(PICTURE_PX) + 0.5) * step - 0.5
+    distance = np.abs(np.arange(n) - centres[:, None]) / step
+    shrink = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0)
+    shrink /= shrink.sum(axis=1, keepdims=True)
+    grow = np.stack([np.interp(np.arange(n), centres, hat) for hat in np.eye(PICTURE_PX)], axis=1)
+    return grow @ shrink
+
+
+def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float, dead: tuple = ()) -> np.ndarray:
+    """
+    Mask of the pixels between the discs, without the label of the published pictures and dead pixels.
+
+    Parameters
+    ----------
+    lattice
+        Where the reflections lie.
+    shape
+        Of the pattern.
+    clearance_px
+        Pixels nearer to a lattice point than this belong to its disc; a disc's radius and its blur.
+    dead
+        (row, col) of dead pixels; a radius of 6 px around each is left out.
+    """
+    pixels = np.indices(shape).transpose(1, 2, 0)
+    basis = np.stack([lattice.g002, lattice.g010], axis=1)
+    cells = (pixels - lattice.centre) @ np.linalg.inv(basis).T
+    mask = np.linalg.norm((cells - np.round(cells)) @ basis.T, axis=-1) >= clearance_px
+    mask[LABEL] = False
+    for place in dead:
+        mask &= np.linalg.norm(pixels - place, axis=-1) > 6
+    return mask
+
+
+def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edges_px=RINGS_PX) -> np.ndarray:
+    """
+    Mean counts between the discs in rings around the direct beam.
+
+    Parameters
+    ----------
+    picture
+        From :func:`as_drawn`, or a published one; shape ``(det_y, det_x)``.
+    lattice
+        Gives the centre.
+    mask
+        From :func:`between_discs`.
+    edges_px
+        Growing radii, ring ``i`` holds ``edges[i] <= radius < edges[i + 1]``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(len(edges_px) - 1,)``; nan for a ring with fewer than 40 pixels.
+    """
+    radius = np.hypot(*(np.indices(picture.shape) - np.reshape(lattice.centre, (2, 1, 1))))
+    sums, numbers = (np.histogram(radius[mask], edges_px, weights=w)[0] for w in (picture[mask], None))
+    return np.where(numbers >= 40, sums / np.maximum(numbers, 1), np.nan)
+
+
+def half_maximum_radius(picture: np.ndarray, centre_row_col: tuple[float, float]) -> float:
+    """
+    Radius in pixels of the circle as large as the area where the direct beam exceeds half its height over its surroundings.
+
+    Includes the blur of the picture. The surroundings are 9 to 11 px away, so discs of up to 7 px are measured.
+    """
+    distance = np.hypot(*(np.indices(picture.shape) - np.reshape(centre_row_col, (2, 1, 1))))
+    floor = np.median(picture[(distance > 9) & (distance < 11)])
+    near = picture[distance < 8] - floor
+    peak = np.sort(near)[-9:].mean()
+    return float(np.sqrt((near > peak / 2).sum() / np.pi))
+
+
+def disc_sums(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
+    """
+    Counts in discs above the background beside them.
+
+    Parameters
+    ----------
+    picture
+        Shape ``(det_y, det_x)``.
+    lattice
+        Where the reflections lie.
+    indices
+        Pairs (k, l) of reflections 0kl, shape ``(n, 2)``.
+    radius_px
+        A pixel belongs to a disc when its centre is nearer than this. The background is the mean 8 to 10 px away, half-way to
+        the next disc.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(n,)``; may be negative where a disc does not rise above its background.
+    """
+    rows, cols = np.indices(picture.shape)
+    found = []
+    for k, l in indices:
+        row, col = lattice.position(k, l)
+        distance = np.hypot(rows - row, cols - col)
+        floor = picture[(distance > 8) & (distance < 10)].mean()
+        found.append((picture[distance < radius_px] - floor).sum())
+    return np.array(found)
+
+
+def spacings(lattice: Lattice) -> dict[str, float]:
+    """Centre, spacings and angle of a lattice by name, in px and degrees."""
+    c, b = np.array(lattice.g002), np.array(lattice.g010)
+    angle = np.degrees(np.arccos(c @ b / np.linalg.norm(c) / np.linalg.norm(b)))
+    row, col = lattice.centre
+    places = {"direct beam, row (px)": row, "direct beam, column (px)": col}
+    return places | {"002 (px)": np.linalg.norm(c), "010 (px)": np.linalg.norm(b), "angle 010 to 002 (°)": angle}
