@@ -9,8 +9,8 @@ from pathlib import Path
 from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, datasets_of, load_profile
-from figures_pkg.data.locate import artefacts_folder
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, datasets_of, load_profile
+from figures_pkg.data.locate import artefacts_folder, locate
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
 PROFILE = config.get("profile", "laptop")
@@ -43,6 +43,7 @@ rule notebook:
         pins=["constraints.txt", "data_manifest.yaml"],
         modules=lambda wildcards: modules_behind_notebook(f"notebooks/{wildcards.chapter}.md"),
         scans=lambda wildcards: datasets_of(wildcards.chapter, DATA, PROFILE),
+        artefacts=lambda wildcards: artefacts_of(wildcards.chapter, DATA, PROFILE),
     output: f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb"
     params: profile=PROFILE, data=DATA
     threads: workflow.cores
@@ -57,3 +58,29 @@ rule twin:
     params: size=load_profile(PROFILE)["twin_size"]
     threads: workflow.cores
     run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
+
+
+rule model:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.model.keep"),
+        pins="constraints.txt",
+        scan=lambda wildcards: str(locate(wildcards.dataset, DATA, PROFILE, must_exist=False)),
+    output: f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
+    params: profile=PROFILE, data=DATA
+    threads: workflow.cores
+    run:
+        package("train", "--data", wildcards.dataset, "--source", params.data, "--profile", params.profile,
+                "--recipe", wildcards.recipe, "--seed", wildcards.seed, "--out", output[0], "--overwrite")
+
+
+rule embedding:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.model.embed"),
+        model=f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors",
+        scan=lambda wildcards: str(locate(wildcards.dataset, DATA, PROFILE, must_exist=False)),
+    output: f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
+    params: profile=PROFILE, data=DATA
+    threads: workflow.cores
+    run:
+        package("embed", input.model, "--data", wildcards.dataset, "--source", params.data, "--profile", params.profile,
+                "--out", output[0], "--overwrite")

@@ -5,7 +5,10 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+
+from figures_pkg.cli_model import add_model_commands
 
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
 SIZES = ("smoke", "laptop", "paper")
@@ -26,6 +29,7 @@ def main(words: list[str] | None = None) -> int:
         Exit status: 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback).
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.formatwarning = _one_line
     options = _parser().parse_args(words)
     try:
         options.run(options)
@@ -40,6 +44,11 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
+def _one_line(message, *_, **__) -> str:
+    """A warning as one line on stderr, without the place in the code."""
+    return f"figures_pkg: warning: {message}\n"
+
+
 def _parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     parser = argparse.ArgumentParser(prog="figures_pkg", description=__doc__)
@@ -47,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data_commands(commands)
     _add_simulation_commands(commands)
+    add_model_commands(commands)
     _add_book_commands(commands)
     return parser
 
@@ -96,7 +106,10 @@ def _add_simulation_commands(commands) -> None:
 
 def _numbers(text: str) -> list[float]:
     """Numbers separated by commas."""
-    return [float(part) for part in text.split(",")]
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number or several separated by commas, such as 10,20,75") from error
 
 
 def _add_book_commands(commands) -> None:

@@ -1,0 +1,77 @@
+"""The commands that train networks, apply them, and score what they find: thin calls into `model` and `evaluate`."""
+
+from pathlib import Path
+
+
+def add_model_commands(commands) -> None:
+    """Add train, embed and score to the commands of the program."""
+    _add_score_command(commands)
+    train = commands.add_parser("train", help="train the autoencoder on a scan; an interrupted training goes on")
+    train.add_argument("--recipe", help="e.g. domains, vortex, walls (the paper's), laptop; by default the profile's")
+    train.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the patterns")
+    train.add_argument("--out", type=Path, required=True, help="the .safetensors to write; a file of this name in .stop ends it early")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="a trained .safetensors to start from")
+    train.add_argument("--micro-batch", type=int, metavar="N", help="patterns in memory at once; the result stays the same")
+    train.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
+    train.add_argument("--devices", type=int, default=1, help="per node")
+    train.add_argument("--nodes", type=int, default=1)
+    train.set_defaults(run=_train)
+
+    embed = commands.add_parser("embed", help="write the embedding of a scan by a trained network")
+    embed.add_argument("model", type=Path, help="a .safetensors of ours, or a .pkl of the record")
+    embed.add_argument("--out", type=Path, required=True, help="the .nc to write")
+    embed.set_defaults(run=_embed)
+    for command in (train, embed):
+        command.add_argument("--data", required=True, metavar="DATASET", help="ds1, … as in the manifest, or the path of a scan")
+        command.add_argument("--source", choices=("twin", "zenodo"), default="twin", help="of a dataset given by name")
+        command.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="which size of the twin")
+        command.add_argument("--overwrite", action="store_true", help="replace an existing file, or the state of another training")
+
+
+def _add_score_command(commands) -> None:
+    """score."""
+    score = commands.add_parser("score", help="score all methods on simulated scans against their truth")
+    score.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=".hspy with its truth beside it")
+    score.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the methods that depend on one")
+    score.add_argument("--embedding", action="append", default=[], metavar="NAME=FILE[@SCAN]", help="maps of a network, netCDF")
+    score.add_argument("--out", type=Path, required=True, help="the .csv to write")
+    score.set_defaults(run=_score)
+
+
+def _train(options) -> None:
+    from figures_pkg.model import load_checkpoint
+    from figures_pkg.model.keep import check_target, save_trained
+    from figures_pkg.model.recipes import PROFILE_RECIPES, recipe_called
+    from figures_pkg.model.train import make_fabric, train
+
+    recipe = recipe_called(options.recipe or PROFILE_RECIPES[options.profile])
+    out = check_target(options.out, options.overwrite)
+    start = load_checkpoint(options.start) if options.start else None
+    fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
+    how = {"seed": options.seed, "start": start, "micro_batch": options.micro_batch, "overwrite": options.overwrite}
+    trained = train(_scan(options), recipe, out, fabric=fabric, **how)
+    if fabric.is_global_zero:
+        print(save_trained(trained, out, overwrite=True))
+
+
+def _embed(options) -> None:
+    from figures_pkg.model import embed, load_checkpoint
+    from figures_pkg.model.keep import check_target, save_embedding
+
+    out = check_target(options.out, options.overwrite, ".nc")
+    print(save_embedding(embed(load_checkpoint(options.model), _scan(options), progress=True), out, overwrite=True))
+
+
+def _score(options) -> None:
+    from figures_pkg.evaluate.score_command import score_scans
+
+    print(score_scans(options.scans, options.out, options.seeds, options.embedding))
+
+
+def _scan(options):
+    """The scan of --data: a dataset by its name, or a file."""
+    from figures_pkg.data import open_scan
+    from figures_pkg.data.locate import open_dataset
+
+    named = Path(options.data).suffix == ""
+    return open_dataset(options.data, options.source, options.profile) if named else open_scan(options.data)

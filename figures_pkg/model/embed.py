@@ -1,0 +1,93 @@
+"""The embedding of a whole scan, block by block, in constant memory."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+import xarray as xr
+
+from figures_pkg.data.axes import SCAN_DIMS, check_scan
+
+from .autoencoder import Autoencoder
+from .statistics import scan_blocks
+from .transform import InputTransform
+
+PRECISIONS = ("32-true", "bf16-mixed")
+BATCH_BYTES = 2**28  # what the widest three images of a batch may take
+logger = logging.getLogger(__name__)
+
+
+def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None = None, *, batch: int | None = None,
+          precision: str = "32-true", device: str | torch.device | None = None, progress: bool = False) -> xr.DataArray:
+    """
+    The activations of every channel at every position of a scan.
+
+    Parameters
+    ----------
+    net
+        From :func:`figures_pkg.model.load_checkpoint`, or trained just now; it stays on its device if ``device`` is None.
+    scan
+        (scan_y, scan_x, det_y, det_x), counts; read once, block by block.
+    transform
+        What is done to the counts first; by default the network's own ``transform``, else the paper's ln(1 + N).
+    batch
+        Patterns per pass through the network; by default as many as keep memory below about 0.3 GB.
+    precision
+        "32-true", or "bf16-mixed": autocast, faster on a GPU or a processor with bfloat16 instructions, 1e-2 less exact.
+    device
+        Where to compute, for instance "cuda".
+    progress
+        Whether to show a bar on stderr.
+
+    Returns
+    -------
+    xarray.DataArray
+        Named "embedding", float32 (scan_y, scan_x, channel), with the scan's coordinates and attributes.
+
+    Raises
+    ------
+    ValueError
+        For patterns of another size than the network's, another precision, or counts that are NaN, infinite or negative.
+    """
+    check_scan(scan)
+    transform = transform or getattr(net, "transform", None) or InputTransform("log")
+    _check(net, scan, transform, precision)
+    if device is not None:
+        net = net.to(device)
+    device = next(net.parameters()).device
+    batch = batch or max(1, BATCH_BYTES // (12 * net.config.filters * net.config.pattern**2))
+    found = np.empty((*scan.shape[:2], net.config.channels), np.float32)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        for place, counts in scan_blocks(scan, progress):
+            found[place] = _embed_block(net, counts, transform, batch, device)
+    kept = {dim: scan[dim] for dim in SCAN_DIMS if dim in scan.coords}
+    return xr.DataArray(found, kept, (*SCAN_DIMS, "channel"), name="embedding", attrs=dict(scan.attrs))
+
+
+def _embed_block(net: Autoencoder, counts: np.ndarray, transform: InputTransform, batch: int, device: torch.device) -> np.ndarray:
+    """Activations (positions_y, positions_x, channels) of one block."""
+    patterns = counts.reshape(-1, *counts.shape[2:])
+    parts = []
+    for start in range(0, len(patterns), batch):
+        values = torch.from_numpy(np.ascontiguousarray(transform.apply(patterns[start:start + batch]), np.float32))
+        parts.append(net.encode(values.to(device)).float().cpu().numpy())
+    return np.concatenate(parts).reshape(*counts.shape[:2], -1)
+
+
+def _check(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, precision: str) -> None:
+    """Raise for a scan that the network cannot take in, before anything is read."""
+    side = net.config.pattern
+    height, width = (size // transform.bin_px for size in scan.shape[2:])
+    if 0 in scan.shape:
+        raise ValueError(f"scan of shape {scan.shape} is empty; select at least one position and one pixel")
+    if (height, width) != (side, side):
+        raise ValueError(f"patterns of {scan.shape[2]} x {scan.shape[3]} px, binned by {transform.bin_px}, are "
+                         f"{height} x {width} px; this network "
+                         f"expects {side} x {side}: bin or crop them, or load a network of their size")  # fmt: skip
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}; expected one of {', '.join(PRECISIONS)}")
+    on_cpu = next(net.parameters()).device.type == "cpu"
+    if precision == "bf16-mixed" and on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        logger.warning("this processor has no bfloat16 instructions: bf16-mixed is many times slower than 32-true here")

@@ -1,0 +1,195 @@
+"""Feed a training with batches of patterns: held on the device where they fit, else streamed from the file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import dask.array as da
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from figures_pkg.data.axes import check_scan
+
+from .shuffle import Window, shuffled_windows
+from .statistics import binned
+
+HOST_BYTES = 2e9  # of patterns held in memory when the device is a CPU; a GPU may fill half of what is free
+READERS = 4
+
+
+class Feed:
+    """
+    The patterns of a scan in shuffled batches, the same ones wherever they are kept.
+
+    An epoch visits the stored blocks in random order, a window of blocks at a time, and the patterns of a window in random
+    order. The order follows from seed, epoch and the file's blocks alone, so a training that streams, one that holds
+    everything, and several ranks together see the same batches. Counts become network input batch by batch.
+
+    Parameters
+    ----------
+    scan
+        (scan_y, scan_x, det_y, det_x), lazy or in memory. Counts: finite and not negative.
+    side
+        Of the network's input in pixels; larger patterns are binned, which adds counts and so keeps them Poisson.
+    batch_size
+        Patterns in a batch, over all ranks. What is left at the end of an epoch is dropped (other patterns each time).
+    prepare
+        Turns counts (n, side, side) in float32 into the network's input of the same shape.
+    seed
+        Of the order.
+    device
+        Where the batches go.
+    rank, ranks
+        Which share of each batch is delivered, and of how many.
+    memory_bytes
+        How much may be held on the device; 0 streams always. By default 2 GB on a CPU and half of a GPU's free memory.
+
+    Raises
+    ------
+    ValueError
+        For patterns that cannot be binned to ``side``, a batch larger than the scan or smaller than the number of ranks,
+        and, when they are read, for counts that are negative or not finite.
+    """
+
+    def __init__(self, scan: xr.DataArray, side: int, batch_size: int, prepare: Callable[[Tensor], Tensor], *, seed: int = 0,
+                 device: str | torch.device = "cpu", rank: int = 0, ranks: int = 1, memory_bytes: float | None = None):
+        self.blocks = Blocks(scan, side)
+        self.prepare, self.seed, self.batch_size, self.device = prepare, seed, batch_size, torch.device(device)
+        self.share = slice(rank, None, ranks)
+        _check_batch(batch_size, self.blocks.patterns, ranks)
+        allowed = _allowed_bytes(self.device) if memory_bytes is None else memory_bytes
+        self.held = self._read_all() if self.blocks.nbytes <= allowed else None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches in an epoch."""
+        return self.blocks.patterns // self.batch_size
+
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        """
+        This rank's share of each batch of an epoch, transformed, on the device: (n, side, side) in float32.
+
+        Parameters
+        ----------
+        epoch
+            Decides the order.
+        """
+        windows = shuffled_windows(self.blocks.sizes, self.seed, epoch)
+        pieces = self._streamed(windows) if self.held is None else self._indices(windows)
+        for batch in _cut(pieces, self.batch_size):
+            counts = batch[self.share].to(self.device) if self.held is None else self.held[batch[self.share]]
+            yield self.prepare(_as_float(counts))
+
+    def _indices(self, windows: Iterator[Window]) -> Iterator[Tensor]:
+        """Row numbers in what is held, window by window."""
+        starts = np.cumsum([0, *self.blocks.sizes])
+        for window in windows:
+            rows = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in window.blocks])
+            yield torch.from_numpy(rows[window.order]).to(self.device)
+
+    def _streamed(self, windows: Iterator[Window]) -> Iterator[Tensor]:
+        """Counts, window by window; the next window is read while this one is used."""
+        with ThreadPoolExecutor(READERS) as pool:
+            reading = ((window, [pool.submit(self.blocks.read, k) for k in window.blocks]) for window in windows)
+            ahead = next(reading, None)
+            while ahead:
+                (window, parts), ahead = ahead, None
+                whole = np.concatenate([part.result() for part in parts])[window.order]
+                del parts
+                ahead = next(reading, None)
+                yield _packed(whole)
+
+    def _read_all(self) -> Tensor:
+        """All patterns on the device, block after block."""
+        starts = np.cumsum([0, *self.blocks.sizes])
+        shape = (self.blocks.patterns, self.blocks.side, self.blocks.side)
+        held = torch.empty(shape, dtype=self.blocks.packed_type, device=self.device)
+        with ThreadPoolExecutor(READERS) as pool:
+            for k, values in enumerate(pool.map(self.blocks.read, range(len(self.blocks.sizes)))):
+                held[starts[k]:starts[k + 1]] = _packed(values).to(self.device)
+        return held
+
+
+class Blocks:
+    """The stored blocks of a scan, each read as a stack of binned patterns."""
+
+    def __init__(self, scan: xr.DataArray, side: int):
+        check_scan(scan)
+        height, width = scan.shape[2:]
+        if height != width or height % side:
+            raise ValueError(f"patterns of {height} x {width} px cannot be binned to the network's {side} x {side}; "
+                             "crop them to a square whose side is a multiple, or choose another network")
+        self.data, self.side = scan.data, side
+        self.boxes = list(_boxes(scan.data))
+        self.sizes = [(y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in self.boxes]
+        self.patterns = sum(self.sizes)
+        small = side == height and np.dtype(scan.dtype) in (np.uint8, np.uint16)
+        self.dtype = np.dtype(np.uint16 if small else np.float32)
+        self.packed_type = torch.int16 if small else torch.float32
+        self.nbytes = self.patterns * side**2 * self.dtype.itemsize
+
+    def read(self, k: int) -> np.ndarray:
+        """The patterns of block ``k``, (n, side, side), uint16 as stored or float32 (exact for counts up to 2**24)."""
+        y0, y1, x0, x1 = self.boxes[k]
+        block = self.data[y0:y1, x0:x1]
+        block = block.compute(scheduler="synchronous") if isinstance(block, da.Array) else np.asarray(block)
+        self._check(block, (y0, x0))
+        return binned(block, block.shape[2] // self.side).reshape(-1, self.side, self.side).astype(self.dtype, copy=False)
+
+    @staticmethod
+    def _check(block: np.ndarray, start: tuple[int, int]) -> None:
+        """Raise for counts that are negative or not finite, with the first position that has some."""
+        if block.dtype.kind in "ub":
+            return
+        bad = np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))
+        if len(bad):
+            y, x = bad[0] + start
+            raise ValueError(f"the pattern at scan_y {y}, scan_x {x} holds negative, nan or infinite values; the network takes "
+                             "counts: replace them first, for instance with scan.fillna(0).clip(0)")
+
+
+def _boxes(data) -> Iterator[tuple[int, int, int, int]]:
+    """Bounds (y0, y1, x0, x1) of each dask block on the scan; an array in memory counts as one block per row."""
+    chunks = data.chunks[:2] if isinstance(data, da.Array) else ((1,) * data.shape[0], (data.shape[1],))
+    edges = [np.cumsum([0, *sizes]).tolist() for sizes in chunks]
+    for (y0, y1), (x0, x1) in itertools.product(*(itertools.pairwise(e) for e in edges)):
+        yield y0, y1, x0, x1
+
+
+def _check_batch(batch_size: int, patterns: int, ranks: int) -> None:
+    """Raise unless each epoch has a batch and each rank a share of it."""
+    if batch_size > patterns:
+        raise ValueError(f"a batch of {batch_size} patterns is larger than the scan, which has {patterns}; choose a smaller batch")
+    if batch_size < ranks:
+        raise ValueError(f"a batch of {batch_size} patterns cannot be shared by {ranks} processes; choose a larger batch")
+
+
+def _allowed_bytes(device: torch.device) -> float:
+    """What may be held on a device."""
+    return torch.cuda.mem_get_info(device)[0] / 2 if device.type == "cuda" else HOST_BYTES
+
+
+def _packed(values: np.ndarray) -> Tensor:
+    """An array as a tensor; 16-bit counts travel as int16 with the same bits, which every device can index."""
+    return torch.from_numpy(values.view(np.int16) if values.dtype == np.uint16 else values)
+
+
+def _as_float(counts: Tensor) -> Tensor:
+    """Packed counts as float32."""
+    return (counts.to(torch.int32) & 0xFFFF).float() if counts.dtype == torch.int16 else counts
+
+
+def _cut(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Cut a stream of tensors into rows of ``size``, dropping an incomplete end."""
+    rest = None
+    for piece in pieces:
+        piece = piece if rest is None else torch.cat([rest, piece])
+        whole = len(piece) - len(piece) % size
+        yield from piece[:whole].split(size) if whole else ()
+        rest = piece[whole:]
+
+

@@ -1,0 +1,74 @@
+"""What a training leaves on disk: the finished network with how it was made, and the embedding of a scan."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import xarray as xr
+
+import figures_pkg
+
+from .checkpoint import save_checkpoint
+from .state import state_path
+from .train import Trained
+
+
+def save_trained(trained: Trained, path: str | Path, *, overwrite: bool = False) -> Path:
+    """
+    Write a trained network and remove the state of its training.
+
+    Beside weights and transform the file holds recipe, seed, digest of the data, losses of each epoch, version and commit;
+    :func:`figures_pkg.model.load_checkpoint` gives them back as ``net.about``.
+
+    Parameters
+    ----------
+    trained
+        From :func:`figures_pkg.model.train.train`.
+    path
+        Ends in ``.safetensors``.
+    overwrite
+        Replace an existing file.
+    """
+    path = check_target(path, overwrite)
+    about = {"recipe": asdict(trained.recipe), "seed": trained.seed, "data": trained.digest, "history": trained.history,
+             "version": figures_pkg.__version__, "commit": _commit()}
+    save_checkpoint(path, trained.net, trained.transform, **about)
+    state_path(path).unlink(missing_ok=True)
+    return path
+
+
+def check_target(path: str | Path, overwrite: bool, suffix: str = ".safetensors") -> Path:
+    """The path of a file to be; raises when its name or an existing file forbids it."""
+    path = Path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"the result is to be written to {str(path)!r}; give a name that ends in {suffix}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; give another name, or overwrite=True (--overwrite) to replace it")
+    return path
+
+
+def save_embedding(maps: xr.DataArray, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the embedding of a scan as netCDF (``.nc``), under a temporary name first."""
+    path = check_target(path, overwrite, ".nc")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        maps.to_dataset(name="embedding").to_netcdf(temporary, engine="h5netcdf")
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _commit() -> str:
+    """Hash of the checkout's commit; empty outside one."""
+    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,61 @@
+"""The network has the paper's size, its shapes follow from one configuration, and wrong input is refused."""
+
+import pytest
+import torch
+
+from figures_pkg.model.autoencoder import Autoencoder, count_parameters
+from figures_pkg.model.config import NetworkConfig
+
+SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
+
+
+def test_the_paper_configuration_has_its_parameters():
+    """4,700,770 as Methods say, in the 96 tensors of the published files, first the blocks of the encoder."""
+    net = Autoencoder()
+    assert count_parameters(net) == 4_700_770
+    names = list(net.state_dict())
+    assert len(names) == 96 and names[0] == "enc.block_layer.0.cov1d_1.weight" and names[42] == "dec.dense.weight"
+
+
+def test_the_sides_of_the_levels_are_those_of_the_methods():
+    """256, 64, 16 in the encoder; 8, 16, 64 in the decoder, and a last level at the pattern's size that Methods leave out."""
+    config = NetworkConfig()
+    assert config.encoder_sides == (256, 64, 16) and config.decoder_sides == (8, 16, 64, 256) and config.decoder_scales == (2, 4, 4)
+
+
+@pytest.mark.parametrize("config", [SMALL, NetworkConfig(24, 5, (3,), 2), NetworkConfig(16, 2, [2, 2, 2], 7)])
+def test_shapes_follow_from_the_configuration(config):
+    """Patterns go in and come out with the same shape; the embedding is not negative."""
+    net = Autoencoder(config, seed=0)
+    reconstruction, embedding = net(torch.randn(3, config.pattern, config.pattern))
+    assert reconstruction.shape == (3, config.pattern, config.pattern) and embedding.shape == (3, config.channels)
+    assert (embedding >= 0).all()
+
+
+def test_a_seed_gives_the_same_weights_and_leaves_the_global_state():
+    """Two networks of one seed are equal, and drawing them moves no one else's random numbers."""
+    before = torch.random.get_rng_state()
+    first, second, other = (Autoencoder(SMALL, seed=seed).state_dict() for seed in (5, 5, 6))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["enc.cov2d.weight"], other["enc.cov2d.weight"])
+
+
+@pytest.mark.parametrize(("sizes", "error", "words"), [
+    ({"pattern": 30}, ValueError, "must divide"), ({"filters": 0}, ValueError, "filters=0"), ({"pools": ()}, ValueError, "pools"),
+    ({"pools": (4, 1)}, ValueError, "pools=1"), ({"channels": 2.0}, TypeError, "channels=2.0"),
+    ({"pattern": True}, TypeError, "pattern"),
+])  # fmt: skip
+def test_impossible_sizes_are_refused(sizes, error, words):
+    """The message names the field and its value."""
+    with pytest.raises(error, match=words):
+        NetworkConfig(**sizes)
+
+
+def test_patterns_and_embeddings_of_another_size_are_refused():
+    """The message says what was given and what this network expects."""
+    net = Autoencoder(SMALL, seed=0)
+    with pytest.raises(ValueError, match=r"\(2, 64, 64\).*\(n, 32, 32\)"):
+        net.encode(torch.zeros(2, 64, 64))
+    with pytest.raises(ValueError, match=r"\(2, 4\).*\(n, 3\)"):
+        net.decode(torch.zeros(2, 4))

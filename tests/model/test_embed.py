@@ -1,0 +1,50 @@
+"""The embedding of a scan is that of its patterns, whatever the blocks; bad counts are refused in one sentence."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.model import Autoencoder, NetworkConfig, embed
+from figures_pkg.model.transform import InputTransform
+
+NET = Autoencoder(NetworkConfig(pattern=16, filters=3, pools=(2, 2), channels=4), seed=1)
+COUNTS = np.random.default_rng(0).poisson(5.0, (5, 7, 16, 16)).astype(np.uint16)
+
+
+def scan_of(data):
+    """A scan around an array."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(8, 8), beam_energy_kev=200.0)
+    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+@pytest.mark.parametrize("chunks", [(5, 7, 16, 16), (2, 3, 16, 16), (1, 7, 8, 16)])
+def test_blocks_make_no_difference(chunks):
+    """Each position has the embedding of its own pattern; coordinates and attributes are the scan's."""
+    found = embed(NET, scan_of(da.from_array(COUNTS, chunks=chunks)), batch=3)
+    with torch.no_grad():
+        expected = NET.encode(torch.log1p(torch.from_numpy(COUNTS.reshape(-1, 16, 16).astype(np.float32))))
+    assert found.dims == ("scan_y", "scan_x", "channel") and found.shape == (5, 7, 4)
+    np.testing.assert_allclose(found.values.reshape(-1, 4), expected, atol=1e-5)  # float32: batches take other kernels
+    assert found.attrs["source"] == "user" and float(found.scan_x[1]) == pytest.approx(1.4)
+
+
+def test_the_transform_of_the_network_is_used_unless_another_is_given():
+    """Binned counts of a larger detector fit a smaller network."""
+    large = scan_of(np.kron(COUNTS, np.ones((1, 1, 2, 2), np.uint16)))
+    found = embed(NET, large, InputTransform("log", 2))
+    np.testing.assert_allclose(found, embed(NET, scan_of(4 * COUNTS)), atol=1e-5)
+
+
+def test_bad_input_is_refused_with_one_message():
+    """Patterns of another size, an unknown precision, and counts that are NaN or negative."""
+    with pytest.raises(ValueError, match="16 x 16"):
+        embed(NET, scan_of(np.zeros((1, 1, 32, 32), np.uint16)))
+    with pytest.raises(ValueError, match="precision='fp8'"):
+        embed(NET, scan_of(COUNTS), precision="fp8")
+    for wrong in (np.nan, -1.0):
+        data = COUNTS.astype(np.float32)
+        data[3, 4, 5, 6] = wrong
+        with pytest.raises(ValueError, match="NaN, infinite or negative"):
+            embed(NET, scan_of(data))

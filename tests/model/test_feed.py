@@ -1,0 +1,117 @@
+"""The feed shows every pattern once an epoch, the same batches however it reads, and refuses what are no counts."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figures_pkg.data.axes import DIMS
+from figures_pkg.model.feed import Feed
+from figures_pkg.model.prepare import Prepare
+from figures_pkg.model.shuffle import shuffled_windows
+from figures_pkg.model.transform import TRANSFORMS, fit_transform
+
+
+def scan_of(values, chunks=(2, 3, -1, -1)) -> xr.DataArray:
+    """A lazy scan."""
+    return xr.DataArray(da.from_array(values, chunks=chunks), dims=DIMS)
+
+
+def numbered(dtype=np.uint16, shape=(5, 7), side=4) -> np.ndarray:
+    """Patterns that hold their own number in every pixel, from 1 up, above 2**15 where the type is uint16."""
+    first = 40000 if dtype == np.uint16 else 1
+    return np.broadcast_to(np.arange(first, first + np.prod(shape)).reshape(*shape, 1, 1), (*shape, side, side)).astype(dtype)
+
+
+def same(counts: torch.Tensor) -> torch.Tensor:
+    """Counts as they are."""
+    return counts
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 99), window=st.integers(1, 40))
+@settings(max_examples=40)
+def test_order_holds_every_pattern_once(sizes, seed, window):
+    """All blocks come once, and the order of a window is a permutation of its patterns."""
+    windows = list(shuffled_windows(sizes, seed, 3, window))
+    assert sorted(block for one in windows for block in one.blocks) == list(range(len(sizes)))
+    for one in windows:
+        assert sorted(one.order) == list(range(sum(sizes[block] for block in one.blocks)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
+def test_streamed_equals_held(dtype):
+    """Both ways deliver the same batches, exactly, for every type of counts; another epoch has another order."""
+    scan = scan_of(numbered(dtype))
+    held, streamed = (Feed(scan, 4, 8, same, seed=5, memory_bytes=room) for room in (1e9, 0))
+    assert held.held is not None and streamed.held is None
+    for epoch in (0, 1):
+        pairs = list(zip(held.batches(epoch), streamed.batches(epoch), strict=True))
+        assert len(pairs) == held.batches_per_epoch == 4
+        for one, other in pairs:
+            assert one.dtype == torch.float32 and torch.equal(one, other)
+        seen = torch.cat([one[:, 0, 0] for one, _ in pairs]).int().tolist()
+        assert len(set(seen)) == 32 and set(seen) <= set(numbered(dtype)[..., 0, 0].ravel().tolist())
+    assert not torch.equal(next(held.batches(0)), next(held.batches(1)))
+
+
+def test_windows_are_joined_into_batches(monkeypatch):
+    """A batch may span windows, and streaming holds no more than two windows."""
+    monkeypatch.setattr("figures_pkg.model.shuffle.shuffled_windows.__defaults__", (8,))
+    scan = scan_of(numbered())
+    held, streamed = (list(Feed(scan, 4, 5, same, memory_bytes=room).batches(0)) for room in (1e9, 0))
+    assert len(held) == 7 and all(torch.equal(one, other) for one, other in zip(held, streamed, strict=True))
+
+
+def test_ranks_share_each_batch():
+    """The shares of all ranks together are the batch of one process."""
+    scan = scan_of(numbered())
+    whole = next(Feed(scan, 4, 8, same).batches(2))
+    shares = [next(Feed(scan, 4, 8, same, rank=rank, ranks=3).batches(2)) for rank in range(3)]
+    assert sorted(torch.cat(shares)[:, 0, 0].tolist()) == sorted(whole[:, 0, 0].tolist())
+
+
+def test_binning_adds_counts():
+    """Four pixels of 40000 counts make one of 160000."""
+    scan = scan_of(np.full((2, 3, 8, 8), 40000, np.uint16))
+    assert (next(Feed(scan, 4, 6, same).batches(0)) == 160000).all()
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_device_transform_equals_the_transform(name):
+    """The transform in torch is that of the room's transform.py to float32's rounding."""
+    rng = np.random.default_rng(3)
+    strength = rng.normal(size=(8, 9, 1, 1)) * np.linspace(0, 4, 64).reshape(8, 8)
+    counts = rng.poisson(40 + 8 * np.abs(strength)).astype(np.uint16)
+    transform = fit_transform(scan_of(counts), name, bin_px=2)
+    binned = counts.reshape(-1, 4, 2, 4, 2).sum((2, 4)).astype(np.float32)
+    found = Prepare(transform)(torch.from_numpy(binned))
+    np.testing.assert_allclose(found, transform.apply(counts.reshape(-1, 8, 8)), rtol=1e-4, atol=1e-4)
+
+
+def test_transform_keeps_the_axes():
+    """A bright pixel in row 1, column 3 stays there on its way to the network."""
+    counts = np.zeros((1, 2, 4, 4), np.uint16)
+    counts[..., 1, 3] = 9
+    batch = next(Feed(scan_of(counts), 4, 2, Prepare(fit_transform(scan_of(counts), "log", 1))).batches(0))
+    assert batch[:, 1, 3].tolist() == pytest.approx([np.log(10)] * 2) and batch.sum() == pytest.approx(2 * np.log(10))
+
+
+@pytest.mark.parametrize("room", [1e9, 0])
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_what_are_no_counts_is_refused(bad, room):
+    """The message names the position of the first bad pattern."""
+    values = numbered(np.float32).copy()
+    values[3, 4, 2, 2] = bad
+    with pytest.raises(ValueError, match=r"scan_y 3, scan_x 4 .* nan"):
+        list(Feed(scan_of(values), 4, 8, same, memory_bytes=room).batches(0))
+
+
+@pytest.mark.parametrize("side, batch, ranks, says", [
+    (3, 8, 1, "cannot be binned"), (4, 36, 1, "larger than the scan, which has 35"), (4, 1, 2, "shared by 2")])
+def test_sizes_that_do_not_fit_are_refused(side, batch, ranks, says):
+    """Patterns that cannot be binned, a batch larger than the data, a batch too small for the ranks."""
+    with pytest.raises(ValueError, match=says):
+        Feed(scan_of(numbered()), side, batch, same, ranks=ranks)

@@ -1,0 +1,88 @@
+"""The stages are those that run: parameters, sides and shortcuts come from the network."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig
+from figures_pkg.model.stages import stages
+from figures_pkg.plotting.network import draw_block, draw_network
+
+SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """Stages of the paper's configuration, built without memory."""
+    with torch.device("meta"):
+        return stages(Autoencoder())
+
+
+def test_the_stages_of_the_paper_hold_all_parameters(paper):
+    """4,700,770, as Methods say, and no name twice."""
+    assert sum(stage.parameters for stage in paper) == 4_700_770
+    assert len({stage.name for stage in paper}) == len(paper)
+
+
+def test_the_sides_are_those_of_the_methods(paper):
+    """256, 64, 16, 8 px, an embedding of 32, and 8, 16, 64, 256 px."""
+    encoder, decoder = ([stage for stage in paper if stage.part == part] for part in ("encoder", "decoder"))
+    assert list(dict.fromkeys(stage.side for stage in encoder)) == [256, 64, 16, 8, 1]
+    assert (encoder[-1].kind, encoder[-1].channels) == ("relu", 32)
+    assert list(dict.fromkeys(stage.side for stage in decoder)) == [1, 8, 16, 64, 256]
+
+
+def test_a_block_is_what_the_caption_of_fig_3_says(paper):
+    """Four convolutions, two normalisations, two ReLU and one pool or upsampling, with one shortcut."""
+    for name, scale, place in (("MaxPool block 2", "pool", -1), ("UpSample block 2", "upsample", 0)):
+        kinds = [stage.kind for stage in paper if stage.unit == name]
+        assert [kinds.count(kind) for kind in ("convolution", "norm", "relu", scale, "add")] == [4, 2, 2, 1, 1]
+        assert len(kinds) == 10 and kinds[place] == scale
+
+
+def test_a_shortcut_starts_where_the_block_does(paper):
+    """Each addition takes in what left the stage before the block's first convolution."""
+    names = [stage.name for stage in paper]
+    for place, stage in enumerate(paper):
+        if stage.kind == "add":
+            assert stage.added == names[place - 6]
+    assert sum(stage.kind == "add" for stage in paper) == 7
+
+
+def test_every_stage_is_drawn(paper):
+    """Each unit has a shape in Fig. 3a, and each stage a box in the drawing of its unit."""
+    figure, (whole, part) = plt.subplots(2)
+    units = draw_network(whole, paper)
+    drawn = [name for unit in units for name in draw_block(part, [stage for stage in paper if stage.unit == unit])]
+    plt.close(figure)
+    assert drawn == [stage.name for stage in paper]
+
+
+def test_shapes_are_those_of_a_real_pass():
+    """What hooks see on the modules of a small network, in the plain form of the stem."""
+    net, seen = Autoencoder(SMALL, seed=0), {}
+    net.enc.stem_form = "plain"
+    for name, module in net.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: tuple(out.shape[1:])}))
+    net(torch.zeros(1, 32, 32))
+    found = {stage.name: stage for stage in stages(net)}
+    for name, shape in seen.items():
+        assert shape == ((found[name].channels,) if len(shape) == 1 else (found[name].channels, *[found[name].side] * 2))
+
+
+def test_the_network_is_left_as_it_was():
+    """Its weights stay where they are, and so does the form of its stem."""
+    net = Autoencoder(SMALL, seed=0)
+    stages(net)
+    assert net.enc.stem_form == "auto" and all(parameter.device.type == "cpu" for parameter in net.parameters())
+
+
+def test_other_networks_are_refused():
+    """A β-VAE is named in the message."""
+    with pytest.raises(TypeError, match="BetaVAE"):
+        stages(BetaVAE(SMALL, seed=0))
