@@ -1,11 +1,12 @@
 """From notebooks as text to the rendered book: what a chapter needs, executing it, and rendering the pages."""
 
-from .chapters import CHAPTERS, chapter_path, datasets_of, load_profile
+from .chapters import CHAPTERS, artefacts_of, chapter_path, datasets_of, load_profile
 from .dependencies import modules_behind, modules_behind_notebook
 from .execute import FailedCell, execute
 from .render import ForeignHost, render
 
 __all__ = [
+    "artefacts_of",
     "CHAPTERS",
     "FailedCell",
     "ForeignHost",

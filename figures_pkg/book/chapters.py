@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from figures_pkg.data.locate import SOURCES, locate, repository
+from figures_pkg.data.locate import SOURCES, artefact_path, locate, repository
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
@@ -51,7 +51,8 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     """
     Paths of the scans that a chapter reads, as its front matter names them under ``companion: datasets``.
 
-    A chapter about the twin itself says ``companion: data: twin`` there and reads the twin whatever is asked for.
+    A chapter about the twin itself says ``companion: data: twin`` there and reads the twin whatever is asked for. Scans under
+    ``companion: twin`` are on no record and always come from the twin.
 
     Parameters
     ----------
@@ -67,5 +68,16 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = front_matter(chapter).get("companion", {})
-    data = wanted.get("data", data)
-    return [str(locate(name, data, profile, must_exist)) for name in wanted.get("datasets", [])]
+    scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
+    scans += [(name, "twin") for name in wanted.get("twin", [])]
+    return [str(locate(name, source, profile, must_exist)) for name, source in scans]
+
+
+def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
+    """
+    Paths of what must be made before a chapter runs, trained models and scores for instance: ``companion: artefacts``.
+
+    The workflow holds a rule for each kind; the arguments are those of :func:`datasets_of`.
+    """
+    names = front_matter(chapter).get("companion", {}).get("artefacts", [])
+    return [str(artefact_path(name, data, profile)) for name in names]

@@ -1,8 +1,10 @@
 """What a chapter reads stands in its front matter."""
 
+import sys
+
 import pytest
 
-from figures_pkg.book import CHAPTERS, chapter_path, datasets_of, load_profile
+from figures_pkg.book import CHAPTERS, artefacts_of, chapter_path, datasets_of, load_profile
 
 
 def test_scans_follow_profile_and_source(tmp_path, monkeypatch):
@@ -24,3 +26,22 @@ def test_unknown_names_list_the_known_ones():
         chapter_path("fig2")
     with pytest.raises(ValueError, match="laptop, paper, smoke"):
         load_profile("huge")
+
+
+def test_scans_on_no_record_come_from_the_twin(tmp_path, monkeypatch):
+    """The overview of Fig. 1c is the twin's also where the authors' record is asked for; what it has is not replaced."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    monkeypatch.setattr(sys.modules["figures_pkg.data.locate"], "ensure", lambda name: tmp_path / "record" / name)
+    overview = str(tmp_path / "smoke" / "overview.hspy")
+    assert datasets_of("fig-1cd", "zenodo", "smoke") == [str(tmp_path / "record" / "ds1"), overview]
+    assert datasets_of("fig-1cd", "twin", "smoke") == [str(tmp_path / "smoke" / "ds1.hspy"), overview]
+
+
+def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch):
+    """A model trained on the twin never stands in for one trained on the record."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    monkeypatch.setattr("figures_pkg.book.chapters.front_matter", lambda chapter: {"companion": {"artefacts": ["models/ds1-0"]}})
+    folders = [artefacts_of("fig-2", source, "smoke") for source in ("twin", "zenodo")]
+    assert folders == [[str(tmp_path / "smoke" / "models" / source / "ds1-0")] for source in ("twin", "zenodo")]
+    with pytest.raises(ValueError, match="twin, zenodo"):
+        artefacts_of("fig-2", "record", "smoke")

@@ -1,0 +1,133 @@
+"""Channels of an embedding as maps, with the spread of their values and the change of the pattern that they stand for."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from .maps import scale_bar, scan_map
+from .style import MINUS_P, PLUS_P
+
+POLARITY = LinearSegmentedColormap.from_list("polarity", [MINUS_P, "#f4f2ee", PLUS_P])  # low is −P, high is +P
+ACTIVATION = "viridis"
+
+
+def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False) -> AxesImage:
+    """
+    Draw one channel of an embedding over the scan.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    channel
+        Activations, shape ``(scan_y, scan_x)``.
+    title
+        What the channel was matched to.
+    cmap
+        ``POLARITY`` for the channel of the domains, turned so that +P is high; a sequential one for the others.
+    bar
+        Whether to draw the scale bar.
+    """
+    drawn = scan_map(ax, channel, cmap=cmap, bar=bar)
+    ax.set_title(title)
+    return drawn
+
+
+def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, limit: float | None = None) -> AxesImage:
+    """
+    Draw the middle of a difference of two patterns: red where the first is brighter, blue where the second is.
+
+    Parameters
+    ----------
+    ax
+        Where to draw; row 0 is at the top.
+    difference
+        Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
+    reach
+        How far from the direct beam, in 1/Å.
+    limit
+        Largest value of the colours; by default the 99.8 % quantile of the absolute values, so that discs show.
+    """
+    near = difference.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
+    top = limit or max(float(np.quantile(np.abs(near.values), 0.998)), 1e-12)
+    edges = (float(near.det_x[0]), float(near.det_x[-1]), float(near.det_y[-1]), float(near.det_y[0]))
+    drawn = ax.imshow(near.values, cmap="RdBu_r", vmin=-top, vmax=top, extent=edges)
+    ax.set(xticks=[], yticks=[])
+    scale_bar(ax, edges[1] - edges[0], "1/Å", lengths=np.array([0.1, 0.2, 0.25, 0.5]), colour="black")
+    return drawn
+
+
+def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float = 0.05, *, cmap=ACTIVATION, bins: int = 60) -> None:
+    """
+    Draw how the activations of a channel are spread, coloured as in its map, with both quantiles marked.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    channel
+        Activations, any shape.
+    quantile
+        Share of the positions in each tail; the dotted lines bound them.
+    cmap, bins
+        Colours of the map, and the number of bars.
+    """
+    values = np.asarray(channel, float).ravel()
+    low, high = np.quantile(values, [0.005, 0.995])
+    counts, edges = np.histogram(values, bins)
+    shades = np.clip((0.5 * (edges[1:] + edges[:-1]) - low) / max(high - low, 1e-12), 0, 1)
+    ax.bar(edges[:-1], counts, np.diff(edges), align="edge", color=plt.get_cmap(cmap)(shades))
+    for bound in np.quantile(values, [quantile, 1 - quantile]):
+        ax.axvline(bound, color="0.2", ls=":", lw=1)
+    ax.set(yticks=[], yscale="symlog")
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(labelsize=7)
+
+
+def embedding_sheet(embedding: xr.DataArray, differences: xr.DataArray, titles: list[str], quantile: float = 0.05) -> Figure:
+    """
+    Draw all channels: map, spread of the activations, and the difference between the patterns of both tails.
+
+    The layout of Supplementary Fig. 3 of doi:10.1038/s41524-024-01265-y, four channels to a row of the page.
+
+    Parameters
+    ----------
+    embedding
+        Shape ``(channel, scan_y, scan_x)``.
+    differences
+        Mean pattern of the highest activations less that of the lowest, shape ``(channel, det_y, det_x)``.
+    titles
+        One for each channel.
+    quantile
+        Share of the positions in each tail.
+
+    Raises
+    ------
+    ValueError
+        If there is not one title and one difference for each channel.
+    """
+    if not len(embedding) == len(differences) == len(titles):
+        raise ValueError(f"{len(embedding)} channels, {len(differences)} differences and {len(titles)} titles; expected one of each")
+    across = min(4, len(titles))
+    blocks = -(-len(titles) // across)
+    figure, axes = _sheet(blocks, across)
+    for place, (channel, difference, title) in enumerate(zip(embedding, differences, titles, strict=True)):
+        top, middle, bottom = axes[3 * (place // across) : 3 * (place // across) + 3, place % across]
+        channel_map(top, channel, title, bar=place == 0)
+        channel_histogram(middle, channel.values, quantile)
+        signed_difference(bottom, difference)
+    for place in range(len(titles), blocks * across):
+        for ax in axes[3 * (place // across) : 3 * (place // across) + 3, place % across]:
+            ax.set_visible(False)
+    return figure
+
+
+def _sheet(blocks: int, across: int):
+    """An empty sheet of blocks of three rows."""
+    ratios = {"height_ratios": [1, 0.35, 1] * blocks}
+    return plt.subplots(3 * blocks, across, figsize=(2.2 * across, 5.4 * blocks), gridspec_kw=ratios, squeeze=False)
+
