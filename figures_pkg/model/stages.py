@@ -13,7 +13,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from .autoencoder import Autoencoder
 
 MODULES = {nn.Conv2d: "convolution", nn.LayerNorm: "norm", nn.MaxPool2d: "pool", nn.Upsample: "upsample", nn.Linear: "dense"}
-OPERATIONS = {"relu": "relu", "add": "add", "flatten": "reshape", "unflatten": "reshape", "unsqueeze": "reshape", "squeeze": "reshape"}
+OPERATIONS = {"relu": "relu", "add": "add"} | dict.fromkeys(("flatten", "unflatten", "unsqueeze", "squeeze"), "reshape")
 UNIT_NAMES = {"pool": "MaxPool block", "upsample": "UpSample block"}
 
 

@@ -51,9 +51,9 @@ class Step:
 
         Returns
         -------
-        losses, largest
-            This rank's share in total, reconstruction, L1, similarity and divergence, (5,); largest activation of each
-            channel, (channels,). On the device.
+        losses, spread
+            This rank's share in total, reconstruction, L1, similarity and divergence, (5,); by how much the activations of
+            each channel differ between patterns, (channels,), of a single pattern the activations. On the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -66,14 +66,16 @@ class Step:
         """Losses and gradients of a batch without the update; returns what the call does."""
         parts = batch.split(self.micro_batch or len(batch))
         whole = self._statistics(parts, weights) if len(parts) > 1 else None
-        losses, largest = 0.0, []
+        losses, highest, lowest = 0.0, [], []
         for number, part in enumerate(parts):
             with self.fabric.no_backward_sync(self.module, enabled=number + 1 < len(parts)):
                 terms, z = self._part(part, weights, whole)
                 self.fabric.backward(terms.total * self.fabric.world_size)  # ranks are averaged
             losses = losses + torch.stack([term.detach() for term in terms])
-            largest.append(z.detach().amax(0))
-        return losses, torch.stack(largest).amax(0)
+            highest.append(z.detach().amax(0))
+            lowest.append(z.detach().amin(0))
+        spread = torch.stack(highest).amax(0) - (torch.stack(lowest).amin(0) if len(batch) > 1 else 0)
+        return losses, spread
 
     def _part(self, part: Tensor, weights: LossWeights, whole: BatchStatistics | None):
         """Losses and embedding of a part; a rank's only part knows the whole after one exchange."""

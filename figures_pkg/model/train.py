@@ -22,11 +22,12 @@ from .step import Step
 from .transform import MOST_COMPONENTS, InputTransform, fit_transform
 
 TERMS = ("total", "reconstruction", "l1", "similarity", "divergence")
+FLAT = 1e-6  # a channel whose activations differ by less between all patterns of a batch says nothing
 log = logging.getLogger(__name__)
 
 
 class DeadEmbedding(RuntimeError):
-    """Every channel of the embedding was zero for every pattern of an epoch; no gradient can wake it."""
+    """No channel of the embedding told any two patterns of an epoch apart: zero for all of them, or as good as constant."""
 
 
 @dataclass(frozen=True)
@@ -171,16 +172,16 @@ class _Run:
         """Mean losses of an epoch, its number of live channels, and the last learning rate."""
         steps, rate = self.feed.batches_per_epoch, 0.0
         losses = torch.zeros(len(TERMS), device=self.fabric.device)
-        largest = torch.zeros(self.recipe.network.channels, device=self.fabric.device)
+        spread = torch.zeros(self.recipe.network.channels, device=self.fabric.device)
         for number, batch in enumerate(self.feed.batches(epoch)):
             stage, done = self.recipe.stage_at(epoch + number / steps)
             rate = stage.rate_at(done)
-            terms, top = self.step(batch, stage.weights_at(done), rate)
-            losses, largest = losses + terms, torch.maximum(largest, top)
+            terms, differs = self.step(batch, stage.weights_at(done), rate)
+            losses, spread = losses + terms, torch.maximum(spread, differs)
             bar.update()
         losses = self.fabric.all_reduce(losses / steps, reduce_op="sum") if self.fabric.world_size > 1 else losses / steps
-        largest = self.fabric.all_reduce(largest, reduce_op="sum") if self.fabric.world_size > 1 else largest
-        return losses.tolist(), int((largest > 0).sum()), rate
+        spread = self.fabric.all_reduce(spread, reduce_op="sum") if self.fabric.world_size > 1 else spread
+        return losses.tolist(), int((spread > FLAT).sum()), rate
 
     def _note(self, found: tuple[list[float], int, float], epoch: int, bar: tqdm) -> None:
         """Refuse a dead or diverged epoch, else add it to the history and keep the state."""
@@ -189,8 +190,8 @@ class _Run:
             raise ValueError(f"the loss of epoch {epoch + 1} is {losses[0]}; lower the learning rate (now {rate:g})" + self._kept())
         if live == 0:
             raise DeadEmbedding(
-                f"all {self.recipe.network.channels} channels were zero for every pattern of epoch {epoch + 1}, so the embedding "
-                "is dead; let the weights of the losses rise from zero (Stage.ramp), lower them, or raise Recipe.start_bias"
+                f"all {self.recipe.network.channels} channels were the same, mostly zero, for every pattern of epoch {epoch + 1}, so the "
+                "embedding is dead; let the weights of the losses rise from zero (Stage.ramp), lower them, or raise Recipe.start_bias"
                 + self._kept())
         self.history = [*self.history, {**dict(zip(TERMS, losses)), "live_channels": live, "learning_rate": rate}]
         total, error, l1 = losses[:3]

@@ -107,7 +107,8 @@ def describe(stage) -> str:
     """A stage in a few words, as in the boxes of the figure."""
     words = {
         "convolution": f"conv\n{stage.size} × {stage.size}", "norm": "Layer-\nNorm", "relu": "ReLU", "add": "+",
-        "pool": f"MaxPool\n{stage.size} × {stage.size}", "upsample": f"Upsample\n× {stage.size}", "dense": "dense", "input": "pattern",
+        "pool": f"MaxPool\n{stage.size} × {stage.size}", "upsample": f"Upsample\n× {stage.size}", "dense": "dense",
+        "input": "pattern",
     }  # fmt: skip
     return words.get(stage.kind, stage.name.rpartition(".")[2])
 
@@ -171,7 +172,8 @@ def _draw_embedding(ax: Axes, x: float, stage) -> None:
 def _draw_stage(ax: Axes, x: float, stage) -> Patch:
     """One box of Fig. 3b or c."""
     half = _half_width(stage)
-    box = FancyBboxPatch((x - half, -half), 2 * half, 2 * half, "round,pad=0,rounding_size=0.08", fc=COLOURS[stage.kind], ec=EDGE, lw=1)
+    corner, rounded = (x - half, -half), "round,pad=0,rounding_size=0.08"
+    box = FancyBboxPatch(corner, 2 * half, 2 * half, rounded, facecolor=COLOURS[stage.kind], edgecolor=EDGE, lw=1)
     ax.text(x, 0, describe(stage), ha="center", va="center", fontsize=14 if stage.kind == "add" else 8.8, zorder=3)
     if stage.parameters:
         ax.text(x, -half - 0.08, f"{stage.parameters:,}", ha="center", va="top", fontsize=8, color="0.25")

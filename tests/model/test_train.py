@@ -26,7 +26,7 @@ from figures_pkg.model.losses import LossWeights, total_loss
 from figures_pkg.model.recipes import Recipe, Stage
 from figures_pkg.model.state import state_path, stop_path
 from figures_pkg.model.step import Step
-from figures_pkg.model.train import DeadEmbedding, train
+from figures_pkg.model.train import FLAT, DeadEmbedding, train
 
 SMALL = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
 STAGE = Stage(3, 1e-3, l1=1e-2, similarity=1e-3, divergence=1e-3, schedule="one-cycle", peak_rate=1e-2, ramp=(0.3, 1))
@@ -182,10 +182,20 @@ def test_two_ranks_equal_one_process(tmp_path):
         assert one == pytest.approx(other, rel=1e-4)
 
 
+def test_a_channel_that_never_changes_is_not_alive():
+    """Activations above zero that are the same for all patterns have no spread; those that differ have."""
+    step = step_for()
+    assert (step.backward(batch(), WEIGHTS)[1] > FLAT).any()
+    with torch.no_grad():
+        step.plain.enc.dense.weight.zero_()
+        step.plain.enc.dense.bias.fill_(0.3)
+    assert step.backward(batch(), WEIGHTS)[1].tolist() == [0.0] * SMALL.channels
+
+
 def test_dead_embedding_is_said(tmp_path):
     """When no channel is ever above zero the training ends, says why and what to do, and keeps no dead state."""
     out = tmp_path / "model.safetensors"
-    with pytest.raises(DeadEmbedding, match="all 4 channels were zero .* epoch 1, .* rise from zero .* lower them.*start_bias"):
+    with pytest.raises(DeadEmbedding, match="all 4 channels were the same, mostly zero, .* epoch 1, .* rise from zero .* lower them.*start_bias"):
         train(small_scan(), replace(RECIPE, start_bias=-50.0), out, progress=False)
     assert not state_path(out).exists()
 
