@@ -105,7 +105,7 @@ def load_or_simulate(path, settings):
     Raises
     ------
     ValueError
-        For fewer than 5 tilts across a disc or an even number of them, or a thickness below four periods.
+        For fewer than 5 tilts across a disc or an even number of them, or a thickness below three periods.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,8 +163,8 @@ def abtem_pattern(state, preset, settings):
     """
     if preset.beam.convergence_mrad != settings.convergence_mrad:
         raise ValueError(
-            f"the preset has a convergence of {preset.beam.convergence_mrad:g} mrad and the settings {settings.convergence_mrad:g} mrad; "
-            "take the preset's value for both"
+            f"the preset has a convergence of {preset.beam.convergence_mrad:g} mrad and the settings "
+            f"{settings.convergence_mrad:g} mrad; take the preset's value for both"
         )
     return disc_pattern(state.discs, preset, +1, settings.thickness_nm) + diffuse_pattern(state.diffuse, preset, settings)
 
@@ -203,7 +203,8 @@ def _axes(settings):
     count, last = settings.tilts_across, round(10 * settings.thickness_nm / cell[0])
     if count < 5 or count % 2 == 0 or last < 3:
         raise ValueError(
-            f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts and at least 3 periods, 1.9 nm"
+            f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts "
+            "and at least 3 periods, 1.9 nm"
         )
     edge = settings.convergence_mrad
     return reflections(cell, settings.g_max_inv_angstrom)[0], np.arange(last - 2, last + 2), np.linspace(-edge, edge, count)

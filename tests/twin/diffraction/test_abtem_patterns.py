@@ -7,27 +7,27 @@ import pytest
 
 from figures_pkg.twin.diffraction.abtem_patterns import AbtemSettings, abtem_pattern, diffuse_pattern, load_or_simulate
 
-SETTINGS = AbtemSettings(4.0, 1.27, tilts_across=5, slices=2, gpts=(54, 60), supercell=2, configurations=1, phonon_gpts=(54, 60))
+SETTINGS = AbtemSettings(2.0, 1.27, tilts_across=5, slices=2, gpts=(54, 60), supercell=2, configurations=2)
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
-    """Both domains through seven periods on a coarse grid."""
+    """Both domains through three periods on a coarse grid."""
     return load_or_simulate(tmp_path_factory.mktemp("abtem") / "states.npz", SETTINGS)
 
 
 def test_discs_and_diffuse_scattering_hold_the_beam(states):
-    """Through 4 nm the reflections and the beams between them hold the incident beam to 5 %, the bulk of it in the discs."""
+    """Through 2 nm reflections and the beams between them hold the incident beam to 2 %, and the latter what the former lost."""
     for state in states.values():
-        discs = state.discs.intensities(+1, 4.0, 0.0, 0.0).sum()
-        assert discs + state.diffuse.sum() == pytest.approx(1, abs=0.05)
-        assert 0.001 < state.diffuse.sum() < 0.2
+        discs = state.discs.intensities(+1, 2.0, 0.0, 0.0).sum()
+        assert discs + state.diffuse.sum() == pytest.approx(1, abs=0.02)
+        assert 0.3 * (1 - discs) < state.diffuse.sum() < 1 - discs
 
 
 def test_domains_are_each_other_upside_down(states):
     """Two separate simulations: −P at G and tilt τ equals +P at −G and −τ."""
     tilts = np.array([[0.0, 0.0], [0.3, -0.8], [-0.6, 0.4]]).T
-    plus, minus = (states[sign].discs.intensities(+1, 4.0, *(sign * tilts)) for sign in (1, -1))
+    plus, minus = (states[sign].discs.intensities(+1, 2.0, *(sign * tilts)) for sign in (1, -1))
     assert (states[1].discs.hkl[::-1] == -states[1].discs.hkl).all()
     np.testing.assert_allclose(minus[:, ::-1], plus, atol=2e-6)
     assert np.abs(minus - plus).max() > 1e-4
@@ -49,7 +49,7 @@ def test_discs_lie_on_the_lattice(states, preset):
 def test_diffuse_scattering_keeps_its_sum_on_the_detector(preset):
     """A smooth peak between beams has the same sum per pixel on the detector as over the beams."""
     beam = np.fft.fftfreq(120, 1 / 120)
-    peak = np.exp(-(beam[:, None] ** 2 + beam**2) / 200)
+    peak = np.exp(-(beam[:, None] ** 2 + beam**2) / 50)
     assert diffuse_pattern(peak, preset, SETTINGS).sum() == pytest.approx(peak.sum(), rel=0.01)
 
 
