@@ -93,6 +93,15 @@ class Texture:
 
 
 @dataclass(frozen=True)
+class WallStructure:
+    """What is assumed of walls, see `figures_pkg.twin.walls.profile`, whose defaults hold where a preset leaves it out."""
+
+    width_factor: float  # of the widths that the Landau theory gives
+    screening_nm: float  # over which the polar mode of a charged wall turns over
+    strain: float  # of c in the middle of a head-to-head wall; tail-to-tail walls have the opposite
+
+
+@dataclass(frozen=True)
 class Terrace:
     """An abrupt step of the thickness along a straight line."""
 

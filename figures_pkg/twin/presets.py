@@ -21,7 +21,9 @@ from figures_pkg.twin.preset_parts import (
     Terrace,
     Texture,
     Wall,
+    WallStructure,
 )
+from figures_pkg.twin.walls.profile import default_profile
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Preset:
     sizes: dict[str, tuple[int, int]]
     wall: Wall | None = None  # one straight wall, or
     texture: Texture | None = None  # several walls; with neither, +P everywhere
+    wall_structure: WallStructure | None = None
     terrace: Terrace | None = None
     coating: Coating | None = None
     walls: str = "mixture"  # patterns of +P and -P added up, or "supercell": with what the walls make different
@@ -55,7 +58,7 @@ class Preset:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-OPTIONAL = {"wall": Wall, "texture": Texture, "terrace": Terrace, "coating": Coating}
+OPTIONAL = {"wall": Wall, "texture": Texture, "wall_structure": WallStructure, "terrace": Terrace, "coating": Coating}
 PARTS = {field.name: field.type for field in fields(Preset) if field.name not in ("name", "title", "sizes", "walls", *OPTIONAL)}
 
 
@@ -154,6 +157,8 @@ def _check_values(preset: Preset) -> None:
     _check_beam(preset)
     if not 0 <= preset.detector.bragg_share <= 1:
         raise ValueError(f"detector.bragg_share of preset {preset.name!r} is {preset.detector.bragg_share}; it is a share between 0 and 1")
+    if preset.wall_structure:
+        default_profile(1.0, 1, **asdict(preset.wall_structure))  # refuses what no wall has
     if preset.texture:
         _check_texture(preset.name, preset.texture)
 

@@ -48,6 +48,8 @@ class WallPatterns:
         self.period_nm = structure()["a_angstrom"] / 10
         self.sigma_nm = self.preset.beam.probe_fwhm_nm / FWHM_PER_SIGMA
         self.tilt_step = float(library.tilt_b_mrad[1] - library.tilt_b_mrad[0])
+        assumed = self.preset.wall_structure
+        self.structure = (assumed.width_factor, assumed.screening_nm, assumed.strain) if assumed else (1.0, 1.0, 0.0)
         self.tilts = tuple(self._tilt_range(axis) for axis in ("b", "c"))
         self.periods = self._periods()
 
@@ -56,7 +58,7 @@ class WallPatterns:
         distance, inclination, *_ = wall
         if abs(inclination) < UPRIGHT_DEG:
             return bool(abs(distance) < OFFSETS_NM[-1])
-        reach = 3 * default_profile(0.0).half_width_nm * 2 + thickness_nm / 2 * np.tan(np.radians(abs(inclination)))
+        reach = 3 * default_profile(0.0, 1, *self.structure).half_width_nm * 2 + thickness_nm / 2 * np.tan(np.radians(abs(inclination)))
         return bool(abs(distance) < reach + 4 * self.sigma_nm)
 
     def add(self, state, wall, first_b: int, first_c: int, patch) -> None:
@@ -81,7 +83,7 @@ class WallPatterns:
     def _inclined(self, state, wall, first_b, first_c, patch) -> None:
         distance, inclination, charge, step, _ = wall
         slope, top = np.tan(np.radians(abs(inclination))), 1 if inclination > 0 else -1
-        half_depth = default_profile(charge).half_width_nm / slope / self.period_nm
+        half_depth = default_profile(charge, 1, *self.structure).half_width_nm / slope / self.period_nm
         half_depth = float(HALF_DEPTHS[np.abs(np.log(HALF_DEPTHS / half_depth)).argmin()])
         table = self.stacks(top, int(step), half_depth)
         depth = (state[1] / 2 + top * distance / slope) / self.period_nm
@@ -138,7 +140,7 @@ class WallPatterns:
         ends = np.array([-1, -1 / 3, 1 / 3, 1]) * max(specimen.wedge_nm / 2, 3.0)
         periods = tuple(np.rint((specimen.thickness_nm + ends) / self.period_nm).astype(int).tolist())
         tilt = (specimen.tilt_b_mrad, specimen.tilt_c_mrad)
-        return EdgeSettings(kind, step, tilt, bend, beam.convergence_mrad, beam.probe_fwhm_nm, periods, self.hkl)
+        return EdgeSettings(kind, step, tilt, bend, beam.convergence_mrad, beam.probe_fwhm_nm, periods, self.hkl, *self.structure)
 
     def _grids(self):
         return self.library.tilt_b_mrad, self.library.tilt_c_mrad

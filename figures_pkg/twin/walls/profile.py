@@ -72,8 +72,10 @@ class WallProfile:
         return self.strain * charge * width * np.sqrt(np.pi) / 2 * erf(np.asarray(distance_nm) / width)
 
 
-def default_profile(charge: float, step: int = 1) -> WallProfile:
-    """The assumed profile of a wall with bound charge `charge` in units of 2 P (1 head-to-head, -1 tail-to-tail)."""
+def default_profile(
+    charge: float, step: int = 1, width_factor: float = 1.0, screening_nm: float = 1.0, strain: float = 0.0
+) -> WallProfile:
+    """The profile of a wall with bound charge `charge` in units of 2 P (1 head-to-head, -1 tail-to-tail), as assumed or as told."""
     squared = charge**2 * HALF_WIDTH_C_NM**2 + (1 - charge**2) * HALF_WIDTH_AB_NM**2
-    return WallProfile(half_width_nm=float(np.sqrt(squared)), step=step)
+    return WallProfile(width_factor * float(np.sqrt(squared)), screening_nm, strain, step)
 

@@ -79,6 +79,8 @@ class EdgeSettings:
     periods : tuple of int
         Four thicknesses.
     hkl : tuple of (h, k, l)
+    width_factor, screening_nm, strain : float
+        Of the wall's profile, see `default_profile`.
     """
 
     kind: str
@@ -89,6 +91,9 @@ class EdgeSettings:
     probe_fwhm_nm: float
     periods: tuple[int, ...]
     hkl: tuple
+    width_factor: float = 1.0
+    screening_nm: float = 1.0
+    strain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,7 @@ def _less_the_mixture(stacks, depths, periods) -> np.ndarray:
 def build_edge(settings: EdgeSettings, threads: int = 1, progress: bool = False) -> EdgeTable:
     """Compute a table of upright walls; the last few are kept in memory."""
     axis = 1 if settings.kind == "charged" else 0
-    profile = default_profile(float(axis), settings.step)
+    profile = default_profile(float(axis), settings.step, settings.width_factor, settings.screening_nm, settings.strain)
     cell = Supercell(settings.kind, int(np.ceil(CELL_NM / Supercell(settings.kind, 4).length_nm * 4)), profile)
     tilt = (settings.tilt_mrad[axis], settings.tilt_mrad[1 - axis])
     cone = Cone.around(tilt, settings.bend_mrad, settings.convergence_mrad, cone_step_mrad(cell))

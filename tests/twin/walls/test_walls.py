@@ -1,19 +1,23 @@
 """Walls: modes that pass through every domain, supercells that end in the bulk, stacks, and the renderer that uses them."""
 
 import dataclasses
+from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from figures_pkg.twin.diffraction.library import build_library
 from figures_pkg.twin.diffraction.library_settings import LibrarySettings
-from figures_pkg.twin.presets import load_preset
+from figures_pkg.twin.preset_parts import WallStructure
+from figures_pkg.twin.presets import load_preset, parse_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.structure.crystal import ermno3, projected_columns
 from figures_pkg.twin.truth import simulate_truth, states_of
 from figures_pkg.twin.walls.compare import best_mixture, chi2_per_electron
 from figures_pkg.twin.walls.folding import cubic_shares, depth_weights, lagrange_weights
 from figures_pkg.twin.walls.modes import phase_modes
+from figures_pkg.twin.walls.near import WallPatterns
 from figures_pkg.twin.walls.profile import WallProfile, default_profile
 from figures_pkg.twin.walls.stacks import domain_slice, stack_intensities
 from figures_pkg.twin.walls.supercell import Supercell
@@ -73,6 +77,34 @@ def test_profile_turns_by_sixty_degrees_and_polarization_turns_over():
     for bad in ({"step": 2}, {"half_width_nm": 0.0}, {"strain": 0.1}):
         with pytest.raises(ValueError, match="a wall has a step of 1 or -1"):
             WallProfile(**bad)
+
+
+def test_strain_stretches_c_at_one_wall_and_presses_it_at_the_other():
+    """The distances between atoms grow by the strain in a head-to-head wall, shrink by it in a tail-to-tail wall, and sum to none."""
+    strain = 0.01
+    cells = [Supercell("charged", 16, default_profile(1.0, strain=value)) for value in (0.0, strain)]
+    (_, rest, _), (_, moved, _) = (cell.columns() for cell in cells)
+    shift = (moved - rest)[:, 1] / 10
+    for name, sign in (("HH", 1), ("TT", -1)):
+        along = rest[:, 1] / 10 - cells[0].walls_nm()[name][0]
+        near = np.abs(along) < 0.3
+        assert np.polyfit(along[near], shift[near], 1)[0] == pytest.approx(sign * strain, rel=0.05)
+    middle = np.abs(rest[:, 1] / 10 - cells[0].length_nm / 2) < 0.3
+    width = np.sqrt(np.pi) / 2 * 1.0 * strain
+    np.testing.assert_allclose(np.abs(shift[middle]), width, rtol=1e-3)
+
+
+def test_preset_decides_what_its_walls_are():
+    """Width, screening and strain of a preset reach the tables; what no wall has is refused when the preset is read."""
+    preset = load_preset("control")
+    told = dataclasses.replace(preset, wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
+    library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), tilt_b_mrad=np.arange(-9, 9.5, 0.5),
+                              tilt_c_mrad=np.arange(-9, 9.5, 0.5), thickness_nm=np.arange(40, 70, 2.0))
+    settings = WallPatterns(told, library).edge_settings("charged", 1)
+    assert (settings.width_factor, settings.screening_nm, settings.strain) == (2.0, 3.0, 0.001)
+    text = (files("figures_pkg.twin") / "presets" / "control.yaml").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="strain within"):
+        parse_preset("mine", text.replace("strain: 0.0", "strain: 0.5"))
 
 
 def test_far_from_the_wall_the_library_remains(edge, library):
