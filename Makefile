@@ -9,11 +9,11 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 3 minutes for smoke, 4 for laptop, 15 for paper."
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 8 minutes for smoke, 20 for laptop, 40 for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
 test: $(VENV)/installed
-	@echo "make test: runs every test, without a network; about 4 minutes on two cores."
+	@echo "make test: runs every test, without a network; about 8 minutes on two cores."
 	$(RUN) -m pytest
 
 bench: $(VENV)/installed
