@@ -114,5 +114,5 @@ def _draw_crystal_axes(ax: Axes, experiment: Experiment) -> None:
     for vector, name in ((experiment.g002_px, "c"), (experiment.g010_px, "b*")):
         reach = 5.45 * np.array(vector)[::-1]
         ax.annotate("", origin + reach, origin, arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.1, "shrinkA": 6})
-        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 1}
+        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 4}
         ax.text(*(origin + 1.09 * reach), name, color="white", ha="center", va="center", style="italic", fontsize=11, bbox=box)

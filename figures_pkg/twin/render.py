@@ -3,7 +3,7 @@
 Near a wall the difference that it makes is added, from `figures_pkg.twin.walls`, where the preset says ``walls: supercell``;
 otherwise the patterns of +P and -P are only mixed.
 
-Not modelled: lattice strain and bending at the wall, what it scatters between the discs, Kikuchi lines and other structure
+Not modelled: bending of the lattice at the wall, what a wall scatters between the discs, Kikuchi lines and other structure
 of the background, inelastic blur of the discs, upper Laue zones, one electron that counts in several pixels (noise is
 Poisson), changes of the beam current, contamination.
 """

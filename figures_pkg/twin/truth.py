@@ -1,13 +1,12 @@
 """What is true at each position of a simulated scan: domain, wall, thickness, tilts, shift."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.replace import replacing
 
 from figures_pkg.twin.specimen.coating import DESCRIPTION as COATING_DESCRIPTION
 from figures_pkg.twin.specimen.coating import coating_maps
@@ -84,13 +83,8 @@ def states_of(truth: xr.Dataset) -> np.ndarray:
 
 def write_truth(truth: xr.Dataset, path: Path) -> Path:
     """Write the truth as netCDF, under a temporary name first."""
-    handle, temporary = tempfile.mkstemp(suffix=".nc", dir=path.parent)
-    os.close(handle)
-    try:
+    with replacing(path) as temporary:
         truth.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path
 
 

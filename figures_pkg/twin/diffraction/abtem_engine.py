@@ -44,7 +44,7 @@ def through_slices(stack, energy_kev, tilt_mrad, periods, reflections):
     sampling = tuple(length / n for length, n in zip(stack.cell_angstrom, potential.shape[1:], strict=True))
     unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
     with abtem.config.set(SHARP | QUIET):
-        return _read(_exit_waves(_repeated(unit, periods), energy_kev, tilt_mrad), reflections)
+        return _read(_exit_waves(repeated(unit, periods), energy_kev, tilt_mrad), reflections)
 
 
 def complex_potential(stack, energy_kev):
@@ -57,7 +57,7 @@ def at_rest(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections):
     atoms = _atoms(crystal, slices)
     with abtem.config.set(QUIET):
         unit = abtem.Potential(atoms, gpts=gpts, slice_thickness=atoms.cell[2, 2] / slices).build(lazy=False)
-        return _read(_exit_waves(_repeated(unit, periods), energy_kev, tilt_mrad), reflections)
+        return _read(_exit_waves(repeated(unit, periods), energy_kev, tilt_mrad), reflections)
 
 
 def frozen_phonons(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections, configurations, seed):
@@ -139,7 +139,7 @@ def _atoms(crystal, slices):
     return atoms
 
 
-def _repeated(unit, periods):
+def repeated(unit, periods):
     """The slab of `max(periods)` units with exit planes behind the asked ones."""
     exits = tuple(len(unit) * period - 1 for period in periods)
     return abtem.CrystalPotential(unit, (1, 1, max(periods)), exit_planes=exits)

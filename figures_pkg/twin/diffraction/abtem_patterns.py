@@ -11,7 +11,6 @@ the central wave, averaged over the mirror image and over a disc. Atoms move ind
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 from filelock import FileLock
 from scipy.ndimage import convolve, map_coordinates
 
+from figures_pkg.data.replace import replacing
 from figures_pkg.twin.diffraction.abtem_engine import QUIET, beam_along_z, through_slices
 from figures_pkg.twin.diffraction.library import Library
 from figures_pkg.twin.diffraction.library_settings import reflections
@@ -228,7 +228,5 @@ def _read(path):
 
 
 def _write(path, arrays):
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with open(temporary, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
-    os.replace(temporary, path)

@@ -1,7 +1,7 @@
 """Measured differences between our multislice, finer runs of itself, and abTEM's solvers, each beside its limit.
 
 Every function returns a `Check`; nothing is asserted here. Intensities are fractions of the incident beam and thicknesses
-whole periods of 0.6112 nm. Published tables stand in `crosscheck_tables`.
+whole periods of 0.6112 nm. Convergent probes stand in `crosscheck_probe`, published tables in `crosscheck_tables`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,13 +25,11 @@ SIZES = {  # arguments of the slow checks: what continuous integration and a lap
     "smoke": {
         "engine_convergence_in_discs": {"periods": (66,), "spacing_mrad": 0.6},
         "bloch_waves": {"g_max_inv_angstrom": 1.5},
-        "convergent_probe": {},
         "frozen_phonons": {"configurations": 4, "periods": 16},
     },
     "laptop": {
         "engine_convergence_in_discs": {},
         "bloch_waves": {"g_max_inv_angstrom": 2.0, "slices": (32, 64)},
-        "convergent_probe": {"slices": 4, "periods": 66},
         "frozen_phonons": {"configurations": 12},
     },
 }
@@ -172,33 +170,6 @@ def frozen_phonons(configurations=8, periods=33, gpts=(288, 320), seed=1):
     return Check("averaged transmission, main spots", "abTEM's frozen phonons", np.abs(found / average - 1).max(), 0.10, "relative", note)
 
 
-def convergent_probe(repeats=(10, 9), gpts=(88, 96), slices=2, periods=16, convergence_mrad=1.0):
-    """
-    Discs as incoherent sums of plane waves against one of abTEM's probes in a supercell; limit 1e-3 of the brightest pixel.
-
-    Above 1.10 mrad the discs touch those of the beams with odd l, half as far apart as the visible ones. These beams are
-    all but extinct, yet they interfere at the rims with the visible ones, in a way that depends on the place of the probe.
-
-    Parameters
-    ----------
-    repeats : tuple of int
-        Cells along b* and c; the disc's pixels lie at multiples of the supercell's reciprocal vectors.
-    gpts, slices : tuple of int, int
-        Of one cell; both codes use these slices.
-    periods : int
-    convergence_mrad : float
-    """
-    stack = crystal_stack(ermno3(+1), gpts, slices)
-    steps, tilts = _supercell_tilts(stack, repeats, convergence_mrad)
-    theirs = _through_supercell(stack, repeats, periods, convergence_mrad)
-    orders = np.array([(2 * k, l) for k in range(-3, 4) for l in range(-6, 7, 2)])
-    places = (orders[None] * repeats + steps[:, None]) % theirs.shape
-    discs = theirs[places[..., 0], places[..., 1]] * len(tilts)
-    ours = propagate(stack, tilts, [periods], orders)[:, 0]
-    note = f"{convergence_mrad:g} mrad, {periods * 0.6112:.0f} nm, {repeats[0]} × {repeats[1]} cells, {len(tilts)} pixels per disc"
-    return Check("discs from plane waves", "abTEM's convergent probe", np.abs(discs - ours).max() / ours.max(), 1e-3, "of the peak", note)
-
-
 def _orders():
     return reflections(ermno3(+1).cell_angstrom, 1.5)[0][:, 1:] * (2, 1)
 
@@ -229,26 +200,3 @@ def _by_thin_slices(crystal, g_max, periods, slices, orders):
     transmission = np.exp(1j * electron_constants(200)[1] * potential)
     stack = make_stack(transmission[None], cell, depth / slices, 200, np.ones(gpts, bool))
     return propagate(replace(stack, attenuation=(g <= g_max).astype(float)), [(0, 0)], [periods * slices], orders)[0, 0]
-
-
-def _supercell_tilts(stack, repeats, convergence_mrad):
-    """Pixels of a disc as steps of the supercell's reciprocal lattice, shape (m, 2), and as tilts in mrad."""
-    extent = np.multiply(stack.cell_angstrom, repeats)
-    line = [np.arange(-n, n + 1) for n in repeats]
-    steps = np.stack(np.meshgrid(*line, indexing="ij"), axis=-1).reshape(-1, 2)
-    tilts = 1e3 * stack.wavelength_angstrom * steps / extent
-    inside = np.hypot(*tilts.T) <= convergence_mrad
-    return steps[inside], tilts[inside]
-
-
-def _through_supercell(stack, repeats, periods, convergence_mrad):
-    """Diffracted intensities of abTEM's probe behind repeated slices, shape of the supercell's grid, sum at most 1."""
-    potential = np.tile(abtem_engine.complex_potential(stack, 200), (1, *repeats))
-    extent = tuple(np.multiply(stack.cell_angstrom, repeats))
-    sampling = tuple(length / n for length, n in zip(extent, potential.shape[1:], strict=True))
-    unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
-    with abtem.config.set(abtem_engine.SHARP | abtem_engine.QUIET):
-        probe = abtem.Probe(energy=200e3, semiangle_cutoff=convergence_mrad, extent=extent, gpts=potential.shape[1:], soft=False)
-        slab = abtem.CrystalPotential(unit, (1, 1, periods))
-        wave = probe.multislice(slab, scan=abtem.CustomScan([np.divide(extent, 2)]), lazy=False).array
-    return np.abs(np.fft.fft2(wave.reshape(potential.shape[1:]))) ** 2

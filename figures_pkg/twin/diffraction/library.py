@@ -9,13 +9,13 @@ the first Laue ring that the library leaves out, 1 to 2 % from 50 nm on. The str
 """
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
+from figures_pkg.data.replace import replacing
 from figures_pkg.twin.structure.crystal import ermno3
 from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
 from figures_pkg.twin.diffraction.multislice import crystal_stack, damp_beams, propagate
@@ -94,11 +94,8 @@ class Library:
     def save(self, path):
         """Write the library to `path` (.npz), through a temporary file that is renamed."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path):
@@ -129,7 +126,7 @@ def _permutation(hkl, signs):
     return np.array([order[tuple(row)] for row in (hkl * signs).tolist()])
 
 
-def build_library(settings=LibrarySettings(), threads=None, progress=True):
+def build_library(settings=LibrarySettings(), threads=None, progress=True, crystal=None):
     """Simulate a library: multislice at every tilt and thickness node, then B-spline coefficients.
 
     Parameters
@@ -139,12 +136,16 @@ def build_library(settings=LibrarySettings(), threads=None, progress=True):
         All cores of this process by default.
     progress : bool
         Whether to show a progress bar on stderr.
+    crystal : Crystal, optional
+        Another +P than ``ermno3(+1)``, with the same cell and symmetry: other vibrations or displacements. Its library has no
+        fingerprint, so that `load_or_build` never takes it for the usual one.
 
     Returns
     -------
     library : Library
     """
-    crystal = ermno3(+1)
+    fingerprint = settings.fingerprint() if crystal is None else ""
+    crystal = crystal or ermno3(+1)
     hkl, g_b, g_c = reflections(crystal.cell_angstrom, settings.g_max_inv_angstrom)
     periods, tilt_b, tilt_c = settings.periods, settings.tilt_b_mrad, settings.tilt_c_mrad
     half = tilt_b[len(tilt_b) // 2 :]
@@ -153,7 +154,7 @@ def build_library(settings=LibrarySettings(), threads=None, progress=True):
     samples = samples.reshape(len(half), len(tilt_c), len(periods), len(hkl))
     coefficients = _mirrored_coefficients(samples, _permutation(hkl, (1, -1, 1)))
     thickness_nm = periods * crystal.cell_angstrom[0] / 10
-    return Library(hkl, g_b, g_c, thickness_nm, tilt_b, tilt_c, coefficients, settings.energy_kev, settings.fingerprint())
+    return Library(hkl, g_b, g_c, thickness_nm, tilt_b, tilt_c, coefficients, settings.energy_kev, fingerprint)
 
 
 def library_stack(settings, crystal):

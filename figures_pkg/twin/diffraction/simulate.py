@@ -5,13 +5,13 @@ which was answered there with py_multislice; the paper states a thickness of 75 
 Tilts and polarization follow the conventions of `multislice` and `crystal`.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from figures_pkg.data.replace import replacing
 from figures_pkg.twin.diffraction import abtem_engine
 from figures_pkg.twin.diffraction.library_settings import reflections
 from figures_pkg.twin.diffraction.multislice import crystal_stack, make_stack, propagate
@@ -110,12 +110,9 @@ def write_table(table, path):
     path : Path
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with open(temporary, "w", encoding="utf-8") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.writelines(f"# {name}: {value}\n" for name, value in table.attrs.items())
         table.to_csv(file, index=False, float_format="%.7g")
-    os.replace(temporary, path)
     return path
 
 

@@ -1,7 +1,8 @@
 """What the renderer asks of the walls: the difference that a wall makes to the discs of one position.
 
 Inclined walls take depth stacks, upright ones (below `UPRIGHT_DEG`) supercells. Tables are computed when the first position
-needs them. Where several walls are near, as at the core of a vortex, only the nearest counts.
+needs them. Where several walls are near, as at the core of a vortex, only the nearest counts (`figures_pkg.twin.walls.core`
+counts such positions).
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +22,30 @@ from figures_pkg.twin.walls.tables import EdgeSettings, StackSettings, build_edg
 COLUMNS = ("wall_distance_nm", "wall_inclination_deg", "wall_charge", "wall_step", "wall_normal_b")
 UPRIGHT_DEG = 1.0  # a foil of 60 nm then shows 1 nm of the wall, half a probe
 HALF_DEPTHS = np.array([1.0, 2.0, 4.0, 8.0])  # periods, for which stacks are computed; the nearest is taken
+
+
+def reach_nm(thickness_nm, inclination_deg: float, sigma_nm: float, structure=(1.0, 1.0, 0.0)):
+    """
+    Distance from the middle of a wall beyond which its pattern is that of the domains.
+
+    Parameters
+    ----------
+    thickness_nm : float or array
+    inclination_deg : float
+    sigma_nm : float
+        Standard deviation of the probe.
+    structure : tuple of float
+        Width factor, screening (nm) and strain, as `default_profile` takes them.
+
+    Returns
+    -------
+    float or array
+        In nm, in the plane of the foil.
+    """
+    if abs(inclination_deg) < UPRIGHT_DEG:
+        return np.full(np.shape(thickness_nm), OFFSETS_NM[-1])
+    shown = np.asarray(thickness_nm) / 2 * np.tan(np.radians(abs(inclination_deg)))
+    return 3 * default_profile(0.0, 1, *structure).half_width_nm * 2 + shown + 4 * sigma_nm
 
 
 @dataclass
@@ -55,11 +80,7 @@ class WallPatterns:
 
     def touches(self, thickness_nm: float, wall) -> bool:
         """Whether a position is near enough to a wall to notice; `wall` has the columns `COLUMNS`."""
-        distance, inclination, *_ = wall
-        if abs(inclination) < UPRIGHT_DEG:
-            return bool(abs(distance) < OFFSETS_NM[-1])
-        reach = 3 * default_profile(0.0, 1, *self.structure).half_width_nm * 2 + thickness_nm / 2 * np.tan(np.radians(abs(inclination)))
-        return bool(abs(distance) < reach + 4 * self.sigma_nm)
+        return bool(abs(wall[0]) < reach_nm(thickness_nm, wall[1], self.sigma_nm, self.structure))
 
     def add(self, state, wall, first_b: int, first_c: int, patch) -> None:
         """Add what the wall makes different to spline coefficients in the two tilts.

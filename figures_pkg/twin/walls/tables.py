@@ -6,7 +6,6 @@ Both hold differences, computed with the same slices on either side: the pattern
 
 import hashlib
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
+from figures_pkg.data.replace import replacing
 from figures_pkg.twin.structure.crystal import structure
 from figures_pkg.twin.diffraction.spline import spline_coefficients
 from figures_pkg.twin.specimen.domains import polarization_weight
@@ -198,10 +198,8 @@ def load_or_build(path, settings: StackSettings | EdgeSettings, threads: int = 1
                 if str(stored["fingerprint"]) == fingerprint(settings):
                     return _restored(kind, stored)
         table = (build_stacks if kind is StackTable else build_edge)(settings, threads, progress)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, fingerprint=fingerprint(settings), **vars(table))
-        os.replace(temporary, path)
     return table
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.twin.diffraction import crosscheck, crosscheck_tables
+from figures_pkg.twin.diffraction import crosscheck, crosscheck_probe, crosscheck_tables
 from figures_pkg.twin.diffraction.crosscheck import Check, allowance_used
 
 
@@ -54,11 +54,31 @@ def test_undamped_engine_is_converged_for_plane_waves():
     assert crosscheck.engine_convergence(damped=False).holds
 
 
+def test_a_probe_is_a_set_of_plane_waves():
+    """Through the same few slices, abTEM's convergent probe and our plane waves agree to 1e-3 of the peak."""
+    assert crosscheck_probe.convergent_probe(gpts=(48, 54), slices=1, periods=3).holds
+
+
+def test_parts_of_a_difference_add_up():
+    """The parts, from the picture to the probe, are no smaller together than the whole, and each check takes the whole."""
+    stages = [np.array([[1.0, 4.0]]) + shift for shift in (0.3, 0.1, 0.1, 0.0, -0.2, 0.0)]
+    row = crosscheck_probe._parted(10, stages)
+    parts = [row[cause] for cause in crosscheck_probe.CAUSES]
+    np.testing.assert_allclose(parts, np.array([0.2, 0.0, 0.1, 0.2, 0.2, 0.3]) / 4)
+    (check,) = crosscheck_probe.library_checks([row])
+    assert check.measured == parts[-1] and check.limit == 1e-3 and "drawing 0.05" in check.note
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["engine_convergence_in_discs", "bloch_waves", "convergent_probe", "frozen_phonons"]
-)
+def test_library_is_near_a_probe_where_its_slices_agree():
+    """Drawn by the renderer, a thin crystal's discs are within 0.5 % of the peak of abTEM's probe, pixel by pixel."""
+    (row,) = crosscheck_probe.probe_and_library((96, 104), (16,))
+    assert row["all together"] < 5e-3 and row["plane waves for a probe"] < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["engine_convergence_in_discs", "bloch_waves", "frozen_phonons"])
 def test_slow_checks_hold_in_smoke_size(name):
-    """Discs of the library, Bloch waves, a probe in a supercell and frozen phonons, in the size that CI can afford."""
+    """Discs of the library, Bloch waves and frozen phonons, in the size that CI can afford."""
     check = getattr(crosscheck, name)(**crosscheck.SIZES["smoke"][name])
     assert check.holds, check

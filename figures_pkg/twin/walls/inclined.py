@@ -1,0 +1,108 @@
+"""Inclined walls computed twice: in a supercell whose wall moves with depth, and as columns that know nothing of each other.
+
+The renderer takes depth stacks, because they are cheap and serve every inclination. They leave out that a wave scattered in
+one column arrives in the next: at 9 mrad it moves aside by half a nanometre in 60 nm. Where the wall spreads over less
+than the probe this must fail. Both ways use the same slices, waves and atoms, so that nothing else differs.
+"""
+
+import numpy as np
+
+from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA
+from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.twin.walls.folding import depth_weights
+from figures_pkg.twin.walls.profile import default_profile
+from figures_pkg.twin.walls.scattering import Cone, cone_step_mrad, probe_discs
+from figures_pkg.twin.walls.stacks import REACH, stack_intensities
+from figures_pkg.twin.walls.supercell import Supercell
+
+DEPTH_STEP = 2  # periods between the depths of a stack: finer than the renderer's, which is not judged here
+CELL_NM = 18.0
+
+
+def inclined_supercell(kind: str, inclination_deg: float) -> Supercell:
+    """A supercell of at least 18 nm whose walls lean; the polar mode follows the phase, as it does in a stack."""
+    profile = default_profile(1.0 if kind == "charged" else 0.0, screening_nm=0.0)
+    shortest = Supercell(kind, 4, profile)
+    return Supercell(kind, int(np.ceil(4 * CELL_NM / shortest.length_nm)), profile, inclination_deg)
+
+
+def by_supercell(
+    cell: Supercell, tilt_mrad, convergence_mrad: float, periods: int, hkl, distances_nm, threads: int = 1
+) -> np.ndarray:
+    """
+    Discs of a probe across the wall of a supercell that has +P below it: head-to-head, or neutral with its normal along +b*.
+
+    Parameters
+    ----------
+    cell : Supercell
+        Inclined or upright.
+    tilt_mrad : tuple of float
+        Along b* and c.
+    convergence_mrad : float
+    periods : int
+        Thickness.
+    hkl : int array, shape (n, 3)
+    distances_nm : array, shape (x,)
+        From the wall at mid thickness, positive in +P.
+
+    Returns
+    -------
+    intensities : array, shape (x, n)
+        Fractions of the incident beam.
+    """
+    place, side = list(cell.walls_nm().values())[1]
+    cone = _cone(cell, tilt_mrad, convergence_mrad)
+    return probe_discs(cell, cone, [periods], hkl, place + side * np.asarray(distances_nm), threads)[0, 0, 0]
+
+
+def by_stacks(cell: Supercell, tilt_mrad, convergence_mrad: float, probe_fwhm_nm: float, periods: int, hkl, distances_nm) -> tuple:
+    """
+    The same discs from depth stacks under a Gaussian probe, as the renderer takes them, and those of the two domains.
+
+    Parameters
+    ----------
+    cell, tilt_mrad, convergence_mrad, periods, hkl, distances_nm
+        As in `by_supercell`; the cell must be inclined.
+    probe_fwhm_nm : float
+
+    Returns
+    -------
+    intensities : array, shape (x, n)
+    plus, minus : array, shape (n,)
+        Of the domains alone.
+    """
+    if not cell.inclination_deg > 0:
+        given = f"{cell.inclination_deg:g} degrees"
+        raise ValueError(f"stacks need an inclination above zero, got {given}; an upright wall has no depth, use by_supercell")
+    slope, period_nm = np.tan(np.radians(cell.inclination_deg)), structure()["a_angstrom"] / 10
+    half_depth = cell.profile.half_width_nm / slope / period_nm
+    reach = DEPTH_STEP * np.ceil(REACH * half_depth / DEPTH_STEP)
+    depths = np.arange(-reach, periods + reach + DEPTH_STEP, DEPTH_STEP)
+    tilts, weights = _waves(_cone(cell, tilt_mrad, convergence_mrad), cell.axis)
+    stacks = stack_intensities(-1, cell.profile.step, depths, [periods], tilts, hkl, half_depth)[:, 0]
+    stacks = np.tensordot(weights, stacks, axes=1)
+    spread = probe_fwhm_nm / FWHM_PER_SIGMA / slope / period_nm
+    middles = periods / 2 - np.asarray(distances_nm) / slope / period_nm
+    return np.array([_seen(middle, spread, depths, stacks) for middle in middles]), stacks[0], stacks[-1]
+
+
+def _seen(middle, spread, depths, stacks):
+    """Columns under a probe; those that the wall has not reached or has left are the domains."""
+    shares = depth_weights(middle, spread, depths[0], DEPTH_STEP, len(depths))
+    beyond = stacks[-1] if middle > depths.mean() else stacks[0]  # where the wall lies deeper, the upper domain is left
+    return shares @ stacks[1:-1] + (1 - shares.sum()) * beyond
+
+
+def _cone(cell: Supercell, tilt_mrad, convergence_mrad: float) -> Cone:
+    """Waves of one orientation on the reciprocal grid of the cell."""
+    tilt = (tilt_mrad[cell.axis], tilt_mrad[1 - cell.axis])
+    return Cone.around(tilt, 0.0, convergence_mrad, cone_step_mrad(cell))
+
+
+def _waves(cone: Cone, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tilts (m, 2) along b* and c of the waves of a cone, and the share of each in the beam."""
+    along, normal = np.meshgrid(cone.along_mrad, cone.normal_mrad, indexing="ij")
+    shares = cone.weights(0, 0) ** 2
+    inside = shares > 0
+    pair = (normal, along) if axis == 0 else (along, normal)
+    return np.stack([each[inside] for each in pair], axis=-1), shares[inside]
