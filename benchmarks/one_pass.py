@@ -195,13 +195,12 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
-def write_readme(text: str) -> None:
+def write_readme(text: str, marks: tuple[str, str] = MARKS) -> None:
     """Put the tables between the marks of README.md."""
-    old = README.read_text(encoding="utf-8")
-    before, rest = old.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
+    before, _, rest = README.read_text(encoding="utf-8").partition(marks[0])
+    after = rest.partition(marks[1])[2]
     fresh = README.with_suffix(".tmp")
-    fresh.write_text(before + MARKS[0] + text + MARKS[1] + after, encoding="utf-8")
+    fresh.write_text(before + marks[0] + text + marks[1] + after, encoding="utf-8")
     os.replace(fresh, README)
 
 

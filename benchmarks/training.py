@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from lightning_fabric import Fabric
 
-from one_pass import machine
+from one_pass import machine, write_readme
 
 from figures_pkg.model import Autoencoder, NetworkConfig
 from figures_pkg.model.losses import LossWeights, total_loss
@@ -26,11 +26,12 @@ WEIGHTS = LossWeights(l1=5e-3, similarity=5e-5, divergence=2e-4)  # the paper's 
 RATE = 3e-5
 PUBLISHED, OURS = "published form", "figures_pkg, {}"
 TOLERANCE = {"32-true": 1e-4, "bf16-mixed": 2e-2}  # of the same number in both forms, relative
+MARKS = ("<!-- training measured: begin -->\n", "<!-- training measured: end -->\n")
 Race = dict[str, Callable[[], float]]
 
 
 def main() -> None:
-    """Prepare the contestants, check that they agree, run the rounds, write the tables to stdout."""
+    """Prepare the contestants, check that they agree, run the rounds, write the tables to stdout, and to the page if asked."""
     options = arguments()
     torch.set_num_threads(options.threads)
     config = NetworkConfig(options.pattern, options.filters, tuple(options.pools), options.channels)
@@ -39,9 +40,12 @@ def main() -> None:
     forward, step = networks(config, patterns, options)
     races = {f"Encoder, batch of {options.batch}": forward, f"Training step, batch of {options.batch}": step,
              f"Losses alone, forward and backward, {options.losses_batch} vectors": losses(options.losses_batch, options)}
-    sys.stdout.write(header(config, options))
+    text = header(config, options)
     for title, race in races.items():
-        sys.stdout.write(table(title, measure(race, options)))
+        text += table(title, measure(race, options))
+    sys.stdout.write(text)
+    if options.write:
+        write_readme(text, MARKS)
 
 
 def arguments() -> argparse.Namespace:
@@ -59,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--least-seconds", type=float, default=0.2, help="a contestant is called until this is over, in each round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--precisions", nargs="+", choices=TOLERANCE, help="32 bits, and bf16 where the device computes in it")
+    parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
     options.precisions = options.precisions or ["32-true", "bf16-mixed"][:1 + computes_in_bf16(options.device)]
     return options
@@ -155,7 +160,7 @@ def time_one(run: Callable, least_seconds: float) -> tuple[float, float]:
 def header(config: NetworkConfig, options) -> str:
     """What was measured on what, above the tables."""
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"processor, {options.threads} threads"
-    return (f"Measured on {machine()}; {device}; PyTorch {torch.__version__}. Patterns of {config.pattern} px, "
+    return (f"Measured on {machine()}; {device}; load {os.getloadavg()[1]:.0f}; PyTorch {torch.__version__}. Patterns of {config.pattern} px, "
             f"{config.filters} filters, pools {config.pools}, {config.channels} channels; {options.rounds} interleaved rounds, medians over the rounds.\n")
 
 

@@ -6,6 +6,7 @@ from .record.fetch import MissingDataset, ensure, fetch
 from .files.hspy_writer import HspyWriter
 from .locate import artefact_path, artefacts_folder, locate, open_dataset, repository
 from .record.manifest import load_manifest
+from .replace import replacing
 from .files.opened import ScanFileError
 from .scan import open_scan
 
@@ -27,5 +28,6 @@ __all__ = [
     "locate",
     "open_dataset",
     "open_scan",
+    "replacing",
     "repository",
 ]

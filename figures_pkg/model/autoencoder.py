@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import NetworkConfig
+from .raised import apply_raised
 from .stem import apply_stem
 
 PAPER_PARAMETERS = 4_700_770  # Methods of doi:10.1038/s41524-024-01265-y
@@ -33,7 +34,8 @@ class ConvBlock(nn.Module):
 
     def finish(self, start: Tensor, convolved: Tensor) -> Tensor:
         """What follows the convolutions: LayerNorm, ReLU, skip connection."""
-        return F.relu(self.norm_3(convolved)) + start
+        out = F.relu(self.norm_3(convolved), inplace=True)  # nobody else holds what the LayerNorm gives
+        return out + start if torch.is_grad_enabled() else out.add_(start)  # the gradient of ReLU needs its output
 
 
 class IdentityBlock(nn.Module):
@@ -46,7 +48,7 @@ class IdentityBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (n, filters, side, side) to images of the same shape."""
-        return F.relu(self.norm_1(self.cov1d_1(images)))
+        return F.relu(self.norm_1(self.cov1d_1(images)), inplace=True)
 
 
 class Encoder(nn.Module):
@@ -89,12 +91,15 @@ class Decoder(nn.Module):
             blocks.append(nn.Upsample(scale_factor=scale, mode="bilinear", align_corners=True))
             blocks += [ConvBlock(config.filters, side), IdentityBlock(config.filters, side)]
         self.block_layer = nn.ModuleList(blocks)
+        self.tail_form = "auto"  # "plain" or "raised" to insist on one; see raised.py
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Activations (n, channels) to patterns (n, height, width)."""
         out = self.cov2d(self.dense(embedding).unflatten(1, (1, self.side, self.side)))  # (n, filters, 8, 8)
-        for block in self.block_layer:
-            out = block(out)  # sides 8, 16, 64, 256
+        first, second, *others = self.block_layer
+        out = second(first(out))
+        for upsample, block, identity in zip(others[::3], others[1::3], others[2::3]):
+            out = identity(block.finish(*apply_raised(upsample, block.convolutions, out, self.tail_form)))  # sides 16, 64, 256
         return self.cov2d_1(out).squeeze(1)  # (n, height, width)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from figures_pkg.data.replace import replacing
 
 from .autoencoder import Autoencoder
 from .config import NetworkConfig
@@ -58,7 +58,8 @@ def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransfor
         tensors |= {f"transform.{name}": torch.from_numpy(value.copy()) for name, value in transform.to_arrays().items()}
     kind = next(name for name, cls in KINDS.items() if type(net) is cls)
     told = {"network": asdict(net.config), "kind": kind, **metadata}
-    _write(path, tensors, {"format": FORMAT} | {key: json.dumps(value) for key, value in told.items()})
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"format": FORMAT} | {key: json.dumps(value) for key, value in told.items()})
     return path
 
 
@@ -136,14 +137,3 @@ def _check(path: Path, weights: dict, expected: dict) -> None:
         if weights[name].shape != value.shape:
             raise CheckpointError(f"{path}: tensor {name!r} has shape {tuple(weights[name].shape)}, the configuration in the file "
                                   f"expects {tuple(value.shape)}")  # fmt: skip
-
-
-def _write(path: Path, tensors: dict, metadata: dict[str, str]) -> None:
-    """Write to a temporary name beside ``path`` and rename."""
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

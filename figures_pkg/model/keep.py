@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import xarray as xr
 
 import figures_pkg
+from figures_pkg.data.replace import replacing
 
 from .checkpoint import save_checkpoint
 from .state import state_path
@@ -54,14 +53,8 @@ def check_target(path: str | Path, overwrite: bool, suffix: str = ".safetensors"
 def save_embedding(maps: xr.DataArray, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write the embedding of a scan as netCDF (``.nc``), under a temporary name first."""
     path = check_target(path, overwrite, ".nc")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    try:
+    with replacing(path) as temporary:
         maps.to_dataset(name="embedding").to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path
 
 

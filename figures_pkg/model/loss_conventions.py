@@ -76,3 +76,19 @@ def convention_called(name: str) -> Convention:
     if name not in CONVENTIONS:
         raise ValueError(f"convention is {name!r}; it must be one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
+
+
+def directions_of(z: Tensor, rule: Convention) -> tuple[Tensor, Tensor]:
+    """Unit vectors (n, d), zero where a vector counts as zero, and which do not (n,); no gradient is nan at zero."""
+    length = torch.linalg.vector_norm(z, dim=1)
+    nonzero = z.sum(1) != 0 if rule.zero_when_sum_is_zero else length >= SHORTEST
+    return torch.where(nonzero[:, None], z / length.clamp_min(SHORTEST)[:, None], 0.0), nonzero
+
+
+def ranks_of(z: Tensor, rule: Convention) -> Tensor:
+    """Number of components below minus number above, for each component of each vector (n, d)."""
+    taking_part = z != 0 if rule.nonzero_components_only else torch.ones_like(z, dtype=torch.bool)
+    ordered = torch.where(taking_part, z, math.inf).sort(dim=1).values  # what takes no part lies above everything
+    below = torch.searchsorted(ordered, z.contiguous())
+    above = taking_part.sum(1, keepdim=True) - torch.searchsorted(ordered, z.contiguous(), right=True)
+    return torch.where(taking_part, below - above, 0).to(z)

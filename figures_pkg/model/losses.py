@@ -15,13 +15,14 @@ convention, one of ``"book"``, ``"paper"`` and ``"published-code"``: see the tab
 Source: Methods and main text of the paper, doi 10.1038/s41524-024-01265-y; the form of the L1 term is that of the published code.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .loss_conventions import SHORTEST, Convention, LossWeights, checked_embedding, checked_weight, convention_called, working_precision
+from .loss_conventions import (
+    Convention, LossWeights, checked_embedding, checked_weight, convention_called, directions_of, ranks_of, working_precision,
+)
 
 
 class Losses(NamedTuple):
@@ -65,8 +66,7 @@ def l1_activity(z: Tensor, weight: float) -> Tensor:
         For an embedding that is not a finite, floating-point matrix with at least one row and column, or a weight that is
         negative or not finite.
     """
-    z, weight = checked_embedding(z), checked_weight(weight)
-    return weight * z.abs().sum() / len(z)
+    return _l1(checked_embedding(z), checked_weight(weight))
 
 
 def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -97,9 +97,7 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
     ValueError
         As :func:`l1_activity`, and for an unknown convention.
     """
-    z, weight, rule = checked_embedding(z), checked_weight(weight), convention_called(convention)
-    directions, nonzero = _directions(z, rule)
-    return weight * (directions.sum(0).square().sum() - nonzero.sum()) / (2 * len(z))
+    return _similarity(checked_embedding(z), checked_weight(weight), convention_called(convention))
 
 
 def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -129,8 +127,7 @@ def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> 
     ValueError
         As :func:`contrastive_similarity`.
     """
-    z, weight, rule = checked_embedding(z), checked_weight(weight), convention_called(convention)
-    return weight * (z * _ranks(z.detach(), rule)).sum() / len(z)
+    return _divergence(checked_embedding(z), checked_weight(weight), convention_called(convention))
 
 
 def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_count, convention: str = "paper") -> Tensor:
@@ -165,14 +162,14 @@ def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_c
         raise ValueError(f"global_sum has shape {tuple(global_sum.shape)}; expected ({z.shape[1]},), one number for each channel")
     if not global_count >= len(z):
         raise ValueError(f"global_count is {global_count}, this part alone holds {len(z)} patterns; give the size of the whole batch")
-    directions, nonzero = _directions(z, rule)
+    directions, nonzero = directions_of(z, rule)
     overlap = directions.sum(0) @ global_sum.detach().to(z)
     return weight * (overlap - (overlap.detach() + nonzero.sum()) / 2) / global_count
 
 
 def direction_sum(z: Tensor, convention: str = "paper") -> Tensor:
     """Sum Σ u_i of the unit vectors of a batch, shape ``(channels,)``, as a constant; sums of parts are added."""
-    return _directions(checked_embedding(z).detach(), convention_called(convention))[0].sum(0)
+    return directions_of(checked_embedding(z).detach(), convention_called(convention))[0].sum(0)
 
 
 def batch_statistics(z: Tensor, convention: str = "book") -> BatchStatistics:
@@ -223,27 +220,29 @@ def total_loss(
         raise ValueError(f"reconstruction, patterns and embedding have shapes {shapes}; expected (n, h, w) twice and (n, channels)")
     share = 1.0 if whole is None else len(z) / whole.count
     error = share * working_precision(reconstruction).sub(patterns).square().mean()
-    activity = z.detach().abs().sum() if whole is None else whole.activity
-    l1 = share * torch.where(weights.l1 * activity == 0, rule.dead_value, l1_activity(z, weights.l1))
-    divergence = share * activity_divergence(z, weights.divergence, convention)
+    l1 = share * _l1(z, checked_weight(weights.l1))  # the embedding is checked once, not by every term
+    if rule.dead_value:
+        activity = z.detach().abs().sum() if whole is None else whole.activity
+        l1 = torch.where(weights.l1 * activity == 0, share * rule.dead_value, l1)
+    divergence = share * _divergence(z, checked_weight(weights.divergence), rule)
     if whole is None:
-        similarity = contrastive_similarity(z, weights.similarity, convention)
+        similarity = _similarity(z, checked_weight(weights.similarity), rule)
     else:
         similarity = contrastive_surrogate(z, weights.similarity, whole.direction_sum, whole.count, convention)
     return Losses(error + l1 + similarity + rule.divergence_sign * divergence, error, l1, similarity, divergence)
 
 
-def _directions(z: Tensor, rule: Convention) -> tuple[Tensor, Tensor]:
-    """Unit vectors (n, d), zero where a vector counts as zero, and which do not (n,); no gradient is nan at zero."""
-    length = torch.linalg.vector_norm(z, dim=1)
-    nonzero = z.sum(1) != 0 if rule.zero_when_sum_is_zero else length >= SHORTEST
-    return torch.where(nonzero[:, None], z / length.clamp_min(SHORTEST)[:, None], 0.0), nonzero
+def _l1(z: Tensor, weight: float) -> Tensor:
+    """The L1 term of what was checked."""
+    return weight / len(z) * z.abs().sum()
 
 
-def _ranks(z: Tensor, rule: Convention) -> Tensor:
-    """Number of components below minus number above, for each component of each vector (n, d)."""
-    taking_part = z != 0 if rule.nonzero_components_only else torch.ones_like(z, dtype=torch.bool)
-    ordered = torch.where(taking_part, z, math.inf).sort(dim=1).values  # what takes no part lies above everything
-    below = torch.searchsorted(ordered, z.contiguous())
-    above = taking_part.sum(1, keepdim=True) - torch.searchsorted(ordered, z.contiguous(), right=True)
-    return torch.where(taking_part, below - above, 0).to(z)
+def _similarity(z: Tensor, weight: float, rule: Convention) -> Tensor:
+    """The contrastive term of what was checked."""
+    directions, nonzero = directions_of(z, rule)
+    return weight / (2 * len(z)) * (directions.sum(0).square().sum() - nonzero.sum())
+
+
+def _divergence(z: Tensor, weight: float, rule: Convention) -> Tensor:
+    """The divergence of what was checked."""
+    return weight / len(z) * (z * ranks_of(z.detach(), rule)).sum()

@@ -7,7 +7,7 @@ import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
 
-from .step_components import StepSettings, step_components
+from .step_components import StepSettings, step_in_nm, step_components
 
 
 def rotate_steps(maps: xr.DataArray, settings: StepSettings | None = None) -> xr.DataArray:
@@ -40,12 +40,6 @@ def rotate_steps(maps: xr.DataArray, settings: StepSettings | None = None) -> xr
     alive = maps.isel(channel=np.flatnonzero(np.ptp(maps.values.reshape(len(maps), -1), axis=1) > 0))
     if not len(alive):
         raise ValueError(f"all {len(maps)} channels are constant: the embedding is dead; train again with a smaller L1 weight")
-    values, ratios = step_components(alive.values, settings or StepSettings.of_step(_step_nm(maps)))
+    values, ratios = step_components(alive.values, settings or StepSettings.of_step(step_in_nm(maps)))
     rotated = alive.drop_vars("channel", errors="ignore").copy(data=values)
     return rotated.assign_attrs(maps.attrs, ratios=ratios, chosen=0, rotation="step components")
-
-
-def _step_nm(maps: xr.DataArray) -> float:
-    """Distance of the positions along x; nan where the coordinates do not say."""
-    x = maps.coords.get("scan_x")
-    return float("nan") if x is None or x.size < 2 else abs(float(x[1] - x[0]))

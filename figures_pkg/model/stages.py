@@ -41,7 +41,7 @@ def stages(net: Autoencoder) -> list[Stage]:
     All operations of an autoencoder in the order in which a pattern passes them.
 
     The forward methods are traced with :mod:`torch.fx` on a copy without memory, so names, shapes, sizes and shortcuts are
-    those of the code that runs. The stem is read in its plain form; the collapsed one is the same function.
+    those of the code that runs. Stem and tail are read in their plain forms; the faster ones are the same functions.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def stages(net: Autoencoder) -> list[Stage]:
     if type(net) is not Autoencoder:
         raise TypeError(f"the stages of a {type(net).__name__} were asked for; expected an Autoencoder")
     bare = copy.deepcopy(net).to("meta")  # shapes without memory
-    bare.enc.stem_form = "plain"
+    bare.enc.stem_form = bare.dec.tail_form = "plain"
     config, start = net.config, Stage("pattern", "input", "encoder", 1, net.config.pattern, unit="pattern")
     found = [start]
     found += _trace(bare.enc, "encoder", "enc", torch.empty(1, config.pattern, config.pattern, device="meta"), found[-1])

@@ -6,15 +6,15 @@ import errno
 import hashlib
 import io
 import json
-import os
 import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
+
+from figures_pkg.data.replace import replacing
 
 from .recipes import Recipe
 
@@ -61,15 +61,11 @@ def write_state(path: Path, state: dict) -> None:
     """
     memory = io.BytesIO()
     torch.save(state, memory)  # in memory first: PyTorch's own writer hides the reason of a failed write
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(memory.getbuffer())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(memory.getbuffer())
     except OSError as error:
         raise _explained(error, path, memory.getbuffer().nbytes, state.get("epoch")) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _explained(error: OSError, path: Path, size: int, epoch: int | None) -> OSError:

@@ -73,7 +73,7 @@ def collapsed(stem: nn.Conv2d, convolutions: Convolutions, images: Tensor) -> tu
     start = stem(images)
     kernel, bias = compose(stem, convolutions)
     inner = F.conv2d(images, kernel, bias, padding=kernel.shape[-1] // 2 - RING)  # (n, filters, height - 6, width - 6)
-    return start, _with_border(inner, start, convolutions)
+    return start, with_border(inner, start, convolutions)
 
 
 def compose(stem: nn.Conv2d, convolutions: Convolutions) -> tuple[Tensor, Tensor]:
@@ -92,7 +92,7 @@ def compose(stem: nn.Conv2d, convolutions: Convolutions) -> tuple[Tensor, Tensor
     return kernel, bias
 
 
-def _with_border(inner: Tensor, start: Tensor, convolutions: Convolutions) -> Tensor:
+def with_border(inner: Tensor, start: Tensor, convolutions: Convolutions) -> Tensor:
     """``inner`` framed by the outermost three lines on each side, computed from the stem's output."""
     top = _edge(start[:, :, :STRIP], convolutions, (1, 0))  # (n, filters, 3, width)
     bottom = _edge(start[:, :, -STRIP:], convolutions, (0, 1))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from .losses import BatchStatistics, LossWeights, batch_statistics, total_loss
+from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Step:
@@ -31,6 +35,12 @@ class Step:
         the memory does. With the contrastive term the encoder runs once more.
     """
 
+    terms = Losses._fields  # what a call returns, in this order
+    flat = 1e-6  # a channel whose activations differ by less between all patterns of a batch says nothing
+    forever = True  # a channel whose ReLU is closed for all patterns has no gradient, so it stays dead
+    # What a dead embedding needs.
+    remedy = "let the weights of the losses rise from zero (Stage.ramp), lower them, or raise Recipe.start_bias"
+
     def __init__(self, fabric: Fabric, net: nn.Module, batch_size: int, convention: str = "book", micro_batch: int | None = None):
         if micro_batch is not None and micro_batch < 1:
             raise ValueError(f"micro_batch={micro_batch}; expected at least one pattern, or None for the whole batch")
@@ -38,7 +48,7 @@ class Step:
         self.batch_size = batch_size
         self.module, self.optimizer = fabric.setup(net, torch.optim.Adam(net.parameters()))
 
-    def __call__(self, batch: Tensor, weights: LossWeights, learning_rate: float) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Tensor, weights: LossWeights, learning_rate: float, number: int = 0) -> tuple[Tensor, Tensor]:
         """
         Update the network.
 
@@ -48,34 +58,39 @@ class Step:
             This rank's share, (n, side, side).
         weights, learning_rate
             Of this step.
+        number
+            Of this step since the start, for what is drawn at random; an autoencoder draws nothing.
 
         Returns
         -------
         losses, spread
-            This rank's share in total, reconstruction, L1, similarity and divergence, (5,); by how much the activations of
-            each channel differ between patterns, (channels,), of a single pattern the activations. On the device.
+            This rank's share in each of ``terms``; by how much the activations of each channel differ between patterns,
+            (channels,), of a single pattern their size. On the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad()
-        found = self.backward(batch, weights)
+        found = self.backward(batch, weights, number)
         self.optimizer.step()
         return found
 
-    def backward(self, batch: Tensor, weights: LossWeights) -> tuple[Tensor, Tensor]:
+    def backward(self, batch: Tensor, weights: LossWeights, number: int = 0) -> tuple[Tensor, Tensor]:
         """Losses and gradients of a batch without the update; returns what the call does."""
         parts = batch.split(self.micro_batch or len(batch))
         whole = self._statistics(parts, weights) if len(parts) > 1 else None
-        losses, highest, lowest = 0.0, [], []
-        for number, part in enumerate(parts):
+        return self._accumulate([(part, weights, whole) for part in parts])
+
+    def _accumulate(self, parts: list[tuple]) -> tuple[Tensor, Tensor]:
+        """Backward through each part, given the arguments of ``_part``; losses and spread of all parts together."""
+        losses, activations = 0.0, []
+        for number, arguments in enumerate(parts):
             with self.fabric.no_backward_sync(self.module, enabled=number + 1 < len(parts)):
-                terms, z = self._part(part, weights, whole)
+                terms, z = self._part(*arguments)
                 self.fabric.backward(terms.total * self.fabric.world_size)  # ranks are averaged
             losses = losses + torch.stack([term.detach() for term in terms])
-            highest.append(z.detach().amax(0))
-            lowest.append(z.detach().amin(0))
-        spread = torch.stack(highest).amax(0) - (torch.stack(lowest).amin(0) if len(batch) > 1 else 0)
-        return losses, spread
+            activations.append(z.detach())
+        z = torch.cat(activations)
+        return losses, z.amax(0) - z.amin(0) if len(z) > 1 else z.abs().amax(0)
 
     def _part(self, part: Tensor, weights: LossWeights, whole: BatchStatistics | None):
         """Losses and embedding of a part; a rank's only part knows the whole after one exchange."""

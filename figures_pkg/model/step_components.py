@@ -74,7 +74,7 @@ def step_maps(features: Features, seed: int = 0, settings: StepSettings | None =
         over local variance. The first should stand well above the second before one speaks of a step. Attribute
         ``chosen`` is 0: the first component is the method's own choice.
     """
-    settings = settings or StepSettings.of_step(_step_nm(features.scan))
+    settings = settings or StepSettings.of_step(step_in_nm(features.scan))
     components, ratios = step_components(features.scores[: settings.components], settings)
     return as_maps(components, features.scan, "step components", ratios=ratios, chosen=0)
 
@@ -144,26 +144,12 @@ def edge_map(scores: np.ndarray, reach: int = 3) -> np.ndarray:
 
 def edge_channel(features: Features, seed: int = 0, settings: StepSettings | None = None) -> xr.DataArray:
     """The edge map as a method of one channel, for walls; ``seed`` changes nothing."""
-    settings = settings or StepSettings.of_step(_step_nm(features.scan))
+    settings = settings or StepSettings.of_step(step_in_nm(features.scan))
     smooth = gaussian_filter(features.scores[: settings.components].astype(float), (0, settings.sigma, settings.sigma))
     return as_maps(edge_map(smooth, settings.reach)[None], features.scan, "edge map")
 
 
-def rotate_steps(maps: xr.DataArray) -> xr.DataArray:
-    """
-    Step components of any maps (channel, scan_y, scan_x), such as an embedding; channels that are constant fall out.
-
-    The channels are whitened first, since their units are not those of their noise.
-    """
-    columns = maps.values.reshape(len(maps), -1).astype(float)
-    _, singular, right = np.linalg.svd(columns - columns.mean(axis=1, keepdims=True), full_matrices=False)
-    alive = right[singular > 1e-6 * singular[0]] * np.sqrt(columns.shape[1])
-    settings = StepSettings.of_step(_step_nm(maps))
-    components, ratios = step_components(alive.reshape(-1, *maps.shape[1:]), settings)
-    return as_maps(components, maps, f"{maps.name} by steps", ratios=ratios, chosen=0)
-
-
-def _step_nm(scan: xr.DataArray) -> float:
+def step_in_nm(scan: xr.DataArray) -> float:
     """Distance of neighbouring positions in nm, or nan where the scan does not tell."""
     axis = scan.coords.get("scan_x")
     if axis is None or axis.size < 2 or axis.attrs.get("units") != "nm":

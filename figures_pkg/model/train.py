@@ -3,71 +3,47 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import xarray as xr
-from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from .autoencoder import Autoencoder, count_parameters
+from .devices import deterministic, make_fabric
 from .feed import Feed
 from .prepare import Prepare
-from .recipes import Recipe, recipe_called
+from .recipe import Recipe
+from .recipes import recipe_called
 from .state import check_room, read_state, scan_digest, state_path, stop_path, training_identity, write_state
 from .step import Step
 from .transform import MOST_COMPONENTS, InputTransform, fit_transform
+from .vae import BetaVAE
+from .variational_step import VariationalStep
 
-TERMS = ("total", "reconstruction", "l1", "similarity", "divergence")
-FLAT = 1e-6  # a channel whose activations differ by less between all patterns of a batch says nothing
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 log = logging.getLogger(__name__)
 
 
 class DeadEmbedding(RuntimeError):
-    """No channel of the embedding told any two patterns of an epoch apart: zero for all of them, or as good as constant."""
+    """No channel of the embedding told any two patterns apart at the end of an epoch: zero for all, or as good as constant."""
 
 
 @dataclass(frozen=True)
 class Trained:
     """What a training gives: the network, the transform of its input, and the losses of each epoch."""
 
-    net: Autoencoder
+    net: Autoencoder  # or BetaVAE, where the recipe has a β
     transform: InputTransform
     recipe: Recipe
     seed: int
     digest: str  # of the scan, see state.scan_digest
-    history: list[dict[str, float]]  # mean losses of each epoch, live channels, learning rate
-
-
-def make_fabric(recipe: Recipe, accelerator: str = "auto", devices: int | str = 1, nodes: int = 1) -> Fabric:
-    """
-    A launched Fabric for a recipe, with 16-bit arithmetic where it pays.
-
-    Parameters
-    ----------
-    recipe
-        Its ``precision`` "auto" becomes bf16 on a GPU that has it, and on a CPU with bf16 instructions from 16 filters on
-        (with 8 it was slower there); else 32 bits.
-    accelerator, devices, nodes
-        As for Fabric: "cpu", "cuda" or "auto"; how many. Under ``torchrun`` they describe what that started.
-    """
-    precision = recipe.precision if recipe.precision != "auto" else _precision(recipe, accelerator)
-    several = devices not in (1, "1") or nodes > 1
-    strategy = "ddp" if several else "auto"
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
-    fabric.launch()
-    return fabric
-
-
-def _precision(recipe: Recipe, accelerator: str) -> str:
-    """bf16 where the hardware computes in it."""
-    if accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    fast = torch.cpu._is_avx512_bf16_supported() and recipe.network.filters >= 16
-    return "bf16-mixed" if fast else "32-true"
+    history: list[dict[str, float]]  # mean losses of each epoch, live channels and learning rate at its end
 
 
 def train(scan: xr.DataArray, recipe: str | Recipe, out: str | Path | None = None, *, seed: int = 0,
@@ -120,7 +96,7 @@ def train(scan: xr.DataArray, recipe: str | Recipe, out: str | Path | None = Non
     fabric = fabric or make_fabric(recipe)
     digest = scan_digest(scan)
     run = _Run(fabric, recipe, seed, training_identity(recipe, seed, digest, _weights_digest(start)), out and Path(out))
-    with _deterministic(fabric):
+    with deterministic(fabric):
         run.prepare(scan, start, micro_batch, memory_bytes, overwrite)
         run.go(stop, progress and fabric.is_global_zero)
     return Trained(run.net, run.transform, recipe, seed, digest, run.history)
@@ -136,7 +112,7 @@ class _Run:
     def prepare(self, scan, start, micro_batch, memory_bytes, overwrite) -> None:
         """Build network and feed, and go back to where an earlier training was interrupted."""
         recipe, fabric = self.recipe, self.fabric
-        self.net = Autoencoder(recipe.network, seed=self.seed)
+        self.net = (Autoencoder if recipe.beta is None else BetaVAE)(recipe.network, seed=self.seed)
         if self.out:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             check_room(self.out.absolute(), count_parameters(self.net))
@@ -145,7 +121,7 @@ class _Run:
         self.feed = Feed(scan, recipe.network.pattern, recipe.batch_size, Prepare(self.transform).to(fabric.device), seed=self.seed,
                          device=fabric.device, rank=fabric.global_rank, ranks=fabric.world_size, memory_bytes=memory_bytes)
         _first_weights(self.net, recipe, start)
-        self.step = Step(fabric, self.net, recipe.batch_size, recipe.convention, micro_batch)
+        self.step = _step(fabric, self.net, recipe, self.seed, micro_batch)
         if state:
             self.net.load_state_dict(state["net"])
             self.step.optimizer.load_state_dict(state["optimizer"])
@@ -171,31 +147,31 @@ class _Run:
     def _epoch(self, epoch: int, bar: tqdm) -> tuple[list[float], int, float]:
         """Mean losses of an epoch, its number of live channels, and the last learning rate."""
         steps, rate = self.feed.batches_per_epoch, 0.0
-        losses = torch.zeros(len(TERMS), device=self.fabric.device)
+        losses = torch.zeros(len(self.step.terms), device=self.fabric.device)
         spread = torch.zeros(self.recipe.network.channels, device=self.fabric.device)
         for number, batch in enumerate(self.feed.batches(epoch)):
             stage, done = self.recipe.stage_at(epoch + number / steps)
             rate = stage.rate_at(done)
-            terms, differs = self.step(batch, stage.weights_at(done), rate)
-            losses, spread = losses + terms, torch.maximum(spread, differs)
+            terms, differs = self.step(batch, stage.weights_at(done), rate, epoch * steps + number)
+            losses = losses + terms
+            spread = differs if number == 3 * steps // 4 else torch.maximum(spread, differs)  # alive means alive at the end
             bar.update()
         losses = self.fabric.all_reduce(losses / steps, reduce_op="sum") if self.fabric.world_size > 1 else losses / steps
         spread = self.fabric.all_reduce(spread, reduce_op="sum") if self.fabric.world_size > 1 else spread
-        return losses.tolist(), int((spread > FLAT).sum()), rate
+        return losses.tolist(), int((spread > self.step.flat).sum()), rate
 
     def _note(self, found: tuple[list[float], int, float], epoch: int, bar: tqdm) -> None:
         """Refuse a dead or diverged epoch, else add it to the history and keep the state."""
         losses, live, rate = found
         if not losses[0] - losses[0] == 0:
             raise ValueError(f"the loss of epoch {epoch + 1} is {losses[0]}; lower the learning rate (now {rate:g})" + self._kept())
-        if live == 0:
+        if live == 0 and (self.step.forever or epoch + 1 == self.recipe.epochs):
             raise DeadEmbedding(
-                f"all {self.recipe.network.channels} channels were the same, mostly zero, for every pattern of epoch {epoch + 1}, so the "
-                "embedding is dead; let the weights of the losses rise from zero (Stage.ramp), lower them, or raise Recipe.start_bias"
-                + self._kept())
-        self.history = [*self.history, {**dict(zip(TERMS, losses)), "live_channels": live, "learning_rate": rate}]
-        total, error, l1 = losses[:3]
-        bar.set_postfix_str(f"epoch {epoch + 1}, loss {total:.4g}, mse {error:.4g}, L1 {l1:.3g}, {live} channels live")
+                f"all {self.recipe.network.channels} channels were the same, mostly zero, for every pattern at the end of epoch "
+                f"{epoch + 1}, so the embedding is dead; {self.step.remedy}" + self._kept())
+        self.history = [*self.history, {**dict(zip(self.step.terms, losses)), "live_channels": live, "learning_rate": rate}]
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in list(zip(self.step.terms, losses))[:3])
+        bar.set_postfix_str(f"epoch {epoch + 1}, {shown}, {live} channels live")
         if self.out and self.fabric.is_global_zero:
             arrays = {name: torch.from_numpy(values) for name, values in self.transform.to_arrays().items()}
             write_state(state_path(self.out), {
@@ -220,28 +196,27 @@ def _transform(scan: xr.DataArray, recipe: Recipe, state: dict | None) -> InputT
     return fit_transform(scan, recipe.transform, bin_px, recipe.components or MOST_COMPONENTS)
 
 
+def _step(fabric: Fabric, net: Autoencoder, recipe: Recipe, seed: int, micro_batch: int | None) -> Step:
+    """The step of a recipe's kind of network."""
+    if recipe.beta is None:
+        return Step(fabric, net, recipe.batch_size, recipe.convention, micro_batch)
+    return VariationalStep(fabric, net, recipe.batch_size, recipe.beta, seed, micro_batch)
+
+
 def _first_weights(net: Autoencoder, recipe: Recipe, start: Autoencoder | None) -> None:
-    """Weights before the first step: drawn already, a given network's, or with another bias in the embedding."""
+    """Weights before the first step: drawn already, a given network's, or with other biases in the embedding."""
     if start is not None:
-        if start.config != net.config:
-            raise ValueError(f"the network to start from has {start.config}; recipe {recipe.name!r} needs {net.config}")
+        if start.config != net.config or type(start) is not type(net):
+            raise ValueError(f"the network to start from is {type(start).__name__} with {start.config}; recipe {recipe.name!r} "
+                             f"needs {type(net).__name__} with {net.config}")  # fmt: skip
         net.load_state_dict(start.state_dict())
-    elif recipe.start_bias is not None:
+        return
+    if recipe.start_bias is not None:
         torch.nn.init.constant_(net.enc.dense.bias, recipe.start_bias)
+    if recipe.start_log_variance is not None:
+        torch.nn.init.constant_(net.enc.set_std.bias, recipe.start_log_variance)
 
 
 def _weights_digest(start: Autoencoder | None) -> str:
     """A number that tells networks to start from apart; empty without one."""
     return "" if start is None else f"{sum(float(p.detach().double().sum()) for p in start.parameters()):.12g}"
-
-
-@contextmanager
-def _deterministic(fabric: Fabric) -> Iterator[None]:
-    """Deterministic kernels on a GPU while a training runs, where there are such; a CPU's are."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if fabric.device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

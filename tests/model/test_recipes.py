@@ -47,6 +47,7 @@ def test_each_number_has_a_source(recipe):
     wanted |= {f"stages.{term}" for term in ("similarity", "divergence") if any(getattr(stage, term) for stage in recipe.stages)}
     wanted |= {"stages.schedule"} if any(stage.schedule != "constant" for stage in recipe.stages) else set()
     wanted |= {"components"} if recipe.components else set()
+    wanted |= {name for name in ("beta", "start_log_variance") if getattr(recipe, name) is not None}
     assert wanted <= set(recipe.sources) and all(recipe.sources.values())
     assert recipe.transform in TRANSFORMS
 
@@ -78,3 +79,20 @@ def test_unknown_recipe_lists_the_known():
     """The message holds the names there are."""
     with pytest.raises(ValueError, match="domains, vortex, walls"):
         recipe_called("domain")
+
+
+def test_small_paper_keeps_the_papers_choices():
+    """Logarithm, constant L1 of 1e-5 and PyTorch's first weights; it differs in size, rate, epochs and the mean it subtracts."""
+    ours, paper = recipe_called("small-paper"), recipe_called("domains")
+    (stage,) = ours.stages
+    assert ours.transform == "log-centred" and (stage.schedule, stage.ramp, stage.l1) == ("constant", None, paper.stages[0].l1)
+    assert (ours.start_bias, ours.components, ours.precision) == (None, None, paper.precision)
+
+
+def test_small_walls_has_all_three_terms_from_zero():
+    """L1, similarity and divergence start at nothing and all end above it, under the book's convention."""
+    recipe = recipe_called("small-walls")
+    (stage,) = recipe.stages
+    assert recipe.convention == "book" and stage.weights_at(0) == LossWeights()
+    last = stage.weights_at(recipe.epochs)
+    assert min(last.l1, last.similarity, last.divergence) > 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.model import rotate_steps
 
 DIMS = ("channel", "scan_y", "scan_x")
 
@@ -34,6 +34,13 @@ def test_scale_of_the_embedding_does_not_matter():
     maps, _ = mixture(0)
     one, other = rotate_steps(maps), rotate_steps(2 * maps)
     np.testing.assert_allclose(np.abs(one), np.abs(other), atol=1e-6)
+
+
+def test_channels_of_any_scale_find_the_domain():
+    """Channels whose units differ a hundredfold still give the domain."""
+    maps, domain = mixture(0)
+    scaled = maps * xr.DataArray([1, 10, 0.1, 1, 3, 1], dims="channel")
+    assert abs(np.corrcoef(rotate_steps(scaled)[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
 
 
 def test_dead_embedding():

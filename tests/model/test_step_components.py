@@ -8,7 +8,7 @@ from figures_pkg.evaluate.scores import area_under_curve
 from figures_pkg.model import linear
 from figures_pkg.model.features import Features, gather_features
 from figures_pkg.model.statistics import Components
-from figures_pkg.model.step_components import StepSettings, edge_map, rotate_steps, step_components, step_maps
+from figures_pkg.model.step_components import StepSettings, edge_map, step_components, step_maps
 
 
 def folded_auc(image, domain):
@@ -64,13 +64,6 @@ def test_lengths_follow_the_step():
     """Lengths in nm become positions, at least one, also where the step is unknown."""
     assert (StepSettings.of_step(1.4).reach, StepSettings.of_step(1.4).lag) == (3, 2)
     assert (StepSettings.of_step(7.5).reach, StepSettings.of_step(float("nan")).lag) == (1, 1)
-
-
-def test_rotation_of_an_embedding(features, mixture):
-    """Channels of any unit, one of them dead, are rotated to the step."""
-    scores = features.scores * np.array([1, 100, 0.01, 1, 0])[:, None, None]
-    maps = rotate_steps(features.maps(scores.reshape(5, -1).T, "embedding"))
-    assert len(maps) == 4 and maps.attrs["chosen"] == 0
 
 
 @pytest.mark.parametrize(("scores", "message"), [

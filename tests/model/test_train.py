@@ -26,7 +26,7 @@ from figures_pkg.model.losses import LossWeights, total_loss
 from figures_pkg.model.recipes import Recipe, Stage
 from figures_pkg.model.state import state_path, stop_path
 from figures_pkg.model.step import Step
-from figures_pkg.model.train import FLAT, DeadEmbedding, train
+from figures_pkg.model.train import DeadEmbedding, train
 
 SMALL = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
 STAGE = Stage(3, 1e-3, l1=1e-2, similarity=1e-3, divergence=1e-3, schedule="one-cycle", peak_rate=1e-2, ramp=(0.3, 1))
@@ -185,7 +185,7 @@ def test_two_ranks_equal_one_process(tmp_path):
 def test_a_channel_that_never_changes_is_not_alive():
     """Activations above zero that are the same for all patterns have no spread; those that differ have."""
     step = step_for()
-    assert (step.backward(batch(), WEIGHTS)[1] > FLAT).any()
+    assert (step.backward(batch(), WEIGHTS)[1] > step.flat).any()
     with torch.no_grad():
         step.plain.enc.dense.weight.zero_()
         step.plain.enc.dense.bias.fill_(0.3)
@@ -195,7 +195,7 @@ def test_a_channel_that_never_changes_is_not_alive():
 def test_dead_embedding_is_said(tmp_path):
     """When no channel is ever above zero the training ends, says why and what to do, and keeps no dead state."""
     out = tmp_path / "model.safetensors"
-    with pytest.raises(DeadEmbedding, match="all 4 channels were the same, mostly zero, .* epoch 1, .* rise from zero .* lower them.*start_bias"):
+    with pytest.raises(DeadEmbedding, match="all 4 channels .* at the end of epoch 1, .* rise from zero .* lower them.*start_bias"):
         train(small_scan(), replace(RECIPE, start_bias=-50.0), out, progress=False)
     assert not state_path(out).exists()
 
@@ -221,17 +221,17 @@ def test_no_room_at_the_start(tmp_path, monkeypatch):
 
 def test_no_room_later(tmp_path, monkeypatch):
     """When the disk fills up, the epoch before is kept, no scrap is left, and the same call goes on once there is room."""
-    out, calls, original = tmp_path / "model.safetensors", [], os.fdopen
+    out, calls, original = tmp_path / "model.safetensors", [], Path.write_bytes
 
-    def full_at_second(handle, *arguments):
+    def full_at_second(path, content):
         calls.append(1)
         if len(calls) == 2:
-            os.close(handle)
+            original(path, content[:100])
             raise OSError(errno.ENOSPC, "No space left on device")
-        return original(handle, *arguments)
+        return original(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(state_module.os, "fdopen", full_at_second)
+        patched.setattr(Path, "write_bytes", full_at_second)
         with pytest.raises(OSError, match="no room .* after epoch 2; the state of epoch 1 is kept"):
             train(small_scan(), RECIPE, out, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["model.training.pt"]
@@ -255,7 +255,7 @@ def test_start_from_a_network():
     first = train(small_scan(), RECIPE, progress=False)
     further = train(small_scan(), RECIPE, start=first.net, progress=False)
     assert further.history[0]["reconstruction"] < first.history[0]["reconstruction"]
-    with pytest.raises(ValueError, match="needs NetworkConfig"):
+    with pytest.raises(ValueError, match="needs Autoencoder with NetworkConfig"):
         train(small_scan(), RECIPE, start=Autoencoder(replace(SMALL, filters=4), seed=0), progress=False)
 
 

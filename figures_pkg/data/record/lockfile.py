@@ -1,7 +1,5 @@
 """The data lock: size and checksum of every file as its record gave them at the first contact."""
 
-import os
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from filelock import FileLock
 
 from figures_pkg.data.record import schema
 from figures_pkg.data.record.schema import ManifestError
+from figures_pkg.data.replace import replacing
 
 NAME = "data_lock.yaml"
 HEADER = "# Written by figures_pkg: what the records said at the first contact. Later answers must agree.\n"
@@ -169,11 +168,5 @@ def add_pins(folder, pins):
 
 def write_text(path, text):
     """Write a small file so that a reader sees the old or the new text, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
