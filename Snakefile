@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, artefacts_of, datasets_of, load_profile
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile
 from figures_pkg.data.locate import artefacts_folder, locate
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
@@ -22,6 +22,14 @@ PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "e
 def package(*words):
     """Run one command of the package and stop the workflow when it fails."""
     run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True)
+
+
+wildcard_constraints:
+    dataset=dataset_pattern(),
+    preset=r"[\w-]+",
+    field=r"[1-9]\d*",
+    seed=r"\d+",
+    source="twin|zenodo",
 
 
 rule book:
@@ -55,32 +63,68 @@ rule twin:
         modules=modules_behind("figures_pkg.twin"),
         pins="constraints.txt",
     output: f"{KEPT}/{{preset}}.hspy", f"{KEPT}/{{preset}}.truth.nc"
+    wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
     threads: workflow.cores
     run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
+
+
+# The same specimen with other random bend, thickness, wall courses and counts.
+rule twin_field:
+    input:
+        modules=modules_behind("figures_pkg.twin"),
+        pins="constraints.txt",
+    output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
+    params: size=load_profile(PROFILE)["twin_size"]
+    threads: workflow.cores
+    run: package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
 
 
 rule model:
     input:
         modules=lambda wildcards: modules_behind("figures_pkg.model.keep"),
         pins="constraints.txt",
-        scan=lambda wildcards: str(locate(wildcards.dataset, DATA, PROFILE, must_exist=False)),
-    output: f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
-    params: profile=PROFILE, data=DATA
+        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+    output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
+    params: profile=PROFILE
     threads: workflow.cores
     run:
-        package("train", "--data", wildcards.dataset, "--source", params.data, "--profile", params.profile,
+        package("train", "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--recipe", wildcards.recipe, "--seed", wildcards.seed, "--out", output[0], "--overwrite")
 
 
 rule embedding:
     input:
         modules=lambda wildcards: modules_behind("figures_pkg.model.embed"),
-        model=f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors",
-        scan=lambda wildcards: str(locate(wildcards.dataset, DATA, PROFILE, must_exist=False)),
-    output: f"{KEPT}/models/{DATA}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
-    params: profile=PROFILE, data=DATA
+        model=f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors",
+        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+    output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
+    params: profile=PROFILE
     threads: workflow.cores
     run:
-        package("embed", input.model, "--data", wildcards.dataset, "--source", params.data, "--profile", params.profile,
+        package("embed", input.model, "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--out", output[0], "--overwrite")
+
+
+# Every method against the truth of one simulated scan; an interrupted run goes on with the next scan.
+rule scan_scores:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.evaluate.score_command"),
+        pins="constraints.txt",
+        profile=f"notebooks/profiles/{PROFILE}.yaml",
+        scan=f"{KEPT}/{{dataset}}.hspy",
+        truth=f"{KEPT}/{{dataset}}.truth.nc",
+    output: f"{KEPT}/scores/twin/{{dataset}}.csv"
+    params: profile=PROFILE
+    threads: workflow.cores
+    run: package("score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
+
+
+rule scores:
+    input: expand(f"{KEPT}/scores/twin/{{dataset}}.csv", dataset=load_profile(PROFILE)["scored"])
+    output: f"{KEPT}/scores/twin/table.csv"
+    run:
+        import pandas
+
+        tables = [pandas.read_csv(path, dtype=str, keep_default_na=False) for path in input]  # "null" is the name of a scan
+        pandas.concat(tables).to_csv(output[0], index=False)

@@ -8,10 +8,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from figures_pkg.cli_model import add_model_commands
+from figures_pkg.cli_matching import add_matching_command
+from figures_pkg.cli_model import SIZES, add_model_commands
 
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
-SIZES = ("smoke", "laptop", "paper")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_commands(commands)
     _add_simulation_commands(commands)
     add_model_commands(commands)
+    add_matching_command(commands)
     _add_book_commands(commands)
     return parser
 

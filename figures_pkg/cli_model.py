@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+SIZES = ("smoke", "laptop", "paper")
+
 
 def add_model_commands(commands) -> None:
     """Add train, embed and score to the commands of the program."""
@@ -9,7 +11,8 @@ def add_model_commands(commands) -> None:
     train = commands.add_parser("train", help="train the autoencoder on a scan; an interrupted training goes on")
     train.add_argument("--recipe", help="e.g. domains, vortex, walls (the paper's), laptop; by default the profile's")
     train.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the patterns")
-    train.add_argument("--out", type=Path, required=True, help="the .safetensors to write; a file of this name in .stop ends it early")
+    train.add_argument("--out", type=Path, required=True,
+                       help="the .safetensors to write; a file of this name in .stop ends it early")
     train.add_argument("--start", type=Path, metavar="MODEL", help="a trained .safetensors to start from")
     train.add_argument("--micro-batch", type=int, metavar="N", help="patterns in memory at once; the result stays the same")
     train.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
@@ -24,27 +27,33 @@ def add_model_commands(commands) -> None:
     for command in (train, embed):
         command.add_argument("--data", required=True, metavar="DATASET", help="ds1, … as in the manifest, or the path of a scan")
         command.add_argument("--source", choices=("twin", "zenodo"), default="twin", help="of a dataset given by name")
-        command.add_argument("--profile", choices=("smoke", "laptop", "paper"), default="laptop", help="which size of the twin")
+        command.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
         command.add_argument("--overwrite", action="store_true", help="replace an existing file, or the state of another training")
 
 
 def _add_score_command(commands) -> None:
     """score."""
-    score = commands.add_parser("score", help="score all methods on simulated scans against their truth")
-    score.add_argument("scans", nargs="+", type=Path, metavar="SCAN", help=".hspy with its truth beside it")
-    score.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the methods that depend on one")
-    score.add_argument("--embedding", action="append", default=[], metavar="NAME=FILE[@SCAN]", help="maps of a network, netCDF")
+    score = commands.add_parser("score", help="score all methods on a simulated scan against its truth")
+    score.add_argument("scan", metavar="DATASET",
+                       help="ds1, ds1-field2, … of the profile, or the path of a .hspy with its truth beside it")
+    score.add_argument("--recipe", help="that the autoencoder is trained by; by default the profile's")
+    score.add_argument("--seeds", type=int, nargs="+",
+                       help="of the methods that depend on one; by default as many as the profile says")
+    score.add_argument("--embedding", action="append", default=[], metavar="NAME=FILE",
+                       help="maps of a network made elsewhere, netCDF")
+    score.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
     score.add_argument("--out", type=Path, required=True, help="the .csv to write")
     score.set_defaults(run=_score)
 
 
 def _train(options) -> None:
+    from figures_pkg.data.profiles import load_profile
     from figures_pkg.model import load_checkpoint
     from figures_pkg.model.keep import check_target, save_trained
-    from figures_pkg.model.recipes import PROFILE_RECIPES, recipe_called
+    from figures_pkg.model.recipes import recipe_called
     from figures_pkg.model.train import make_fabric, train
 
-    recipe = recipe_called(options.recipe or PROFILE_RECIPES[options.profile])
+    recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
     out = check_target(options.out, options.overwrite)
     start = load_checkpoint(options.start) if options.start else None
     fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
@@ -63,9 +72,19 @@ def _embed(options) -> None:
 
 
 def _score(options) -> None:
-    from figures_pkg.evaluate.score_command import score_scans
+    from figures_pkg.data.locate import locate
+    from figures_pkg.data.profiles import load_profile
+    from figures_pkg.evaluate.score_command import score_file
 
-    print(score_scans(options.scans, options.out, options.seeds, options.embedding))
+    profile = load_profile(options.profile)
+    named = Path(options.scan).suffix == ""
+    scan = locate(options.scan, "twin", options.profile) if named else Path(options.scan)
+    seeds = options.seeds or range(profile["scored"].get(options.scan, 1))
+    unclear = [text for text in options.embedding if "=" not in text]
+    if unclear:
+        raise ValueError(f"--embedding {unclear[0]}: expected NAME=FILE")
+    made = dict(text.split("=", 1) for text in options.embedding)
+    print(score_file(scan, options.out, options.recipe or profile["recipe"], seeds, made))
 
 
 def _scan(options):

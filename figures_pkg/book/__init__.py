@@ -1,6 +1,6 @@
 """From notebooks as text to the rendered book: what a chapter needs, executing it, and rendering the pages."""
 
-from .chapters import CHAPTERS, artefacts_of, chapter_path, datasets_of, load_profile
+from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
 from .dependencies import modules_behind, modules_behind_notebook
 from .execute import FailedCell, execute
 from .render import ForeignHost, render
@@ -11,6 +11,7 @@ __all__ = [
     "FailedCell",
     "ForeignHost",
     "chapter_path",
+    "dataset_pattern",
     "datasets_of",
     "execute",
     "load_profile",

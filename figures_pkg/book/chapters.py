@@ -1,10 +1,13 @@
-"""Which notebooks there are, which scans they read, and what a profile sets."""
+"""Which notebooks there are, and which scans and artefacts they read."""
 
+import re
 from pathlib import Path
 
 import yaml
 
 from figures_pkg.data.locate import SOURCES, artefact_path, locate, repository
+from figures_pkg.data.profiles import load_profile
+from figures_pkg.data.record.manifest import load_manifest
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
@@ -23,22 +26,6 @@ def chapter_path(chapter: str) -> Path:
     if not path.is_file():
         raise ValueError(f"no chapter is called {chapter!r}; there are: {', '.join(CHAPTERS)}")
     return path
-
-
-def load_profile(profile: str) -> dict:
-    """
-    Read a profile: ``parameters`` for the notebooks and ``twin_size``, the size of the twin's scans.
-
-    Raises
-    ------
-    ValueError
-        If there is no such profile; the message lists those there are.
-    """
-    path = NOTEBOOKS / "profiles" / f"{profile}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise ValueError(f"no profile is called {profile!r}; there are: {known}")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def front_matter(chapter: str) -> dict:
@@ -77,7 +64,27 @@ def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
     """
     Paths of what must be made before a chapter runs, trained models and scores for instance: ``companion: artefacts``.
 
-    The workflow holds a rule for each kind; the arguments are those of :func:`datasets_of`.
+    The workflow holds a rule for each kind; the arguments are those of :func:`datasets_of`, and ``companion: data`` counts
+    here too. The text ``{recipe}`` in a name stands for the recipe of the profile.
     """
-    names = front_matter(chapter).get("companion", {}).get("artefacts", [])
-    return [str(artefact_path(name, data, profile)) for name in names]
+    wanted = front_matter(chapter).get("companion", {})
+    recipe = load_profile(profile)["recipe"]
+    names = [name.replace("{recipe}", recipe) for name in wanted.get("artefacts", [])]
+    return [str(artefact_path(name, wanted.get("data", data), profile)) for name in names]
+
+
+def dataset_pattern() -> str:
+    """
+    Regular expression of the names of scans: the twin's presets and the record's, with ``-field3`` for another random field.
+
+    The workflow takes names of files apart with it, where recipes have dashes in their names as well.
+
+    Examples
+    --------
+    >>> import re
+    >>> re.fullmatch(f"({dataset_pattern()})-(.+)", "ds1-field2-small-walls").groups()
+    ('ds1-field2', 'small-walls')
+    """
+    presets = [path.stem for path in (repository() / "figures_pkg" / "twin" / "presets").glob("*.yaml")]
+    names = sorted({*presets, *load_manifest().datasets}, key=len, reverse=True)
+    return rf"(?:{'|'.join(map(re.escape, names))})(?:-field[1-9]\d*)?"

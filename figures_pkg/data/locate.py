@@ -61,7 +61,8 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
     Parameters
     ----------
     dataset
-        Identifier in the manifest, e.g. ``"ds1"``; the twin's preset has the same name.
+        Identifier in the manifest, e.g. ``"ds1"``; the twin's preset has the same name. ``"ds1-field2"`` is the twin's with
+        another random field.
     data
         ``"twin"`` for the simulated scan, ``"zenodo"`` for the authors' file.
     profile
@@ -80,9 +81,11 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
         return ensure(dataset)
     path = artefacts_folder(profile) / f"{dataset}.hspy"
     if must_exist and not path.is_file():
+        preset, _, field = dataset.partition("-field")
+        seed = f" --seed {field}" if field else ""
         raise MissingDataset(
             f"the twin's scan {dataset!r} is not at {path}; make it with "
-            f"`figures_pkg twin {dataset} --size {profile} --out {path}`"
+            f"`figures_pkg twin {preset} --size {profile}{seed} --out {path}`"
         )
     return path
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_opening, gaussian_filter
 
 from .scores import otsu_threshold
 
@@ -50,9 +50,10 @@ def sharpness(image: np.ndarray, reach: int = 3) -> float:
 
 def plateau_score(image: np.ndarray, step_nm: float = float("nan")) -> float:
     """
-    Bimodality times sharpness, between 0 and 1: how much a map looks like two plateaus with an abrupt edge.
+    Bimodality times sharpness times breadth, between 0 and 1: how much a map looks like two plateaus with an abrupt edge.
 
-    The two classes are those of the smoothed map, the variance that of the map itself, so that noise scores nothing.
+    The two classes are those of the smoothed map, the variance that of the map itself, so that noise scores nothing. The
+    breadth is that of the smaller class, so that a map of walls, which has abrupt edges too, scores nothing either.
 
     It says nothing about what the plateaus are: a step of the thickness scores as a wall does.
 
@@ -64,7 +65,28 @@ def plateau_score(image: np.ndarray, step_nm: float = float("nan")) -> float:
         Distance of the positions; unknown, the edge is looked for within three positions.
     """
     reach = max(2, round(REACH_NM / step_nm)) if step_nm > 0 else 3
-    return _coherent_share(np.asarray(image, float)) * float(np.clip(sharpness(image, reach), 0, 1))
+    return _coherent_share(np.asarray(image, float)) * float(np.clip(sharpness(image, reach), 0, 1)) * breadth(image, reach)
+
+
+def breadth(image: np.ndarray, reach: int = 3) -> float:
+    """
+    Share of a map's smaller class that lies in parts wider than 2 · ``reach`` + 1 positions: 1 for domains, 0 for walls.
+
+    Parameters
+    ----------
+    image
+        Map, shape ``(scan_y, scan_x)``; it is smoothed over one position first. Beyond its border it goes on as it ends there.
+    reach
+        In positions.
+    """
+    smooth = gaussian_filter(np.asarray(image, float), 1.0)
+    if not np.ptp(smooth) > 0:
+        return 0.0
+    upper = smooth > otsu_threshold(smooth)
+    smaller = np.pad(upper if upper.mean() <= 0.5 else ~upper, 2 * reach, mode="edge")
+    disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
+    inner = (slice(2 * reach, -2 * reach),) * 2
+    return float(binary_opening(smaller, disc)[inner].sum() / smaller[inner].sum())
 
 
 def choose_channel(maps: xr.DataArray) -> tuple[int, float]:
@@ -91,7 +113,8 @@ def choose_channel(maps: xr.DataArray) -> tuple[int, float]:
     step_nm = scan_step_nm(maps)
     scores = [plateau_score(image, step_nm) for image in maps.values]
     if not any(np.ptp(image) > 0 for image in maps.values):
-        raise ValueError(f"all {len(maps)} channels of {maps.name!r} are constant: the embedding is dead; train with a smaller L1 weight")
+        raise ValueError(f"all {len(maps)} channels of {maps.name!r} are constant: the embedding is dead; train with a smaller L1 "
+                         "weight")
     chosen = int(maps.attrs.get("chosen", np.argmax(scores)))
     return chosen, scores[chosen]
 

@@ -1,4 +1,4 @@
-"""Difference patterns of a channel: the mean pattern where it is high less the mean pattern where it is low."""
+"""Mean patterns by the value of a channel: where it is high, where it is low, and in bands between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.0
     """
     Mean patterns of the positions with the highest and the lowest values of every channel, in one pass over the scan.
 
-    Each block is multiplied once by a matrix with a row for each channel and end, so the number of channels hardly matters.
+    A sparse channel is zero at many more positions than the lowest share: all of them then count alike, since the first ones
+    would lie along one edge of the scan.
 
     Parameters
     ----------
@@ -37,28 +38,91 @@ def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.0
     ValueError
         If the maps and the scan differ in shape, the share is not between 0 and a half, or it holds no position.
     """
-    if maps.shape[1:] != scan.shape[:2]:
-        raise ValueError(f"maps of {maps.shape[1:]} positions for a scan of {scan.shape[:2]}; give maps of this scan")
     count = int(share * maps[0].size)
     if not (0 < share <= 0.5 and count >= 1):
         raise ValueError(f"share={share!r} of {maps[0].size} positions: expected a share up to 0.5 that holds at least one")
-    weights = _ends(maps.values.reshape(len(maps), -1), count).reshape(-1, *scan.shape[:2])
-    total = np.zeros((len(weights), scan.shape[2] * scan.shape[3]))
+    values = maps.values.reshape(len(maps), -1)
+    ends = np.stack([_highest(values, count), _highest(-values, count)])
+    high, low = mean_patterns(scan, ends.reshape(2, *maps.shape), progress)
+    named = {"high": high, "low": low, "difference": high - low}
+    return xr.Dataset(named, attrs=dict(scan.attrs)).assign({name: array.assign_attrs(units="counts") for name, array in named.items()})
+
+
+def mean_patterns(scan: xr.DataArray, weights: np.ndarray, progress: bool = False) -> list[xr.DataArray]:
+    """
+    Weighted means of the patterns of a scan, in one pass.
+
+    Each block is multiplied once by a matrix with a row for each mean, so their number hardly matters.
+
+    Parameters
+    ----------
+    scan
+        Counts, of dask or in memory.
+    weights
+        Not negative, (sets, channels, scan_y, scan_x); only their ratios count.
+    progress
+        Whether to show a bar on stderr.
+
+    Returns
+    -------
+    list of xarray.DataArray
+        One for each set: float64 (channel, det_y, det_x), in counts.
+
+    Raises
+    ------
+    ValueError
+        If weights and scan differ in shape.
+    """
+    if weights.shape[2:] != scan.shape[:2]:
+        raise ValueError(f"maps of {weights.shape[2:]} positions for a scan of {scan.shape[:2]}; give maps of this scan")
+    rows = weights.reshape(-1, *scan.shape[:2]).astype(np.float32)
+    total = np.zeros((len(rows), scan.shape[2] * scan.shape[3]))
     for place, counts in scan_blocks(scan, progress):
-        chosen = weights[(slice(None), *place)].reshape(len(weights), -1)
+        chosen = rows[(slice(None), *place)].reshape(len(rows), -1)
         used = chosen.any(axis=0)
         total += chosen[:, used] @ counts.reshape(used.size, -1)[used].astype(np.float32)
-    means = (total / count).reshape(2, len(maps), *scan.shape[2:])
-    dims = ("channel", *DETECTOR_DIMS)
+    total /= rows.sum(axis=(1, 2), dtype=float)[:, None]
     kept = {dim: scan[dim] for dim in DETECTOR_DIMS if dim in scan.coords}
-    named = {"high": means[0], "low": means[1], "difference": means[0] - means[1]}
-    return xr.Dataset({name: (dims, values, {"units": "counts"}) for name, values in named.items()}, kept, dict(scan.attrs))
+    means = total.reshape(*weights.shape[:2], *scan.shape[2:])
+    return [xr.DataArray(each, kept, ("channel", *DETECTOR_DIMS), attrs={"units": "counts"}) for each in means]
 
 
-def _ends(values: np.ndarray, count: int) -> np.ndarray:
-    """Ones at the ``count`` highest, then at the ``count`` lowest values of each row: float32 (2 · rows, positions)."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ends = np.zeros((2, *values.shape), np.float32)
-    np.put_along_axis(ends[0], order[:, -count:], 1, axis=1)
-    np.put_along_axis(ends[1], order[:, :count], 1, axis=1)
-    return ends.reshape(-1, values.shape[1])
+def band_weights(values: np.ndarray, bands: int) -> np.ndarray:
+    """
+    Cut positions into bands of equal shares by their value, lowest first.
+
+    Parameters
+    ----------
+    values
+        One channel, any shape.
+    bands
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray
+        (bands, *shape of the values): how much of each position lies in each band. A position counts 1 in all, and positions
+        of one value are spread alike: where more than a band is zero, those bands hold the same mixture of zeros.
+
+    Examples
+    --------
+    >>> band_weights(np.array([3.0, 0.0, 0.0, 1.0]), 4)[:2]
+    array([[0. , 0.5, 0.5, 0. ],
+           [0. , 0.5, 0.5, 0. ]])
+    """
+    flat = np.ravel(values)
+    levels, group, size = np.unique(flat, return_inverse=True, return_counts=True)
+    if not 1 <= bands <= flat.size:
+        raise ValueError(f"{bands} bands for {flat.size} positions; expected 1 up to one for each position")
+    ends = np.cumsum(size)
+    edges = np.linspace(0, flat.size, bands + 1)
+    overlap = np.minimum(ends, edges[1:, None]) - np.maximum(ends - size, edges[:-1, None])
+    return (np.maximum(overlap, 0) / size)[:, group.ravel()].reshape(bands, *np.shape(values))
+
+
+def _highest(values: np.ndarray, count: int) -> np.ndarray:
+    """Ones at the ``count`` highest values of each row; values that tie for the last places share what is left."""
+    bound = np.partition(values, -count, axis=1)[:, -count, None]
+    above, ties = values > bound, values == bound
+    left = count - above.sum(axis=1, keepdims=True)
+    return above + ties * left / ties.sum(axis=1, keepdims=True)

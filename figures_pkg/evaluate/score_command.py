@@ -1,9 +1,8 @@
-"""The command that scores all methods on simulated scans and writes one table."""
+"""The command that scores all methods on simulated scans, and the table that a chapter reads."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,48 +10,69 @@ import xarray as xr
 
 from figures_pkg.data import open_scan
 from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.locate import artefact_path
+from figures_pkg.data.replace import replacing
 from figures_pkg.twin import read_truth
 
 from .leaderboard import score_scan
 
+COMPARED = {"β-VAE": "beta-vae"}  # networks that stand beside the profile's
 
-def score_scans(scans: Sequence[Path], out: Path, seeds: Sequence[int] = (0,), embeddings: Sequence[str] = (),
-                progress: bool = True) -> Path:
+
+def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int] = (0,), embeddings: Mapping[str, str | Path] | None = None,
+               progress: bool = True) -> Path:
     """
-    Score all methods on simulated scans and write the table as CSV.
+    Score all methods on a simulated scan and write the table as CSV.
 
     Parameters
     ----------
-    scans
-        ``.hspy`` files with their truth beside them.
+    scan
+        ``.hspy`` file with its truth beside it.
     out
         The ``.csv`` to write.
+    recipe
+        That the autoencoder is trained by.
     seeds
         Of the methods that depend on one.
     embeddings
-        ``NAME=FILE`` or ``NAME=FILE@SCAN``: a netCDF file with maps made by a network, and the scan (its file name without
-        the suffix) that they are of; without one they are of the only scan.
+        Name -> netCDF file with maps made by a network elsewhere.
     progress
         Whether to show bars on stderr.
 
     Raises
     ------
     ValueError
-        For a name that does not end in .csv, or an embedding that belongs to no scan.
+        For a name that does not end in .csv, or a file that does not hold one embedding.
     """
-    if Path(out).suffix != ".csv":
-        raise ValueError(f"out is {str(out)!r}; the scores are written as .csv, so give a name that ends in it")
-    wanted = _by_scan(embeddings, [Path(path).stem for path in scans])
-    tables = []
-    for path in map(Path, scans):
-        made = {name: read_embedding(file) for name, file in wanted.get(path.stem, {}).items()}
-        tables.append(score_scan(open_scan(path), read_truth(path), seeds=seeds, embeddings=made, progress=progress))
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    pd.concat(tables).to_csv(temporary, index=False)
-    os.replace(temporary, out)
+    if out.suffix != ".csv":
+        raise ValueError(f"out is {str(out)!r}; the scores are written as .csv, so give a name that ends in it")
+    made = {name: read_embedding(file) for name, file in (embeddings or {}).items()}
+    networks = {"CA": recipe} | COMPARED
+    table = score_scan(open_scan(scan), read_truth(scan), seeds=seeds, networks=networks, embeddings=made, progress=progress)
+    with replacing(out) as temporary:
+        table.to_csv(temporary, index=False)
     return out
+
+
+def read_scores(profile: str) -> pd.DataFrame:
+    """
+    The scores of all scans of a profile, one row for each method, seed and way of picking the channel.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they were not made yet; the message holds the command.
+    """
+    path = artefact_path("scores/table.csv", "twin", profile)
+    if not path.is_file():
+        raise FileNotFoundError(f"no scores at {path}; make them with `snakemake --cores 2 --config profile={profile} -- {path}`")
+    return read_table(path)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table of scores from a file; the scan "null" is a name there, only what is empty is missing."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def read_embedding(path: str | Path) -> xr.DataArray:
@@ -62,16 +82,3 @@ def read_embedding(path: str | Path) -> xr.DataArray:
         if len(found) != 1:
             raise ValueError(f"{path} holds {len(found)} variables on (channel, scan_y, scan_x); expected one embedding")
         return found[0].transpose("channel", *SCAN_DIMS).load()
-
-
-def _by_scan(embeddings: Sequence[str], stems: list[str]) -> dict[str, dict[str, str]]:
-    """Scan -> name -> file."""
-    wanted: dict[str, dict[str, str]] = {}
-    for text in embeddings:
-        name, _, rest = text.partition("=")
-        file, _, stem = rest.partition("@")
-        stem = stem or (stems[0] if len(stems) == 1 else "")
-        if not file or stem not in stems:
-            raise ValueError(f"embedding {text!r}: expected NAME=FILE@SCAN with a scan out of {stems}")
-        wanted.setdefault(stem, {})[name] = file
-    return wanted

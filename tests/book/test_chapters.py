@@ -1,10 +1,11 @@
 """What a chapter reads stands in its front matter."""
 
+import re
 import sys
 
 import pytest
 
-from figures_pkg.book import CHAPTERS, artefacts_of, chapter_path, datasets_of, load_profile
+from figures_pkg.book import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
 
 
 def test_scans_follow_profile_and_source(tmp_path, monkeypatch):
@@ -45,3 +46,29 @@ def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch):
     assert folders == [[str(tmp_path / "smoke" / "models" / source / "ds1-0")] for source in ("twin", "zenodo")]
     with pytest.raises(ValueError, match="twin, zenodo"):
         artefacts_of("fig-2", "record", "smoke")
+
+
+def test_recipe_of_the_profile_stands_in_names(tmp_path, monkeypatch):
+    """``{recipe}`` is what the profile trains by, and a chapter about the twin has the twin's artefacts whatever is asked for."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    wanted = {"companion": {"data": "twin", "artefacts": ["models/ds2-{recipe}-seed1.nc"]}}
+    monkeypatch.setattr("figures_pkg.book.chapters.front_matter", lambda chapter: wanted)
+    for profile in ("smoke", "laptop", "paper"):
+        name = f"ds2-{load_profile(profile)['recipe']}-seed1.nc"
+        assert artefacts_of("fig-2", "zenodo", profile) == [str(tmp_path / profile / "models" / "twin" / name)]
+
+
+def test_profiles_name_recipes_and_scans_that_exist():
+    """What a profile trains and scores is there to be trained and scored."""
+    recipes = pytest.importorskip("figures_pkg.model.recipes").RECIPES
+    for profile in ("smoke", "laptop", "paper"):
+        assert load_profile(profile)["recipe"] in recipes
+        assert all(re.fullmatch(dataset_pattern(), scan) for scan in load_profile(profile)["scored"])
+
+
+@pytest.mark.parametrize("dataset", ["ds1", "ds1-field2", "control", "control-inclined", "null-step", "hard-field12"])
+def test_scan_and_recipe_are_told_apart(dataset):
+    """Both have dashes in their names; the longest known name of a scan is the scan."""
+    found = re.fullmatch(f"({dataset_pattern()})-(.+)-seed0", f"{dataset}-small-walls-seed0")
+    assert found.groups() == (dataset, "small-walls")
+    assert not re.fullmatch(dataset_pattern(), "ds1-field0")

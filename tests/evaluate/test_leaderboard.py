@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.evaluate.channel_choice import bimodality, choose_channel, plateau_score, sharpness
-from figures_pkg.evaluate.leaderboard import score_maps
+from figures_pkg.evaluate.channel_choice import bimodality, breadth, choose_channel, plateau_score, sharpness
+from figures_pkg.evaluate.table_rows import score_maps
 from figures_pkg.evaluate.matching import match_channels
 from figures_pkg.evaluate.quantiles import quantile_patterns
 from figures_pkg.evaluate.truth_scores import confusion, domain_regions, domain_scores, wall_auc, wall_zones
@@ -65,6 +65,23 @@ def test_sharpness_tells_a_step_from_a_ramp():
     x = np.indices((60, 100))[1]
     assert sharpness(x > 40) > 0.95
     assert sharpness(x * 1.0) == pytest.approx(2 * 5 / 100, abs=0.02)
+
+
+def test_breadth_tells_domains_from_walls():
+    """A line is no domain however sharp it is; half a field is one, and a corner of one nearly all."""
+    y, x = np.indices((60, 70)) - 30.0
+    assert breadth(np.abs(x + 0.4 * y) < 2, 3) == breadth(np.abs(x + 0.4 * y) > 2, 3) == 0
+    assert breadth(x + 0.4 * y > 0, 3) == 1
+    assert breadth(np.ones((9, 9))) == 0
+    sectors = np.sin(3 * np.arctan2(y, x)) > 0
+    assert 0.9 < breadth(sectors, 3) < 1
+
+
+def test_rule_prefers_plateaus_to_walls(truth):
+    """A clean map of walls does not win against a noisy map of domains."""
+    noise = np.random.default_rng(5).normal(size=(N, N))
+    near, _ = wall_zones(truth)
+    assert choose_channel(as_channels(near * 1.0, truth.domain.values + 0.6 * noise))[0] == 1
 
 
 def test_rule_prefers_plateaus_to_bends(truth):

@@ -1,0 +1,72 @@
+"""The command that matches every pattern of a scan to a library: a thin call into `matching`."""
+
+from pathlib import Path
+
+from figures_pkg.cli_model import SIZES
+
+WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; the discs of ErMnO3 overlap beyond
+
+
+def add_matching_command(commands) -> None:
+    """Add match to the commands of the program."""
+    match = commands.add_parser("match", help="polarization, thickness and tilts of every pattern, by comparison with a library")
+    match.add_argument("scan", metavar="SCAN", help="the path of a scan, or ds1, … as in the manifest")
+    match.add_argument("--out", type=Path, required=True, metavar="MAPS.nc", help="the netCDF file to write")
+    match.add_argument("--structure", type=Path, metavar="CIF", help="another crystal than ErMnO3; needs --zone")
+    match.add_argument("--zone", type=int, nargs=3, metavar=("U", "V", "W"), help="direction of the beam in the cell of the CIF")
+    match.add_argument("--thickness-nm", type=float, nargs=2, default=(30.0, 100.0), metavar=("LEAST", "MOST"))
+    match.add_argument("--tilt-mrad", type=float, nargs=2, default=(5.0, 8.5), metavar=("B", "C"), help="largest tilts to look for")
+    match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library of ErMnO3 here, or take it from here")
+    match.add_argument("--threads", type=int, help="all processors by default")
+    match.add_argument("--source", choices=("twin", "zenodo"), default="twin", help="of a dataset given by name")
+    match.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
+    match.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    match.set_defaults(run=_match)
+
+
+def _match(options) -> None:
+    from figures_pkg.data import open_scan
+    from figures_pkg.data.locate import open_dataset
+    from figures_pkg.data.replace import replacing
+    from figures_pkg.matching import match, prepare
+
+    _check(options)
+    named = Path(options.scan).suffix == ""
+    scan = open_dataset(options.scan, options.source, options.profile) if named else open_scan(options.scan)
+    library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
+    maps = match(scan, prepare(scan, library, net), options.threads)
+    with replacing(options.out) as temporary:
+        maps.to_netcdf(temporary, engine="h5netcdf")
+    print(options.out)
+
+
+def _check(options) -> None:
+    """Refuse what could not end well, before any work is done."""
+    if options.out.suffix != ".nc":
+        raise ValueError(f"--out is {str(options.out)!r}; the maps are written as netCDF, so give a name that ends in .nc")
+    if options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} exists; give another name, or --overwrite to replace it")
+    if (options.structure is None) != (options.zone is None):
+        raise ValueError("--structure and --zone go together: the CIF, and the direction of the beam in its cell such as --zone 1 0 0")
+    low, high = options.thickness_nm
+    if not (0 < low < high and min(options.tilt_mrad) > 0):
+        raise ValueError(f"--thickness-nm {low:g} {high:g} and --tilt-mrad {options.tilt_mrad}: expected a least and a larger largest "
+                         "thickness, and positive tilts")
+
+
+def _library(options, energy_kev):
+    """The library to match with, and the net of its zone axis (None for ErMnO3)."""
+    thickness, tilts = tuple(options.thickness_nm), [tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad]
+    if options.structure is None:
+        from figures_pkg.twin import LibrarySettings, build_library, load_or_build
+
+        settings = LibrarySettings.covering(thickness, *tilts, energy_kev=energy_kev, period_step=4, g_max_inv_angstrom=1.1)
+        return load_or_build(options.library, settings) if options.library else build_library(settings), None
+    from figures_pkg.matching.crystal import zone_crystal
+    from figures_pkg.matching.crystal_library import CrystalSettings, crystal_library
+    from figures_pkg.matching.lattice_search_zone import Zone
+
+    zone = zone_crystal(options.structure, tuple(options.zone))
+    settings = CrystalSettings(thickness, *tilts, energy_kev=energy_kev, g_max_inv_angstrom=1.1)
+    library = crystal_library(zone, settings, progress=True)
+    return library, Zone.of_library(library, zone.name)

@@ -1,0 +1,119 @@
+"""Trained networks as methods among others: what they find on a scan, raw and rotated, beside the same network untrained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.model import Autoencoder, embed
+from figures_pkg.model.recipes import Recipe, recipe_called
+from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.model.statistics import scan_blocks
+from figures_pkg.model.train import DeadEmbedding, make_fabric, train
+from figures_pkg.model.transform import InputTransform
+
+RAW, ROTATED = "", ", rotated"  # what follows the name of a network
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    What a network found on a scan.
+
+    Parameters
+    ----------
+    name
+        Of the network, with how its channels were treated.
+    maps
+        (channel, scan_y, scan_x); None for a network whose channels died.
+    facts
+        ``live_channels``, ``unexplained`` (see :func:`unexplained`) and ``cpu_s``, the CPU seconds of training and embedding.
+    """
+
+    name: str
+    maps: xr.DataArray | None
+    facts: dict[str, float]
+
+
+def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str = "CA", control: str | None = "untrained",
+                 progress: bool = False) -> Iterator[Found]:
+    """
+    Train a network on a scan and give its embedding and the rotation of it, then both of the untrained control.
+
+    Parameters
+    ----------
+    scan
+        Counts; binned already, or as large as they were recorded.
+    recipe
+        Name of a recipe, or one of your own.
+    seed
+        Of first weights and order of the patterns; the control has the same first weights and the same input.
+    name, control
+        What to call the two; None leaves the control out.
+    progress
+        Whether to show bars on stderr.
+
+    Yields
+    ------
+    Found
+        The embedding as it is, then its step components (:func:`figures_pkg.model.rotation.rotate_steps`).
+    """
+    recipe, begin = recipe_called(recipe) if isinstance(recipe, str) else recipe, time.process_time()
+    try:
+        trained = train(scan, recipe, seed=seed, fabric=make_fabric(recipe), progress=progress)
+    except DeadEmbedding:
+        dead = {"live_channels": 0, "unexplained": 1.0, "cpu_s": time.process_time() - begin}
+        yield from (Found(name + treated, None, dead) for treated in (RAW, ROTATED))
+        return
+    yield from _both(trained.net, scan, trained.transform, name, begin)
+    if control is not None:
+        yield from _both(first_network(recipe, seed), scan, trained.transform, control, time.process_time())
+
+
+def first_network(recipe: Recipe, seed: int) -> Autoencoder:
+    """The network of a recipe before its first step."""
+    net = Autoencoder(recipe.network, seed=seed)
+    if recipe.start_bias is not None:
+        torch.nn.init.constant_(net.enc.dense.bias, recipe.start_bias)
+    return net
+
+
+def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, maps: xr.DataArray) -> float:
+    """
+    Share of the variance of a network's target that its reconstruction misses; 1 is what the mean pattern misses.
+
+    Parameters
+    ----------
+    net
+        On any device.
+    scan, transform
+        The counts and what is done to them first; the result is the target.
+    maps
+        The embedding of the scan, (scan_y, scan_x, channel).
+    """
+    device, missed, total, mean, positions = next(net.parameters()).device, 0.0, 0.0, 0.0, 0
+    with torch.inference_mode():
+        for place, counts in scan_blocks(scan):
+            target = transform.apply(counts).reshape(-1, net.config.pattern, net.config.pattern).astype(float)
+            z = torch.from_numpy(maps.values[place].reshape(len(target), -1)).to(device)
+            missed += float(((net.decode(z).float().cpu().numpy() - target) ** 2).sum())
+            total, mean, positions = total + float((target**2).sum()), mean + target.sum(axis=0), positions + len(target)
+    return missed / (total - float((mean**2).sum()) / positions)
+
+
+def _both(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, name: str, begin: float) -> Iterator[Found]:
+    """The embedding as it is and rotated."""
+    found = embed(net, scan, transform)
+    spent = time.process_time() - begin
+    live = int((np.ptp(found.values, axis=(0, 1)) > 0).sum())
+    facts = {"live_channels": live, "unexplained": unexplained(net, scan, transform, found), "cpu_s": spent}
+    maps = found.transpose("channel", *SCAN_DIMS).rename(name)
+    yield Found(name + RAW, maps if live else None, facts)
+    if live > 1:
+        yield Found(name + ROTATED, rotate_steps(maps), facts)

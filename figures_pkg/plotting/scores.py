@@ -1,0 +1,97 @@
+"""Methods beside each other: one row for each, dots for their scores, and a confusion matrix."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.image import AxesImage
+
+FAMILY_COLOURS = ("#5b8c5a", "#1f5fa8", "#c1272d", "#7a7a7a")  # single reflections, linear, networks, control
+
+
+def method_rows(ax: Axes, families: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, str]]:
+    """
+    Prepare an axis with a row for each method, the first at the top, families apart.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    families
+        Family -> names of methods.
+
+    Returns
+    -------
+    dict
+        Method -> (height of its row, colour of its family).
+    """
+    rows, height = {}, 0.0
+    for (_, names), colour in zip(families.items(), FAMILY_COLOURS, strict=False):
+        for name in names:
+            rows[name] = (height, colour)
+            ax.axhline(height, color="0.92", lw=0.8, zorder=0)
+            height += 1
+        height += 0.6
+    ax.set(ylim=(height - 1, -0.6), yticks=[place for place, _ in rows.values()])
+    ax.set_yticklabels(list(rows))
+    for label, (_, colour) in zip(ax.get_yticklabels(), rows.values()):
+        label.set_color(colour)
+    ax.tick_params(axis="y", length=0)
+    return rows
+
+
+def score_dots(ax: Axes, rows: Mapping[str, tuple[float, str]], values: Mapping[str, np.ndarray], *, marker: str = "o",
+               filled: bool = True, spread: bool = True, colour: str | None = None, label: str | None = None) -> PathCollection:
+    """
+    Draw the middle of each method's scores as a large mark, and each score as a small dot.
+
+    Parameters
+    ----------
+    ax
+        With rows from :func:`method_rows`.
+    rows
+        What that returned.
+    values
+        Method -> its scores; a method without scores is left out.
+    marker, filled, colour
+        Of the large marks; the family's colour by default.
+    spread
+        Whether to draw the small dots.
+    label
+        For a legend.
+    """
+    found = [(np.median(scores), *rows[name], np.asarray(scores)) for name, scores in values.items()
+             if len(scores) and name in rows]
+    if spread:
+        for _, height, own, scores in found:
+            ax.scatter(scores, np.full(scores.size, height), s=7, color=colour or own, alpha=0.45, lw=0, zorder=2)
+    colours = [colour or own for _, _, own, _ in found]
+    edge = {"color": colours} if marker == "x" else {"facecolor": colours if filled else "none", "edgecolor": colours}
+    return ax.scatter([middle for middle, *_ in found], [height for _, height, *_ in found], s=46, marker=marker, linewidth=1.3,
+                      zorder=3, label=label, clip_on=False, **edge)
+
+
+def confusion_image(ax: Axes, matrix: pd.DataFrame) -> AxesImage:
+    """
+    Draw a confusion matrix in per cent of each true state, true states downward.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    matrix
+        Positions by true state (rows) and state given (columns); a column −1 is "none".
+    """
+    share = 100 * matrix.div(matrix.sum(axis=1), axis=0)
+    drawn = ax.imshow(share.values, cmap="Blues", vmin=0, vmax=100, origin="upper")
+    for row, column in np.ndindex(share.shape):
+        value = share.values[row, column]
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "0.25")
+    ax.set(xticks=range(share.shape[1]), yticks=range(share.shape[0]), xlabel="domain given", ylabel="true domain")
+    ax.set_xticklabels(["none" if state == -1 else str(state) for state in share.columns])
+    ax.set_yticklabels([str(state) for state in share.index])
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return drawn

@@ -1,0 +1,103 @@
+"""Bands of a channel, mean patterns of bands, and what a decoder draws for them."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from figures_pkg.evaluate.quantiles import band_weights, quantile_patterns
+from figures_pkg.evaluate.sweep import agreement, bin_pixels, end_difference, sweep_patterns
+from figures_pkg.model import Autoencoder, NetworkConfig
+from figures_pkg.model.draw import decoded_counts
+from figures_pkg.model.transform import InputTransform
+
+DIMS = ("scan_y", "scan_x", "det_y", "det_x")
+
+
+class Linear:
+    """A decoder without a network: pattern = base + Σ a_j · image_j, on the logarithm of the counts."""
+
+    transform = InputTransform("log", 2)
+
+    def __init__(self, images):
+        self.images = torch.as_tensor(images, dtype=torch.float32)
+
+    def parameters(self):
+        return iter([self.images])
+
+    def decode(self, z):
+        return 3 + torch.einsum("nc,chw->nhw", z, self.images)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A scan that the linear decoder draws exactly, with two independent channels, four positions of noise-free counts a row."""
+    rng = np.random.default_rng(3)
+    z = rng.uniform(0, 1, (2, 8, 10)) * np.array([1.0, 0.0])[:, None, None]
+    z[1] = (z[0] > 0.5) * rng.uniform(0, 1, (8, 10))  # sparse
+    net = Linear(rng.normal(size=(2, 4, 4)) * 0.05)
+    binned = np.expm1(net.decode(torch.as_tensor(z.reshape(2, -1).T, dtype=torch.float32)).numpy()).reshape(8, 10, 4, 4)
+    counts = np.kron(binned / 4, np.ones((2, 2)))
+    coords = {"scan_y": np.arange(8.0), "scan_x": np.arange(10.0), "det_y": np.arange(8.0), "det_x": np.arange(8.0)}
+    maps = xr.DataArray(z, dims=("channel", "scan_y", "scan_x"), coords={"channel": [0, 1]})
+    return net, xr.DataArray(counts, dims=DIMS, coords=coords), maps
+
+
+@given(arrays(np.float64, (3, 7), elements=st.sampled_from([0.0, 0.0, 0.0, 1.0, 2.5, 4.0])), st.integers(1, 21))
+def test_bands_share_the_positions_evenly(values, bands):
+    """Each position counts once, each band holds the same number, equal values are spread alike, and bands rise."""
+    weights = band_weights(values, bands)
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    np.testing.assert_allclose(weights.sum(axis=(1, 2)), values.size / bands)
+    for level in np.unique(values):
+        assert np.ptp(weights[:, values == level], axis=1).max() < 1e-12
+    means = (weights * values).sum(axis=(1, 2))
+    assert (np.diff(means) >= -1e-9).all()
+
+
+def test_the_low_end_of_a_sparse_channel_is_the_mean_of_all_its_zeros():
+    """Not of those that come first in the scan."""
+    rng = np.random.default_rng(1)
+    scan = xr.DataArray(rng.poisson(30, (10, 10, 3, 3)).astype(np.uint16), dims=DIMS)
+    channel = np.maximum(rng.normal(size=(1, 10, 10)), 0)
+    found = quantile_patterns(scan, xr.DataArray(channel, dims=("channel", "scan_y", "scan_x")), share=0.1)
+    np.testing.assert_allclose(found.low[0], scan.values[channel[0] == 0].mean(axis=0), rtol=1e-5)
+
+
+def test_a_decoder_that_knows_the_scan_draws_what_was_measured(world):
+    """All channels along: the drawn difference has the measured one's shape and nearly its size."""
+    net, scan, maps = world
+    found = sweep_patterns(net, scan, maps, maps[0], bands=8)
+    r, size = agreement(end_difference(found.together), end_difference(found.measured))
+    assert r > 0.99 and size == pytest.approx(1, abs=0.1)
+    assert found.measured.shape == (8, 4, 4) and float(found.det_y[0]) == 0.5
+    np.testing.assert_allclose(found.measured.mean("band"), bin_pixels(scan.mean(["scan_y", "scan_x"]), 2), rtol=1e-5)
+
+
+def test_a_channel_alone_moves_the_pattern_along_its_own_image(world):
+    """On the logarithm, the change between bands is the channel's image times the change of its value."""
+    net, scan, maps = world
+    found = sweep_patterns(net, scan, maps, maps[1], bands=4)
+    change = np.diff(np.log1p(found.alone.values), axis=0)
+    expected = np.diff(found.value.values)[:, None, None] * net.images[1].numpy()
+    np.testing.assert_allclose(change, expected, atol=1e-4)
+    assert "alone" not in sweep_patterns(net, scan, maps, maps.sum("channel"), bands=4)
+
+
+def test_agreement_of_a_half_as_large_change_and_of_nothing():
+    """r does not depend on the size, the size is the slope; a constant has no answer."""
+    pattern = xr.DataArray(np.arange(12.0).reshape(3, 4), dims=("det_y", "det_x"))
+    assert agreement(pattern / 2 + 7, pattern) == pytest.approx((1, 0.5))
+    assert agreement(-pattern, pattern) == pytest.approx((-1, -1))
+    with pytest.raises(ValueError, match="constant"):
+        agreement(0 * pattern, pattern)
+
+
+def test_a_network_without_its_transform_cannot_draw_counts():
+    """Its output has no unit."""
+    net = Autoencoder(NetworkConfig(pattern=32, filters=2, pools=(2, 2), channels=3), seed=0)
+    with pytest.raises(ValueError, match="no input transform"):
+        decoded_counts(net, np.zeros((1, 3)))
