@@ -15,7 +15,7 @@ POLARITY = LinearSegmentedColormap.from_list("polarity", [MINUS_P, "#f4f2ee", PL
 ACTIVATION = "viridis"
 
 
-def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False) -> AxesImage:
+def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False, signed: bool = False) -> AxesImage:
     """
     Draw one channel of an embedding over the scan.
 
@@ -31,13 +31,36 @@ def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVA
         ``POLARITY`` for the channel of the domains, turned so that +P is high; a sequential one for the others.
     bar
         Whether to draw the scale bar.
+    signed
+        Whether the middle of the colours is zero, as for a channel whose zero lies between two domains.
     """
-    drawn = scan_map(ax, channel, cmap=cmap, bar=bar)
+    drawn = scan_map(ax, channel, cmap=cmap, bar=bar, limits=_around_zero(channel) if signed else None)
     ax.set_title(title)
     return drawn
 
 
-def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, limit: float | None = None) -> AxesImage:
+def inset_map(ax: Axes, channel: xr.DataArray, *, cmap=POLARITY, place=(0.72, 0.02, 0.26, 0.26)) -> AxesImage:
+    """
+    Draw a small map of a signed channel into a corner of a pattern, with a white frame.
+
+    Parameters
+    ----------
+    ax
+        Axes with a drawn pattern.
+    channel
+        Shape ``(scan_y, scan_x)``; zero is the middle of the colours.
+    cmap
+        Colours of the map.
+    place
+        Left, bottom, width and height as shares of the axes; by default the lower right corner, opposite the scale bar.
+    """
+    inset = ax.inset_axes(place)
+    drawn = scan_map(inset, channel, cmap=cmap, bar=False, limits=_around_zero(channel))
+    inset.spines[:].set(visible=True, color="white", linewidth=1.5)
+    return drawn
+
+
+def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, limit: float | None = None, bar: bool = True) -> AxesImage:
     """
     Draw the middle of a difference of two patterns: red where the first is brighter, blue where the second is.
 
@@ -51,17 +74,22 @@ def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, l
         How far from the direct beam, in 1/Å.
     limit
         Largest value of the colours; by default the 99.8 % quantile of the absolute values, so that discs show.
+    bar
+        Whether to draw the scale bar.
     """
     near = difference.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
     top = limit or max(float(np.quantile(np.abs(near.values), 0.998)), 1e-12)
-    edges = (float(near.det_x[0]), float(near.det_x[-1]), float(near.det_y[-1]), float(near.det_y[0]))
+    half = abs(float(near.det_x[1] - near.det_x[0])) / 2
+    edges = (float(near.det_x[0]) - half, float(near.det_x[-1]) + half, float(near.det_y[-1]) + half, float(near.det_y[0]) - half)
     drawn = ax.imshow(near.values, cmap="RdBu_r", vmin=-top, vmax=top, extent=edges)
     ax.set(xticks=[], yticks=[])
-    scale_bar(ax, edges[1] - edges[0], "1/Å", lengths=np.array([0.1, 0.2, 0.25, 0.5]), colour="black")
+    ax.spines[:].set(visible=True, color="0.7", linewidth=0.8)
+    if bar:
+        scale_bar(ax, edges[1] - edges[0], "1/Å", lengths=np.array([0.1, 0.2, 0.25, 0.5]), colour="black")
     return drawn
 
 
-def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float = 0.05, *, cmap=ACTIVATION, bins: int = 60) -> None:
+def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float | None = 0.05, *, cmap=ACTIVATION, bins: int = 60) -> None:
     """
     Draw how the activations of a channel are spread, coloured as in its map, with both quantiles marked.
 
@@ -72,7 +100,7 @@ def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float = 0.05, *, 
     channel
         Activations, any shape.
     quantile
-        Share of the positions in each tail; the dotted lines bound them.
+        Share of the positions in each tail; the dotted lines bound them. None leaves them out.
     cmap, bins
         Colours of the map, and the number of bars.
     """
@@ -81,9 +109,10 @@ def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float = 0.05, *, 
     counts, edges = np.histogram(values, bins)
     shades = np.clip((0.5 * (edges[1:] + edges[:-1]) - low) / max(high - low, 1e-12), 0, 1)
     ax.bar(edges[:-1], counts, np.diff(edges), align="edge", color=plt.get_cmap(cmap)(shades))
-    for bound in np.quantile(values, [quantile, 1 - quantile]):
+    for bound in np.quantile(values, [quantile, 1 - quantile]) if quantile else ():
         ax.axvline(bound, color="0.2", ls=":", lw=1)
-    ax.set(yticks=[], yscale="symlog")
+    ax.set_yscale("symlog")
+    ax.tick_params(axis="y", which="both", left=False, labelleft=False)
     ax.spines["left"].set_visible(False)
     ax.tick_params(labelsize=7)
 
@@ -124,6 +153,12 @@ def embedding_sheet(embedding: xr.DataArray, differences: xr.DataArray, titles: 
         for ax in axes[3 * (place // across) : 3 * (place // across) + 3, place % across]:
             ax.set_visible(False)
     return figure
+
+
+def _around_zero(channel: xr.DataArray) -> tuple[float, float]:
+    """Limits of the colours that hold 98 % of the values and have zero in the middle."""
+    top = max(float(np.quantile(np.abs(channel.values), 0.98)), 1e-12)
+    return -top, top
 
 
 def _sheet(blocks: int, across: int):

@@ -1,7 +1,9 @@
-"""Pieces of HTML behind `frame_slider`: controls, canvases, bars, and the tables that remain without a script."""
+"""Pieces of HTML behind `frame_slider`: controls, canvases, bars, colours, and the tables that remain without a script."""
 
+import base64
 from html import escape
 
+import matplotlib as mpl
 import numpy as np
 
 
@@ -88,3 +90,9 @@ def _titled(axis) -> str:
 
 def _number(value) -> str:
     return escape(value if isinstance(value, str) else f"{value:g}".replace("-", "−"))
+
+
+def colour_codes(cmap: str) -> str:
+    """The 256 colours of a colour map, red, green and blue by turns, as the script reads them."""
+    colours = (255 * mpl.colormaps[cmap](np.arange(256))[:, :3]).round().astype(np.uint8)
+    return base64.b64encode(colours.tobytes()).decode()

@@ -5,7 +5,7 @@ function (name, noise) {
   const find = (part) => root.querySelector(".frames-" + part);
   const [height, width] = data.shape;
   const codes = Uint8Array.from(atob(data.codes), (letter) => letter.charCodeAt(0));
-  const colours = Uint8Array.from(atob(data.colours), (letter) => letter.charCodeAt(0));
+  const colours = data.panels.map((panel) => Uint8Array.from(atob(panel.colours), (letter) => letter.charCodeAt(0)));
   const view = { place: data.axes.map((axis) => axis.start), dose: 0, draw: 1 };
   const minus = (text) => text.replace("-", "−");
   const signed = (value) => (value > -0.005 ? "+" : "−") + Math.abs(value).toFixed(2);
@@ -27,13 +27,13 @@ function (name, noise) {
     return shares.map((share) => noise.poisson(share * electrons));
   }
 
-  function paint(canvas, values, unit) {  // logarithmic; a single count is one step above the dark
+  function paint(canvas, values, unit, panel, palette) {  // logarithmic; a single count is one step above the dark
     const pen = canvas.getContext("2d"), picture = pen.createImageData(width, height);
-    const low = Math.log(Math.max(data.low, unit < 1 ? unit / 2 : 0)), high = Math.log(data.high);
+    const low = Math.log(Math.max(panel.low, unit < 1 ? unit / 2 : 0)), high = Math.log(panel.high);
     for (let i = 0; i < values.length; i++) {
       const share = (Math.log(Math.max(values[i] * unit, 1e-300)) - low) / (high - low);
       const level = 3 * Math.round(255 * Math.min(1, Math.max(0, share)));
-      picture.data.set([colours[level], colours[level + 1], colours[level + 2], 255], 4 * i);
+      picture.data.set([palette[level], palette[level + 1], palette[level + 2], 255], 4 * i);
     }
     pen.putImageData(picture, 0, 0);
   }
@@ -68,7 +68,7 @@ function (name, noise) {
     const state = flat(), electrons = data.doses[view.dose] || 0, words = [];
     data.panels.forEach((panel, index) => {
       const shares = image(panel, state), counts = electrons ? counted(shares, index, state, electrons) : null;
-      paint(root.querySelectorAll("canvas")[index], counts || shares, electrons ? 1 / electrons : 1);
+      paint(root.querySelectorAll("canvas")[index], counts || shares, electrons ? 1 / electrons : 1, panel, colours[index]);
       data.bars.forEach((bar, row) => {
         const cell = root.querySelectorAll(".frames-bars tbody tr")[row].querySelectorAll("td")[index];
         const value = bar.values[index][state];

@@ -7,10 +7,9 @@ from importlib.resources import files
 from itertools import count
 from string import Template
 
-import matplotlib as mpl
 import numpy as np
 
-from .frame_parts import bar_rows, control_rows, panel_figures, value_tables
+from .frame_parts import bar_rows, colour_codes, control_rows, panel_figures, value_tables
 
 LEVELS = 255  # of the stored square roots
 _numbers = count(1)
@@ -39,12 +38,21 @@ class Panel:
         Whether the frames are shown turned by 180 degrees.
     colour : str
         Of the title and the bars.
+    cmap : str
+        A colour map of its own; by default that of the slider.
+    limits : pair of floats
+        Ends of its colours, positive; by default those of the slider.
     """
 
     title: str
     frames: np.ndarray
     turned: bool = False
     colour: str = "#3d3d3d"
+    cmap: str = ""
+    limits: tuple = ()
+
+
+SIGNED = {"cmap": "RdBu_r", "limits": (float(np.exp(-1)), float(np.exp(1)))}  # of a panel of signed_frames
 
 
 @dataclass(frozen=True)
@@ -134,19 +142,40 @@ def frame_slider(
     return Template(_read("frames.html")).substitute(words, data=json.dumps(data, separators=(",", ":")).replace("</", "<\\/"))
 
 
+def signed_frames(differences, limit: float) -> np.ndarray:
+    """
+    Pictures of both signs as frames for a ``Panel(..., **SIGNED)``: red above zero, white at zero, blue below.
+
+    Colours of a slider are logarithmic, so the exponential of a difference is drawn linearly in the difference.
+
+    Parameters
+    ----------
+    differences
+        Any shape.
+    limit
+        The difference at the ends of the colours, positive; what is beyond is drawn like it.
+
+    Examples
+    --------
+    >>> signed_frames(np.array([-9.0, 0.0, 3.0]), 3.0).round(3)
+    array([0.368, 1.   , 2.718])
+    """
+    if not limit > 0:
+        raise ValueError(f"limit is {limit}; expected the positive difference at the ends of the colours")
+    return np.exp(np.clip(np.asarray(differences, float) / limit, -1, 1))
+
+
 def slider_data(frames, axes, panels, bars, doses, low, cmap, seed) -> dict:
     """What the script draws: codes and scales of the frames, colours, axes, panels, bars, doses; see :func:`frame_slider`."""
     codes, scales = encode(frames)
-    colours = (255 * mpl.colormaps[cmap](np.arange(256))[:, :3]).round().astype(np.uint8)
+    high = float(frames.max()) or 1.0
+    looks = [(panel.limits or (low, high), colour_codes(panel.cmap or cmap)) for panel in panels]
     return {
         "shape": list(frames.shape[1:]),
         "codes": base64.b64encode(codes.tobytes()).decode(),
         "scales": [float(f"{scale:.6g}") for scale in scales],
-        "low": float(low),
-        "high": float(frames.max()) or 1.0,
-        "colours": base64.b64encode(colours.tobytes()).decode(),
         "axes": [{"name": a.name, "unit": a.unit, "values": [_plain(v) for v in a.values], "start": a.start} for a in axes],
-        "panels": [{"title": p.title, "turned": bool(p.turned), "frames": np.ravel(p.frames).tolist()} for p in panels],
+        "panels": [_panel_data(panel, *look) for panel, look in zip(panels, looks, strict=True)],
         "bars": [_bar_data(bar, len(panels), len(frames)) for bar in bars],
         "doses": [int(dose) for dose in doses],
         "seed": int(seed),
@@ -173,6 +202,12 @@ def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
     return {"name": bar.name, "values": values, "windows": windows, "floors": [float(f"{x:.5g}") for x in floors]}
 
 
+def _panel_data(panel: Panel, limits: tuple, colours: str) -> dict:
+    """A panel with its colours and their ends."""
+    look = {"low": float(limits[0]), "high": float(limits[1]), "colours": colours}
+    return {"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist()} | look
+
+
 def _default_index(frames, shape):
     if len(frames) != np.prod(shape, dtype=int):
         raise ValueError(f"{len(frames)} frames do not fill sliders of {shape} places; give one frame for each place, or panels")
@@ -187,6 +222,8 @@ def _check(frames, shape, panels, bars, doses) -> None:
         index = np.asarray(panel.frames)
         if index.shape != shape or index.min() < 0 or index.max() >= len(frames):
             raise ValueError(f"panel {panel.title!r} has indices {index.shape}; expected some below {len(frames)} of shape {shape}")
+        if panel.limits and not 0 < panel.limits[0] < panel.limits[1]:
+            raise ValueError(f"panel {panel.title!r} has colours from {panel.limits[0]} to {panel.limits[1]}; expected 0 < low < high")
     for bar in bars:
         expected = (len(panels), *shape)
         if np.shape(bar.values) != expected or not (np.abs(bar.values) <= 1).all():

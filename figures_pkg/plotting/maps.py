@@ -83,10 +83,11 @@ def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "wh
     length = lengths[np.argmin(np.abs(lengths - width / 4))]
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     start, level = left + 0.05 * (right - left), bottom + 0.05 * (top - bottom)
-    ax.plot([start, start + length], [level, level], color="black", lw=5, solid_capstyle="butt")
+    rim = "white" if colour == "black" else "black"
+    ax.plot([start, start + length], [level, level], color=rim, lw=5, solid_capstyle="butt")
     ax.plot([start, start + length], [level, level], color=colour, lw=3, solid_capstyle="butt")
     text = ax.text(start, level + 0.03 * (top - bottom), f"{length:g} {unit}", color=colour, fontsize=9, va="bottom")
-    text.set_path_effects([_outline()])
+    text.set_path_effects([_outline(rim)])
     ax.set(xlim=(left, right), ylim=(bottom, top))
 
 
@@ -102,11 +103,13 @@ def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius
         ``{"004": (y, x)}`` in the coordinates of the pattern, 1/Å.
     radius
         Radius of the circles in 1/Å.
+    colour
+        A bright one for dark patterns; on a white ground "black", whose letters have a white rim.
     """
     for name, (y, x) in positions.items():
         ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
         text = ax.annotate(overbar(name), (x + radius, y), (3, 3), textcoords="offset points", color=colour, fontsize=8)
-        text.set_path_effects([_outline()])
+        text.set_path_effects([_outline("white" if colour == "black" else "black")])
 
 
 def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple[int, int], name: str, colour: str) -> Rectangle:
@@ -142,6 +145,6 @@ def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
     return x0 - dx / 2, x[-1] + dx / 2, y[-1] + dy / 2, y0 - dy / 2
 
 
-def _outline():
-    """A dark rim that keeps bright letters readable on a bright ground."""
-    return withStroke(linewidth=2, foreground="black")
+def _outline(rim: str = "black"):
+    """A rim that keeps letters readable on a ground of their own brightness."""
+    return withStroke(linewidth=2, foreground=rim)

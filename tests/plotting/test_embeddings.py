@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.plotting.embeddings import POLARITY, channel_histogram, embedding_sheet, signed_difference
+from figures_pkg.plotting.embeddings import POLARITY, channel_histogram, embedding_sheet, inset_map, signed_difference
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +52,12 @@ def test_a_missing_title_is_refused():
     maps, differences = embedding(3, np.random.default_rng(3))
     with pytest.raises(ValueError, match="3 channels, 3 differences and 2 titles"):
         embedding_sheet(maps, differences, ["a", "b"])
+
+
+def test_an_inset_lies_inside_its_pattern():
+    """The whole map stands in the lower right corner, above the pattern."""
+    maps, differences = embedding(1, np.random.default_rng(4))
+    ax = plt.figure().subplots()
+    signed_difference(ax, differences[0])
+    drawn = inset_map(ax, maps[0])
+    assert drawn.axes in ax.child_axes and drawn.get_array().shape == (12, 10)

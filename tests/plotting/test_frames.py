@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from figures_pkg.plotting.frame_parts import signed
-from figures_pkg.plotting.frames import Axis, Bar, Panel, decode, encode, frame_slider
+from figures_pkg.plotting.frames import SIGNED, Axis, Bar, Panel, decode, encode, frame_slider, signed_frames
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")
@@ -135,6 +135,18 @@ def test_plain_frames_need_one_axis_only():
     assert stored(html)["panels"][0]["frames"] == [0, 1, 2]
 
 
+def test_a_panel_can_have_colours_of_its_own():
+    """A signed panel has its palette and ends, the other those of the slider; zero is drawn in the middle of the palette."""
+    differences = np.array([[[-2.0, 0.0], [1.0, 5.0]]])
+    frames = np.concatenate([np.ones((1, 2, 2)), signed_frames(differences, 2.0)])
+    panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), **SIGNED)]
+    plain, signed_panel = stored(frame_slider(frames, [Axis("channel", "", (0,))], panels))["panels"]
+    assert plain["colours"] != signed_panel["colours"] and plain["high"] == pytest.approx(frames.max())
+    low, high = np.log([signed_panel["low"], signed_panel["high"]])
+    places = (np.log(frames[1]) - low) / (high - low)
+    np.testing.assert_allclose(places, [[0, 0.5], [0.75, 1]], atol=1e-12)
+
+
 def test_names_differ_and_text_cannot_end_the_script():
     """Two sliders on one page share no id, and a title with markup is escaped."""
     first, second = (frame_slider(np.ones((2, 2, 2)), [Axis("</script><b>", "", (0, 1))]) for _ in range(2))
@@ -153,6 +165,7 @@ def test_names_differ_and_text_cannot_end_the_script():
         ({"bars": [Bar("A", np.zeros((2, 3)))]}, "numbers from -1 to 1"),
         ({"bars": [Bar("A", np.full((2, 2, 3), 2.0))]}, "numbers from -1 to 1"),
         ({"bars": [Bar("A", np.zeros((2, 2, 3)), ((0, 0, 1),))]}, "two windows"),
+        ({"panels": [Panel("x", np.zeros((2, 3), int), limits=(1.0, 1.0))], "bars": ()}, "0 < low < high"),
         ({"doses": (10**12,)}, "brightest pixel"),
         ({"doses": (-1,)}, "brightest pixel"),
     ],
@@ -162,6 +175,12 @@ def test_parts_that_do_not_fit_are_refused(change, message):
     whole = dict(zip(("frames", "axes", "panels", "bars"), parts()))
     with pytest.raises(ValueError, match=message):
         frame_slider(**whole | change)
+
+
+def test_a_limit_of_signed_pictures_is_positive():
+    """Nothing can be scaled by zero."""
+    with pytest.raises(ValueError, match="limit is 0"):
+        signed_frames(np.ones((1, 2, 2)), 0)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")
