@@ -1,0 +1,197 @@
+"""Counts in every disc of a pattern, less a local background, with their variance: one weighted sum over pixels per disc.
+
+The background of a disc is the mean of a ring around it, from which the neighbours are left out, so a slope cancels. The direct
+beam is left out by default, because it sits on a narrow halo that no ring can measure.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from scipy.ndimage import median_filter
+from scipy.spatial.distance import cdist
+
+from .lattice_search import FoundLattice
+
+BLUR_PX = 1.0  # a disc is integrated so much beyond its radius, for the blur of the detector and shifts of the pattern
+RING_PX = 2.0  # least width of the ring
+LARGEST_G = 1.06  # 1/Å; further out the discs of ErMnO3 are too weak to help
+
+
+@dataclass(frozen=True)
+class DiscGeometry:
+    """
+    Where the discs lie: the vector (g_b, g_c) in 1/Å falls at ``centre + matrix @ (g_b, g_c)``.
+
+    Attributes
+    ----------
+    centre
+        (row, col) of the direct beam, px, rows downward.
+    matrix
+        Px per 1/Å, shape (2, 2), columns b and c.
+    radius_px
+        Radius of the discs.
+    """
+
+    centre: np.ndarray
+    matrix: np.ndarray
+    radius_px: float
+
+    @classmethod
+    def of(cls, found: FoundLattice) -> "DiscGeometry":
+        """The geometry that :func:`figures_pkg.matching.find_lattice` has found."""
+        return cls(np.array(found.lattice.centre), np.array(found.matrix), float(found.radius_px))
+
+    @property
+    def px_per_inv_angstrom(self) -> float:
+        """Mean scale."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix))))
+
+    def changed(self, scale: float = 1.0, rotation_deg: float = 0.0, radius: float = 1.0) -> "DiscGeometry":
+        """The same with the camera length, the rotation (anticlockwise on the screen) or the radius changed."""
+        cos, sin = np.cos(np.radians(rotation_deg)), np.sin(np.radians(rotation_deg))
+        turn = np.array([[cos, -sin], [sin, cos]])  # of (row, col)
+        return DiscGeometry(self.centre, scale * turn @ self.matrix, radius * self.radius_px)
+
+
+@dataclass(frozen=True)
+class DiscPlan:
+    """
+    The pixels of every disc with their weights, in rows that lie one after another.
+
+    Attributes
+    ----------
+    index
+        Which reflections of the library these discs are, shape (n,).
+    starts
+        Where the pixels of each disc begin, shape (n + 1,).
+    pixels
+        Flat index in the frame.
+    weights
+        Share of the pixel in the disc; negative in the ring. They sum to zero.
+    shape
+        Of the frame.
+    """
+
+    index: np.ndarray
+    starts: np.ndarray
+    pixels: np.ndarray
+    weights: np.ndarray
+    shape: tuple
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: np.ndarray | None = None,
+               largest_g: float = LARGEST_G, direct_beam: bool = False) -> DiscPlan:
+    """
+    Choose the discs that lie in the frame with their rings, and the weights of their pixels.
+
+    Parameters
+    ----------
+    geometry
+        From the mean pattern.
+    g
+        (g_b, g_c) of all reflections that the library holds, 1/Å, shape (m, 2).
+    shape
+        (det_y, det_x).
+    bad_pixels
+        Boolean (det_y, det_x) of pixels to leave out; the rest of their disc is scaled up.
+    largest_g
+        In 1/Å.
+    direct_beam
+        Whether to take the direct beam too.
+
+    Raises
+    ------
+    ValueError
+        When discs overlap, leave no pixel for the background between them, or fewer than ten lie in the frame.
+    """
+    places, length = geometry.centre + g @ geometry.matrix.T, np.hypot(*g.T)
+    reach, outer = _reach(geometry, g)
+    inside = ((places >= outer) & (places <= np.array(shape) - 1 - outer)).all(axis=1)
+    index = np.flatnonzero(inside & (length <= largest_g) & (direct_beam | (length > 1e-6)))
+    if len(index) < 10:
+        raise ValueError(f"{len(index)} discs lie in the frame of {shape[0]} x {shape[1]} px, ten are needed; check centre and scale of the lattice")
+    good = np.ones(shape, bool) if bad_pixels is None else ~bad_pixels
+    rows = [_disc_row(places[i], np.delete(places, i, axis=0), reach, outer, good, length[i]) for i in index]
+    starts = np.concatenate([[0], np.cumsum([len(pixels) for pixels, _ in rows])])
+    return DiscPlan(index, starts, *(np.concatenate(column) for column in zip(*rows)), tuple(shape))
+
+
+def _reach(geometry, g):
+    """Radius to which a disc is integrated and the outer radius of its ring; refused where discs leave no room."""
+    apart = np.linalg.norm((g - g[np.hypot(*g.T).argmin()]) @ geometry.matrix.T, axis=1)
+    spacing, radius = apart[apart > 1e-3].min(), geometry.radius_px
+    if 2 * radius >= spacing:
+        raise ValueError(f"the discs overlap: their radius is {radius:.1f} px and the nearest lie {spacing:.1f} px apart; record with a "
+                         "smaller convergence angle, single discs cannot be told apart here")
+    gap = spacing - 2 * radius
+    if gap < RING_PX:
+        raise ValueError(f"the discs leave {gap:.1f} px between them, the background needs {RING_PX:g} px; use a larger camera length")
+    reach = radius + min(BLUR_PX, 0.25 * gap)
+    return reach, max(reach + RING_PX, spacing / 2 + 1)
+
+
+def _disc_row(place, others, reach, outer, good, length):
+    """Flat pixels and weights of one disc."""
+    low, high = np.floor(place - outer).astype(int), np.ceil(place + outer).astype(int) + 1
+    grid = np.stack(np.meshgrid(*(np.arange(*pair) for pair in zip(low, high)), indexing="ij"), axis=-1).reshape(-1, 2)
+    distance = np.linalg.norm(grid - place, axis=1)
+    share = np.clip(reach + 0.5 - distance, 0, 1)
+    near = others[np.linalg.norm(others - place, axis=1) < outer + reach + 2]
+    alone = (cdist(grid, near) > reach + 0.5).all(axis=1) if len(near) else np.ones(len(grid), bool)
+    usable = good[tuple(grid.T)]
+    ring = (share == 0) & (distance <= outer) & alone & usable
+    inner = (share > 0) & usable
+    if ring.sum() < 12 or share[inner].sum() < 0.5 * share.sum():
+        raise ValueError(f"a disc at {length:.2f} 1/Å has {ring.sum()} pixels of background and {inner.sum()} of its own left; too many pixels "
+                         "are bad, or the lattice is wrong")
+    scaled = share * share.sum() / share[inner].sum()
+    weights = np.where(inner, scaled, 0) - np.where(ring, share.sum() / ring.sum(), 0)
+    used = weights != 0
+    return np.ravel_multi_index(tuple(grid[used].T), good.shape).astype(np.int64), weights[used]
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _integrate(patterns, starts, pixels, weights, sums, variances):
+    for p in range(patterns.shape[0]):
+        flat = patterns[p]
+        for d in range(starts.size - 1):
+            total, spread = 0.0, 0.0
+            for k in range(starts[d], starts[d + 1]):
+                weighted = weights[k] * flat[pixels[k]]
+                total += weighted
+                spread += weights[k] * weighted
+            sums[p, d] = total
+            variances[p, d] = spread
+
+
+def disc_sums(patterns: np.ndarray, plan: DiscPlan) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Counts of all discs above their background, and their variances if pixels count independently (Poisson).
+
+    Parameters
+    ----------
+    patterns
+        Counts, shape (p, det_y, det_x).
+    plan
+        From :func:`plan_discs`.
+
+    Returns
+    -------
+    sums, variances : float64 array, shape (p, n)
+    """
+    patterns = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
+    if patterns.shape[1] != plan.shape[0] * plan.shape[1]:
+        raise ValueError(f"patterns of {patterns.shape[1]} px, the discs were planned for {plan.shape[0]} x {plan.shape[1]}")
+    sums, variances = np.empty((2, len(patterns), len(plan)))
+    _integrate(patterns, plan.starts, plan.pixels, plan.weights, sums, variances)
+    return sums, variances
+
+
+def bad_pixels(mean_pattern: np.ndarray) -> np.ndarray:
+    """Pixels that count a fifth or less, or five times or more, of the median of their 5 x 5 neighbourhood; boolean (h, w)."""
+    middle = median_filter(np.asarray(mean_pattern, float), 5)
+    return (mean_pattern <= 0.2 * middle) | (mean_pattern > 5 * middle + 5)

@@ -1,0 +1,54 @@
+"""A file is replaced as a whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from figures_pkg.data import replacing
+
+
+def test_success_replaces_and_leaves_nothing_else(tmp_path):
+    """The old file stays until the block ends; the folder is made; the temporary name keeps the suffix."""
+    path = tmp_path / "new" / "a.b.nc"
+    for text in ("old", "new"):
+        with replacing(path) as temporary:
+            assert temporary.suffix == ".nc" and temporary.parent == path.parent and not temporary.exists()
+            temporary.write_text(text)
+            assert not path.exists() or path.read_text() == "old"
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_failure_leaves_nothing_new(tmp_path, error):
+    """After an error in the middle, Ctrl-C included, there is the old file and no scrap."""
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise error
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "old"
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    """Two blocks for the same file write to different places; the one that ends last wins."""
+    path = tmp_path / "file.txt"
+    with replacing(path) as one, replacing(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permissions of this kind")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_permissions_are_the_usual_ones(tmp_path, mask):
+    """What others may read follows the umask, as for any file."""
+    before = os.umask(mask)
+    try:
+        with replacing(tmp_path / "file.txt") as temporary:
+            temporary.write_text("")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o666 & ~mask
