@@ -62,6 +62,8 @@ def otsu_threshold(values: np.ndarray, bins: int = 256) -> float:
     """
     Threshold that splits values into the two classes with the largest variance between them.
 
+    Values that are all the same have one class only: then the threshold is that value, and none lies above it.
+
     Parameters
     ----------
     values
@@ -80,6 +82,8 @@ def otsu_threshold(values: np.ndarray, bins: int = 256) -> float:
     moment = np.cumsum(counts * centres)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (moment[:-1] / below - (moment[-1] - moment[:-1]) / above) ** 2
+    if np.isnan(between).all():
+        return float(np.nanmax(values))
     return float(edges[1 + np.nanargmax(between)])
 
 

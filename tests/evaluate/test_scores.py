@@ -54,3 +54,9 @@ def test_empty_region_is_refused():
     """A region without positions is one clear error."""
     with pytest.raises(ValueError, match="each needs at least one"):
         contrast_to_noise(np.ones(3), np.ones(3, bool), np.zeros(3, bool))
+
+
+def test_nothing_lies_above_the_threshold_of_equal_values():
+    """A dead channel has one class, and is no error."""
+    values = np.full((4, 5), 0.1)
+    assert not (values > otsu_threshold(values)).any()
