@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 8 minutes for smoke, 20 for laptop, 40 for paper."
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 17 minutes for smoke, an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
 test: $(VENV)/installed
