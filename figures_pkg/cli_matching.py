@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from figures_pkg.cli_model import SIZES
+from figures_pkg.cli_model import SIZES, opened_scan
 
 WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; the discs of ErMnO3 overlap beyond
 
@@ -25,14 +25,11 @@ def add_matching_command(commands) -> None:
 
 
 def _match(options) -> None:
-    from figures_pkg.data import open_scan
-    from figures_pkg.data.locate import open_dataset
     from figures_pkg.data.replace import replacing
     from figures_pkg.matching import match, prepare
 
     _check(options)
-    named = Path(options.scan).suffix == ""
-    scan = open_dataset(options.scan, options.source, options.profile) if named else open_scan(options.scan)
+    scan = opened_scan(options.scan, options)
     library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
     maps = match(scan, prepare(scan, library, net), options.threads)
     with replacing(options.out) as temporary:

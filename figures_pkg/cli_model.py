@@ -58,7 +58,7 @@ def _train(options) -> None:
     start = load_checkpoint(options.start) if options.start else None
     fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
     how = {"seed": options.seed, "start": start, "micro_batch": options.micro_batch, "overwrite": options.overwrite}
-    trained = train(_scan(options), recipe, out, fabric=fabric, **how)
+    trained = train(opened_scan(options.data, options), recipe, out, fabric=fabric, **how)
     if fabric.is_global_zero:
         print(save_trained(trained, out, overwrite=True))
 
@@ -68,7 +68,7 @@ def _embed(options) -> None:
     from figures_pkg.model.keep import check_target, save_embedding
 
     out = check_target(options.out, options.overwrite, ".nc")
-    print(save_embedding(embed(load_checkpoint(options.model), _scan(options), progress=True), out, overwrite=True))
+    print(save_embedding(embed(load_checkpoint(options.model), opened_scan(options.data, options), progress=True), out, overwrite=True))
 
 
 def _score(options) -> None:
@@ -87,10 +87,10 @@ def _score(options) -> None:
     print(score_file(scan, options.out, options.recipe or profile["recipe"], seeds, made))
 
 
-def _scan(options):
-    """The scan of --data: a dataset by its name, or a file."""
+def opened_scan(name: str, options):
+    """A dataset by its name, with the source and profile asked for, or a scan by its path."""
     from figures_pkg.data import open_scan
     from figures_pkg.data.locate import open_dataset
 
-    named = Path(options.data).suffix == ""
-    return open_dataset(options.data, options.source, options.profile) if named else open_scan(options.data)
+    named = Path(name).suffix == ""
+    return open_dataset(name, options.source, options.profile) if named else open_scan(name)

@@ -15,7 +15,7 @@ from figures_pkg.model import Autoencoder, embed
 from figures_pkg.model.recipes import Recipe, recipe_called
 from figures_pkg.model.rotation import rotate_steps
 from figures_pkg.model.statistics import scan_blocks
-from figures_pkg.model.train import DeadEmbedding, make_fabric, train
+from figures_pkg.model.train import DeadEmbedding, first_network, make_fabric, train
 from figures_pkg.model.transform import InputTransform
 
 RAW, ROTATED = "", ", rotated"  # what follows the name of a network
@@ -74,14 +74,6 @@ def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str 
     yield from _both(trained.net, scan, trained.transform, name, begin)
     if control is not None:
         yield from _both(first_network(recipe, seed), scan, trained.transform, control, time.process_time())
-
-
-def first_network(recipe: Recipe, seed: int) -> Autoencoder:
-    """The network of a recipe before its first step."""
-    net = Autoencoder(recipe.network, seed=seed)
-    if recipe.start_bias is not None:
-        torch.nn.init.constant_(net.enc.dense.bias, recipe.start_bias)
-    return net
 
 
 def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, maps: xr.DataArray) -> float:

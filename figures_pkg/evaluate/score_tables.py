@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from .wall_contrast import CLEAR_AUC, CLEAR_GAIN
+
 # Family -> methods, in the order of the page. What is scored but not listed here comes last.
 FAMILIES = {
     "single reflections": ("VDF 00l", "A(004)", "COM along c"),
@@ -17,7 +19,6 @@ FAMILIES = {
 WITHOUT_DOMAINS = ("null", "null-step")
 # Scan -> which walls are told apart there; "control-plain" has the walls of "control" without a structure.
 WALL_TESTS = {"control": "charge", "control-plain": "charge", "control-inclined": "inclination", "ds2": "charge"}
-CLEAR_AUC, CLEAR_GAIN = 0.9, 0.05  # what a probe has to reach, and by how much to beat every reference
 
 
 def methods_in_order(table: pd.DataFrame) -> list[str]:

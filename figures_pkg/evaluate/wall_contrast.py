@@ -31,6 +31,7 @@ BLOCKS = 6  # along the longer side of the scan; a wall's neighbours share noise
 CLEAR_STEPS = 1.5  # between a wall's visible edge and the nearest place that counts as beside it
 PLACEBOS = (3.0, 3.5, 4.0)  # distances of placebo lines from the wall, on either side, over that of a wall's sides from it
 FEWEST = 12  # places of each kind, less say nothing
+CLEAR_AUC, CLEAR_GAIN = 0.9, 0.05  # what a probe has to reach, and by how much to beat every reference
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Contrast:
     @property
     def seen(self) -> bool:
         """Whether the walls are told apart better than any placebo, and clearly: above 0.9."""
-        return bool(self.at_wall > max(0.9, self.worst_placebo))
+        return bool(self.at_wall > max(CLEAR_AUC, self.worst_placebo))
 
 
 def charge_labels(truth: xr.Dataset) -> np.ndarray:

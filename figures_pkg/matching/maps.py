@@ -1,6 +1,5 @@
 """Every pattern of a scan matched to a library: polarization, thickness and tilts as maps with errors."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from figures_pkg.data.axes import SCAN_DIMS, check_scan
 from figures_pkg.imaging import wavelength_angstrom
 from figures_pkg.twin.diffraction.library import Library
+from figures_pkg.twin.diffraction.multislice import available_cores
 
 from .averaged import DiscLibrary, average_over_discs
 from .blocks import blocks_of, read_block, sampled_mean
@@ -181,7 +181,7 @@ def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, prog
         On (scan_y, scan_x), the variables of `UNITS` with their units. **Sign:** polarization +1 is +P where the lattice's 002
         points along +c; a lattice turned by half a turn exchanges the two.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or available_cores()
     maps = {name: np.empty(scan.shape[:2], _type(name)) for name in UNITS}
     with ThreadPoolExecutor(threads) as pool:
         tasks = {pool.submit(_match_block, scan, block, matcher): block for block in blocks_of(scan, threads)}

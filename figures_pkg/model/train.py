@@ -112,7 +112,7 @@ class _Run:
     def prepare(self, scan, start, micro_batch, memory_bytes, overwrite) -> None:
         """Build network and feed, and go back to where an earlier training was interrupted."""
         recipe, fabric = self.recipe, self.fabric
-        self.net = (Autoencoder if recipe.beta is None else BetaVAE)(recipe.network, seed=self.seed)
+        self.net = first_network(recipe, self.seed)
         if self.out:
             self.out.parent.mkdir(parents=True, exist_ok=True)
             check_room(self.out.absolute(), count_parameters(self.net))
@@ -120,7 +120,7 @@ class _Run:
         self.transform = _transform(scan, recipe, state)
         self.feed = Feed(scan, recipe.network.pattern, recipe.batch_size, Prepare(self.transform).to(fabric.device), seed=self.seed,
                          device=fabric.device, rank=fabric.global_rank, ranks=fabric.world_size, memory_bytes=memory_bytes)
-        _first_weights(self.net, recipe, start)
+        _start_from(self.net, recipe, start)
         self.step = _step(fabric, self.net, recipe, self.seed, micro_batch)
         if state:
             self.net.load_state_dict(state["net"])
@@ -203,18 +203,24 @@ def _step(fabric: Fabric, net: Autoencoder, recipe: Recipe, seed: int, micro_bat
     return VariationalStep(fabric, net, recipe.batch_size, recipe.beta, seed, micro_batch)
 
 
-def _first_weights(net: Autoencoder, recipe: Recipe, start: Autoencoder | None) -> None:
-    """Weights before the first step: drawn already, a given network's, or with other biases in the embedding."""
-    if start is not None:
-        if start.config != net.config or type(start) is not type(net):
-            raise ValueError(f"the network to start from is {type(start).__name__} with {start.config}; recipe {recipe.name!r} "
-                             f"needs {type(net).__name__} with {net.config}")  # fmt: skip
-        net.load_state_dict(start.state_dict())
-        return
+def first_network(recipe: Recipe, seed: int) -> Autoencoder:
+    """The network of a recipe before its first step: weights drawn from the seed, the recipe's biases in the embedding."""
+    net = (Autoencoder if recipe.beta is None else BetaVAE)(recipe.network, seed=seed)
     if recipe.start_bias is not None:
         torch.nn.init.constant_(net.enc.dense.bias, recipe.start_bias)
     if recipe.start_log_variance is not None:
         torch.nn.init.constant_(net.enc.set_std.bias, recipe.start_log_variance)
+    return net
+
+
+def _start_from(net: Autoencoder, recipe: Recipe, start: Autoencoder | None) -> None:
+    """Give a network the weights of another, if there is one."""
+    if start is None:
+        return
+    if start.config != net.config or type(start) is not type(net):
+        raise ValueError(f"the network to start from is {type(start).__name__} with {start.config}; recipe {recipe.name!r} "
+                         f"needs {type(net).__name__} with {net.config}")  # fmt: skip
+    net.load_state_dict(start.state_dict())
 
 
 def _weights_digest(start: Autoencoder | None) -> str:

@@ -12,12 +12,12 @@ from figures_pkg.cli import main
 from figures_pkg.data.axes import DIMS, SCAN_DIMS
 from figures_pkg.evaluate import leaderboard, networks, score_command
 from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_scan
-from figures_pkg.evaluate.networks import first_network, trained_maps, unexplained
+from figures_pkg.evaluate.networks import trained_maps, unexplained
 from figures_pkg.model import NetworkConfig
 from figures_pkg.model.embed import embed
 from figures_pkg.model.recipes import Recipe, Stage
 from figures_pkg.model.statistics import binned
-from figures_pkg.model.train import DeadEmbedding
+from figures_pkg.model.train import DeadEmbedding, first_network
 from figures_pkg.model.transform import InputTransform
 
 N, SIDE = 24, 16
