@@ -3,7 +3,10 @@
 #   snakemake --cores 2 --config profile=smoke data=twin
 #
 # A notebook is stale when its source, the modules it imports, its profile, its data or the pins have changed.
+# Jobs run side by side on a core each, which costs less than one job on all cores; only the twin takes all of them. What
+# others wait for goes first.
 # Snakemake compares times first and, for small files, contents, so a fresh checkout of the same text is not stale.
+import os
 import sys
 from pathlib import Path
 from subprocess import run
@@ -19,9 +22,9 @@ KEPT = str(artefacts_folder(PROFILE))
 PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)]
 
 
-def package(*words):
-    """Run one command of the package and stop the workflow when it fails."""
-    run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True)
+def package(*words, threads=1):
+    """Run one command of the package on so many threads and stop the workflow when it fails."""
+    run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
 
 
 wildcard_constraints:
@@ -54,7 +57,6 @@ rule notebook:
         artefacts=lambda wildcards: artefacts_of(wildcards.chapter, DATA, PROFILE),
     output: f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb"
     params: profile=PROFILE, data=DATA
-    threads: workflow.cores
     run: package("notebook", wildcards.chapter, "--profile", params.profile, "--data", params.data)
 
 
@@ -65,8 +67,9 @@ rule twin:
     output: f"{KEPT}/{{preset}}.hspy", f"{KEPT}/{{preset}}.truth.nc"
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
+    priority: 30
     threads: workflow.cores
-    run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
+    run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite", threads=threads)
 
 
 # The same specimen with other random bend, thickness, wall courses and counts.
@@ -76,8 +79,11 @@ rule twin_field:
         pins="constraints.txt",
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
+    priority: 30
     threads: workflow.cores
-    run: package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
+    run:
+        package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite",
+                threads=threads)
 
 
 rule model:
@@ -87,7 +93,7 @@ rule model:
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
     params: profile=PROFILE
-    threads: workflow.cores
+    priority: 20
     run:
         package("train", "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--recipe", wildcards.recipe, "--seed", wildcards.seed, "--out", output[0], "--overwrite")
@@ -100,7 +106,7 @@ rule embedding:
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
     params: profile=PROFILE
-    threads: workflow.cores
+    priority: 20
     run:
         package("embed", input.model, "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--out", output[0], "--overwrite")
@@ -116,7 +122,7 @@ rule scan_scores:
         truth=f"{KEPT}/{{dataset}}.truth.nc",
     output: f"{KEPT}/scores/twin/{{dataset}}.csv"
     params: profile=PROFILE
-    threads: workflow.cores
+    priority: 10
     run: package("score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
 
 
