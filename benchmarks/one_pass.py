@@ -22,6 +22,8 @@ import psutil
 
 from scans import DETECTOR, make_files
 
+from figures_pkg.data import available_cores
+
 ADAPTERS = Path(__file__).parent / "adapters"
 README = Path(__file__).parent / "README.md"
 MARKS = ("<!-- measured: begin -->\n", "<!-- measured: end -->\n")
@@ -84,7 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=None, help="folder for the files (deleted at the end); the disk that is measured")
     parser.add_argument("--scan", type=int, nargs=2, default=(96, 128), metavar=("Y", "X"), help="scan positions; the detector has 256 x 256")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     parser.add_argument("--cases", nargs="+", choices=TITLES, default=list(TITLES))
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 
 from one_pass import machine, write_readme
 
+from figures_pkg.data import available_cores
 from figures_pkg.model import Autoencoder, NetworkConfig
 from figures_pkg.model.losses import LossWeights, total_loss
 from figures_pkg.model.step import Step
@@ -61,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--losses-batch", type=int, default=256, help="vectors in the race of the losses alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--least-seconds", type=float, default=0.2, help="a contestant is called until this is over, in each round")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--precisions", nargs="+", choices=TOLERANCE, help="32 bits, and bf16 where the device computes in it")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import subprocess
 import sys
 import warnings
@@ -121,7 +120,7 @@ def _add_book_commands(commands) -> None:
     render = commands.add_parser("render", help="render the executed notebooks into HTML")
     render.set_defaults(run=_render)
     book = commands.add_parser("book", help="make whatever is stale, from the scan to the pages")
-    book.add_argument("--cores", type=int, default=os.cpu_count())
+    book.add_argument("--cores", type=int, help="all that this process may use by default")
     book.set_defaults(run=_book)
     for command in (notebook, render, book):
         command.add_argument("--profile", default="laptop", help="smoke, laptop or paper")
@@ -187,12 +186,12 @@ def _render(options) -> None:
 
 def _book(options) -> None:
     from figures_pkg import book
-    from figures_pkg.data.locate import repository
+    from figures_pkg.data import available_cores, repository
 
     book.load_profile(options.profile)
     for chapter in book.CHAPTERS:
         book.datasets_of(chapter, options.data, options.profile)
-    words = ["--cores", str(options.cores), "--config", f"profile={options.profile}", f"data={options.data}"]
+    words = ["--cores", str(options.cores or available_cores()), "--config", f"profile={options.profile}", f"data={options.data}"]
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules"]
     status = subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode
     if status:

@@ -39,10 +39,9 @@ def _match(options) -> None:
 
 def _check(options) -> None:
     """Refuse what could not end well, before any work is done."""
-    if options.out.suffix != ".nc":
-        raise ValueError(f"--out is {str(options.out)!r}; the maps are written as netCDF, so give a name that ends in .nc")
-    if options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} exists; give another name, or --overwrite to replace it")
+    from figures_pkg.data.replace import check_target
+
+    check_target(options.out, ".nc", options.overwrite)
     if (options.structure is None) != (options.zone is None):
         raise ValueError("--structure and --zone go together: the CIF, and the direction of the beam in its cell such as --zone 1 0 0")
     low, high = options.thickness_nm

@@ -48,13 +48,14 @@ def _add_score_command(commands) -> None:
 
 def _train(options) -> None:
     from figures_pkg.data.profiles import load_profile
+    from figures_pkg.data.replace import check_target
     from figures_pkg.model import load_checkpoint
-    from figures_pkg.model.keep import check_target, save_trained
+    from figures_pkg.model.keep import save_trained
     from figures_pkg.model.recipes import recipe_called
     from figures_pkg.model.train import make_fabric, train
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
-    out = check_target(options.out, options.overwrite)
+    out = check_target(options.out, ".safetensors", options.overwrite)
     start = load_checkpoint(options.start) if options.start else None
     fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
     how = {"seed": options.seed, "start": start, "micro_batch": options.micro_batch, "overwrite": options.overwrite}
@@ -64,10 +65,11 @@ def _train(options) -> None:
 
 
 def _embed(options) -> None:
+    from figures_pkg.data.replace import check_target
     from figures_pkg.model import embed, load_checkpoint
-    from figures_pkg.model.keep import check_target, save_embedding
+    from figures_pkg.model.keep import save_embedding
 
-    out = check_target(options.out, options.overwrite, ".nc")
+    out = check_target(options.out, ".nc", options.overwrite)
     print(save_embedding(embed(load_checkpoint(options.model), opened_scan(options.data, options), progress=True), out, overwrite=True))
 
 

@@ -8,6 +8,8 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from figures_pkg.data.replace import replacing
+
 
 class FailedCell(RuntimeError):
     """A cell of a notebook raised; the copy with the traceback is kept beside the place of the good one."""
@@ -41,22 +43,26 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     plain = target.with_name(f".{target.stem}.source.ipynb")
-    running = target.with_name(f".{target.stem}.running.ipynb")
     jupytext.write(_with_parameters(source, parameters), plain)
     try:
-        papermill.execute_notebook(
-            str(plain), str(running), kernel_name="python3", cwd=str(source.parent), progress_bar=True, log_output=False
-        )
+        with replacing(target) as running:
+            _run(plain, running, source, target.with_name(f"{target.stem}.failed.ipynb"))
+    finally:
+        plain.unlink(missing_ok=True)
+    return target
+
+
+def _run(plain: Path, running: Path, source: Path, kept: Path) -> None:
+    """Execute one notebook into another; after a failure what has run is kept under a name of its own."""
+    how = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": True, "log_output": False}
+    try:
+        papermill.execute_notebook(str(plain), str(running), **how)
     except PapermillExecutionError as error:
-        kept = target.with_name(f"{target.stem}.failed.ipynb")
         os.replace(running, kept)
         raise FailedCell(
             f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}. The whole traceback is in {kept}"
         ) from error
-    finally:
-        plain.unlink(missing_ok=True)
-    _publish(running, target)
-    return target
+    _forget_times(running)
 
 
 def _with_parameters(source: Path, parameters: dict) -> nbformat.NotebookNode:
@@ -76,12 +82,11 @@ def _with_parameters(source: Path, parameters: dict) -> nbformat.NotebookNode:
     return notebook
 
 
-def _publish(running: Path, target: Path) -> None:
-    """Drop what differs from run to run, then rename into place."""
-    notebook = nbformat.read(running, as_version=4)
+def _forget_times(path: Path) -> None:
+    """Drop what differs from run to run."""
+    notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-    nbformat.write(notebook, running)
-    os.replace(running, target)
+    nbformat.write(notebook, path)

@@ -2,6 +2,7 @@
 
 from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, check_scan
 from .convert import convert
+from .cores import available_cores
 from .record.fetch import MissingDataset, ensure, fetch
 from .files.hspy_writer import HspyWriter
 from .locate import artefact_path, artefacts_folder, locate, open_dataset, repository
@@ -20,6 +21,7 @@ __all__ = [
     "ScanFileError",
     "artefact_path",
     "artefacts_folder",
+    "available_cores",
     "check_scan",
     "convert",
     "ensure",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
@@ -20,7 +19,9 @@ from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
 from .axes import DIMS
+from .cores import available_cores
 from .files.journal import Journal, open_journal, take_folder
+from .replace import check_target
 from .scan import open_scan
 from .files.stores import ARRAY
 
@@ -57,8 +58,7 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
     pathlib.Path
         The target.
     """
-    target = Path(target)
-    _check_target(target, overwrite)
+    target = check_target(target, ".zarr", overwrite)
     scan = open_scan(path, orientation, axes, **how_to_open)
     part = target.with_name(target.name + ".part")
     lock = take_folder(part)
@@ -79,15 +79,7 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
 def _default_workers(scan: xr.DataArray) -> int:
     """As many threads as the machine and half a gigabyte of blocks allow."""
     block = math.prod(scan.data.chunksize) * scan.dtype.itemsize
-    return max(1, min(4, os.cpu_count() or 1, int(500e6 // block)))
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    """Raise unless the target may be written."""
-    if target.suffix != ".zarr":
-        raise ValueError(f"target={str(target)!r}: expected a name that ends in .zarr")
-    if target.exists() and not overwrite:
-        raise FileExistsError(errno.EEXIST, "exists already; remove it, or pass overwrite=True", str(target))
+    return max(1, min(4, available_cores(), int(500e6 // block)))
 
 
 def _identity(source: Path, scan: xr.DataArray) -> str:

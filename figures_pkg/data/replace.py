@@ -1,4 +1,4 @@
-"""Write a file so that a reader sees the old one or the new one, never a part."""
+"""Write a file so that a reader sees the old one or the new one, never a part, and only where it may be written."""
 
 from __future__ import annotations
 
@@ -45,3 +45,31 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | Path, suffix: str, overwrite: bool = False) -> Path:
+    """
+    The path of a file or folder to be, or an error when its name or what is there already forbids it.
+
+    Parameters
+    ----------
+    path
+        Where the result is to go.
+    suffix
+        What its name must end in, such as ``".nc"``.
+    overwrite
+        Whether an existing one may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``suffix``.
+    FileExistsError
+        If there is one already and ``overwrite`` is false.
+    """
+    path = Path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"the result is to be written to {str(path)!r}; give a name that ends in {suffix}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; give another name, or overwrite=True (--overwrite) to replace it")
+    return path

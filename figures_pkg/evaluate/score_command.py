@@ -11,7 +11,7 @@ import xarray as xr
 from figures_pkg.data import open_scan
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.locate import artefact_path
-from figures_pkg.data.replace import replacing
+from figures_pkg.data.replace import check_target, replacing
 from figures_pkg.twin import read_truth
 
 from .leaderboard import score_scan
@@ -44,9 +44,7 @@ def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int] = (0,), 
     ValueError
         For a name that does not end in .csv, or a file that does not hold one embedding.
     """
-    out = Path(out)
-    if out.suffix != ".csv":
-        raise ValueError(f"out is {str(out)!r}; the scores are written as .csv, so give a name that ends in it")
+    out = check_target(out, ".csv", overwrite=True)
     made = {name: read_embedding(file) for name, file in (embeddings or {}).items()}
     networks = {"CA": recipe} | COMPARED
     table = score_scan(open_scan(scan), read_truth(scan), seeds=seeds, networks=networks, embeddings=made, progress=progress)

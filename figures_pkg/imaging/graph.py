@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 
 import dask
@@ -11,6 +10,8 @@ import numpy as np
 import xarray as xr
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
+
+from figures_pkg.data.cores import available_cores
 
 from .blocks import Partial, merge, reduce_block
 from .plan import Plan
@@ -73,7 +74,7 @@ def _blocks(data, threads: int):
 
 def _threads(data) -> int:
     """Number of blocks that may be in flight: more than processors, so that the disk never waits, while memory allows."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = available_cores()
     if not isinstance(data, da.Array):
         return processors
     largest = max(data.chunks[0]) * max(data.chunks[1]) * data.shape[2] * data.shape[3] * data.dtype.itemsize

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from figures_pkg.data.axes import SCAN_DIMS, check_scan
 from figures_pkg.imaging import wavelength_angstrom
 from figures_pkg.twin.diffraction.library import Library
-from figures_pkg.twin.diffraction.multislice import available_cores
+from figures_pkg.data.cores import available_cores
 
 from .averaged import DiscLibrary, average_over_discs
 from .blocks import blocks_of, read_block, sampled_mean

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.data.replace import check_target, replacing
 
 from .autoencoder import Autoencoder
 from .config import NetworkConfig
@@ -47,9 +47,7 @@ def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransfor
     pathlib.Path
         The file.
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"the network is to be written to {str(path)!r}; give a name that ends in .safetensors")
+    path = check_target(path, ".safetensors", overwrite=True)
     clash = sorted(set(OWN) & set(metadata))
     if clash:
         raise ValueError(f"metadata named {clash} is written anyway; leave it out or rename it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 import figures_pkg
-from figures_pkg.data.replace import replacing
+from figures_pkg.data.replace import check_target, replacing
 
 from .checkpoint import save_checkpoint
 from .state import state_path
@@ -32,7 +32,7 @@ def save_trained(trained: Trained, path: str | Path, *, overwrite: bool = False)
     overwrite
         Replace an existing file.
     """
-    path = check_target(path, overwrite)
+    path = check_target(path, ".safetensors", overwrite)
     about = {"recipe": asdict(trained.recipe), "seed": trained.seed, "data": trained.digest, "history": trained.history,
              "version": figures_pkg.__version__, "commit": _commit()}
     save_checkpoint(path, trained.net, trained.transform, **about)
@@ -40,19 +40,9 @@ def save_trained(trained: Trained, path: str | Path, *, overwrite: bool = False)
     return path
 
 
-def check_target(path: str | Path, overwrite: bool, suffix: str = ".safetensors") -> Path:
-    """The path of a file to be; raises when its name or an existing file forbids it."""
-    path = Path(path)
-    if path.suffix != suffix:
-        raise ValueError(f"the result is to be written to {str(path)!r}; give a name that ends in {suffix}")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; give another name, or overwrite=True (--overwrite) to replace it")
-    return path
-
-
 def save_embedding(maps: xr.DataArray, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write the embedding of a scan as netCDF (``.nc``), under a temporary name first."""
-    path = check_target(path, overwrite, ".nc")
+    path = check_target(path, ".nc", overwrite)
     with replacing(path) as temporary:
         maps.to_dataset(name="embedding").to_netcdf(temporary, engine="h5netcdf")
     return path

@@ -9,10 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 import figures_pkg
+from figures_pkg.data.cores import available_cores
 from figures_pkg.data.files.hspy_writer import HspyWriter
+from figures_pkg.data.replace import check_target
 from figures_pkg.twin.diffraction.library import Library, build_library
 from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
-from figures_pkg.twin.diffraction.multislice import available_cores
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.resources import require_disk, require_memory
@@ -157,12 +158,9 @@ def source_digest() -> str:
 
 def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool) -> None:
     """Refuse what could not end well, before any work is done."""
-    if out.suffix != ".hspy":
-        raise ValueError(f"out is {str(out)!r}; the scan is written as .hspy, so give a name that ends in it")
+    check_target(out, ".hspy", overwrite)
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; give another name, or overwrite=True (--overwrite) to replace it")
     # The writer keeps compressed blocks beside the file until it assembles them, hence twice.
     require_disk(out, 2 * int(math.prod(shape) * BYTES_PER_PIXEL) - _stored_bytes(out))
 

@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from figures_pkg.data import replacing
+from figures_pkg.data.replace import check_target
 
 
 def test_success_replaces_and_leaves_nothing_else(tmp_path):
@@ -52,3 +53,15 @@ def test_permissions_are_the_usual_ones(tmp_path, mask):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o666 & ~mask
+
+
+def test_target_is_refused_before_any_work(tmp_path):
+    """A wrong suffix and a file in the way are errors that say what to do; a new name and permission to replace are not."""
+    path = tmp_path / "maps.nc"
+    assert check_target(str(path), ".nc") == path and not path.exists()
+    with pytest.raises(ValueError, match=r"maps\.csv.*ends in \.nc"):
+        check_target(tmp_path / "maps.csv", ".nc", overwrite=True)
+    path.write_text("here")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        check_target(path, ".nc")
+    assert check_target(path, ".nc", overwrite=True) == path and path.read_text() == "here"

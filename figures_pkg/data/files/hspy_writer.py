@@ -16,6 +16,7 @@ import deflate
 import h5py
 import numpy as np
 
+from ..replace import check_target
 from .hspy_layout import PROVENANCE, Header, write_header
 from .journal import open_journal, take_folder
 from .shuffle import shuffle
@@ -65,9 +66,7 @@ class HspyWriter:
     def __init__(self, path, shape, *, chunks, scan_step_nm, det_scale_inv_angstrom, origin_row_col,
                  beam_energy_kev=200.0, camera_length_cm=math.nan, title="", dtype=np.uint16, compression_level=4,
                  extra: dict[str, str | float] | None = None, fingerprint: str = ""):
-        self.path = Path(path)
-        if self.path.suffix != ".hspy":
-            raise ValueError(f"path={str(path)!r}: expected a name that ends in .hspy")
+        self.path = check_target(path, ".hspy", overwrite=True)
         chunks = tuple(min(int(c), int(s)) for c, s in zip(chunks, shape, strict=True))
         self.header = Header(tuple(map(int, shape)), chunks, np.dtype(dtype).str, scan_step_nm, det_scale_inv_angstrom,
                              tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,

@@ -9,7 +9,6 @@ an angle alpha from the centre of a disc belongs to the plane wave tilted by alp
 the discs of every convergence.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -18,6 +17,7 @@ import numpy as np
 import pyfftw
 from tqdm import tqdm
 
+from figures_pkg.data.cores import available_cores
 from figures_pkg.twin.diffraction.potential import electron_constants, fourier_crop, frequencies, log_transmission
 
 OVERSAMPLING = 2  # the product over atoms is formed on a grid this much finer, then cropped in Fourier space
@@ -179,11 +179,6 @@ def propagate(stack, tilts_mrad, exit_periods, reflections, threads=None, progre
         for _ in tqdm(pool.map(work, starts), total=len(starts), desc="multislice", unit="batch", disable=not progress):
             pass
     return result
-
-
-def available_cores():
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker:
