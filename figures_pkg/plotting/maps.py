@@ -87,7 +87,7 @@ def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "wh
     ax.plot([start, start + length], [level, level], color=rim, lw=5, solid_capstyle="butt")
     ax.plot([start, start + length], [level, level], color=colour, lw=3, solid_capstyle="butt")
     text = ax.text(start, level + 0.03 * (top - bottom), f"{length:g} {unit}", color=colour, fontsize=9, va="bottom")
-    text.set_path_effects([_outline(rim)])
+    text.set_path_effects([outline(rim)])
     ax.set(xlim=(left, right), ylim=(bottom, top))
 
 
@@ -109,7 +109,7 @@ def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius
     for name, (y, x) in positions.items():
         ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
         text = ax.annotate(overbar(name), (x + radius, y), (3, 3), textcoords="offset points", color=colour, fontsize=8)
-        text.set_path_effects([_outline("white" if colour == "black" else "black")])
+        text.set_path_effects([outline("white" if colour == "black" else "black")])
 
 
 def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple[int, int], name: str, colour: str) -> Rectangle:
@@ -118,7 +118,7 @@ def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple
     corner = (x0 + (cols[0] - 0.5) * dx, y0 + (rows[0] - 0.5) * dy)
     box = ax.add_patch(Rectangle(corner, (cols[1] - cols[0]) * dx, (rows[1] - rows[0]) * dy, fill=False, color=colour, lw=1.5))
     text = ax.annotate(name, corner, (0, 3), textcoords="offset points", color=colour, fontsize=8)
-    text.set_path_effects([_outline()])
+    text.set_path_effects([outline()])
     return box
 
 
@@ -145,6 +145,6 @@ def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
     return x0 - dx / 2, x[-1] + dx / 2, y[-1] + dy / 2, y0 - dy / 2
 
 
-def _outline(rim: str = "black"):
+def outline(rim: str = "black"):
     """A rim that keeps letters readable on a ground of their own brightness."""
     return withStroke(linewidth=2, foreground=rim)

@@ -4,30 +4,11 @@ import numpy as np
 import pytest
 from rsciio.quantumdetector import file_reader
 
+from figures_pkg.data.files.mib_writer import write_mib as write
 from figures_pkg.data.files.opened import ScanFileError
 from figures_pkg.data.scan import open_scan
 
 AXES = dict(scan_step_nm=1.0, det_scale_inv_angstrom=0.01)
-HDR = """HDR,\t
-Counter Depth (number):\t{bits}
-Frames in Acquisition (Number):\t{frames}
-Frames per Trigger (Number):\t{per_line}
-End\t"""
-
-
-def write(path, data, per_line=1, ordered=None, kind=None):
-    """A .mib with its .hdr from (n, rows, cols) counts, as the detector writes them; returns the path."""
-    frames, rows, cols = data.shape
-    big = data.astype(data.dtype.newbyteorder(">"))
-    kind = kind or f"U{8 * data.itemsize:02d}"
-    with open(path, "wb") as file:
-        for number, frame in enumerate(big, start=1):
-            head = (f"MQ1,{number:06d},00384,01,{cols:04d},{rows:04d},{kind},   1x1,01,2021-05-07 18:51:10.{number:06d},0.1,"
-                    f"MQ1A,2021-05-07T16:51:{10 + number % 40}.905800928Z,100000000ns,12,")
-            file.write(head.encode().ljust(384) + frame.tobytes())
-    path.with_suffix(".hdr").write_text(HDR.format(bits=12, frames=frames if ordered is None else ordered, per_line=per_line))
-    return path
-
 
 def counts(dtype="u2", frames=12) -> np.ndarray:
     """Random frames of 8 x 6 pixels, values below every counter's limit."""

@@ -3,35 +3,15 @@
 import numpy as np
 import pytest
 
-from figures_pkg.data.files.hspy_writer import HspyWriter
+from figures_pkg.data.files.mib_writer import write_mib
+from figures_pkg.data.letter import AXES, FRAME, LETTER, ORIGIN, SPOT, letter_counts, write_letter
 from figures_pkg.data.scan import open_scan
 from figures_pkg.imaging import Box, summarise
 
-LETTER = np.array([[0, 0, 0, 0, 0, 0, 0, 0],
-                   [0, 1, 1, 1, 1, 1, 0, 0],
-                   [0, 1, 0, 0, 0, 0, 0, 0],
-                   [0, 1, 1, 1, 0, 0, 0, 0],
-                   [0, 1, 0, 0, 0, 0, 0, 0],
-                   [0, 1, 0, 0, 0, 0, 0, 0],
-                   [0, 0, 0, 0, 0, 0, 0, 0]], bool)  # an F, (scan_y, scan_x) = (7, 8)
-SHAPE = (20, 24)
-ORIGIN = (9.0, 11.0)
-SPOT = (3, 16)  # a reflection that the F lights, above and to the right of the beam
-STEP = 0.01
-
-
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """A file in which the beam stands 2 rows below and 1 column left of the origin, and inside the F a reflection shines."""
-    data = np.zeros((*LETTER.shape, *SHAPE), np.uint16)
-    data[:, :, 11, 10] = 100
-    data[LETTER, SPOT[0], SPOT[1]] = 60
-    path = tmp_path_factory.mktemp("orientation") / "letter.hspy"
-    with HspyWriter(path, data.shape, chunks=(4, 4, 8, 8), scan_step_nm=1.4, det_scale_inv_angstrom=STEP,
-                    origin_row_col=ORIGIN) as writer:
-        for y, x in writer.missing():
-            writer.write((y, x), np.ascontiguousarray(data[y:y + 4, x:x + 4]))
-    return path
+    """The test card as a file: the beam stands 2 rows below and 1 column left of the origin, inside the F a reflection shines."""
+    return write_letter(tmp_path_factory.mktemp("orientation") / "letter.hspy")
 
 
 def expected_com(row_sign: float) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +19,7 @@ def expected_com(row_sign: float) -> tuple[np.ndarray, np.ndarray]:
     weight = np.where(LETTER, 60, 0)
     row = (100 * (11 - ORIGIN[0]) + weight * (SPOT[0] - ORIGIN[0])) / (100 + weight)
     col = (100 * (10 - ORIGIN[1]) + weight * (SPOT[1] - ORIGIN[1])) / (100 + weight)
-    return row_sign * row * STEP, col * STEP
+    return row_sign * row * AXES.det_scale_inv_angstrom, col * AXES.det_scale_inv_angstrom
 
 
 def test_the_letter_and_the_frame_tell_all_orientations_apart():
@@ -60,7 +40,7 @@ def test_vdf_com_and_mean_pattern_keep_the_orientation_of_the_file(path):
         np.testing.assert_allclose(images[f"com_{axis}"], expected, atol=1e-12)
     assert images.com_y[0, 0] > 0 > images.com_x[0, 0]
     assert images.com_y[1, 1] < images.com_y[0, 0] and images.com_x[1, 1] > images.com_x[0, 0]
-    assert np.unravel_index(images.mean_pattern.values.argmax(), SHAPE) == (11, 10)
+    assert np.unravel_index(images.mean_pattern.values.argmax(), FRAME) == (11, 10)
     np.testing.assert_allclose(images.mean_pattern[SPOT], 60 * LETTER.mean())
 
 
