@@ -13,6 +13,7 @@ from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile
+from figures_pkg.book.claims_inputs import claims_inputs
 from figures_pkg.data.locate import artefacts_folder, locate
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
@@ -124,6 +125,21 @@ rule scan_scores:
     params: profile=PROFILE
     priority: 10
     run: package("score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
+
+
+# What the paper claims against what was made; an interrupted evaluation goes on with the next claim.
+rule claims:
+    input:
+        modules=lambda wildcards: sorted({m for name in ("run", "scans", "channels", "simulated")
+                                          for m in modules_behind(f"figures_pkg.evaluate.claims_{name}")}),
+        rows="claims.yaml",
+        pins="constraints.txt",
+        profile=f"notebooks/profiles/{PROFILE}.yaml",
+        made=lambda wildcards: claims_inputs(wildcards.source, PROFILE),
+    output: f"{KEPT}/claims/{{source}}/claims.json"
+    params: profile=PROFILE
+    threads: workflow.cores
+    run: package("claims", "--profile", params.profile, "--data", wildcards.source, "--out", output[0])
 
 
 rule scores:

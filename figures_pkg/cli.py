@@ -7,6 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from figures_pkg.cli_claims import add_claims_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulation_commands(commands)
     add_model_commands(commands)
     add_matching_command(commands)
+    add_claims_command(commands)
     _add_book_commands(commands)
     return parser
 

@@ -25,3 +25,8 @@ def load_profile(profile: str) -> dict:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise ValueError(f"no profile is called {profile!r}; there are: {known}")
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def scans_of(profile: str) -> list[str]:
+    """Scans of the twin that a profile has for the claims: those of the paper's figures, and those on which methods are scored."""
+    return list(dict.fromkeys(["ds1", "ds2", "overview", *load_profile(profile)["scored"]]))

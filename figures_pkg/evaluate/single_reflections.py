@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from figures_pkg.imaging import Disc, Lattice, summarise
+from figures_pkg.imaging import Disc, Lattice, along_and_across, summarise
 from figures_pkg.model.features import as_maps
 
 from .domains import asymmetry
@@ -34,12 +34,11 @@ def reflection_maps(scan: xr.DataArray, lattice: Lattice, radius_px: float) -> d
     """
     discs = {f"00{l}": Disc(tuple(lattice.position(0, l)), radius_px) for l in REFLECTIONS}
     images = summarise(scan, discs, mean=False)
-    row, col = np.array(lattice.g002) / np.hypot(*lattice.g002)
-    along_c = images.com_y.values * row + images.com_x.values * col
+    along_c, _ = along_and_across(images, lattice.g002)
     channels = {
         "VDF 00l": [images[name].values for name in discs],
         "A(004)": [asymmetry(images["004"].values, images["00-4"].values)],
-        "COM along c": [along_c],
+        "COM along c": [along_c.values],
     }
     return {name: as_maps(np.stack(maps), scan, name) for name, maps in channels.items()}
 

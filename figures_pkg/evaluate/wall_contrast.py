@@ -142,7 +142,7 @@ def departures(maps: np.ndarray, truth: xr.Dataset, line_nm: float, reach_nm: fl
     distance = truth.wall_distance_nm.values.astype(float)
     step = abs(float(truth.scan_x[1] - truth.scan_x[0]))
     rows, columns = np.nonzero(np.abs(distance - line_nm) <= step / 2)
-    normal = _normals(distance, step)[:, rows, columns]
+    normal = wall_normals(distance, step)[:, rows, columns]
     start = np.stack([rows, columns]) + normal * (line_nm - distance[rows, columns]) / step
     feet = {side: start + normal * side * reach_nm / step for side in (0, 1, -1)}
     kept = np.logical_and.reduce([_there(distance, truth, foot, line_nm + side * reach_nm, (rows, columns))
@@ -159,7 +159,7 @@ def _share(middle: np.ndarray, ahead: np.ndarray, behind: np.ndarray) -> np.ndar
     return np.where(across, (middle - (ahead + behind) / 2) / np.where(across, ahead - behind, 1), 0)
 
 
-def _normals(distance: np.ndarray, step: float) -> np.ndarray:
+def wall_normals(distance: np.ndarray, step: float) -> np.ndarray:
     """Unit vectors towards larger distances, (2, scan_y, scan_x)."""
     gradient = np.stack(np.gradient(gaussian_filter(distance, 1.0), step))
     return gradient / np.maximum(np.hypot(*gradient), 1e-9)

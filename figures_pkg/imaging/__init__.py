@@ -7,7 +7,7 @@ from .expected import expected_lattice
 from .lattice import Lattice, disc_radius_px, refine_lattice
 from .one_pass import summarise
 from .rings import ring_means
-from .vectors import com_noise, fit_descan, remove_descan, scatter, to_mrad, wavelength_angstrom
+from .vectors import along_and_across, com_noise, fit_descan, remove_descan, scatter, to_mrad, wavelength_angstrom
 
 __all__ = [
     "Annulus",
@@ -15,6 +15,7 @@ __all__ = [
     "CenterOfMass",
     "Disc",
     "Lattice",
+    "along_and_across",
     "com_noise",
     "descan_planes",
     "disc_radius_px",

@@ -107,6 +107,29 @@ def remove_descan(images: xr.Dataset, planes: xr.Dataset) -> xr.Dataset:
     return images.assign(flat)
 
 
+def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name: str = "com") -> tuple[xr.DataArray, xr.DataArray]:
+    """
+    Components of a centre of mass along a direction of the pattern and across it.
+
+    Parameters
+    ----------
+    images
+        From :func:`summarise`.
+    axis_row_col
+        Direction on the detector (row, col), such as ``lattice.g002`` for +c; its length does not matter.
+    name
+        Which centre of mass.
+
+    Returns
+    -------
+    along, across
+        (scan_y, scan_x) each, in the unit of the centre of mass; the second is turned from the first by 90°, rows to columns.
+    """
+    row, col = np.asarray(axis_row_col, float) / np.hypot(*axis_row_col)
+    y, x = images[f"{name}_y"], images[f"{name}_x"]
+    return y * row + x * col, y * col - x * row
+
+
 def com_noise(images: xr.Dataset, name: str = "com", variance_per_count: float = 1.0) -> xr.Dataset:
     """
     Standard deviation of the centre of mass at each position, from counting statistics alone.

@@ -1,0 +1,125 @@
+"""The page of verdicts: where each figure stands in the book, and the table of claims as HTML."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+
+import numpy as np
+
+from figures_pkg.evaluate.claims import KINDS, Claim
+from figures_pkg.evaluate.claims_verdicts import FAILS, HOLDS, ONLY, UNTESTED
+
+from .chapters import CHAPTERS, chapter_path
+
+FIGURE_NAME = re.compile(r"^mystnb:\n(?:  .*\n)*?  figure:\n(?:    .*\n)*?    name: *(\S+)", re.MULTILINE)
+CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
+# Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
+STYLE = """<style>
+table.claims {width:100%; border-collapse:collapse; font-size:0.9em}
+table.claims td, table.claims th {vertical-align:top; text-align:left; padding:0.5em 0.6em; white-space:normal;
+ border-bottom:1px solid rgba(128,128,128,0.4); overflow-wrap:anywhere}
+table.claims small {opacity:0.85}
+table.claims .verdict {display:inline-block; padding:0.1em 0.5em; border-radius:0.3em; font-weight:600; color:#fff}
+table.claims .holds {background:#1b6e3c} table.claims .only {background:#8a5a00}
+table.claims .fails {background:#a3262a} table.claims .untested {background:#5a5f66}
+table.claims details summary {cursor:pointer}
+table.claims details p {margin:0.3em 0}
+</style>"""
+
+
+@cache
+def figure_chapters() -> dict[str, str]:
+    """The chapter in which each figure of the book stands, by the name of the figure in the notebooks."""
+    found = {}
+    for chapter in CHAPTERS:
+        text = chapter_path(chapter).read_text(encoding="utf-8")
+        found |= dict.fromkeys((name.strip("\"'") for name in FIGURE_NAME.findall(text)), chapter)
+    return found
+
+
+def figure_link(name: str) -> str:
+    """A link to a figure from another executed chapter."""
+    return f"<a href='{figure_chapters()[name]}.html#{name}'>{escape(name)}</a>"
+
+
+def claims_table(claims: list[Claim], found: dict) -> str:
+    """
+    HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why.
+
+    Parameters
+    ----------
+    claims
+        The rows of claims.yaml.
+    found
+        What :func:`figures_pkg.evaluate.claims_run.read_verdicts` returns.
+
+    Returns
+    -------
+    str
+        Texts are escaped; a row can be linked to as ``#claim-`` and its id.
+
+    Raises
+    ------
+    ValueError
+        If a claim was not evaluated, since the file is older than the row.
+    """
+    rows = {row["id"]: row for row in found["rows"]}
+    if missing := [claim.id for claim in claims if claim.id not in rows]:
+        raise ValueError(f"{', '.join(missing)} of claims.yaml has no verdict; call `figures_pkg claims` again")
+    head = "<thead><tr><th>Claim</th><th>Value</th><th>Verdict</th><th>Figures</th></tr></thead>"
+    body = "".join(_row(claim, rows[claim.id]) for claim in claims)
+    return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
+
+
+def value_words(values: list[float], unit: str) -> str:
+    """
+    Middle, least and most with the unit, and how many values there are.
+
+    Examples
+    --------
+    >>> value_words([0.91, 0.97, 0.99], "AUC")
+    '0.97 (0.91 to 0.99, n = 3) AUC'
+    >>> value_words([4700770.0], "parameters")
+    '4,700,770 parameters'
+    """
+    middle = _number(np.median(values))
+    spread = f" ({_number(min(values))} to {_number(max(values))}, n = {len(values)})" if len(values) > 1 else ""
+    return f"{middle}{spread} {unit}".strip()
+
+
+def _number(value: float) -> str:
+    """Three digits, a true minus, whole numbers in full."""
+    text = f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def _row(claim: Claim, row: dict) -> str:
+    """One claim as HTML."""
+    place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
+    first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row)}"
+    badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
+    words = f"<br>{escape(row['words'])}" if row["words"] else ""
+    links = "<br>".join(map(figure_link, claim.figures))
+    cells = (first, _values(row), badge + words, links)
+    return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _values(row: dict) -> str:
+    """The values of all cases."""
+    lines = []
+    for case in row["cases"]:
+        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}"
+        lines.append(f"{escape(value)}" + (f"<br><small>{escape(case['when'])}</small>" if case["when"] else ""))
+    return "<br>".join(lines)
+
+
+def _details(claim: Claim, row: dict) -> str:
+    """The fold-out of a claim."""
+    datasets = ", ".join(dict.fromkeys(case.dataset for case in claim.cases if case.dataset))
+    parts = {"Measured": claim.how, "Holds": f"{row['limit']} {row['unit']}. {claim.because}" if claim.measure else "",
+             "Data": f"{KINDS[claim.data]}{': ' if datasets else ''}{datasets}", "Caveat": claim.caveat}
+    body = "".join(f"<p><strong>{name}.</strong> {escape(text)}</p>" for name, text in parts.items() if text)
+    code = f"<p><code>{escape(claim.measure)}</code></p>" if claim.measure else ""
+    return f"<details><summary>how and why</summary>{body}{code}</details>"

@@ -1,0 +1,190 @@
+"""The claims of the paper, as `claims.yaml` at the top of the repository lists them: read and checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from figures_pkg.data.locate import SOURCES, repository
+from figures_pkg.data.profiles import load_profile
+from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.data.record.schema import check_choice, check_keys, check_text, check_type, read_yaml
+from figures_pkg.twin.presets import known_presets
+
+from .claims_verdicts import VERDICTS, Limit
+
+PREFIX = "figures_pkg."
+KINDS = {  # what a claim is measured on -> how the page calls it
+    "twin": "twin: simulated, truth known",
+    "record": "the authors' scans",
+    "picture": "published pictures of the authors' scans",
+    "calculation": "calculation, no scan",
+}
+REQUIRED = ("id", "claim", "place", "figures", "data", "how")
+OPTIONAL = ("measure", "cases", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")
+PLACES = ("section", "at")
+
+
+class ClaimsError(ValueError):
+    """The list of claims breaks a rule; the message names the file, the row and what is known."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement of a claim: on which scan (None: on none), with which arguments, and in words under which condition."""
+
+    dataset: str | None
+    when: str
+    arguments: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: what the paper says, where, and how it is held against a measurement. Texts are for the page."""
+
+    id: str
+    claim: str
+    place: dict[str, str]
+    figures: tuple[str, ...]
+    data: str
+    how: str
+    measure: str | None = None
+    cases: tuple[Case, ...] = ()
+    over: str = "nothing"  # "fields": the measure runs once for each random field that was made
+    unit: str = ""
+    limit: Limit | None = None
+    because: str = ""
+    caveat: str = ""
+    not_tested: str = ""  # the reason, for a claim that no function measures
+    verdict: dict[str, str] = field(default_factory=dict)  # profile -> the verdict on the twin that it is held to
+
+    @property
+    def function(self) -> Callable:
+        """The measure itself."""
+        module, _, name = str(self.measure).rpartition(".")
+        return getattr(import_module(module), name)
+
+
+def load_claims(path: str | Path | None = None, figures: Container[str] | None = None) -> list[Claim]:
+    """
+    Read and check the claims.
+
+    Parameters
+    ----------
+    path
+        The YAML file; by default ``claims.yaml`` of the repository.
+    figures
+        Ids of the figures there are; without them the ids are taken as they are.
+
+    Returns
+    -------
+    list of Claim
+        In the file's order.
+
+    Raises
+    ------
+    ClaimsError
+        For a row with an unknown or missing key, an id given twice, or a function, figure, dataset, profile or verdict that does
+        not exist; the message names the row and what is known.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path) if path else repository() / "claims.yaml"
+    try:
+        content = read_yaml(path)
+        check_keys(content, ("schema", "artefacts", "rows"), (), "top level")
+        if content["schema"] != 1:
+            raise ClaimsError(f"schema is {content['schema']!r}, expected 1")
+        rows = [_claim(entry, figures) for entry in check_type(content["rows"], list, "rows")]
+    except ValueError as error:
+        raise ClaimsError(f"{path}: {error}") from error
+    ids = [row.id for row in rows]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise ClaimsError(f"{path}: {', '.join(twice)} is given twice; ids must differ")
+    return rows
+
+
+def _claim(entry, figures: Container[str] | None) -> Claim:
+    """One row, checked."""
+    where = f"row {entry.get('id', entry)!r}" if isinstance(entry, dict) else f"row {entry!r}"
+    check_keys(entry, REQUIRED, OPTIONAL, where)
+    for name in ("id", "claim", "how"):
+        check_text(entry[name], f"{where}, {name}")
+    check_keys(entry["place"], PLACES, (), f"{where}, place")
+    check_choice(entry["data"], tuple(KINDS), f"{where}, data")
+    names = tuple(check_type(entry["figures"], list, f"{where}, figures"))
+    for name in names:
+        if figures is not None and name not in figures:
+            raise ClaimsError(f"{where}: no figure is called {name!r}; there are: {', '.join(sorted(figures))}")
+    texts = {name: str(entry.get(name, "")).strip() for name in ("unit", "because", "caveat", "not_tested")}
+    known = {name: entry[name].strip() for name in ("id", "claim", "how", "data")}
+    claim = Claim(**known, place=dict(entry["place"]), figures=names, **texts, verdict=_verdicts(entry.get("verdict", {}), where))
+    return _untested(claim, entry, where) if texts["not_tested"] else _tested(claim, entry, where)
+
+
+def _untested(claim: Claim, entry: dict, where: str) -> Claim:
+    """A row without a measure."""
+    if both := sorted({"measure", "cases", "holds"} & set(entry)):
+        raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
+    return claim
+
+
+def _tested(claim: Claim, entry: dict, where: str) -> Claim:
+    """A row with a measure, its limit and its cases."""
+    missing = [name for name in ("measure", "holds", "because", "cases") if not entry.get(name)]
+    if missing:
+        raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
+    over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
+    cases = tuple(_case(each, where) for each in check_type(entry["cases"], list, f"{where}, cases"))
+    made = Claim(**{**vars(claim), "measure": entry["measure"], "cases": cases, "over": over, "limit": Limit.of(entry["holds"], where)})
+    function = _function(made.measure, where)
+    for case in cases:
+        _bind(function, case, where)
+    return made
+
+
+def _case(entry, where: str) -> Case:
+    """One measurement of a row."""
+    check_keys(entry, (), ("dataset", "when", "with"), f"{where}, cases")
+    dataset, known = entry.get("dataset"), {*known_presets(), *load_manifest().datasets}
+    if dataset is not None and str(dataset).partition("-field")[0] not in known:
+        raise ClaimsError(f"{where}: no dataset is called {dataset!r}; there are: {', '.join(sorted(known))}")
+    return Case(dataset, str(entry.get("when", "")).strip(), dict(entry.get("with", {})))
+
+
+def _function(name, where: str) -> Callable:
+    """A public function of the package by its dotted name."""
+    module, _, last = str(name).rpartition(".")
+    if not module.startswith(PREFIX) or last.startswith("_"):
+        raise ClaimsError(f"{where}: measure is {name!r}; expected the dotted name of a public function, {PREFIX}evaluate.…")
+    try:
+        found = import_module(module)
+    except ImportError as error:
+        raise ClaimsError(f"{where}: there is no module {module!r} for the measure {name!r} ({error})") from error
+    if not inspect.isfunction(getattr(found, last, None)):
+        public = sorted(key for key, value in vars(found).items() if inspect.isfunction(value) and value.__module__ == module and key[0] != "_")
+        raise ClaimsError(f"{where}: {module} has no function {last!r}; it has: {', '.join(public)}")
+    return getattr(found, last)
+
+
+def _bind(function: Callable, case: Case, where: str) -> None:
+    """Raise unless the function takes a case's dataset and arguments."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(None, *([case.dataset] if case.dataset else []), **case.arguments)
+    except TypeError as error:
+        raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
+
+
+def _verdicts(entry, where: str) -> dict[str, str]:
+    """The verdict that each profile is held to."""
+    for profile, verdict in check_type(entry, dict, f"{where}, verdict").items():
+        try:
+            load_profile(profile)
+        except ValueError as error:
+            raise ClaimsError(f"{where}, verdict: {error}") from error
+        check_choice(verdict, VERDICTS, f"{where}, verdict of {profile}")
+    return dict(entry)

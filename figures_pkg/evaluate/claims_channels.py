@@ -1,0 +1,132 @@
+"""Measures of claims on what networks find: channels, rotated channels, their scores over seeds and fields, and the decoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from figures_pkg.twin import load_preset
+
+from .claims_made import Made, NotMade
+from .edges import sign_changes
+from .matching import correlations
+from .naming import domain_channel, pick_channels, reference_maps, sparsity
+from .quantiles import mean_patterns, quantile_patterns
+from .score_tables import values_of
+from .sweep import agreement, end_difference, sweep_patterns
+from .truth_scores import charge_auc, interior, wall_auc
+from .wall_contrast import CLEAR_AUC, CLEAR_GAIN, charge_labels, wall_contrast
+
+PICKED = ("truth", "rule")
+
+
+def score(made: Made, dataset: str, method: str, column: str, picked_by: str = "rule") -> list[float]:
+    """One score of a method on a scan, over all fields and seeds that were scored."""
+    return _found(values_of(made.scores, column, method, picked_by, [dataset]), f"{method} is not scored on {dataset}")
+
+
+def gain(made: Made, dataset: str, method: str, over: str, column: str, picked_by: str = "rule") -> list[float]:
+    """How much more one method scores than another, on the same field and with the same seed."""
+    return _found(paired_gain(made.scores, dataset, method, over, column, picked_by), f"{method} and {over} are not both scored on {dataset}")
+
+
+def paired_gain(table: pd.DataFrame, scan: str, method: str, over: str, column: str, picked_by: str) -> np.ndarray:
+    """Differences of two methods in a table of scores, one for each field and seed that both have."""
+    chosen = table[(table.scan == scan) & (table.picked_by == picked_by)]
+    wide = chosen[chosen.method.isin([method, over])].pivot_table(column, ["field_seed", "method_seed"], "method")
+    if not {method, over} <= set(wide.columns):
+        return np.zeros(0)
+    return (wide[method] - wide[over]).dropna().to_numpy(float)
+
+
+def leaks(made: Made, dataset: str, method: str, picked_by: str = "rule") -> list[float]:
+    """Share of the variance of a domain channel that bend and thickness explain beyond the domains, in %; the larger of the two."""
+    pair = [score(made, dataset, method, f"leak_{name}", picked_by) for name in ("bend", "thickness")]
+    return [100 * float(value) for value in np.max(pair, axis=0)]
+
+
+def probe_margin(made: Made, dataset: str, method: str, kind: str = "charge") -> list[float]:
+    """
+    By how much a linear probe on all channels tells two kinds of walls apart better than it has to.
+
+    Its AUC on the walls less the largest of 0.9, the AUC on every placebo line plus 0.05, and in `control` the AUC for the same
+    walls without a structure of their own plus 0.05.
+    """
+    rows = made.scores[(made.scores.scan == dataset) & (made.scores.method == method) & (made.scores.picked_by == "truth")]
+    bars = [rows[f"{kind}_placebo"].to_numpy(float) + CLEAR_GAIN, np.full(len(rows), CLEAR_AUC)]
+    if dataset == "control":
+        plain = values_of(made.scores, f"{kind}_probe", method, "truth", ["control-plain"])
+        bars.append(np.full(len(rows), np.median(plain) + CLEAR_GAIN if plain.size else np.nan))
+    margins = rows[f"{kind}_probe"].to_numpy(float) - np.fmax.reduce(bars)
+    return _found(margins[np.isfinite(margins)], f"{method} is not scored on {dataset}")
+
+
+def walls_told_apart(made: Made, dataset: str, recipe: str) -> float:
+    """As :func:`probe_margin`, for head-to-head against tail-to-tail walls in the channels of one network."""
+    truth = made.truth(dataset)
+    found = wall_contrast(made.embedding(dataset, recipe), truth, charge_labels(truth))
+    return float(found.at_wall - np.fmax(found.worst_placebo + CLEAR_GAIN, CLEAR_AUC))
+
+
+def charge_pair(made: Made, dataset: str, recipe: str) -> float:
+    """AUC of head-to-head against tail-to-tail walls of the two channels that differ most between them, the lesser of the two."""
+    maps, truth = made.embedding(dataset, recipe), made.truth(dataset)
+    known = reference_maps(truth, maps[0], (1.0, 0.0))
+    alike = correlations(maps.values, (known["head-to-head"] - known["tail-to-tail"])[None])[:, 0]
+    return min(charge_auc(maps.values[place], truth) for place in (alike.argmax(), alike.argmin()))
+
+
+def best_wall_channel(made: Made, dataset: str, recipe: str | None = None) -> float:
+    """AUC of positions on a wall against those far from walls, of the single channel that has most."""
+    truth = made.truth(dataset)
+    return max(wall_auc(image, truth) for image in made.embedding(dataset, recipe).values)
+
+
+def quantile_agreement(made: Made, dataset: str) -> float:
+    """Correlation of the difference between both 5 % ends of the domain channel with that between the true domains."""
+    scan, truth = made.scan(dataset), made.truth(dataset)
+    ends = quantile_patterns(scan, domain_channel(made.embedding(dataset), truth).expand_dims("channel")).isel(channel=0)
+    return agreement(ends.difference, domain_difference(scan, truth))[0]
+
+
+def domain_difference(scan: xr.DataArray, truth: xr.Dataset) -> xr.DataArray:
+    """Mean pattern of the true +P less that of −P, away from walls, in counts (det_y, det_x)."""
+    inside = interior(truth)
+    (plus,), (minus,) = mean_patterns(scan, np.stack([inside > 0, inside < 0])[:, None])
+    return plus - minus
+
+
+def drawn_agreement(made: Made, dataset: str, how: str = "alone") -> float:
+    """Correlation of the change that the decoder draws, from the low to the high end of the domain channel, with the measured one."""
+    scan, maps = made.scan(dataset), made.embedding(dataset)
+    (channel,), _ = pick_channels(maps, [made.truth(dataset).polarization.values.astype(float)])
+    swept = sweep_patterns(made.network(dataset), scan, maps, maps[int(channel.channel)])
+    return agreement(end_difference(swept[how]), end_difference(swept.measured))[0]
+
+
+def alternations(made: Made, dataset: str, radius_nm: float = 70.0) -> int:
+    """How often the rotated domain channel changes its sign on a circle around the vortex core."""
+    truth, texture = made.truth(dataset), load_preset(dataset.partition("-field")[0]).texture
+    image = domain_channel(made.embedding(dataset), truth)
+    centre = np.array(texture.core_fraction_yx) * image.shape
+    step = abs(float(image.scan_x[1] - image.scan_x[0]))
+    return sign_changes(image.values, tuple(centre), radius_nm / step)
+
+
+def channel_use(made: Made, dataset: str, recipe: str | None = None, key: str = "zero") -> float:
+    """One of the numbers of :func:`figures_pkg.evaluate.naming.sparsity`; the shares in %."""
+    found = sparsity(made.embedding(dataset, recipe))[key]
+    return 100 * found if key in ("zero", "negative") else found
+
+
+def zeros_beyond(made: Made, dataset: str, recipe: str | None, other: str) -> float:
+    """Share of activations that are zero in the embedding of one network less that of another, in percentage points."""
+    return channel_use(made, dataset, recipe) - channel_use(made, dataset, other)
+
+
+def _found(values, otherwise: str) -> list[float]:
+    """Values as a list; without any the claim is not tested."""
+    if not len(values):
+        raise NotMade(f"{otherwise} in this profile")
+    return [float(value) for value in values]

@@ -1,0 +1,187 @@
+"""Evaluate all claims on what a profile has made, keep what is finished, and compare with what the rows say."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from figures_pkg.data.profiles import load_profile
+from figures_pkg.data.replace import replacing
+
+from .claims import Case, Claim
+from .claims_made import Made, NotMade
+from .claims_verdicts import UNTESTED, VERDICTS, Measured, verdict
+from .edges import TooCoarse
+
+
+def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path, progress: bool = True) -> Path:
+    """
+    Measure every claim and write the verdicts.
+
+    Rows that are done are kept beside the file while it is not complete: an interrupted evaluation goes on with the next one, as
+    long as neither the row nor the files that it read have changed.
+
+    Parameters
+    ----------
+    claims
+        From :func:`figures_pkg.evaluate.claims.load_claims`.
+    profile, data
+        As for :class:`figures_pkg.evaluate.claims_made.Made`.
+    out
+        The ``.json`` to write.
+    progress
+        Whether to show a bar on stderr.
+
+    Returns
+    -------
+    Path
+        ``out``: profile, data, and one row for each claim, see :func:`evaluate_claim`.
+    """
+    out = Path(out)
+    if out.suffix != ".json":
+        raise ValueError(f"out is {str(out)!r}; the verdicts are written as .json, so give a name that ends in it")
+    made, kept = Made(profile, data), out.with_suffix(".unfinished.json")
+    done, rows = _read_kept(kept), []
+    with tqdm(claims, desc="claims", unit="claim", disable=not progress) as bar:
+        for claim in bar:
+            bar.set_postfix_str(claim.id)
+            mark = _mark(claim, profile, data)
+            row = done.get(claim.id)
+            if not (row and row["mark"] == mark and _unchanged(row["read"])):
+                row = evaluate_claim(claim, made) | {"mark": mark, "read": dict(made.read)}
+            rows.append(row)
+            _write(kept, rows)
+    shown = [{key: value for key, value in row.items() if key not in ("mark", "read")} for row in rows]
+    _write(out, {"schema": 1, "profile": profile, "data": data, "rows": shown})
+    kept.unlink(missing_ok=True)
+    return out
+
+
+def evaluate_claim(claim: Claim, made: Made) -> dict:
+    """
+    Measure one claim.
+
+    Returns
+    -------
+    dict
+        ``id``, ``verdict``, ``words`` (the condition or reason), ``limit`` in words, ``unit``, ``cases`` (each with ``dataset``,
+        ``when``, ``values``, ``reason``).
+    """
+    cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, made) for case in claim.cases]
+    found, words = verdict(cases, claim.limit)
+    datasets = [case.dataset for case in claim.cases] or [None]
+    shown = [{"dataset": dataset} | asdict(case) for dataset, case in zip(datasets, cases)]
+    row = {"id": claim.id, "verdict": found, "words": words, "limit": str(claim.limit or ""), "unit": claim.unit, "cases": shown}
+    return row
+
+
+def read_verdicts(path: str | Path) -> dict:
+    """
+    What :func:`evaluate_claims` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was not made yet; the message holds the command.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no verdicts at {path}; make them with `figures_pkg claims --profile … --out {path}`")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def changed_verdicts(claims: Sequence[Claim], found: dict) -> list[str]:
+    """
+    Which verdicts on the twin differ from what their rows say, one line for each.
+
+    Parameters
+    ----------
+    claims
+        The rows.
+    found
+        From :func:`read_verdicts`.
+
+    Returns
+    -------
+    list of str
+        Row, verdict of the row, verdict found, and the values; a row that was never evaluated counts too. Nothing is compared on
+        the authors' data, nor for a profile that a row does not mention.
+    """
+    if found["data"] != "twin":
+        return []
+    rows, lines = {row["id"]: row for row in found["rows"]}, []
+    for claim in claims:
+        expected, row = claim.verdict.get(found["profile"]), rows.get(claim.id)
+        if expected is None or (row and row["verdict"] == expected):
+            continue
+        now = f"now {row['verdict']!r} {_values(row)}" if row else "not evaluated"
+        lines.append(f"claims.yaml, row {claim.id}: verdict of {found['profile']} is {expected!r}, {now}")
+    return lines
+
+
+def verdict_counts(found: dict) -> dict[str, int]:
+    """How many rows have each verdict."""
+    given = [row["verdict"] for row in found["rows"]]
+    return {name: given.count(name) for name in VERDICTS}
+
+
+def _measured(claim: Claim, case: Case, made: Made) -> Measured:
+    """The values of one case over all fields that were made."""
+    values, reason = [], ""
+    for dataset in _fields(claim, case, made):
+        try:
+            found = claim.function(made, *([dataset] if dataset else []), **case.arguments)
+        except (NotMade, TooCoarse) as error:
+            reason = reason or str(error)
+            continue
+        values += [float(value) for value in np.ravel(found)]
+    finite = tuple(value for value in values if math.isfinite(value))
+    return Measured(finite, case.when, "" if finite else reason or "no value could be measured")
+
+
+def _fields(claim: Claim, case: Case, made: Made) -> list[str | None]:
+    """The scan of a case, and where a claim is measured over fields also those of the profile with other random fields."""
+    if claim.over != "fields" or made.data != "twin":
+        return [case.dataset]
+    others = [name for name in load_profile(made.profile)["scored"] if name.startswith(f"{case.dataset}-field")]
+    return [case.dataset, *others]
+
+
+def _values(row: dict) -> str:
+    """The middle values of a row's cases, with its limit."""
+    cases = [f"{np.median(case['values']):.4g}" if case["values"] else case["reason"] for case in row["cases"]]
+    return f"({' / '.join(cases)} {row['unit']}; holds: {row['limit']})" if row["verdict"] != UNTESTED else f"({row['words']})"
+
+
+def _mark(claim: Claim, profile: str, data: str) -> str:
+    """Changes with anything that a row says, with the text of its measure, and with what it is evaluated on."""
+    source = inspect.getsource(claim.function) if claim.measure else ""
+    text = json.dumps([asdict(claim), source, profile, data], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _unchanged(read: dict[str, int]) -> bool:
+    """Whether files are as old as they were when they were read."""
+    return all(Path(path).is_file() and Path(path).stat().st_mtime_ns == when for path, when in read.items())
+
+
+def _read_kept(path: Path) -> dict[str, dict]:
+    """Finished rows of an interrupted evaluation; a file that is no such list counts as none."""
+    try:
+        return {row["id"]: row for row in json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def _write(path: Path, content) -> None:
+    """Write JSON by replacing."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
