@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from figures_pkg.cli_figures import add_figures_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_commands(commands)
     add_matching_command(commands)
     _add_book_commands(commands)
+    add_figures_command(commands)
     return parser
 
 

@@ -127,7 +127,10 @@ def _published(path: Path) -> list[PaperFigure]:
     """The figures of the paper in one notebook."""
     if "publish(" not in path.read_text(encoding="utf-8"):
         return []
-    cells = [(head, _tree(source)) for head, source in _cells(path)]
+    try:
+        cells = [(head, _tree(source)) for head, source in _cells(path)]
+    except SyntaxError as error:
+        raise CatalogueError(f"{path.name}: a cell is no Python, line {error.lineno} of it reads {error.text!r} ({error.msg})") from error
     drawers = _drawers([tree for _, tree in cells], path.stem)
     calls = [(head, tree, call) for head, tree in cells for call in _calls(tree, "publish")]
     return [_figure(path, head, tree, call, drawers) for head, tree, call in calls]

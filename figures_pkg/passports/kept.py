@@ -53,8 +53,19 @@ def kept_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) ->
     if surplus:
         raise PassportError(f"no notebook makes the figure {surplus[0]!r}, but {folder / surplus[0]}.json is there; remove it, "
                             "or restore the cell that publishes it")  # fmt: skip
-    return {name: _kept(figure, folder / name, f"figures_pkg notebook {figure.chapter} --profile {profile} --data {data}")
-            for name, figure in figures.items()}  # fmt: skip
+    return {name: kept_figure(figure, profile, data) for name, figure in figures.items()}
+
+
+def kept_figure(figure: PaperFigure, profile: str, data: str) -> Kept:
+    """One figure of a profile with its passport; raises :class:`PassportError` if a file of it is missing or spoiled."""
+    base = figures_folder(profile, data) / figure.id
+    again = f"figures_pkg notebook {figure.chapter} --profile {profile} --data {data}"
+    passport = read_passport(base.with_suffix(".json"), again)
+    missing = [kind for kind in KINDS if not base.with_suffix(f".{kind}").is_file()]
+    if missing:
+        files = ", ".join(f"{base.name}.{kind}" for kind in missing)
+        raise PassportError(f"the passport of {base.name!r} is without its data: {files} missing in {base.parent}; make them with `{again}`")
+    return Kept(figure, passport, base)
 
 
 def changed_inputs(passport: dict, current: Mapping[str, str]) -> list[str]:
@@ -91,13 +102,3 @@ def read_passport(path: Path, again: str) -> dict:
     if not isinstance(passport, dict) or passport.get("schema") != SCHEMA or passport.get("id") != path.stem:
         raise PassportError(f"{path} is no passport of {path.stem!r} in schema {SCHEMA}; make it again with `{again}`")
     return passport
-
-
-def _kept(figure: PaperFigure, base: Path, again: str) -> Kept:
-    """One figure, checked for its files."""
-    passport = read_passport(base.with_suffix(".json"), again)
-    missing = [kind for kind in KINDS if not base.with_suffix(f".{kind}").is_file()]
-    if missing:
-        files = ", ".join(f"{base.name}.{kind}" for kind in missing)
-        raise PassportError(f"the passport of {base.name!r} is without its data: {files} missing in {base.parent}; make them with `{again}`")
-    return Kept(figure, passport, base)
