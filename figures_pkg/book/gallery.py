@@ -8,7 +8,7 @@ from PIL import Image
 
 from figures_pkg.passports.catalogue import check_claimed, claims_about, load_claims, paper_figures
 from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
-from figures_pkg.passports.page import passport_html, stale_badge
+from figures_pkg.passports.page import claim_links, passport_html, stale_badge
 from figures_pkg.passports.publish import write_passport
 
 from .inputs import checksums_of
@@ -117,7 +117,7 @@ def _card(name: str, each: Shown) -> str:
         lines += [f"Changed since it was made: {', '.join(f'`{text}`' for text in each.changed[:5])}"
                   + (f" and {len(each.changed) - 5} more" if len(each.changed) > 5 else "") + ".", ""]  # fmt: skip
     if each.claims:
-        lines += [f"Supports the claims {', '.join(f'`{claim}`' for claim in each.claims)}.", ""]
+        lines += [f"Supports the claims {claim_links(each.claims)}.", ""]
     return "\n".join([*lines, downloads, ":::", ""])
 
 

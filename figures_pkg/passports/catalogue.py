@@ -99,7 +99,7 @@ def load_claims(path: Path | None = None) -> list[dict]:
     if not path.is_file():
         return []
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    rows = content.get("claims", []) if isinstance(content, dict) else content
+    rows = content.get("rows", []) if isinstance(content, dict) else content
     return [row for row in rows or [] if isinstance(row, dict)]
 
 

@@ -2,6 +2,7 @@
 
 from html import escape
 
+CLAIMS_PAGE = "does-it-hold.html"  # beside the figures' pages; a row of its table is #claim- and the claim's id
 ORIGIN = {
     "twin": "simulated scan (digital twin)",
     "record": "measured: authors' record",
@@ -43,6 +44,11 @@ def stale_badge(changed: list[str]) -> str:
     return f'<span class="figure-stale" title="{escape(", ".join(changed[:3]) + more)}">out of date</span>'
 
 
+def claim_links(claims: list[str]) -> str:
+    """HTML links to the rows of the claims, as seen from a page with figures."""
+    return ", ".join(f'<a href="{CLAIMS_PAGE}#claim-{escape(claim)}">{escape(claim)}</a>' for claim in claims)
+
+
 def _rows(passport: dict, claims: list[str]) -> list[tuple[str, str]]:
     """Name and HTML of each line."""
     machine, software = passport["machine"], passport["software"]
@@ -54,7 +60,7 @@ def _rows(passport: dict, claims: list[str]) -> list[tuple[str, str]]:
         ("Data", escape(ORIGIN[passport["origin"]]) + "".join(f"<br>{_scan(scan)}" for scan in passport["scans"])),
         ("Parameters", escape(", ".join(f"{name} = {value}" for name, value in passport["settings"].items()))),
         ("Read by the chapter", "<br>".join(map(_model, passport.get("artefacts", [])))),
-        ("Supports the claims", ", ".join(map(_code, claims))),
+        ("Supports the claims", claim_links(claims)),
         ("Code", f"{_code(software['commit'][:12]) if software['commit'] else 'commit unknown'}, {_tree(software['tree'])}"),
         ("Pins", f"{_short(software['pins_sha256'])}, Python {escape(software['python'])}, {escape(packages)}"),
         ("Computed on", escape(f"{machine['device']}, {machine['system']}")),

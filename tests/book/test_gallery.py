@@ -49,7 +49,7 @@ def test_the_gallery_names_changed_inputs(shown):
     assert "out of date" not in gallery_page(shown())
     page = gallery_page(shown("notebooks/fig-9.md"))
     assert "figure-stale" in page and "Changed since it was made: `notebooks/fig-9.md`." in page
-    assert "a line along \\[100\\]" in page and "(fig-9a-card)=" in page and "`split`" in page
+    assert "a line along \\[100\\]" in page and "(fig-9a-card)=" in page and 'href="does-it-hold.html#claim-split"' in page
 
 
 def test_the_staged_pages_get_their_passports(tmp_path, shown):

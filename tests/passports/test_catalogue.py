@@ -51,7 +51,7 @@ def test_claims_may_only_name_figures_that_are_made(world, tmp_path):
     world.chapter("fig-9", "fig-9a")
     path = tmp_path / "claims.yaml"
     assert load_claims(path) == []
-    path.write_text(yaml.safe_dump({"claims": [{"id": "split", "figures": ["fig-9a"]}, {"id": "count"}]}))
+    path.write_text(yaml.safe_dump({"rows": [{"id": "split", "figures": ["fig-9a"]}, {"id": "count"}]}))
     claims = load_claims(path)
     check_claimed(claims)
     assert claims_about("fig-9a", claims) == ["split"] and claims_about("fig-9b", claims) == []
