@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from figures_pkg.cli_claims import add_claims_command
+from figures_pkg.cli_figures import add_figures_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_matching_command(commands)
     add_claims_command(commands)
     _add_book_commands(commands)
+    add_figures_command(commands)
     return parser
 
 
@@ -163,27 +165,21 @@ def _simulate(options) -> None:
     print(write_table(simulate(options.state, options.thickness_nm, tuple(options.tilt_mrad), **how), options.out))
 
 
-def _executed(chapter: str, options) -> Path:
-    """Where the executed copy of a chapter is kept."""
-    from figures_pkg.data.locate import artefacts_folder
-
-    return artefacts_folder(options.profile) / "notebooks" / options.data / f"{chapter}.ipynb"
-
-
 def _notebook(options) -> None:
-    from figures_pkg import book
+    from figures_pkg.book.seal import make_chapter
 
-    book.datasets_of(options.chapter, options.data, options.profile, must_exist=True)
-    parameters = book.load_profile(options.profile)["parameters"] | {"data": options.data}
-    print(book.execute(book.chapter_path(options.chapter), _executed(options.chapter, options), parameters))
+    print(make_chapter(options.chapter, options.data, options.profile))
 
 
 def _render(options) -> None:
     from figures_pkg import book
+    from figures_pkg.book.gallery import add_figures, shown_figures
+    from figures_pkg.book.seal import executed_path
     from figures_pkg.data.locate import repository
 
-    notebooks = [_executed(chapter, options) for chapter in book.CHAPTERS]
-    print(f"open {book.render(repository() / 'book', notebooks)}")
+    notebooks = [executed_path(chapter, options.data, options.profile) for chapter in book.CHAPTERS]
+    shown = shown_figures(options.data, options.profile)
+    print(f"open {book.render(repository() / 'book', notebooks, lambda folder: add_figures(folder, shown))}")
 
 
 def _book(options) -> None:

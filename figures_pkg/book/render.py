@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,7 @@ class ForeignHost(RuntimeError):
     """A built page would ask another host for something when it is opened."""
 
 
-def render(book: Path, notebooks: list[Path]) -> Path:
+def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | None = None) -> Path:
     """
     Stage executed notebooks into the book and build its HTML from clean, with warnings as errors.
 
@@ -34,6 +35,8 @@ def render(book: Path, notebooks: list[Path]) -> Path:
         The folder with ``_config.yml`` and ``_toc.yml``.
     notebooks
         Executed ``.ipynb`` files; they are copied to ``book/executed``.
+    prepare
+        Is given that folder before the pages are built, to add what only the time of rendering knows.
 
     Returns
     -------
@@ -50,6 +53,8 @@ def render(book: Path, notebooks: list[Path]) -> Path:
         If a page fetches from another host when it is opened.
     """
     stage(book, notebooks)
+    if prepare is not None:
+        prepare(book / "executed")
     shutil.rmtree(book / "_build", ignore_errors=True)
     words = ["build", str(book), "-n", "-W", "--keep-going", "--all"]
     done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import xarray as xr
 
 import figures_pkg
 from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.data.revision import commit
 
 from .checkpoint import save_checkpoint
 from .state import state_path
@@ -34,7 +34,7 @@ def save_trained(trained: Trained, path: str | Path, *, overwrite: bool = False)
     """
     path = check_target(path, ".safetensors", overwrite)
     about = {"recipe": asdict(trained.recipe), "seed": trained.seed, "data": trained.digest, "history": trained.history,
-             "version": figures_pkg.__version__, "commit": _commit()}
+             "version": figures_pkg.__version__, "commit": commit()}
     save_checkpoint(path, trained.net, trained.transform, **about)
     state_path(path).unlink(missing_ok=True)
     return path
@@ -46,12 +46,3 @@ def save_embedding(maps: xr.DataArray, path: str | Path, *, overwrite: bool = Fa
     with replacing(path) as temporary:
         maps.to_dataset(name="embedding").to_netcdf(temporary, engine="h5netcdf")
     return path
-
-
-def _commit() -> str:
-    """Hash of the checkout's commit; empty outside one."""
-    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""

@@ -28,7 +28,8 @@ def test_agrees_with_what_python_imports(module, repository):
         ("twin", ["imaging", "evaluate", "plotting", "book"]),
         ("imaging", ["twin", "evaluate", "plotting", "book"]),
         ("evaluate", ["plotting", "book"]),
-        ("plotting", ["data", "twin", "evaluate", "book"]),
+        ("plotting", ["data", "twin", "evaluate", "passports", "book"]),
+        ("passports", ["twin", "imaging", "model", "evaluate", "book"]),
     ],
 )
 def test_arrows_point_one_way(room, ignorant_of):

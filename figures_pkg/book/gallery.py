@@ -1,0 +1,137 @@
+"""The pages' side of the passports: folded below each figure, all figures in a gallery, and how many are out of date."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+from figures_pkg.passports.catalogue import check_claimed, claims_about, load_claims, paper_figures
+from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
+from figures_pkg.passports.page import claim_links, passport_html, stale_badge
+from figures_pkg.passports.publish import write_passport
+
+from .inputs import checksums_of
+
+THUMBNAIL_PX = 560  # across, twice what a phone shows
+COLOURS = 96  # of a thumbnail
+HEAD = """# All figures of the paper
+
+Each figure as this book rebuilds it, with the drawing, the picture and the passport to download: the passport is a JSON file that
+says from which data, code, parameters and packages the figure was made, and at what cost. It is also folded below the figure in its chapter.
+"""
+NONE = "No chapter of this book publishes a figure of the paper."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure with what the pages say of it at the time of rendering."""
+
+    kept: Kept
+    claims: list[str]
+    changed: list[str]  # inputs that changed since it was made
+
+
+def shown_figures(data: str, profile: str) -> dict[str, Shown]:
+    """
+    The published figures of a profile, compared with their inputs of now.
+
+    Raises
+    ------
+    CatalogueError
+        For two figures with one name, or a claim about a figure that no notebook makes.
+    PassportError
+        For a figure without passport, or a passport without its data.
+    """
+    claims = load_claims()
+    check_claimed(claims)
+    kept = kept_figures(paper_figures(), profile, data)
+    now = {chapter: checksums_of(chapter, data, profile) for chapter in {each.figure.chapter for each in kept.values()}}
+    return {name: Shown(each, claims_about(name, claims), changed_inputs(each.passport, now[each.figure.chapter]))
+            for name, each in kept.items()}  # fmt: skip
+
+
+def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
+    """
+    Give the staged pages their passports, the gallery, and the sentence that counts what is out of date.
+
+    Parameters
+    ----------
+    folder
+        With the staged notebooks (``book/executed``); the files of the figures are copied to ``figures`` in it.
+    shown
+        From :func:`shown_figures`.
+    """
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, each in shown.items():
+        _copy_files(folder / "figures", name, each)
+    for chapter in {each.kept.figure.chapter for each in shown.values()}:
+        insert_passports(folder / f"{chapter}.ipynb", shown)
+    (folder / "gallery.md").write_text(gallery_page(shown), encoding="utf-8")
+    (folder / "figures-status.md").write_text(status_sentence(shown) + "\n", encoding="utf-8")
+
+
+def insert_passports(path: Path, shown: dict[str, Shown]) -> None:
+    """Put the folded passport below each published figure of a staged notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        each = shown.get(cell.metadata.get("mystnb", {}).get("figure", {}).get("name"))
+        if each is not None:
+            cells.append(nbformat.v4.new_markdown_cell(passport_html(each.kept.passport, each.claims, each.changed)))
+    notebook.cells = cells
+    nbformat.write(notebook, path)
+
+
+def gallery_page(shown: dict[str, Shown]) -> str:
+    """Markdown of the page with all figures."""
+    if not shown:
+        return f"{HEAD}\n{NONE}\n"
+    cards = "\n".join(_card(name, each) for name, each in shown.items())
+    return f"{HEAD}\n{status_sentence(shown, link=False)}\n\n::::{{grid}} 1 2 2 3\n:gutter: 4\n:class-container: gallery\n\n{cards}\n::::\n"
+
+
+def status_sentence(shown: dict[str, Shown], link: bool = True) -> str:
+    """How many figures are out of date, in a sentence; with a link to the gallery for the landing page."""
+    stale, where = sum(bool(each.changed) for each in shown.values()), "The [gallery](executed/gallery) shows them all."
+    if not shown:
+        return NONE
+    if not stale:
+        text = f"All {len(shown)} figures of the paper were made from the text, code and data of this build."
+    else:
+        few = "One figure" if stale == 1 else f"{stale} figures"
+        text = (f"{few} of {len(shown)} {'was' if stale == 1 else 'were'} made from other text, code or data than this build has, and "
+                f"{'wears' if stale == 1 else 'wear'} the badge {stale_badge(['see the gallery'])}; `make book` makes them again.")  # fmt: skip
+    return f"{text} {where}" if link else text
+
+
+def _card(name: str, each: Shown) -> str:
+    """One figure of the gallery."""
+    figure, badge = each.kept.figure, f" {stale_badge(each.changed)}" if each.changed else ""
+    downloads = " · ".join(f"{{download}}`{word} <figures/{name}.{kind}>`" for word, kind in
+                           (("picture (PNG)", "png"), ("drawing (SVG)", "svg"), ("passport (JSON)", "json")))  # fmt: skip
+    lines = [":::{grid-item}", f"({name}-card)=", f"**[{figure.panel}](#{name})**{badge} in [](/executed/{figure.chapter})", ""]
+    lines += [f"[![{_plain(figure.alt)}](figures/{name}-small.png)](#{name})", "", figure.caption, ""]
+    if each.changed:
+        lines += [f"Changed since it was made: {', '.join(f'`{text}`' for text in each.changed[:5])}"
+                  + (f" and {len(each.changed) - 5} more" if len(each.changed) > 5 else "") + ".", ""]  # fmt: skip
+    if each.claims:
+        lines += [f"Supports the claims {claim_links(each.claims)}.", ""]
+    return "\n".join([*lines, downloads, ":::", ""])
+
+
+def _copy_files(folder: Path, name: str, each: Shown) -> None:
+    """Picture, drawing, thumbnail, and the passport with its claims of now."""
+    for kind in ("png", "svg"):
+        (folder / f"{name}.{kind}").write_bytes(each.kept.base.with_suffix(f".{kind}").read_bytes())
+    write_passport(folder / f"{name}.json", each.kept.passport | {"claims": each.claims, "changed_inputs": each.changed})
+    with Image.open(each.kept.picture) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    small.quantize(COLOURS).save(folder / f"{name}-small.png", optimize=True)
+
+
+def _plain(text: str) -> str:
+    """Text whose brackets do not end the Markdown around it."""
+    return text.replace("[", "\\[").replace("]", "\\]").replace("\n", " ")

@@ -1,0 +1,179 @@
+"""The numbers behind the figures, held against stored ones: which array of which figure changed, and by how much."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from figures_pkg.data.locate import repository
+from figures_pkg.data.replace import replacing
+
+from .kept import Kept
+from .summary import LEVELS, spread, summarise
+
+EXACT = ("shape", "kind", "missing")
+MEASURED = ("moments", "quantiles", "blocks")
+NAMES = {"moments": ("mean", "standard deviation", "root mean square"), "quantiles": tuple(f"{level} % quantile" for level in LEVELS)}
+
+
+class ReferencesError(ValueError):
+    """The stored references or their tolerances do not fit the figures; the message says what to add or remove."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an array may move, and why."""
+
+    figure: str
+    array: str  # may hold * and ?
+    allowed: float  # in units of the array's standard deviation
+    reason: str
+    any_order: bool = False  # whether the first axis counts channels without an order
+
+
+@dataclass(frozen=True)
+class Change:
+    """One number that moved further than allowed."""
+
+    figure: str
+    array: str
+    what: str
+    value: object
+    reference: object
+    allowed: float
+    reason: str
+
+    def __str__(self) -> str:
+        """One line with value, reference and tolerance."""
+        start = f"{self.figure}, array {self.array!r}, {self.what}: "
+        if isinstance(self.value, float) and isinstance(self.reference, float):
+            moved = f"moved by {abs(self.value - self.reference):.3g}, allowed {self.allowed:.3g} ({self.reason})"
+            return f"{start}{self.value:.6g}, reference {self.reference:.6g}, {moved}"
+        return f"{start}{self.value}, reference {self.reference}"
+
+
+def references_folder(profile: str) -> Path:
+    """Where the references of a profile lie."""
+    return repository() / "tests" / "regression" / profile
+
+
+def load_tolerances(path: Path | None = None) -> list[Tolerance]:
+    """
+    Read how far the arrays may move: ``tests/regression/tolerances.yaml``.
+
+    Raises
+    ------
+    ReferencesError
+        For an entry without a reason, with an unknown kind, or a tolerance that is not positive.
+    """
+    path = path or repository() / "tests" / "regression" / "tolerances.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    kinds, found = content["kinds"], []
+    for name, kind in kinds.items():
+        if not str(kind.get("reason", "")).strip() or not float(kind.get("allowed", 0)) > 0:
+            raise ReferencesError(f"{path}, kind {name!r}: needs a reason in words and an allowed change above zero, got {kind!r}")
+    for figure, arrays in content["figures"].items():
+        for array, name in arrays.items():
+            if name not in kinds:
+                raise ReferencesError(f"{path}, {figure}, {array!r}: the kind is {name!r}; expected one of {', '.join(kinds)}")
+            kind = kinds[name]
+            found.append(Tolerance(figure, array, float(kind["allowed"]), kind["reason"].strip(), bool(kind.get("any_order", False))))
+    return found
+
+
+def summaries_of(kept: Kept, tolerances: list[Tolerance]) -> dict[str, dict]:
+    """Summary of each array of a published figure."""
+    with np.load(kept.base.with_suffix(".npz")) as arrays:
+        return {name: summarise(arrays[name], _tolerance(kept.figure.id, name, tolerances).any_order) for name in sorted(arrays.files)}
+
+
+def compare(figure: str, now: Mapping[str, dict], stored: Mapping[str, dict], tolerances: list[Tolerance]) -> list[Change]:
+    """
+    What moved further than allowed in one figure.
+
+    Parameters
+    ----------
+    figure
+        Its id.
+    now, stored
+        Array -> summary, of today and of the reference.
+    tolerances
+        All of them.
+
+    Returns
+    -------
+    list of Change
+        Empty when every array is as it was.
+    """
+    found = []
+    for name in sorted({*now, *stored}):
+        rule = _tolerance(figure, name, tolerances)
+        if name not in now or name not in stored:
+            there = ("present", "absent") if name in now else ("absent", "present")
+            found.append(Change(figure, name, "the array", *there, 0.0, rule.reason))
+            continue
+        found += _compare_array(figure, name, now[name], stored[name], rule)
+    return found
+
+
+def read_references(profile: str) -> dict[str, dict]:
+    """Figure -> array -> summary, as stored."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(references_folder(profile).glob("*.json"))}
+
+
+def write_references(profile: str, summaries: Mapping[str, dict]) -> None:
+    """Store the summaries of all figures as the new references; those of figures that are no more are removed."""
+    folder = references_folder(profile)
+    for path in folder.glob("*.json"):
+        if path.stem not in summaries:
+            path.unlink()
+    for figure, arrays in summaries.items():
+        lines = ",\n".join(f" {json.dumps(name, ensure_ascii=False)}: {json.dumps(summary)}" for name, summary in arrays.items())
+        with replacing(folder / f"{figure}.json") as temporary:
+            temporary.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+def check_figures(kept: Mapping[str, Kept], profile: str) -> list[Change]:
+    """
+    Hold all published figures of a profile against the references.
+
+    Raises
+    ------
+    ReferencesError
+        If figures and references are not the same, or an array has no tolerance.
+    """
+    stored, tolerances = read_references(profile), load_tolerances()
+    for names, words in ((set(kept) - set(stored), "has no stored reference"), (set(stored) - set(kept), "has a reference but is not made")):
+        if names:
+            raise ReferencesError(f"the figure {sorted(names)[0]!r} {words}; `figures_pkg figures --update --profile {profile}` "
+                                  "writes the references anew, look at the difference before it is committed")  # fmt: skip
+    return [change for name, each in kept.items() for change in compare(name, summaries_of(each, tolerances), stored[name], tolerances)]
+
+
+def _tolerance(figure: str, array: str, tolerances: list[Tolerance]) -> Tolerance:
+    """The first rule that fits an array."""
+    for rule in tolerances:
+        if rule.figure == figure and fnmatchcase(array, rule.array):
+            return rule
+    raise ReferencesError(f"tests/regression/tolerances.yaml says nothing of the array {array!r} of {figure!r}; add its kind")
+
+
+def _compare_array(figure: str, name: str, now: dict, stored: dict, rule: Tolerance) -> list[Change]:
+    """What moved in one array."""
+    for key in EXACT:
+        if now.get(key) != stored.get(key):
+            return [Change(figure, name, key, now.get(key), stored.get(key), 0.0, rule.reason)]
+    if "moments" not in stored:
+        return []
+    allowed, found = rule.allowed * spread(stored), []
+    for key in MEASURED:
+        values = zip(now.get(key, []), stored.get(key, []))
+        for place, (value, reference) in enumerate(values):
+            if not abs(value - reference) <= allowed:
+                words = NAMES[key][place] if key in NAMES else f"{'channel' if rule.any_order else 'block'} {place + 1}"
+                found.append(Change(figure, name, words, value, reference, allowed, rule.reason))
+    return found

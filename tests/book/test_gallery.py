@@ -1,0 +1,87 @@
+"""The pages carry the passports: below each figure, in the gallery, and in one sentence on the landing page."""
+
+from datetime import datetime, timedelta, timezone
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from figures_pkg.book.gallery import Shown, add_figures, gallery_page, status_sentence
+from figures_pkg.book.seal import seal
+from figures_pkg.passports.catalogue import PaperFigure
+from figures_pkg.passports.kept import Kept, PassportError, read_passport
+from figures_pkg.passports.publish import KINDS, write_passport
+
+FIGURE = PaperFigure("fig-9a", "Fig. 9a", "fig-9", "A line along $c$.", "a line along [100]", ("figures_pkg.plotting.scan_map",))
+
+
+def passport(name="fig-9a", made=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+    """What the writer leaves, in short."""
+    machine = {"device": "cpu", "system": "Linux", "wall_s": 3.0, "cpu_s": 2.0, "peak_memory_mb": 300, "measured": "the chapter"}
+    software = {"commit": "abc", "tree": "clean", "pins_sha256": "12", "python": "3.11", "packages": {"numpy": "2"}}
+    return {"schema": 1, "id": name, "panel": "Fig. 9a", "chapter": "fig-9", "notebook": "notebooks/fig-9.md", "functions": [],
+            "origin": "model", "scans": [], "settings": {}, "machine": machine, "software": software, "made": made.isoformat()}  # fmt: skip
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """One figure on the pages; its claims and changed inputs can be given."""
+    base = tmp_path / "kept" / "fig-9a"
+    base.parent.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (600, 1200, 3), np.uint8)
+    Image.fromarray(noise).save(base.with_suffix(".png"))
+    base.with_suffix(".svg").write_text("<svg/>")
+    return lambda *changed: {"fig-9a": Shown(Kept(FIGURE, passport(), base), ["split"], list(changed))}
+
+
+def test_the_sentence_reads_well_for_any_number(shown):
+    """None, one and several; with no figure at all it says so."""
+    one = shown("constants.txt")["fig-9a"]
+    assert status_sentence(shown()).startswith("All 1 figures of the paper were made from")
+    assert status_sentence({"a": one, "b": shown()["fig-9a"]}).startswith("One figure of 2 was made from other")
+    assert status_sentence({"a": one, "b": one}).startswith("2 figures of 2 were made from other")
+    assert "No chapter" in status_sentence({})
+
+
+def test_the_gallery_names_changed_inputs(shown):
+    """A figure of today has no badge; one of yesterday has it, and says what changed."""
+    assert "out of date" not in gallery_page(shown())
+    page = gallery_page(shown("notebooks/fig-9.md"))
+    assert "figure-stale" in page and "Changed since it was made: `notebooks/fig-9.md`." in page
+    assert "a line along \\[100\\]" in page and "(fig-9a-card)=" in page and 'href="does-it-hold.html#claim-split"' in page
+
+
+def test_the_staged_pages_get_their_passports(tmp_path, shown):
+    """The passport comes after the figure's cell, the files lie beside the page, and the thumbnail is small."""
+    cell = nbformat.v4.new_code_cell("1", metadata={"mystnb": {"figure": {"name": "fig-9a"}}})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_markdown_cell("after")]), tmp_path / "fig-9.ipynb")
+    add_figures(tmp_path, shown("a.py"))
+    cells = nbformat.read(tmp_path / "fig-9.ipynb", as_version=4).cells
+    assert [each.cell_type for each in cells] == ["code", "markdown", "markdown"] and "<details" in cells[1].source
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["fig-9a-small.png", "fig-9a.json", "fig-9a.png", "fig-9a.svg"]
+    told = read_passport(tmp_path / "figures" / "fig-9a.json", "")
+    assert told["claims"] == ["split"] and told["changed_inputs"] == ["a.py"]
+    assert max(Image.open(tmp_path / "figures" / "fig-9a-small.png").size) <= 560
+    assert "One figure of 1 was made" in (tmp_path / "figures-status.md").read_text()
+
+
+def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(tmp_path):
+    """Facts are added; a figure that left the notebook leaves with all its files; those of other chapters stay."""
+    start = datetime.now(timezone.utc).replace(microsecond=0)
+    for name, chapter in (("new", "fig-9"), ("old", "fig-9"), ("other", "fig-8")):
+        write_passport(tmp_path / f"{name}.json", passport(name, start + timedelta(seconds=1)) | {"chapter": chapter})
+        for kind in KINDS:
+            (tmp_path / f"{name}.{kind}").touch()
+    seal(tmp_path, "fig-9", ["new"], start, {"inputs": {"a": "1"}})
+    assert read_passport(tmp_path / "new.json", "")["inputs"] == {"a": "1"}
+    assert {path.stem for path in tmp_path.iterdir()} == {"new", "other"}
+    assert "inputs" not in read_passport(tmp_path / "other.json", "")
+
+
+def test_a_figure_that_was_not_published_in_the_run_is_an_error(tmp_path):
+    """A passport of an earlier run does not stand in for it; a missing one neither."""
+    write_passport(tmp_path / "new.json", passport("new"))
+    for name in ("new", "missing"):
+        with pytest.raises(PassportError, match=name):
+            seal(tmp_path, "fig-9", [name], datetime.now(timezone.utc), {})

@@ -1,0 +1,68 @@
+"""The notebooks' text says which figures of the paper there are, and contradictions are one clear error."""
+
+import pytest
+import yaml
+
+from figures_pkg.passports.catalogue import CatalogueError, check_claimed, claims_about, figure_names, load_claims, paper_figures
+
+
+def test_a_published_cell_is_found_with_what_draws_it(world):
+    """Name, panel, caption and alternative text come from the cell, the drawing functions from the notebook's imports."""
+    world.chapter("fig-9", "fig-9a")
+    (figure,) = world.figures.values()
+    assert (figure.id, figure.panel, figure.chapter, figure.caption) == ("fig-9a", "Fig. 9", "fig-9", "A line.")
+    assert figure.functions == ("fig-9.md: helper", "figures_pkg.plotting.scan_map")
+
+
+def test_figures_stand_in_the_order_of_the_paper(world):
+    """Fig. 2 comes before Fig. 10, and the supplement last."""
+    wanted = ["Fig. 2a", "Fig. 2b", "Fig. 10", "Suppl. Fig. 1"]
+    for number, panel in enumerate(reversed(wanted)):
+        world.chapter(f"c{number}", (f"f{number}", f'"f{number}", scan, profile, data, maps', panel))
+    assert [figure.panel for figure in world.figures.values()] == wanted
+
+
+def test_two_figures_with_one_name_are_refused(world):
+    """The message names the figure and both notebooks."""
+    world.chapter("first", "fig-9a")
+    world.chapter("second", "fig-9a")
+    for read in (paper_figures, figure_names):
+        with pytest.raises(CatalogueError, match=r"'fig-9a', in first\.md and second\.md"):
+            read()
+
+
+@pytest.mark.parametrize("call", ['"other", scan, profile, data, maps', "name, scan, profile, data, maps", "figure"])
+def test_a_call_that_does_not_fit_its_cell_is_refused(world, call):
+    """The name must be written out, and be that of the cell; else passport and page could part."""
+    world.chapter("fig-9", ("fig-9a", call, "Fig. 9"))
+    with pytest.raises(CatalogueError, match=r"fig-9\.md: publish.*'fig-9a'"):
+        paper_figures()
+
+
+def test_a_cell_that_is_no_python_is_one_clear_error(world):
+    """The message names the notebook."""
+    world.chapter("fig-9", ("fig-9a", ", scan", "Fig. 9"))
+    with pytest.raises(CatalogueError, match=r"fig-9\.md: a cell is no Python"):
+        paper_figures()
+
+
+def test_claims_may_only_name_figures_that_are_made(world, tmp_path):
+    """A claim about a figure that no notebook makes is one error; a missing file of claims is none."""
+    world.chapter("fig-9", "fig-9a")
+    path = tmp_path / "claims.yaml"
+    assert load_claims(path) == []
+    path.write_text(yaml.safe_dump({"rows": [{"id": "split", "figures": ["fig-9a"]}, {"id": "count"}]}))
+    claims = load_claims(path)
+    check_claimed(claims)
+    assert claims_about("fig-9a", claims) == ["split"] and claims_about("fig-9b", claims) == []
+    with pytest.raises(CatalogueError, match="'walls'.*'fig-8'.*fig-9a"):
+        check_claimed([{"id": "walls", "figures": ["fig-8"]}])
+
+
+def test_the_figures_of_the_book_are_all_there(repository):
+    """The seven chapters publish every figure that the paper's list names, each with caption and alternative text."""
+    figures = paper_figures(repository / "notebooks")
+    wanted = ["1a", "1b", "1c", "1d", "2ab", "3a", "3bc", "3de", "4ab", "4cd", "5ab", "5cd", "5ef", "s1", "s2", "s3"]
+    assert list(figures) == [f"fig-{name}" for name in wanted]
+    assert all(figure.caption and len(figure.alt) > 40 and figure.functions for figure in figures.values())
+    assert set(figures) <= set(figure_names(repository / "notebooks"))
