@@ -39,6 +39,7 @@ wildcard_constraints:
 rule book:
     input:
         expand(f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb", chapter=CHAPTERS), PAGES, "constraints.txt",
+        sorted(map(str, Path("figures_pkg").rglob("*.py"))),  # their docstrings are the reference
     output: "book/_build/html/index.html"
     params: profile=PROFILE, data=DATA
     run: package("render", "--profile", params.profile, "--data", params.data)

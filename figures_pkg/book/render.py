@@ -1,5 +1,6 @@
 """Render the executed notebooks and the prose into HTML that needs no other host."""
 
+import base64
 import re
 import shutil
 import subprocess
@@ -19,6 +20,9 @@ FETCHED = re.compile(
     r"""|\bimport\s*\(?\s*["']((?:https?:)?//[^"']+)""",
     re.IGNORECASE,
 )
+
+
+LANDING = "fig-5cd"  # the figure on the first page, drawn by the chapter that this run executed
 
 
 class ForeignHost(RuntimeError):
@@ -66,7 +70,7 @@ def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | 
 
 
 def stage(book: Path, notebooks: list[Path]) -> None:
-    """Make ``book/executed`` hold exactly these notebooks; one with a failed cell is refused."""
+    """Make ``book/executed`` hold exactly these notebooks and the picture of the first page; one with a failed cell is refused."""
     for path in notebooks:
         refuse_failed_cells(path)
     folder = book / "executed"
@@ -74,6 +78,18 @@ def stage(book: Path, notebooks: list[Path]) -> None:
     folder.mkdir()
     for path in notebooks:
         shutil.copyfile(path, folder / path.name)
+        if picture := picture_of(path, LANDING):
+            (folder / f"{LANDING}.png").write_bytes(picture)
+
+
+def picture_of(notebook: Path, name: str) -> bytes | None:
+    """PNG that the cell with the figure of this name drew, or None where a notebook has no such figure."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") != name:
+            continue
+        drawn = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+        return base64.b64decode(drawn[-1]) if drawn else None
+    return None
 
 
 def refuse_failed_cells(path: Path) -> None:

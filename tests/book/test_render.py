@@ -1,10 +1,12 @@
 """Pages that would ask another host are refused, and so are notebooks with a failed cell."""
 
+import base64
+
 import nbformat
 import pytest
 
 from figures_pkg.book.execute import FailedCell
-from figures_pkg.book.render import ForeignHost, foreign_requests, refuse_foreign_hosts, stage
+from figures_pkg.book.render import LANDING, ForeignHost, foreign_requests, refuse_foreign_hosts, stage
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,16 @@ def test_failed_or_unexecuted_cells_are_not_staged(tmp_path, outputs):
     with pytest.raises(FailedCell, match="bad.ipynb"):
         stage(tmp_path, [tmp_path / "bad.ipynb"])
     assert (tmp_path / "executed" / "old.ipynb").exists()
+
+
+def test_the_first_page_shows_a_figure_of_this_run(tmp_path):
+    """The picture comes out of the executed notebook, and no other figure does."""
+    def drawn(name, png):
+        output = nbformat.v4.new_output("display_data", data={"image/png": base64.b64encode(png).decode()})
+        return nbformat.v4.new_code_cell("draw()", outputs=[output], execution_count=1, metadata={"mystnb": {"figure": {"name": name}}})
+
+    cells = [drawn("fig-other", b"other"), drawn(LANDING, b"landing")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "good.ipynb")
+    stage(tmp_path, [tmp_path / "good.ipynb"])
+    assert (tmp_path / "executed" / f"{LANDING}.png").read_bytes() == b"landing"
+    assert sorted(path.name for path in (tmp_path / "executed").iterdir()) == [f"{LANDING}.png", "good.ipynb"]
