@@ -10,6 +10,7 @@ from figures_pkg.data.scan import open_scan
 
 AXES = dict(scan_step_nm=1.0, det_scale_inv_angstrom=0.01)
 
+
 def counts(dtype="u2", frames=12) -> np.ndarray:
     """Random frames of 8 x 6 pixels, values below every counter's limit."""
     return np.random.default_rng(2).integers(0, 60, (frames, 8, 6)).astype(dtype)

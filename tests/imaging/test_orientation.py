@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from figures_pkg.data.files.mib_writer import write_mib
-from figures_pkg.data.letter import AXES, FRAME, LETTER, ORIGIN, SPOT, letter_counts, write_letter
+from figures_pkg.data.letter import AXES, FRAME, LETTER, ORIGIN, SPOT, write_letter
 from figures_pkg.data.scan import open_scan
 from figures_pkg.imaging import Box, summarise
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
