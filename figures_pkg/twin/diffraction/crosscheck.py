@@ -16,7 +16,7 @@ from figures_pkg.twin.diffraction.multislice import crystal_stack, make_stack, p
 from figures_pkg.twin.diffraction.potential import electron_constants, frequencies, projected_potential
 from figures_pkg.twin.structure.crystal import ermno3
 
-FINE_GPTS, FINE_SLICES = (144, 160), 12  # the converged run: 1.6 times the library's grid, beams to 6.8 1/angstrom
+FINE_GPTS, FINE_SLICES = (144, 160), 12  # the converged run: twice the library's slices, beams to 6.8 1/angstrom
 TILTS_MRAD = np.array([(0.0, 0.0), (1.0, -3.5), (-2.0, 1.0)])
 PERIODS = (16, 33, 49, 66, 82, 98, 123, 147, 164)  # 10 to 100 nm
 MAIN_SPOTS = np.array([(0, 0), (0, 2), (0, -2), (0, 4), (0, -4)])

@@ -76,8 +76,9 @@ def _straight_cut(depth, y, x):
 def _coverage(y, x, to_radius, radius):
     """Share of the pixel at offset (y, x) that lies in a disc, and the factor that moves the offset into that share.
 
-    The rim is taken as straight within a quarter of a pixel; for a disc of 5 px this is right to half a per cent of a
-    pixel. The moved offset never leaves the disc.
+    The rim is taken as straight within a quarter of a pixel, and drawn back by the mean sagitta of the arc in it, so that
+    the area of the disc is right; a single share is to half a per cent of a pixel for a disc of 5 px. The moved offset
+    never leaves the disc.
     """
     p, q = to_radius[0, 0] * y + to_radius[0, 1] * x, to_radius[1, 0] * y + to_radius[1, 1] * x
     squared = p * p + q * q
@@ -89,7 +90,8 @@ def _coverage(y, x, to_radius, radius):
     for quarter in range(4):
         u, v = y + 0.5 * (quarter // 2) - 0.25, x + 0.5 * (quarter % 2) - 0.25
         p, q = to_radius[0, 0] * u + to_radius[0, 1] * v, to_radius[1, 0] * u + to_radius[1, 1] * v
-        covered += 0.25 * _straight_cut(2 * (radius - np.sqrt(p * p + q * q)), u, v)
+        depth = radius - np.sqrt(p * p + q * q) - 1 / (96 * radius)  # mean square along the rim 1/48 px2, over twice the radius
+        covered += 0.25 * _straight_cut(2 * depth, u, v)
     distance = np.sqrt(squared)
     return covered, min(distance - 0.5 * (1.0 - covered), radius) / distance
 

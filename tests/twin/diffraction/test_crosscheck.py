@@ -70,10 +70,23 @@ def test_parts_of_a_difference_add_up():
 
 
 @pytest.mark.slow
-def test_library_is_near_a_probe_where_its_slices_agree():
-    """Drawn by the renderer, a thin crystal's discs are within 0.5 % of the peak of abTEM's probe, pixel by pixel."""
-    (row,) = crosscheck_probe.probe_and_library((96, 104), (16,))
-    assert row["all together"] < 5e-3 and row["plane waves for a probe"] < 1e-3
+def test_discs_that_touch_need_a_blurred_probe():
+    """At 1.24 mrad a probe in one place interferes with beams of the next Laue zone; half a cell on, the sign turns."""
+    settings = {"gpts": (48, 54), "slices": 2, "periods": 8, "convergence_mrad": 1.24}
+    assert crosscheck_probe.convergent_probe(**settings, places=2).holds
+    assert not crosscheck_probe.convergent_probe(**settings).holds
+
+
+@pytest.mark.slow
+def test_library_is_near_a_probe_for_a_thin_crystal():
+    """Drawn by the renderer, the discs of 10 nm are within 1e-3 of the peak of abTEM's probe, pixel by pixel."""
+    (row,) = crosscheck_probe.probe_and_library((128, 128), (16,))
+    assert crosscheck_probe.library_checks([row])[0].holds and row["plane waves for a probe"] < 1e-3
+
+
+def test_damped_engine_is_converged_for_plane_waves():
+    """So it is with the ring damped, as it is in the library."""
+    assert crosscheck.engine_convergence(damped=True).holds
 
 
 @pytest.mark.slow

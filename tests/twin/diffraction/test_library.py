@@ -107,9 +107,10 @@ def test_load_or_build_builds_once_and_again_for_other_settings(tmp_path, monkey
 
 
 def test_covering_settings_hold_the_range():
-    """Settings made for a range reach its ends, symmetric in tilt, and no more than a step beyond."""
+    """Settings made for a range reach its ends, symmetric in tilt; in thickness a node is left over on either side."""
     settings = LibrarySettings.covering((55.0, 71.3), (-0.2, 2.6), (-6.3, -1.0), slices=2)
     thickness = settings.periods * 0.6112
-    assert thickness[0] <= 55.0 < thickness[0] + 0.6112 and thickness[-1] - 1.84 < 71.3 <= thickness[-1]
+    assert thickness[1] <= 55.0 < thickness[1] + 0.6112 and thickness[-3] < 71.3 <= thickness[-2]
+    assert LibrarySettings.covering(0.7, 1, 1).periods[0] == 1
     assert settings.tilt_b_mrad[[0, -1]].tolist() == [-3.0, 3.0] and settings.tilt_c_mrad[[0, -1]].tolist() == [-6.5, 6.5]
     assert settings.slices == 2 and len(settings.periods) >= 4
