@@ -54,7 +54,7 @@ class Columns:
         return values
 
 
-def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_mrad: float, step: int = 1, threads: int = 1) -> Columns:
+def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_mrad: float, turn: int = 1, threads: int = 1) -> Columns:
     """
     Simulate depth stacks of ErMnO3 for the states between `low` and `high`.
 
@@ -66,8 +66,8 @@ def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_
         Tilt b, tilt c (mrad) and thickness (nm), shape (3,).
     convergence_mrad
         Half angle of the beam's cone.
-    step
-        Turn of the phase from +P to -P in units of 60 degrees, 1 or -1: the mirror variant of the wall.
+    turn
+        Of the phase from +P to -P in units of 60 degrees, 1 or -1: the mirror variant of the wall.
     threads
         For the simulation.
 
@@ -84,7 +84,7 @@ def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_
     hkl = tuple(map(tuple, _indices(g).tolist()))
     coefficients = []
     for top in (1, -1):
-        settings = StackSettings(top, step, HALF_DEPTH, first, last, *ends, hkl, PERIOD_STEP, tilt_step)
+        settings = StackSettings(top, turn, HALF_DEPTH, first, last, *ends, hkl, PERIOD_STEP, tilt_step)
         table = build_stacks(settings, threads)
         means, lost = disc_means(np.moveaxis(table.coefficients, 0, 3), reach)
         coefficients.append(means)

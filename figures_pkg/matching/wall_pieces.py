@@ -31,6 +31,8 @@ class Piece:
         Of these from the piece's line, positive in +P, shape (p,).
     along_nm
         Of these along the line from its centre, shape (p,).
+    along
+        Unit vector (y, x) of the line, shape (2,).
     """
 
     centre_nm: np.ndarray
@@ -39,6 +41,7 @@ class Piece:
     index: np.ndarray
     distance_nm: np.ndarray
     along_nm: np.ndarray
+    along: np.ndarray
 
 
 def find_pieces(maps: xr.Dataset, length_nm: float = 30.0, reach_nm: float = 14.0) -> list[Piece]:
@@ -109,4 +112,4 @@ def _piece(wall, points, places, mine, smooth):
     shape = smooth.shape
     if len(mine) and np.dot(distance, smooth.ravel()[mine]) < 0:
         normal, distance = -normal, -distance
-    return Piece(centre, normal, wall, np.stack(np.unravel_index(mine, shape), axis=1), distance, away @ along)
+    return Piece(centre, normal, wall, np.stack(np.unravel_index(mine, shape), axis=1), distance, away @ along, along)
