@@ -1,5 +1,6 @@
 """The command that matches every pattern of a scan to a library: a thin call into `matching`."""
 
+import shutil
 from pathlib import Path
 
 from figures_pkg.cli_model import SIZES, opened_scan
@@ -31,9 +32,11 @@ def _match(options) -> None:
     _check(options)
     scan = opened_scan(options.scan, options)
     library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
-    maps = match(scan, prepare(scan, library, net), options.threads)
+    kept = options.out.with_name(options.out.name + ".part")  # finished blocks: the same command goes on after an interruption
+    maps = match(scan, prepare(scan, library, net), options.threads, kept=kept)
     with replacing(options.out) as temporary:
         maps.to_netcdf(temporary, engine="h5netcdf")
+    shutil.rmtree(kept)
     print(options.out)
 
 

@@ -11,10 +11,10 @@ import torch
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder, embed
 from figures_pkg.model.recipes import Recipe, recipe_called
 from figures_pkg.model.rotation import rotate_steps
-from figures_pkg.model.statistics import scan_blocks
 from figures_pkg.model.train import DeadEmbedding, first_network, make_fabric, train
 from figures_pkg.model.transform import InputTransform
 
@@ -91,7 +91,7 @@ def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform,
     """
     device, missed, total, mean, positions = next(net.parameters()).device, 0.0, 0.0, 0.0, 0
     with torch.inference_mode():
-        for place, counts in scan_blocks(scan):
+        for place, counts in walk_blocks(scan):
             target = transform.apply(counts).reshape(-1, net.config.pattern, net.config.pattern).astype(float)
             z = torch.from_numpy(maps.values[place].reshape(len(target), -1)).to(device)
             missed += float(((net.decode(z).float().cpu().numpy() - target) ** 2).sum())

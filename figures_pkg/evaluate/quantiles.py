@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.model.statistics import scan_blocks
+from figures_pkg.data.blocks import walk_blocks
 
 
 def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.05, progress: bool = False) -> xr.Dataset:
@@ -77,7 +77,7 @@ def mean_patterns(scan: xr.DataArray, weights: np.ndarray, progress: bool = Fals
         raise ValueError(f"maps of {weights.shape[2:]} positions for a scan of {scan.shape[:2]}; give maps of this scan")
     rows = weights.reshape(-1, *scan.shape[:2]).astype(np.float32)
     total = np.zeros((len(rows), scan.shape[2] * scan.shape[3]))
-    for place, counts in scan_blocks(scan, progress):
+    for place, counts in walk_blocks(scan, progress):
         chosen = rows[(slice(None), *place)].reshape(len(rows), -1)
         used = chosen.any(axis=0)
         total += chosen[:, used] @ counts.reshape(used.size, -1)[used].astype(np.float32)

@@ -38,7 +38,7 @@ def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles:
     """
     pieces = [np.array_split(np.arange(scan.sizes[dim]), tiles) for dim in SCAN_DIMS]
     means = summarise(scan, com=False, mean=False, groups=_tile_masks(scan, pieces)).group_mean_pattern
-    fits = [refine_lattice(mean, lattice, radius_px, rounds=2, reach_px=1.5) for mean in means.values]
+    fits = [refine_lattice(mean, lattice, radius_px, rounds=2, reach_px=1.5, widest_px=0) for mean in means.values]
     centres = np.array([fit.centre for fit in fits]).reshape(tiles, tiles, 2) - lattice.centre
     middles = {dim: [float(scan[dim][part].mean()) for part in parts] for dim, parts in zip(SCAN_DIMS, pieces)}
     coarse = xr.Dataset(coords=middles)

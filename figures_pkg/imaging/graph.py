@@ -11,6 +11,7 @@ import xarray as xr
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
+from figures_pkg.data.blocks import block_places
 from figures_pkg.data.cores import available_cores
 
 from .blocks import Partial, merge, reduce_block
@@ -62,14 +63,13 @@ def _layer(data, plan: Plan, labels: np.ndarray | None, threads: int) -> tuple[t
 
 def _blocks(data, threads: int):
     """Yield (block, first position, positions) of each block: the key of a block of dask, or a view of an array."""
+    places = block_places(data, BLOCKS_PER_THREAD * threads)
     if isinstance(data, da.Array):
-        starts = [np.cumsum([0, *sizes[:-1]]) for sizes in data.chunks[:2]]
-        for i, j in np.ndindex(data.numblocks[:2]):
-            yield (data.name, i, j, 0, 0), (int(starts[0][i]), int(starts[1][j])), (data.chunks[0][i], data.chunks[1][j])
-        return
-    rows = -(-len(data) // (BLOCKS_PER_THREAD * threads))
-    for y in range(0, len(data), rows):
-        yield data[y:y + rows], (y, 0), data[y:y + rows].shape[:2]
+        blocks = ((data.name, i, j, 0, 0) for i, j in np.ndindex(data.numblocks[:2]))
+    else:
+        blocks = (data[place] for place in places)
+    for block, place in zip(blocks, places):
+        yield block, tuple(side.start for side in place), tuple(side.stop - side.start for side in place)
 
 
 def _threads(data) -> int:

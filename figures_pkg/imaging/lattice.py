@@ -8,6 +8,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from .vectors import wavelength_angstrom
 
+CIRCLE_REACH_PX = 1.25  # how far discs are searched anew with another circle
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -58,13 +60,18 @@ def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
     return convergence_mrad * 1e-3 / wavelength_angstrom(scan.attrs["beam_energy_kev"]) / step
 
 
-def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None) -> Lattice:
+def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None,
+                   widest_px: float = 1.5) -> Lattice:
     """
     Fit centre and vectors to the rims of the discs.
 
     A tilted specimen fills its discs unevenly, often only half, so their centroids lie up to half a radius off. Their rims
     stay in place: around each expected position the circle is found across which the logarithm of the counts falls most.
     Centre and both vectors follow by least squares, in which discs that stray count little (Huber weights).
+
+    The counts of a blurred rim fall steepest, in the logarithm, outside the disc, and the more so the weaker the background. A circle
+    that is too small slides towards the centre of the pattern, where the background is strong: half a pixel of radius shrinks
+    the lattice by half a per cent. So larger circles are tried too, and the one about which the discs scatter least is kept.
 
     Parameters
     ----------
@@ -78,6 +85,8 @@ def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds
         How often discs are located anew; the search narrows each time.
     reach_px
         How far from its expected place a disc is searched in the first round; by default 0.7 radii.
+    widest_px
+        Circles up to this much larger than the disc are tried; zero keeps to the radius.
 
     Returns
     -------
@@ -92,14 +101,15 @@ def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds
     logarithm = gaussian_filter(np.log1p(np.maximum(pattern, 0).astype(float)), 0.7)
     reach = 0.7 * radius_px if reach_px is None else reach_px
     for number in range(rounds):
-        found = _rims(logarithm, guess, radius_px, reach / 1.6**number)
-        if len(found) < 6:
-            raise ValueError(
-                f"only {len(found)} discs have a rim near the expected lattice; six are needed. "
-                f"Check centre, vectors and radius: {guess}, {radius_px} px"
-            )
-        guess = _fit(found)
-    return guess
+        guess = _fit(_rims(logarithm, guess, radius_px, reach / 1.6**number), guess, radius_px)
+    tried = [guess]
+    for more in np.arange(0.25, widest_px + 0.01, 0.25):
+        try:
+            tried.append(_fit(_rims(logarithm, guess, radius_px + more, CIRCLE_REACH_PX), guess, radius_px + more))
+        except ValueError:  # circles as large as the spacing of a narrow net meet the neighbours
+            break
+    most = max(lattice.n_discs for lattice in tried)
+    return min((lattice for lattice in tried if lattice.n_discs >= 0.8 * most), key=lambda lattice: lattice.rms_px)
 
 
 def _rims(logarithm: np.ndarray, lattice: Lattice, radius: float, reach: float) -> np.ndarray:
@@ -125,8 +135,13 @@ def _ring(image: np.ndarray, centres: np.ndarray, radius: float, angles: int = 3
     return map_coordinates(image, [rows, cols], order=1, mode="nearest").mean(axis=-1)
 
 
-def _fit(found: np.ndarray, huber_px: float = 0.5) -> Lattice:
+def _fit(found: np.ndarray, guess: Lattice, radius_px: float, huber_px: float = 0.5) -> Lattice:
     """Centre, g002 and g010 by iterated least squares; a disc further off than ``huber_px`` counts in inverse proportion."""
+    if len(found) < 6:
+        raise ValueError(
+            f"only {len(found)} discs have a rim near the expected lattice; six are needed. "
+            f"Check centre, vectors and radius: {guess}, {radius_px} px"
+        )
     k, l, row, col, fall = found.T
     columns, places = np.stack([np.ones_like(k), l / 2, k], axis=1), np.stack([row, col], axis=1)
     weight = fall.copy()

@@ -4,7 +4,8 @@ from .averaged import DiscLibrary, average_over_discs
 from .compare import match_scores, thinned
 from .discs import DiscGeometry, DiscPlan, bad_pixels, disc_sums, plan_discs
 from .lattice_search import FoundLattice, find_lattice
-from .maps import Matcher, match, prepare
+from .maps import match
+from .matcher import Matcher, prepare
 
 __all__ = [
     "DiscGeometry",

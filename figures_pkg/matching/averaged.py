@@ -77,15 +77,7 @@ def average_over_discs(library: Library, convergence_mrad: float, largest_g: flo
     """
     tilts = (library.tilt_b_mrad, library.tilt_c_mrad)
     steps = np.array([grid[1] - grid[0] for grid in tilts])
-    kernel = _kernel(convergence_mrad / steps)
-    lost = np.array(kernel.shape) // 2 - 1  # nodes at either end whose discs reach beyond the library
-    left = [len(grid) - 2 * n for grid, n in zip(tilts, lost)]
-    if min(left) < 4:
-        raise ValueError(f"discs of {convergence_mrad:.2f} mrad leave {left} tilts of the library, four are needed; build one over wider tilts")
-    samples = _filtered(library.coefficients, kernel)
-    for axis in (0, 1):
-        matrix = coefficient_matrix(samples.shape[axis]).astype(np.float32)
-        samples = np.moveaxis(np.tensordot(matrix, samples, axes=(1, axis)), 0, axis)
+    samples, lost = disc_means(library.coefficients, convergence_mrad / steps)
     both = np.stack([samples, samples[::-1, ::-1][..., minus_p_index(library)]])
     visible = library.coefficients.max(axis=(0, 1, 2)) > WEAKEST
     kept = visible & (np.hypot(library.g_b, library.g_c) <= largest_g)
@@ -93,6 +85,47 @@ def average_over_discs(library: Library, convergence_mrad: float, largest_g: flo
     start = np.array([tilts[0][lost[0]], tilts[1][lost[1]], thickness[0]])
     g = np.stack([library.g_b, library.g_c], axis=1)
     return DiscLibrary(np.ascontiguousarray(both[..., kept]), start, np.array([*steps, thickness[1] - thickness[0]]), g[kept])
+
+
+def disc_means(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Average spline coefficients over discs in their first two axes.
+
+    Parameters
+    ----------
+    coefficients
+        Of two tilts and anything else, float32, shape (n_b + 2, n_c + 2, ...).
+    reach
+        Radius of a disc in nodes of either tilt, shape (2,).
+
+    Returns
+    -------
+    coefficients : float32 array, shape (m_b + 2, m_c + 2, ...)
+        Of the means, on the nodes whose discs stay inside.
+    lost : array of int, shape (2,)
+        Nodes that either tilt has lost at each end.
+
+    Raises
+    ------
+    ValueError
+        When fewer than four nodes of a tilt are left.
+    """
+    kernel = _kernel(reach)
+    lost = lost_nodes(reach)
+    left = np.array(coefficients.shape[:2]) - 2 - 2 * lost
+    if left.min() < 4:
+        raise ValueError(f"discs that reach over {reach.max():.1f} nodes leave {left.tolist()} tilts of the library, four are needed; build one "
+                         "over wider tilts")
+    means = _filtered(coefficients, kernel)
+    for axis in (0, 1):
+        matrix = coefficient_matrix(means.shape[axis]).astype(np.float32)
+        means = np.moveaxis(np.tensordot(matrix, means, axes=(1, axis)), 0, axis)
+    return means, lost
+
+
+def lost_nodes(reach: np.ndarray) -> np.ndarray:
+    """Nodes at either end of both tilts whose discs, of a radius of `reach` nodes, leave the grid; shape (2,)."""
+    return np.ceil(np.asarray(reach) + 2).astype(int) - 2
 
 
 def _kernel(reach, rings=12, angles=48):

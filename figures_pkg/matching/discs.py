@@ -1,7 +1,8 @@
 """Counts in every disc of a pattern, less a local background, with their variance: one weighted sum over pixels per disc.
 
-The background of a disc is the mean of a ring around it, from which the neighbours are left out, so a slope cancels. The direct
-beam is left out by default, because it sits on a narrow halo that no ring can measure.
+The level of the background is measured in a ring around the disc, from which the neighbours are left out; its shape under disc and ring
+comes from the mean pattern. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left out by
+default, because it sits on a narrow halo that no ring can measure.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from scipy.ndimage import median_filter
+from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from .lattice_search import FoundLattice
 
 BLUR_PX = 1.0  # a disc is integrated so much beyond its radius, for the blur of the detector and shifts of the pattern
-RING_PX = 2.0  # least width of the ring
+RING_PX = 2.0  # least room for the ring
+CLEAR_PX = 3.0  # pixels of the background keep so far from the rims of all discs, whose blur reaches further than it seems
+RING_REACH = 0.8  # of the spacing, from the middle of a disc: where its ring ends
 LARGEST_G = 1.06  # 1/Å; further out the discs of ErMnO3 are too weak to help
 
 
@@ -68,9 +72,11 @@ class DiscPlan:
     pixels
         Flat index in the frame.
     weights
-        Share of the pixel in the disc; negative in the ring. They sum to zero.
+        Share of the pixel in the disc; negative in the ring. On the background they sum to zero.
     shape
         Of the frame.
+    correlation
+        Of the noise of the discs, where the background makes it, shape (n, n).
     """
 
     index: np.ndarray
@@ -78,13 +84,14 @@ class DiscPlan:
     pixels: np.ndarray
     weights: np.ndarray
     shape: tuple
+    correlation: np.ndarray
 
     def __len__(self) -> int:
         return len(self.index)
 
 
 def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: np.ndarray | None = None,
-               largest_g: float = LARGEST_G, direct_beam: bool = False) -> DiscPlan:
+               largest_g: float = LARGEST_G, direct_beam: bool = False, background: np.ndarray | None = None) -> DiscPlan:
     """
     Choose the discs that lie in the frame with their rings, and the weights of their pixels.
 
@@ -102,6 +109,8 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
         In 1/Å.
     direct_beam
         Whether to take the direct beam too.
+    background
+        Its shape, positive, (det_y, det_x), from :func:`figures_pkg.matching.background.smooth_background`; level by default.
 
     Raises
     ------
@@ -110,20 +119,31 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
     """
     places, length = geometry.centre + g @ geometry.matrix.T, np.hypot(*g.T)
     reach, outer = _reach(geometry, g)
-    inside = ((places >= outer) & (places <= np.array(shape) - 1 - outer)).all(axis=1)
+    margin = reach + RING_PX
+    inside = ((places >= margin) & (places <= np.array(shape) - 1 - margin)).all(axis=1)
     index = np.flatnonzero(inside & (length <= largest_g) & (direct_beam | (length > 1e-6)))
     if len(index) < 10:
         raise ValueError(f"{len(index)} discs lie in the frame of {shape[0]} x {shape[1]} px, ten are needed; check centre and scale of the lattice")
     good = np.ones(shape, bool) if bad_pixels is None else ~bad_pixels
-    rows = [_disc_row(places[i], np.delete(places, i, axis=0), reach, outer, good, length[i]) for i in index]
+    level = np.ones(shape) if background is None else background
+    clear = clear_px(geometry, g)
+    rows = [_disc_row(places[i], np.delete(places, i, axis=0), (reach, clear, outer), good, length[i], level) for i in index]
     starts = np.concatenate([[0], np.cumsum([len(pixels) for pixels, _ in rows])])
-    return DiscPlan(index, starts, *(np.concatenate(column) for column in zip(*rows)), tuple(shape))
+    pixels, weights = (np.concatenate(column) for column in zip(*rows))
+    return DiscPlan(index, starts, pixels, weights, tuple(shape), _correlation(starts, pixels, weights, level))
+
+
+def _correlation(starts, pixels, weights, level):
+    """Correlation of the weighted sums where pixels count independently with variances in proportion to the background."""
+    rows = csr_array((weights * np.sqrt(level.ravel()[pixels]), pixels, starts), shape=(len(starts) - 1, level.size))
+    covariance = (rows @ rows.T).toarray()
+    deviation = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(deviation, deviation)
 
 
 def _reach(geometry, g):
     """Radius to which a disc is integrated and the outer radius of its ring; refused where discs leave no room."""
-    apart = np.linalg.norm((g - g[np.hypot(*g.T).argmin()]) @ geometry.matrix.T, axis=1)
-    spacing, radius = apart[apart > 1e-3].min(), geometry.radius_px
+    spacing, radius = _spacing(geometry, g), geometry.radius_px
     if 2 * radius >= spacing:
         raise ValueError(f"the discs overlap: their radius is {radius:.1f} px and the nearest lie {spacing:.1f} px apart; record with a "
                          "smaller convergence angle, single discs cannot be told apart here")
@@ -131,25 +151,39 @@ def _reach(geometry, g):
     if gap < RING_PX:
         raise ValueError(f"the discs leave {gap:.1f} px between them, the background needs {RING_PX:g} px; use a larger camera length")
     reach = radius + min(BLUR_PX, 0.25 * gap)
-    return reach, max(reach + RING_PX, spacing / 2 + 1)
+    return reach, max(reach + RING_PX, RING_REACH * spacing)
 
 
-def _disc_row(place, others, reach, outer, good, length):
-    """Flat pixels and weights of one disc."""
-    low, high = np.floor(place - outer).astype(int), np.ceil(place + outer).astype(int) + 1
+def clear_px(geometry: DiscGeometry, g: np.ndarray) -> float:
+    """Distance from the middle of a disc beyond which a pixel is background: 3 px beyond the rim, less where discs are close."""
+    return geometry.radius_px + min(CLEAR_PX, 0.38 * (_spacing(geometry, g) - 2 * geometry.radius_px))
+
+
+def _spacing(geometry, g):
+    """Least distance of two discs, px."""
+    apart = np.linalg.norm((g - g[np.hypot(*g.T).argmin()]) @ geometry.matrix.T, axis=1)
+    return apart[apart > 1e-3].min()
+
+
+def _disc_row(place, others, radii, good, length, level):
+    """Flat pixels and weights of one disc; its radii are those of the integration, of clear background and of the ring's end."""
+    reach, clear, outer = radii
+    low, high = np.maximum(np.floor(place - outer).astype(int), 0), np.minimum(np.ceil(place + outer).astype(int) + 1, good.shape)
     grid = np.stack(np.meshgrid(*(np.arange(*pair) for pair in zip(low, high)), indexing="ij"), axis=-1).reshape(-1, 2)
     distance = np.linalg.norm(grid - place, axis=1)
     share = np.clip(reach + 0.5 - distance, 0, 1)
-    near = others[np.linalg.norm(others - place, axis=1) < outer + reach + 2]
-    alone = (cdist(grid, near) > reach + 0.5).all(axis=1) if len(near) else np.ones(len(grid), bool)
+    near = others[np.linalg.norm(others - place, axis=1) < outer + clear + 2]
+    alone = (cdist(grid, near) > clear).all(axis=1) if len(near) else np.ones(len(grid), bool)
     usable = good[tuple(grid.T)]
-    ring = (share == 0) & (distance <= outer) & alone & usable
+    ring = (distance > clear) & (distance <= outer) & alone & usable
     inner = (share > 0) & usable
     if ring.sum() < 12 or share[inner].sum() < 0.5 * share.sum():
         raise ValueError(f"a disc at {length:.2f} 1/Å has {ring.sum()} pixels of background and {inner.sum()} of its own left; too many pixels "
                          "are bad, or the lattice is wrong")
     scaled = share * share.sum() / share[inner].sum()
-    weights = np.where(inner, scaled, 0) - np.where(ring, share.sum() / ring.sum(), 0)
+    shape = level[tuple(grid.T)]
+    under = np.sum(scaled * shape, where=inner) / np.sum(shape, where=ring)
+    weights = np.where(inner, scaled, 0) - np.where(ring, under, 0)
     used = weights != 0
     return np.ravel_multi_index(tuple(grid[used].T), good.shape).astype(np.int64), weights[used]
 

@@ -124,39 +124,38 @@ def _step(hessian, gradient, damping, u, last, inverse, trial):
 
 
 @njit(nogil=True, cache=True)
-def _covariance(weight, variance, model, scale, hessian, mixed, out):
-    """Covariance of the three coordinates from the counting noise alone, six numbers; nan where it does not exist."""
-    inverse, middle = np.empty((3, 3)), np.zeros((3, 3))
+def _covariance(coefficients, data, weight, variance, correlation, result):
+    """Write the covariance of the coordinates from the counting noise alone to the end of a result; nan where it does not exist."""
+    model = np.empty((4, data.size), np.float32)
+    hessian, gradient, mixed, inverse = np.empty((3, 3)), np.empty(3), np.empty(3), np.empty((3, 3))
+    predict(coefficients, result[:3], model)
+    scale, _ = _normal_equations(data, weight, model, hessian, gradient, mixed)
+    result[6:] = np.nan
     if not _inverse(hessian, inverse):
-        out[:] = np.nan
         return
-    slope = np.empty(3)
-    for r in range(weight.size):
+    slopes = np.empty((3, data.size))
+    for r in range(data.size):
         for k in range(3):
-            slope[k] = weight[r] * (scale * model[1 + k, r] - mixed[k] * model[0, r])
-        for k in range(3):
-            for l in range(3):
-                middle[k, l] += slope[k] * slope[l] * variance[r]
-    covariance = inverse @ middle @ inverse
-    out[0], out[1], out[2] = covariance[0, 0], covariance[1, 1], covariance[2, 2]
-    out[3], out[4], out[5] = covariance[0, 1], covariance[0, 2], covariance[1, 2]
+            slopes[k, r] = weight[r] * (scale * model[1 + k, r] - mixed[k] * model[0, r]) * np.sqrt(variance[r])
+    covariance = inverse @ (slopes @ (correlation @ slopes.T)) @ inverse
+    result[6], result[7], result[8] = covariance[0, 0], covariance[1, 1], covariance[2, 2]
+    result[9], result[10], result[11] = covariance[0, 1], covariance[0, 2], covariance[1, 2]
 
 
 @njit(nogil=True, cache=True)
-def refine(coefficients, data, weight, variance, start, result):
+def refine(coefficients, data, weight, start, result):
     """
     Fit one pattern from one start.
 
     Parameters
     ----------
     coefficients : float32 array, shape (n_b + 2, n_c + 2, n_t + 2, n)
-    data, weight, variance : float64 array, shape (n,)
-        Counts above background, the weights of their squares in chi squared, and the variance of counting.
+    data, weight : float64 array, shape (n,)
+        Counts above background, and the weights of their squares in chi squared.
     start : array, shape (3,)
         Grid coordinates.
     result : float64 array, shape (12,)
-        Receives coordinates, scale, chi squared, 1 where the fit ended on the edge of the grid, and the covariance (bb, cc, tt,
-        bc, bt, ct).
+        Receives coordinates, scale, chi squared, and 1 where the fit ended on the edge of the grid; the rest is left alone.
     """
     model, other = np.empty((4, data.size), np.float32), np.empty((4, data.size), np.float32)
     hessian, gradient, mixed, inverse = np.empty((3, 3)), np.empty(3), np.empty(3), np.empty((3, 3))
@@ -183,11 +182,10 @@ def refine(coefficients, data, weight, variance, start, result):
     for k in range(3):
         if u[k] <= 0 or u[k] >= last[k]:
             result[5] = 1.0
-    _covariance(weight, variance, model, scale, hessian, mixed, result[6:])
 
 
 @njit(nogil=True, cache=True)
-def refine_all(coefficients, data, weights, variances, starts, results):
+def refine_all(coefficients, data, weights, variances, correlation, starts, results):
     """
     Fit patterns with both polarizations, and keep the best of several starts for each.
 
@@ -195,15 +193,21 @@ def refine_all(coefficients, data, weights, variances, starts, results):
     ----------
     coefficients : float32 array, shape (2, n_b + 2, n_c + 2, n_t + 2, n)
     data, weights, variances : float64 array, shape (p, n)
+        Counts above background, the weights of their squares in chi squared, and the variances of counting.
+    correlation : float64 array, shape (n, n)
+        Of the noise of the discs.
     starts : float64 array, shape (p, 2, s, 3)
         Grid coordinates.
     results : float64 array, shape (p, 2, 12)
+        Receives what `refine` says, and the covariance of the coordinates (bb, cc, tt, bc, bt, ct) of the better polarization.
     """
     one = np.empty(results.shape[2])
     for p in range(data.shape[0]):
         for state in range(2):
             results[p, state, 4] = np.inf
             for s in range(starts.shape[2]):
-                refine(coefficients[state], data[p], weights[p], variances[p], starts[p, state, s], one)
+                refine(coefficients[state], data[p], weights[p], starts[p, state, s], one)
                 if one[4] < results[p, state, 4]:
                     results[p, state] = one
+        better = 0 if results[p, 0, 4] <= results[p, 1, 4] else 1
+        _covariance(coefficients[better], data[p], weights[p], variances[p], correlation, results[p, better])

@@ -99,7 +99,7 @@ def find_lattice(
     Notes
     -----
     Discs are located by their rims (:func:`figures_pkg.imaging.refine_lattice`), because a tilted crystal fills them unevenly. The
-    radius of the circle that seeks the rims is the one about which the discs scatter least.
+    radius given there is that of the discs; the circle that seeks the rims is found by it.
     """
     zone = zone or Zone.ermno3()
     counts = _checked(mean_pattern)
@@ -166,7 +166,7 @@ def _fitted(counts, guess, radius):
     spacing = min(np.hypot(*guess.g002), np.hypot(*guess.g010))
     try:
         radius = max(radius, 2.0)
-        fitted = _best_circle(counts, refine_lattice(counts, guess, radius, rounds=2, reach_px=min(0.7 * radius, 2.5)), radius)
+        fitted = refine_lattice(counts, guess, radius, rounds=2, reach_px=min(0.7 * radius, 2.5), widest_px=1.75)
     except ValueError as error:
         raise ValueError(f"no lattice found: a net with a spacing of {spacing:.1f} px was, but {error}") from error
     if fitted.rms_px > 0.12 * spacing:
@@ -175,23 +175,6 @@ def _fitted(counts, guess, radius):
             f"{spacing:.1f} px; average more positions, or give the radius of the discs"
         )
     return fitted
-
-
-def _best_circle(counts, fitted, radius):
-    """The fit with the circle about which the discs scatter least.
-
-    The counts of a blurred rim fall steepest, in the logarithm, outside the disc, and the more so the weaker the background. A
-    circle that is too small slides towards the centre of the pattern, where the background is strong: half a pixel of radius
-    shrinks the lattice by half a per cent. The scatter of the discs is least where it does not.
-    """
-    tried = [fitted]
-    for more in np.arange(0.0, 1.8, 0.25):
-        try:
-            tried.append(refine_lattice(counts, fitted, radius + more, rounds=1, reach_px=1.25))
-        except ValueError:  # circles as large as the spacing of a narrow net meet the neighbours
-            break
-    most = max(lattice.n_discs for lattice in tried)
-    return min((lattice for lattice in tried if lattice.n_discs >= 0.8 * most), key=lambda lattice: lattice.rms_px)
 
 
 def _result(fitted, screen, zone, radius, second):

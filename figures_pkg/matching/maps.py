@@ -1,179 +1,46 @@
 """Every pattern of a scan matched to a library: polarization, thickness and tilts as maps with errors."""
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+import io
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
-from figures_pkg.data.axes import SCAN_DIMS, check_scan
-from figures_pkg.imaging import wavelength_angstrom
-from figures_pkg.twin.diffraction.library import Library
+from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.blocks import block_places, finished, read_block, scan_digest
 from figures_pkg.data.cores import available_cores
+from figures_pkg.data.files.journal import open_journal, take_folder
 
-from .averaged import DiscLibrary, average_over_discs
-from .blocks import blocks_of, read_block, sampled_mean
-from .discs import LARGEST_G, DiscGeometry, DiscPlan, bad_pixels, disc_sums, plan_discs
-from .fit import COLUMNS, refine_all
-from .lattice_search import find_lattice
-from .lattice_search_zone import Zone
-from .search import CoarseGrid
+from .discs import disc_sums
+from .matcher import POOR_CHI2, UNITS, Matcher
 
-SYSTEMATIC = 0.03  # of a disc: what a library may be wrong by, as a share; see `weights_of`
-POOR_CHI2 = 2.0  # chi squared per degree of freedom above which a fit is marked
-LEAST_COUNTS = 10.0  # per disc, on average, above the background
-
-UNITS = {
-    "polarization": ("1", "+1 or -1, the likelier of the two"),
-    "log_likelihood_ratio": ("1", "of +P over -P; its size is the confidence of the polarization"),
-    "thickness_nm": ("nm", "thickness"),
-    "tilt_b_mrad": ("mrad", "tilt along b*"),
-    "tilt_c_mrad": ("mrad", "tilt along c"),
-    "thickness_nm_error": ("nm", "standard deviation from counting"),
-    "tilt_b_mrad_error": ("mrad", "standard deviation from counting"),
-    "tilt_c_mrad_error": ("mrad", "standard deviation from counting"),
-    "chi2": ("1", "chi squared per degree of freedom"),
-    "scale": ("counts", "counts of a disc that holds the whole beam"),
-    "poor_fit": ("1", f"chi squared above {POOR_CHI2:g} per degree of freedom, or a fit on the edge of the library"),
-}
+PARTS = 32  # into which an array in memory is cut
+DISCS = {"discs": "counts of each disc above its background", "discs_variance": "variance of these counts"}
 
 
-@dataclass(frozen=True)
-class Matcher:
-    """What a pattern is compared with: the discs, the library averaged over them, and the grid of the coarse search."""
-
-    plan: DiscPlan
-    library: DiscLibrary
-    grid: CoarseGrid
-    systematic: float = SYSTEMATIC
-    starts: int = 2
-
-    @classmethod
-    def of(cls, library: Library | DiscLibrary, geometry: DiscGeometry, shape: tuple, bad: np.ndarray | None = None,
-           energy_kev: float = 200.0, largest_g: float = LARGEST_G, systematic: float = SYSTEMATIC) -> "Matcher":
-        """
-        Prepare a library for the discs of a scan.
-
-        Parameters
-        ----------
-        library
-            As simulated, or averaged over discs already.
-        geometry
-            Where the discs lie.
-        shape
-            (det_y, det_x).
-        bad
-            Pixels to leave out, boolean (det_y, det_x).
-        energy_kev
-            Of the beam; turns the radius of the discs into the convergence.
-        largest_g
-            Reflections up to here, 1/Å.
-        systematic
-            Share of a disc by which the library may be wrong.
-        """
-        if isinstance(library, Library):
-            convergence = geometry.radius_px / geometry.px_per_inv_angstrom * wavelength_angstrom(energy_kev) * 1e3
-            library = average_over_discs(library, convergence, largest_g)
-        plan = plan_discs(geometry, library.g, shape, bad, largest_g)
-        chosen = library.only(plan.index)
-        return cls(plan, chosen, CoarseGrid.of(chosen), systematic)
-
-    def fit(self, sums: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
-        """
-        Match disc sums.
-
-        Parameters
-        ----------
-        sums, variances
-            From :func:`figures_pkg.matching.discs.disc_sums`, shape (p, n).
-
-        Returns
-        -------
-        dict
-            The variables of `UNITS`, each of shape (p,).
-        """
-        variances, weights = weights_of(sums, variances, self.systematic)
-        starts = self.grid.starts(sums, weights, self.starts)
-        results = np.empty((len(sums), 2, COLUMNS))
-        refine_all(self.library.coefficients, sums, weights, variances, starts, results)
-        return self._named(results)
-
-    def _named(self, results):
-        """Results of the compiled fit, (p, 2, 12), as maps with units."""
-        chi2 = results[:, :, 4]
-        better = chi2.argmin(axis=1)
-        best, degrees = results[np.arange(len(results)), better], len(self.plan) - 4
-        values = self.library.start + self.library.step * best[:, :3]
-        reduced = chi2.min(axis=1) / degrees
-        errors = self.library.step * np.sqrt(best[:, 6:9] * np.maximum(reduced, 1)[:, None])
-        names = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
-        maps = {"polarization": (1 - 2 * better).astype(np.int8), "log_likelihood_ratio": (chi2[:, 1] - chi2[:, 0]) / 2}
-        maps |= dict(zip(names, values.T)) | {f"{name}_error": error for name, error in zip(names, errors.T)}
-        return maps | {"chi2": reduced, "scale": best[:, 3], "poor_fit": (reduced > POOR_CHI2) | (best[:, 5] > 0)}
-
-
-def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float = SYSTEMATIC) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Variances of counting, kept above one count, and the weights of squares in chi squared.
-
-    A weight is one over the variance of counting plus the square of `systematic` times the disc. Without the second part a bright
-    disc, which no library predicts to its counting noise, would overrule all others.
-    """
-    counting = np.maximum(variances, 1.0)
-    return counting, 1 / (counting + (systematic * np.maximum(sums, 0)) ** 2)
-
-
-def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geometry: DiscGeometry | None = None, **options) -> Matcher:
-    """
-    Find the lattice in the mean of some patterns and prepare the library for it.
-
-    Parameters
-    ----------
-    scan
-        From :func:`figures_pkg.data.open_scan`.
-    library
-        As simulated.
-    zone
-        The net to expect; that of ErMnO3 along [100] by default.
-    geometry
-        Where the discs lie, if that is known; otherwise it is found.
-    **options
-        Of :meth:`Matcher.of`.
-
-    Raises
-    ------
-    ValueError
-        When no lattice is found, the discs overlap, or they hold fewer than ten counts on average.
-    """
-    check_scan(scan)
-    mean = sampled_mean(scan)
-    if geometry is None:
-        step = abs(float(scan.det_x[1] - scan.det_x[0]))
-        geometry = DiscGeometry.of(find_lattice(mean, zone, scale_inv_angstrom=step))
-    energy = scan.attrs.get("beam_energy_kev", 200.0)
-    matcher = Matcher.of(library, geometry, scan.shape[2:], bad_pixels(mean), energy, **options)
-    counts = disc_sums(mean[None], matcher.plan)[0].mean()
-    if counts < LEAST_COUNTS:
-        raise ValueError(f"a disc holds {counts:.2g} counts above the background on average, {LEAST_COUNTS:g} are needed to match single "
-                         "patterns; sum neighbouring positions or use a higher dose")
-    return matcher
-
-
-def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, progress: bool = True) -> xr.Dataset:
+def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, progress: bool = True, kept: Path | None = None,
+          discs: bool = False) -> xr.Dataset:
     """
     Match every pattern of a scan, block by block; the scan is read once and memory holds a few blocks.
+
+    When a ``dask.distributed`` client is active, its workers do the work.
 
     Parameters
     ----------
     scan
         Counts (scan_y, scan_x, det_y, det_x), in memory or of dask.
     matcher
-        From :func:`prepare`.
+        From :func:`figures_pkg.matching.prepare`.
     threads
         All processors of this process by default.
     progress
         Whether to show a progress bar on stderr.
+    kept
+        A folder for finished blocks. After an interruption the same call goes on from there; the folder stays until it is removed.
+    discs
+        Whether to keep the counts of all discs too, ``discs`` and ``discs_variance`` on (scan_y, scan_x, disc), for
+        :func:`figures_pkg.matching.fit_walls` and :func:`figures_pkg.matching.disc_residuals`.
 
     Returns
     -------
@@ -181,21 +48,57 @@ def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, prog
         On (scan_y, scan_x), the variables of `UNITS` with their units. **Sign:** polarization +1 is +P where the lattice's 002
         points along +c; a lattice turned by half a turn exchanges the two.
     """
-    threads = threads or available_cores()
     maps = {name: np.empty(scan.shape[:2], _type(name)) for name in UNITS}
-    with ThreadPoolExecutor(threads) as pool:
-        tasks = {pool.submit(_match_block, scan, block, matcher): block for block in blocks_of(scan, threads)}
-        for task in tqdm(as_completed(tasks), total=len(tasks), desc="matching", disable=not progress, mininterval=1.0):
-            for name, values in task.result().items():
-                maps[name][tasks[task]] = values
+    maps |= {name: np.empty((*scan.shape[:2], len(matcher.plan)), np.float32) for name in DISCS if discs}
+    places = {(place[0].start, place[1].start): place for place in block_places(scan, PARTS)}
+    with _journal(kept, scan, matcher, places, discs) as journal:
+        for corner, payload in journal.payloads() if journal else ():
+            _fill(maps, places.pop(corner), _unpacked(payload))
+        work = finished(_match_block, places.values(), (scan, matcher, discs), threads or available_cores(), "matching" if progress else None)
+        for place, found in work:
+            if journal:
+                journal.append((place[0].start, place[1].start), _packed(found))
+            _fill(maps, place, found)
     return _labelled(maps, scan, matcher)
 
 
-def _match_block(scan, block, matcher):
+def _match_block(place, scan, matcher, discs):
     """Maps of one block, shape (ny, nx) each."""
-    patterns = read_block(scan, block)
-    found = matcher.fit(*disc_sums(patterns.reshape(-1, *patterns.shape[2:]), matcher.plan))
-    return {name: values.reshape(patterns.shape[:2]) for name, values in found.items()}
+    patterns = read_block(scan, place, scheduler="synchronous")
+    sums, variances = disc_sums(patterns.reshape(-1, *patterns.shape[2:]), matcher.plan)
+    found = matcher.fit(sums, variances) | (dict(zip(DISCS, (sums, variances))) if discs else {})
+    return {name: values.astype(_type(name)).reshape(*patterns.shape[:2], *values.shape[1:]) for name, values in found.items()}
+
+
+def _fill(maps, place, found):
+    for name, values in found.items():
+        maps[name][place] = values
+
+
+@contextmanager
+def _journal(folder, scan, matcher, places, discs):
+    """The journal of finished blocks in a folder, or None without one; another scan, matcher or cut starts afresh."""
+    if folder is None:
+        yield None
+        return
+    lock = take_folder(Path(folder))
+    journal = open_journal(Path(folder), f"{scan_digest(scan)} {matcher.fingerprint()} {len(places)} {discs}")
+    try:
+        yield journal
+    finally:
+        journal.close()
+        lock.release()
+
+
+def _packed(found) -> bytes:
+    memory = io.BytesIO()
+    np.savez(memory, **found)
+    return memory.getvalue()
+
+
+def _unpacked(payload) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(payload)) as stored:
+        return dict(stored)
 
 
 def _type(name):
@@ -205,7 +108,10 @@ def _type(name):
 def _labelled(maps, scan, matcher):
     """The maps as a dataset."""
     variables = {name: (SCAN_DIMS, maps[name], {"units": units, "long_name": meaning}) for name, (units, meaning) in UNITS.items()}
+    variables |= {name: ((*SCAN_DIMS, "disc"), maps[name], {"units": "counts", "long_name": DISCS[name]}) for name in DISCS if name in maps}
     coordinates = {dim: scan.coords[dim].variable for dim in SCAN_DIMS if dim in scan.coords}
+    if "discs" in maps:
+        coordinates |= {name: ("disc", column, {"units": "1/Å"}) for name, column in zip(("g_b", "g_c"), matcher.library.g.T)}
     attributes = {"source": str(scan.attrs.get("source", "")), "title": str(scan.attrs.get("title", "")), "discs": len(matcher.plan),
                   "systematic": matcher.systematic, "poor_chi2": POOR_CHI2}
     return xr.Dataset(variables, coordinates, attributes)

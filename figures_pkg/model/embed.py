@@ -9,9 +9,9 @@ import torch
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS, check_scan
+from figures_pkg.data.blocks import walk_blocks
 
 from .autoencoder import Autoencoder
-from .statistics import scan_blocks
 from .transform import InputTransform
 
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -60,7 +60,7 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     batch = batch or max(1, BATCH_BYTES // (12 * net.config.filters * net.config.pattern**2))
     found = np.empty((*scan.shape[:2], net.config.channels), np.float32)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-        for place, counts in scan_blocks(scan, progress):
+        for place, counts in walk_blocks(scan, progress):
             found[place] = _embed_block(net, counts, transform, batch, device)
     kept = {dim: scan[dim] for dim in SCAN_DIMS if dim in scan.coords}
     return xr.DataArray(found, kept, (*SCAN_DIMS, "channel"), name="embedding", attrs=dict(scan.attrs))

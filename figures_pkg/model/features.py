@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.blocks import walk_blocks
 
-from .statistics import Components, binned, principal_components, scan_blocks, scan_statistics, stabilise
+from .statistics import Components, binned, principal_components, scan_statistics, stabilise
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def gather_features(scan: xr.DataArray, stabiliser: str = "anscombe", bin_px: in
     scores = np.empty((len(found.images), *scan.shape[:2]), np.float32)
     patterns = np.empty((*scan.shape[:2], *(size // (2 * bin_px) for size in scan.shape[2:])), np.float32)
     mean = statistics.mean.astype(np.float32)
-    for place, counts in scan_blocks(scan, progress):
+    for place, counts in walk_blocks(scan, progress):
         small = binned(counts, bin_px)
         patterns[place] = stabilise(small, stabiliser, 2)
         projected = np.tensordot(stabilise(small, stabiliser) - mean, found.images, ((2, 3), (1, 2)))

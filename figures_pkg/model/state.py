@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
-import xarray as xr
 
 from figures_pkg.data.replace import replacing
 
@@ -29,19 +26,6 @@ def state_path(out: Path) -> Path:
 def stop_path(out: Path) -> Path:
     """The file whose presence ends a training of ``out`` after the current epoch: ``model.stop`` for ``model.safetensors``."""
     return out.with_suffix(".stop")
-
-
-def scan_digest(scan: xr.DataArray) -> str:
-    """
-    Sixteen hexadecimal digits that tell scans apart: from shape, type and the counts of nine patterns spread over the scan.
-
-    Cheap and no proof: two files that differ elsewhere only have the same digest.
-    """
-    digest = hashlib.sha256(f"{scan.shape} {np.dtype(scan.dtype)}".encode())
-    for y in sorted({0, scan.shape[0] // 2, scan.shape[0] - 1}):
-        for x in sorted({0, scan.shape[1] // 2, scan.shape[1] - 1}):
-            digest.update(np.ascontiguousarray(scan.data[y, x]).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def training_identity(recipe: Recipe, seed: int, digest: str, start: str) -> str:

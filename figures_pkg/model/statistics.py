@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from scipy.sparse.linalg import eigsh
-from tqdm import tqdm
 
 from figures_pkg.data.axes import check_scan
+from figures_pkg.data.blocks import walk_blocks
 
 STABILISERS = ("log", "anscombe")
 MOST_PIXELS = 4096  # of a binned pattern: the covariance then has 134 MB
@@ -124,7 +121,7 @@ def scan_statistics(scan: xr.DataArray, stabiliser: str = "anscombe", bin_px: in
         raise ValueError(f"patterns of {scan.shape[2]} x {scan.shape[3]} pixels binned by {bin_px} have {pixels} pixels; "
                          f"the covariance takes at most {MOST_PIXELS}, so bin by more")
     origin, total, square, positions = None, 0.0, 0.0, 0
-    for _, counts in scan_blocks(scan, progress):
+    for _, counts in walk_blocks(scan, progress):
         values = stabilise(counts, stabiliser, bin_px).reshape(-1, pixels)
         origin = values.mean(axis=0) if origin is None else origin  # near the mean, so that float32 products lose nothing
         values = values - origin
@@ -166,28 +163,3 @@ def _noise(variance: np.ndarray, total: float, pixels: int, positions: int) -> t
         if above >= significant:
             return noise, significant
         significant = above
-
-
-def scan_blocks(scan: xr.DataArray, progress: bool = False) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-    """
-    Yield the scan's blocks in order, (slices of scan_y and scan_x, counts); the next is read while one is worked on.
-
-    Parameters
-    ----------
-    scan
-        Of dask or in memory.
-    progress
-        Whether to show a bar on stderr.
-    """
-    data = scan.data if isinstance(scan.data, da.Array) else da.from_array(scan.data, chunks=(16, 16, -1, -1))
-    data = data.rechunk({2: -1, 3: -1})
-    starts = [np.cumsum([0, *sizes]) for sizes in data.chunks[:2]]
-    where = [tuple(slice(int(s[k]), int(s[k + 1])) for s, k in zip(starts, index)) for index in np.ndindex(data.numblocks[:2])]
-    with ThreadPoolExecutor(1) as reader, tqdm(total=len(where), desc="blocks", disable=not progress) as bar:
-        waiting = reader.submit(data[where[0]].compute)
-        for number, place in enumerate(where):
-            counts = waiting.result()
-            if number + 1 < len(where):
-                waiting = reader.submit(data[where[number + 1]].compute)
-            yield place, counts
-            bar.update()

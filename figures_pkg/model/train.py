@@ -12,13 +12,15 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
+from figures_pkg.data.blocks import scan_digest
+
 from .autoencoder import Autoencoder, count_parameters
 from .devices import deterministic, make_fabric
 from .feed import Feed
 from .prepare import Prepare
 from .recipe import Recipe
 from .recipes import recipe_called
-from .state import check_room, read_state, scan_digest, state_path, stop_path, training_identity, write_state
+from .state import check_room, read_state, state_path, stop_path, training_identity, write_state
 from .step import Step
 from .transform import MOST_COMPONENTS, InputTransform, fit_transform
 from .vae import BetaVAE
@@ -42,7 +44,7 @@ class Trained:
     transform: InputTransform
     recipe: Recipe
     seed: int
-    digest: str  # of the scan, see state.scan_digest
+    digest: str  # of the scan, see data.blocks.scan_digest
     history: list[dict[str, float]]  # mean losses of each epoch, live channels and learning rate at its end
 
 

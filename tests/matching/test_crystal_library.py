@@ -9,7 +9,7 @@ from figures_pkg.matching.crystal_library import CrystalSettings, _stack, crysta
 from figures_pkg.matching.crystal_library import laue_ring_inv_angstrom, miller_indices, sliced
 from figures_pkg.matching.lattice_search import find_lattice
 from figures_pkg.matching.lattice_search_zone import Zone
-from figures_pkg.matching.maps import match, prepare
+from figures_pkg.matching import match, prepare
 from figures_pkg.twin import crystal_stack, ermno3, propagate
 from figures_pkg.twin.structure.cif import cif_text
 

@@ -10,7 +10,7 @@ import pytest
 from figures_pkg.cli import main
 from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, find_lattice, match, prepare
 from figures_pkg.matching.fit import predict
-from figures_pkg.matching.maps import weights_of
+from figures_pkg.matching.matcher import weights_of
 from figures_pkg.matching.crystal_example import Example, example_scan
 from figures_pkg.twin import LibrarySettings, build_library
 

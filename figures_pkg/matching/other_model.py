@@ -1,0 +1,173 @@
+"""A small test scan from another model than the library's: other scattering factors, thinner slices, Kikuchi bands, strain, drift.
+
+A library that is tested on scans made from itself always looks good. Here the crystal scatters with Kirkland's factors in place of
+Lobato's, in six slices per period, with another damping of the upper Laue zone; the diffuse background carries bands that move
+with the crystal; the lattice stretches across the field; and the pattern wanders over the detector. The bands are drawn, not
+computed: their places are those of Kikuchi bands, their height is a choice.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+import xarray as xr
+
+from figures_pkg.data.axes import SCAN_DIMS, Axes, build_scan
+from figures_pkg.imaging import wavelength_angstrom
+from figures_pkg.twin.diffraction.library import Library
+from figures_pkg.twin.diffraction.library_settings import reflections
+from figures_pkg.twin.diffraction.multislice import OVERSAMPLING, damp_beams, make_stack, propagate, slice_index
+from figures_pkg.twin.diffraction.potential import FINE_INV_ANGSTROM, electron_constants, fourier_crop, frequencies, place
+from figures_pkg.twin.diffraction.spline import spline_coefficients
+from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.structure.crystal import Crystal, ermno3
+
+from .crystal_example import Example, example_preset, example_states
+
+SLICES, GPTS = 6, (96, 108)
+DAMPING_NM = 10.0  # of the beams beyond 3.2 1/Å; the library has 5
+PERIOD_STEP = 3
+BANDS = ((0, 4), (3, 0), (3, 4), (3, -4), (0, 8), (6, 0))  # (k, l) of the strongest reflections, each with its opposite
+EDGE_INV_ANGSTROM = 0.008  # over which a band's edge rises
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """
+    What the scan has and the library does not know of.
+
+    Attributes
+    ----------
+    bands
+        Height of the Kikuchi bands as a share of the diffuse background.
+    strain
+        Largest stretch of the lattice in reciprocal space, from one side of the field to the other.
+    drift_px
+        Standard deviation of the pattern's place on the detector, a walk from position to position.
+    """
+
+    bands: float = 0.0
+    strain: float = 0.0
+    drift_px: float = 0.0
+
+
+def other_library(thickness_nm, largest_tilt_mrad: float, crystal: Crystal | None = None, g_max_inv_angstrom: float = 1.1) -> Library:
+    """
+    Intensities of +P from Kirkland's scattering factors and six slices per period.
+
+    Parameters
+    ----------
+    thickness_nm
+        Least and largest.
+    largest_tilt_mrad
+        Along b* and c, discs included.
+    crystal
+        ErMnO3 as in the library by default.
+    g_max_inv_angstrom
+        Reflections up to here.
+    """
+    crystal = crystal or ermno3(+1)
+    hkl, g_b, g_c = reflections(crystal.cell_angstrom, g_max_inv_angstrom)
+    period_nm = crystal.cell_angstrom[0] / 10
+    first = int(min(thickness_nm) / period_nm)
+    count = max(int(np.ceil((max(thickness_nm) / period_nm - first) / PERIOD_STEP)), 3) + 1
+    periods, tilt = first + PERIOD_STEP * np.arange(count), 0.5 * np.arange(-np.ceil(2 * largest_tilt_mrad), np.ceil(2 * largest_tilt_mrad) + 1)
+    half = tilt[len(tilt) // 2 :]
+    tilts = np.stack(np.meshgrid(half, tilt, indexing="ij"), axis=-1).reshape(-1, 2)
+    samples = propagate(_stack(crystal), tilts, periods.tolist(), hkl[:, 1:] * (2, 1)).reshape(len(half), len(tilt), count, len(hkl))
+    rows = {tuple(row): number for number, row in enumerate(hkl.tolist())}
+    mirror = [rows[0, -k, l] for _, k, l in hkl.tolist()]
+    samples = np.concatenate([samples[:0:-1][..., mirror], samples])
+    return Library(hkl, g_b, g_c, periods * period_nm, tilt, tilt, spline_coefficients(samples).astype(np.float32), 200.0)
+
+
+def disturbed_scan(library: Library, example: Example, disturbance: Disturbance = Disturbance(), seed: int = 0) -> tuple[xr.DataArray, xr.Dataset]:
+    """
+    Simulate a small scan in memory: two domains, a wedge and a bend, with what disturbs them.
+
+    Parameters
+    ----------
+    library
+        The scan's own, from :func:`other_library` or another one.
+    example
+        Size, specimen, beam and detector.
+    disturbance
+        What is added.
+    seed
+        Names noise and drift.
+
+    Returns
+    -------
+    scan : DataArray
+        Counts (scan_y, scan_x, det_y, det_x).
+    truth : Dataset
+        ``domain``, ``thickness_nm``, ``tilt_b_mrad``, ``tilt_c_mrad`` on (scan_y, scan_x).
+    """
+    renderer, states, rng = Renderer(example_preset(library, example), library), example_states(example), np.random.default_rng(seed)
+    states[:, 4:6] = disturbance.drift_px * _walk(rng, len(states))
+    stretch = disturbance.strain * np.linspace(-0.5, 0.5, example.positions[1])
+    counts = np.empty((len(states), *renderer.geometry.shape), np.uint16)
+    for number, state in enumerate(states):
+        expected = _stretched(renderer, 1 + stretch[number % example.positions[1]]).expected(state)[0]
+        counts[number] = rng.poisson(expected + disturbance.bands * _bands(renderer, state))
+    axes = Axes(scan_step_nm=example.step_nm, det_scale_inv_angstrom=example.pixel_inv_angstrom,
+                origin_row_col=renderer.preset.pattern.origin_row_col, beam_energy_kev=library.energy_kev, convergence_mrad=example.convergence_mrad)
+    scan = build_scan(counts.reshape(*example.positions, *counts.shape[1:]), axes, orientation="lab", source="twin", path="",
+                      title="Another model", format="memory")
+    names = ("domain", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad")
+    truth = {name: (SCAN_DIMS, column.reshape(example.positions)) for name, column in zip(names, states.T)}
+    return scan, xr.Dataset(truth, {dim: scan[dim] for dim in SCAN_DIMS})
+
+
+def _walk(rng, count):
+    """A walk in two directions of unit variance, without its mean, shape (count, 2)."""
+    walk = np.cumsum(rng.normal(size=(count, 2)), axis=0)
+    return (walk - walk.mean(axis=0)) / walk.std(axis=0)
+
+
+def _stretched(renderer, factor):
+    """The same renderer with its discs moved away from the direct beam."""
+    origin, moved = renderer.geometry.origin, object.__new__(Renderer)
+    moved.__dict__ = renderer.__dict__ | {"optics": replace(renderer.optics, centres=origin + factor * (renderer.optics.centres - origin))}
+    return moved
+
+
+def _bands(renderer, state):
+    """Kikuchi bands of one state in counts, times the diffuse background and without changing its mean, shape (det_y, det_x)."""
+    geometry, library, diffuse = renderer.geometry, renderer.library, np.zeros(renderer.geometry.shape, np.float32)
+    renderer.optics.diffuse.add_to(diffuse, geometry.origin + state[4:6], state[1], state[2:4])
+    wavelength = wavelength_angstrom(library.energy_kev)
+    zone = geometry.origin + state[4:6] + geometry.tilt_displacement(wavelength) @ state[2:4]
+    q = (np.moveaxis(np.indices(geometry.shape), 0, -1) - zone) @ np.linalg.inv(geometry.matrix).T
+    total = np.zeros(geometry.shape)
+    for vector in (np.array([g_b, g_c]) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c) if (k, l) in BANDS):
+        length = np.linalg.norm(vector)
+        inside = 0.5 * np.tanh((length / 2 - np.abs(q @ vector / length)) / EDGE_INV_ANGSTROM)
+        total += (inside - inside.mean()) / len(BANDS)
+    return diffuse * total / np.abs(total).max()
+
+
+def _stack(crystal):
+    """Six slices per period of thermally averaged transmission."""
+    cell, layers = tuple(crystal.cell_angstrom[1:]), slice_index(crystal, SLICES)
+    fine = tuple(OVERSAMPLING * n for n in GPTS)
+    kb, kc = frequencies(fine, cell)
+    logarithm = np.zeros((SLICES, *fine), complex)
+    for atom, (symbol, u_iso) in enumerate(zip(crystal.symbols, crystal.u_iso)):
+        smeared = _kirkland_transmission(symbol, fine, cell) * np.exp(-2 * np.pi**2 * u_iso * (kb**2 + kc**2))
+        logarithm[layers[atom]] += np.log(1 + np.prod(fine) * np.fft.ifft2(place(smeared, crystal.positions_angstrom[atom, 1:][None], cell)))
+    cropped = [np.fft.ifft2(fourier_crop(np.fft.fft2(np.exp(layer)), GPTS)) * (np.prod(GPTS) / np.prod(fine)) for layer in logarithm]
+    return damp_beams(make_stack(np.array(cropped), cell, crystal.cell_angstrom[0] / SLICES), 3.2, DAMPING_NM)
+
+
+@lru_cache(maxsize=8)
+def _kirkland_transmission(symbol, gpts, cell):
+    """Fourier coefficients of exp(i sigma v) - 1 for one atom at rest with Kirkland's scattering factor."""
+    from abtem.parametrizations import KirklandParametrization
+
+    fine = tuple(scipy.fft.next_fast_len(int(np.ceil(2 * FINE_INV_ANGSTROM * length))) for length in cell)
+    kb, kc = frequencies(fine, cell)
+    factor = KirklandParametrization().projected_scattering_factor(symbol)
+    potential = np.prod(fine) * scipy.fft.ifft2(np.asarray(factor(kb**2 + kc**2)) / np.prod(cell)).real
+    return fourier_crop(scipy.fft.fft2(np.expm1(1j * electron_constants(200.0)[1] * potential)) / np.prod(fine), gpts)

@@ -1,0 +1,187 @@
+"""Position, width and inclination of walls, from all patterns around a piece of them at once.
+
+Near a wall neither domain describes a pattern. Five models are compared on every piece: an upright wall, whose patterns are mixtures
+of +P and -P, and walls inclined either way, whose patterns are those of columns with one domain above the other, each for both
+mirror variants of the wall (the phase of the trimerization turns one way or the other). Thickness and tilts are not fitted
+again: they are smooth, so they are taken from the positions around.
+"""
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import least_squares
+
+from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.twin.specimen.domains import polarization_weight
+
+from .columns import Columns, across_wall
+from .fit import predict
+from .matcher import Matcher, weights_of
+from .wall_pieces import Piece, find_pieces, wall_distance
+
+FITTED = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
+CLEAR_NM = 10.0  # positions nearer to a line do not tell thickness and tilts
+AROUND_NM = 60.0  # positions up to here from a piece do
+STEEPEST = 0.35  # slope of a wall; the tangent of 19 degrees
+STARTS_NM, STARTS = (-5.0, 0.0, 5.0), (0.06, 0.18)  # offsets from the line of the piece, and slopes
+MODELS = ((0, 1), (1, 1), (-1, 1), (1, -1), (-1, -1))  # sign of the slope, and turn of the phase
+DISTANCES_NM = np.arange(-16.0, 16.01, 0.25)  # from the wall, tried for every pattern by itself
+
+ALONE = {"distance_nm": "nm", "share": "1"}  # what is fitted to every pattern by itself
+UNITS = {
+    "y_nm": ("nm", "place of the wall at mid thickness, downward"),
+    "x_nm": ("nm", "place of the wall at mid thickness, to the right"),
+    "normal_y": ("1", "unit normal into +P, downward"),
+    "normal_x": ("1", "unit normal into +P, to the right"),
+    "position_nm_error": ("nm", "standard deviation of the place along the normal"),
+    "width_nm": ("nm", "over which the wall is seen along the beam; negative where the beam meets -P first"),
+    "width_nm_error": ("nm", "its standard deviation"),
+    "inclination_deg": ("degree", "of the wall against the beam, positive where the beam meets +P first"),
+    "inclination_deg_error": ("degree", "its standard deviation"),
+    "turn": ("1", "of the phase from +P to -P in units of 60 degrees, the mirror variant; 0 where the wall is upright"),
+    "order_log_likelihood_ratio": ("1", "of the model over the best with another order of the domains, an upright wall among them"),
+    "turn_log_likelihood_ratio": ("1", "of the model over the same with the other mirror variant"),
+    "chi2": ("1", "chi squared per degree of freedom"),
+    "chi2_upright": ("1", "the same for the best mixture of both domains"),
+    "thickness_nm": ("nm", "thickness around the piece"),
+    "length_nm": ("nm", "length of the piece"),
+    "wall": ("1", "which line the piece belongs to"),
+    "positions": ("1", "number of patterns"),
+}
+
+
+def fit_walls(maps: xr.Dataset, matcher: Matcher, columns: dict[int, Columns], pieces: list[Piece],
+              probe_fwhm_nm: float = 2.0) -> tuple[xr.Dataset, xr.Dataset]:
+    """
+    Fit every piece of the walls, and then every pattern around it by itself.
+
+    Parameters
+    ----------
+    maps
+        From :func:`figures_pkg.matching.match` with ``discs=True``.
+    matcher
+        The same that the maps were made with.
+    columns
+        From :func:`figures_pkg.matching.columns.build_columns`, for turns of 1 and -1.
+    pieces
+        From :func:`figures_pkg.matching.wall_pieces.find_pieces`.
+    probe_fwhm_nm
+        Full width at half maximum of the probe; a wrong one is taken for width of the wall.
+
+    Returns
+    -------
+    walls : Dataset
+        On (piece,), the variables of `UNITS`. The errors hold counting noise and the floor of the weights, not that a wall is
+        no straight line.
+    patterns : Dataset
+        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of
+        its piece and nothing else is known of the pattern, and ``share``, the weight of +P there; nan away from walls.
+    """
+    clear = (wall_distance(maps, pieces) > CLEAR_NM) & ~maps.poor_fit.values
+    rows, alone = [], {name: np.full(maps.polarization.shape, np.nan, np.float32) for name in ALONE}
+    for piece in pieces:
+        patterns = _Patterns(piece, maps, _surroundings(piece, maps, clear), matcher, columns, probe_fwhm_nm)
+        row, model = _fit_piece(patterns)
+        rows.append(row)
+        for name, values in zip(ALONE, patterns.one_by_one(*model)):
+            alone[name][tuple(piece.index.T)] = values
+    variables = {name: ("piece", np.array([row[name] for row in rows], float), {"units": unit, "long_name": text})
+                 for name, (unit, text) in UNITS.items()}
+    each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
+    return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
+
+
+def state_range(maps: xr.Dataset, pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest tilt b, tilt c and thickness around the pieces, each shape (3,)."""
+    clear = (wall_distance(maps, pieces) > CLEAR_NM) & ~maps.poor_fit.values
+    states = np.concatenate([_surroundings(piece, maps, clear) for piece in pieces])
+    return states.min(axis=0), states.max(axis=0)
+
+
+def _surroundings(piece, maps, clear):
+    """Tilt b, tilt c and thickness at the positions of a piece, from second-order surfaces through what lies around, (p, 3)."""
+    y, x = np.meshgrid(maps.scan_y.values - piece.centre_nm[0], maps.scan_x.values - piece.centre_nm[1], indexing="ij")
+    near = clear & (np.hypot(y, x) < AROUND_NM)
+    if near.sum() < 12:
+        near = clear
+    terms = np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=-1)
+    values = np.stack([maps[name].values[near] for name in FITTED], axis=-1).astype(float)
+    surfaces = np.linalg.lstsq(terms[near], values, rcond=None)[0]
+    return terms[tuple(piece.index.T)] @ surfaces
+
+
+class _Patterns:
+    """The patterns of one piece, and what each model says of them."""
+
+    def __init__(self, piece, maps, states, matcher, columns, probe_fwhm_nm):
+        at = tuple(piece.index.T)
+        self.piece, self.thickness, self.probe, self.columns = piece, states[:, 2], probe_fwhm_nm, columns
+        self.data = maps.discs.values[at].astype(float)
+        self.root = np.sqrt(weights_of(self.data, maps.discs_variance.values[at].astype(float), matcher.systematic)[1])
+        self.plus, self.minus = np.moveaxis([_domains(matcher.library, state) for state in states], 1, 0)
+        self.differences = {turn: np.moveaxis([each.at(state) for state in states], 1, 0) for turn, each in columns.items()}
+
+    def residuals(self, model, distance, slope):
+        """Weighted residuals (p, n) of patterns at some distances from the wall, their scales fitted."""
+        sign, turn = model
+        inclined = (sign * slope, self.differences[turn][(1 - sign) // 2], self.columns[turn].first_depth) if sign else ()
+        expected = self.root * across_wall(self.plus, self.minus, distance, self.thickness, self.probe, *inclined)
+        seen = self.root * self.data
+        scale = np.sum(seen * expected, axis=1) / np.maximum(np.sum(expected * expected, axis=1), 1e-30)
+        return seen - np.maximum(scale, 0)[:, None] * expected
+
+    def at_place(self, model, place):
+        """The same (p · n,) for a wall of an offset (nm), a lean and, unless upright, a slope."""
+        distance = self.piece.distance_nm - place[0] - place[1] * self.piece.along_nm
+        return self.residuals(model, distance, place[2] if model[0] else 0.0).ravel()
+
+    def fit(self, model):
+        """The best of several starts: chi squared, place and its covariance from counting and the floor."""
+        slopes = [(slope,) for slope in STARTS] if model[0] else [()]
+        starts = [np.array([offset, 0.0, *slope]) for offset in STARTS_NM for slope in slopes]
+        start = min(starts, key=lambda place: np.sum(self.at_place(model, place) ** 2))
+        size = len(start)
+        bounds = (np.array([-12, -0.6, 0.005])[:size], np.array([12, 0.6, STEEPEST])[:size])
+        found = least_squares(lambda place: self.at_place(model, place), start, bounds=bounds,
+                              x_scale=np.array([1, 0.1, 0.05])[:size], diff_step=1e-3, ftol=1e-5)
+        return 2 * found.cost, found.x, np.linalg.pinv(found.jac.T @ found.jac)
+
+    def one_by_one(self, model, slope):
+        """Distance of each pattern from the wall and the weight of +P in it, shape (p,) each."""
+        chi2 = [np.sum(self.residuals(model, np.full(len(self.data), each), slope) ** 2, axis=1) for each in DISTANCES_NM]
+        distance = DISTANCES_NM[np.argmin(chi2, axis=0)]
+        return distance, (1 + polarization_weight(distance, self.thickness * slope, self.probe)) / 2
+
+
+def _domains(library, state):
+    """Discs of +P and -P at one state, shape (2, n)."""
+    out, values = np.empty((4, len(library.g)), np.float32), []
+    place = np.clip((state - library.start) / library.step, 0, library.nodes - 1 - 1e-6)
+    for coefficients in library.coefficients:
+        predict(coefficients, place, out)
+        values.append(out[0].astype(float))
+    return np.stack(values)
+
+
+def _fit_piece(patterns):
+    """One row of the result, and the model with its slope."""
+    fits = {model: patterns.fit(model) for model in MODELS}
+    (sign, turn), thickness = min(fits, key=lambda model: fits[model][0]), float(patterns.thickness.mean())
+    chi2, place, covariance = fits[sign, turn]
+    degrees = patterns.data.size - len(patterns.data) - len(place)
+    error = np.append(np.sqrt(np.diag(covariance) * max(chi2 / degrees, 1)), np.nan)
+    slope, slope_error = (sign * place[2], error[2]) if sign else (0.0, np.nan)
+    others = {"order": min(fit[0] for model, fit in fits.items() if model[0] != sign), "turn": fits[sign, -turn][0] if sign else np.nan}
+    row = _course(patterns.piece, place, error[0]) | {f"{name}_log_likelihood_ratio": (other - chi2) / 2 for name, other in others.items()}
+    row |= {
+        "width_nm": slope * thickness, "width_nm_error": slope_error * thickness, "thickness_nm": thickness, "turn": turn * abs(sign),
+        "inclination_deg": np.degrees(np.arctan(slope)), "inclination_deg_error": np.degrees(slope_error / (1 + slope**2)),
+        "chi2": chi2 / degrees, "chi2_upright": fits[0, 1][0] / degrees, "wall": patterns.piece.wall, "positions": len(patterns.data),
+    }
+    return row, ((sign, turn), abs(slope))
+
+
+def _course(piece, place, error):
+    """Where the fitted line runs: its middle, its normal and its length."""
+    y, x = piece.centre_nm + place[0] * piece.normal
+    normal = (piece.normal - place[1] * piece.along) / np.hypot(1, place[1])
+    return {"y_nm": y, "x_nm": x, "normal_y": normal[0], "normal_x": normal[1], "position_nm_error": error, "length_nm": np.ptp(piece.along_nm)}
