@@ -20,9 +20,7 @@ def bimodality(image: np.ndarray) -> float:
     image = np.asarray(image, float)
     if not np.ptp(image) > 0:
         return 0.0
-    upper = image > otsu_threshold(image)
-    share = upper.mean()
-    return float(share * (1 - share) * _separation(image, upper) ** 2 / image.var())
+    return _between(image, image > otsu_threshold(image))
 
 
 def sharpness(image: np.ndarray, reach: int = 3) -> float:
@@ -39,13 +37,8 @@ def sharpness(image: np.ndarray, reach: int = 3) -> float:
     reach
         In positions; half the apparent width of a wall at least.
     """
-    smooth = gaussian_filter(np.asarray(image, float), 1.0)
-    if not np.ptp(smooth) > 0:
-        return 0.0
-    upper = smooth > otsu_threshold(smooth)
-    rises = [_rises(np.moveaxis(smooth, axis, 0), np.moveaxis(upper, axis, 0), reach) for axis in (0, 1)]
-    rises = np.concatenate(rises)
-    return float(np.median(rises) / _separation(smooth, upper)) if rises.size else 0.0
+    classes = _classes(image)
+    return 0.0 if classes is None else _sharpness(*classes, reach)
 
 
 def plateau_score(image: np.ndarray, step_nm: float = float("nan")) -> float:
@@ -64,8 +57,12 @@ def plateau_score(image: np.ndarray, step_nm: float = float("nan")) -> float:
     step_nm
         Distance of the positions; unknown, the edge is looked for within three positions.
     """
-    reach = max(2, round(REACH_NM / step_nm)) if step_nm > 0 else 3
-    return _coherent_share(np.asarray(image, float)) * float(np.clip(sharpness(image, reach), 0, 1)) * breadth(image, reach)
+    reach, classes = max(2, round(REACH_NM / step_nm)) if step_nm > 0 else 3, _classes(image)
+    if classes is None:
+        return 0.0
+    smooth, upper = classes
+    sharp = float(np.clip(_sharpness(smooth, upper, reach), 0, 1))
+    return _between(np.asarray(image, float), upper) * sharp * _breadth(upper, reach)
 
 
 def breadth(image: np.ndarray, reach: int = 3) -> float:
@@ -79,14 +76,8 @@ def breadth(image: np.ndarray, reach: int = 3) -> float:
     reach
         In positions.
     """
-    smooth = gaussian_filter(np.asarray(image, float), 1.0)
-    if not np.ptp(smooth) > 0:
-        return 0.0
-    upper = smooth > otsu_threshold(smooth)
-    smaller = np.pad(upper if upper.mean() <= 0.5 else ~upper, 2 * reach, mode="edge")
-    disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
-    inner = (slice(2 * reach, -2 * reach),) * 2
-    return float(binary_opening(smaller, disc)[inner].sum() / smaller[inner].sum())
+    classes = _classes(image)
+    return 0.0 if classes is None else _breadth(classes[1], reach)
 
 
 def choose_channel(maps: xr.DataArray) -> tuple[int, float]:
@@ -125,13 +116,31 @@ def scan_step_nm(maps: xr.DataArray) -> float:
     return float("nan") if axis is None or axis.size < 2 else abs(float(axis[1] - axis[0]))
 
 
-def _coherent_share(image: np.ndarray) -> float:
-    """Share of a map's variance between the two classes of the smoothed map."""
-    smooth = gaussian_filter(image, 1.0)
-    if not np.ptp(smooth) > 0:
-        return 0.0
-    upper = smooth > otsu_threshold(smooth)
-    return float(upper.mean() * (1 - upper.mean()) * _separation(image, upper) ** 2 / image.var())
+def _classes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The map smoothed over one position, and where that lies above Otsu's threshold; None for a constant map."""
+    smooth = gaussian_filter(np.asarray(image, float), 1.0)
+    return (smooth, smooth > otsu_threshold(smooth)) if np.ptp(smooth) > 0 else None
+
+
+def _between(image: np.ndarray, upper: np.ndarray) -> float:
+    """Share of a map's variance that lies between two classes."""
+    share = upper.mean()
+    return float(share * (1 - share) * _separation(image, upper) ** 2 / image.var())
+
+
+def _sharpness(smooth: np.ndarray, upper: np.ndarray, reach: int) -> float:
+    """See :func:`sharpness`; of a smoothed map and its classes."""
+    rises = [_rises(np.moveaxis(smooth, axis, 0), np.moveaxis(upper, axis, 0), reach) for axis in (0, 1)]
+    rises = np.concatenate(rises)
+    return float(np.median(rises) / _separation(smooth, upper)) if rises.size else 0.0
+
+
+def _breadth(upper: np.ndarray, reach: int) -> float:
+    """See :func:`breadth`; of the classes of a smoothed map."""
+    smaller = np.pad(upper if upper.mean() <= 0.5 else ~upper, 2 * reach, mode="edge")
+    disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
+    inner = (slice(2 * reach, -2 * reach),) * 2
+    return float(binary_opening(smaller, disc)[inner].sum() / smaller[inner].sum())
 
 
 def _separation(image: np.ndarray, upper: np.ndarray) -> float:

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from .recipe import Recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+LEAST_FILTERS, LEAST_SIDE = 64, 128  # smaller networks are trained before they are compiled
 
 
 def make_fabric(recipe: Recipe, accelerator: str = "auto", devices: int | str = 1, nodes: int = 1) -> Fabric:
@@ -42,6 +45,27 @@ def _precision(recipe: Recipe, accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     fast = torch.cpu._is_avx512_bf16_supported() and recipe.network.filters >= 16
     return "bf16-mixed" if fast else "32-true"
+
+
+def arranged(net: nn.Module, device: torch.device) -> nn.Module:
+    """
+    The network as it computes fastest on a device, with the same parameters.
+
+    On a GPU the filters come last in memory, where its convolutions want them, and a large network is compiled, which joins
+    what stands between the convolutions into few passes over the images; compiling takes about a minute.
+
+    Parameters
+    ----------
+    net
+        Not on the device yet, or there already; the order of its weights in memory changes.
+    device
+        Where it will compute.
+    """
+    if device.type != "cuda":
+        return net
+    net = net.to(memory_format=torch.channels_last)
+    large = net.config.filters >= LEAST_FILTERS and net.config.pattern >= LEAST_SIDE
+    return torch.compile(net) if large else net
 
 
 @contextmanager

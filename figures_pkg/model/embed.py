@@ -15,7 +15,7 @@ from .autoencoder import Autoencoder
 from .transform import InputTransform
 
 PRECISIONS = ("32-true", "bf16-mixed")
-BATCH_BYTES = 2**28  # what the widest three images of a batch may take
+BATCH_BYTES = 2**28  # what the widest three images of a batch may take; on a GPU an eighth of what is free
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +33,8 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     transform
         What is done to the counts first; by default the network's own ``transform``, else the paper's ln(1 + N).
     batch
-        Patterns per pass through the network; by default as many as keep memory below about 0.3 GB.
+        Patterns per pass through the network; by default as many as keep memory below about 0.3 GB, on a GPU below a
+        quarter of what is free.
     precision
         "32-true", or "bf16-mixed": autocast, faster on a GPU or a processor with bfloat16 instructions, 1e-2 less exact.
     device
@@ -54,10 +55,9 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     check_scan(scan)
     transform = transform or getattr(net, "transform", None) or InputTransform("log")
     _check(net, scan, transform, precision)
-    if device is not None:
-        net = net.to(device)
+    net = net if device is None else net.to(device)
     device = next(net.parameters()).device
-    batch = batch or max(1, BATCH_BYTES // (12 * net.config.filters * net.config.pattern**2))
+    batch = batch or max(1, _batch_bytes(device) // (12 * net.config.filters * net.config.pattern**2))
     found = np.empty((*scan.shape[:2], net.config.channels), np.float32)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         for place, counts in walk_blocks(scan, progress):
@@ -74,6 +74,11 @@ def _embed_block(net: Autoencoder, counts: np.ndarray, transform: InputTransform
         values = torch.from_numpy(np.ascontiguousarray(transform.apply(patterns[start:start + batch]), np.float32))
         parts.append(net.encode(values.to(device)).float().cpu().numpy())
     return np.concatenate(parts).reshape(*counts.shape[:2], -1)
+
+
+def _batch_bytes(device: torch.device) -> int:
+    """What the widest three images of a batch may take."""
+    return torch.cuda.mem_get_info(device)[0] // 8 if device.type == "cuda" else BATCH_BYTES
 
 
 def _check(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, precision: str) -> None:

@@ -52,13 +52,31 @@ def apply_raised(upsample: nn.Upsample, convolutions: Convolutions, images: Tens
     """
     if form not in FORMS:
         raise ValueError(f"tail_form={form!r}; expected one of {', '.join(FORMS)}")
-    start = upsample(images)
+    start = upsampled(upsample, images)
     if form == "raised" or (form == "auto" and pays(images.shape[1], start.shape[-1], images.device)):
         return start, _raised(start, convolutions, images)
     convolved = start
     for convolution in convolutions:
         convolved = convolution(convolved)
     return start, convolved
+
+
+def upsampled(upsample: nn.Upsample, images: Tensor) -> Tensor:
+    """
+    Bilinear upsampling; on a GPU as two products with a matrix, since PyTorch's own kernel has no repeatable gradient there.
+
+    The result of the products lies in memory with the filters last, as convolutions on a GPU want it.
+    """
+    return _upsampled_by_products(images, int(upsample.scale_factor)) if images.device.type == "cuda" else upsample(images)
+
+
+def _upsampled_by_products(images: Tensor, scale: int) -> Tensor:
+    """Images (n, filters, side, side) to (n, filters, scale * side, scale * side)."""
+    side = images.shape[-1]
+    places = torch.arange(scale * side, device=images.device, dtype=torch.float64) * ((side - 1) / (scale * side - 1))
+    shares = (1 - (places[:, None] - torch.arange(side, device=images.device)).abs()).clamp(min=0).to(images)  # (large, side)
+    rows = shares @ images.permute(0, 2, 3, 1).flatten(2)  # (n, large, side * filters)
+    return (shares @ rows.unflatten(2, (side, -1))).permute(0, 3, 1, 2)  # (n, filters, large, large)
 
 
 def pays(filters: int, side: int, device: torch.device) -> bool:

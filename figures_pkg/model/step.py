@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .devices import arranged
 from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Step:
             raise ValueError(f"micro_batch={micro_batch}; expected at least one pattern, or None for the whole batch")
         self.fabric, self.plain, self.convention, self.micro_batch = fabric, net, convention, micro_batch
         self.batch_size = batch_size
-        self.module, self.optimizer = fabric.setup(net, torch.optim.Adam(net.parameters()))
+        self.module, self.optimizer = fabric.setup(arranged(net, fabric.device), torch.optim.Adam(net.parameters()))
 
     def __call__(self, batch: Tensor, weights: LossWeights, learning_rate: float, number: int = 0) -> tuple[Tensor, Tensor]:
         """
