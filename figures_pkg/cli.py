@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from figures_pkg.cli_explore import add_explore_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulation_commands(commands)
     add_model_commands(commands)
     add_matching_command(commands)
+    add_explore_command(commands)
     _add_book_commands(commands)
     return parser
 
@@ -182,7 +184,10 @@ def _render(options) -> None:
     from figures_pkg.data.locate import repository
 
     notebooks = [_executed(chapter, options) for chapter in book.CHAPTERS]
-    print(f"open {book.render(repository() / 'book', notebooks)}")
+    files = book.shipped_files(options.data, options.profile)
+    index = book.render(repository() / "book", notebooks)
+    book.ship(index.parent, files)
+    print(f"open {index}")
 
 
 def _book(options) -> None:
