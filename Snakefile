@@ -114,6 +114,21 @@ rule embedding:
                 "--out", output[0], "--overwrite")
 
 
+# A scan packed for the page that a reader looks through it with.
+rule explorer:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.cli_explore"),
+        pins="constraints.txt",
+        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+        embedding=f"{KEPT}/models/{{source}}/{{dataset}}-{load_profile(PROFILE)['recipe']}-seed0.nc",
+    output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"
+    params: profile=PROFILE
+    threads: workflow.cores
+    run:
+        package("explore", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
+                "--embedding", input.embedding, "--out", output[0], "--overwrite")
+
+
 # Every method against the truth of one simulated scan; an interrupted run goes on with the next scan.
 rule scan_scores:
     input:

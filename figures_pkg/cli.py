@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 from figures_pkg.cli_claims import add_claims_command
+from figures_pkg.cli_explore import add_explore_command
 from figures_pkg.cli_figures import add_figures_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_commands(commands)
     add_matching_command(commands)
     add_claims_command(commands)
+    add_explore_command(commands)
     _add_book_commands(commands)
     add_figures_command(commands)
     return parser
@@ -178,8 +180,10 @@ def _render(options) -> None:
     from figures_pkg.data.locate import repository
 
     notebooks = [executed_path(chapter, options.data, options.profile) for chapter in book.CHAPTERS]
-    shown = shown_figures(options.data, options.profile)
-    print(f"open {book.render(repository() / 'book', notebooks, lambda folder: add_figures(folder, shown))}")
+    shown, shipped = shown_figures(options.data, options.profile), book.shipped_files(options.data, options.profile)
+    index = book.render(repository() / "book", notebooks, lambda folder: add_figures(folder, shown))
+    book.ship(index.parent, shipped)
+    print(f"open {index}")
 
 
 def _book(options) -> None:

@@ -4,6 +4,7 @@ from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, dat
 from .dependencies import modules_behind, modules_behind_notebook
 from .execute import FailedCell, execute
 from .render import ForeignHost, render
+from .shipped import ship, shipped_files
 
 __all__ = [
     "artefacts_of",
@@ -18,4 +19,6 @@ __all__ = [
     "modules_behind",
     "modules_behind_notebook",
     "render",
+    "ship",
+    "shipped_files",
 ]

@@ -78,5 +78,5 @@ def _imported(tree: ast.AST, package: str) -> set[str]:
 
 def _tables(found: set[Path]) -> set[Path]:
     """Data files that lie in the same rooms as the modules: presets, tables and page templates count as code."""
-    kinds = {".yaml", ".csv", ".html", ".js"}
+    kinds = {".yaml", ".csv", ".html", ".js", ".css"}
     return {path for module in found for path in module.parent.rglob("*") if path.suffix in kinds and module.parent.name != PACKAGE}

@@ -6,6 +6,8 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 
+from .page import ink
+
 
 def control_rows(name: str, axes, doses) -> str:
     """A labelled native slider for each axis, and for the dose when there is a choice."""
@@ -19,21 +21,21 @@ def control_rows(name: str, axes, doses) -> str:
 def _control(identity: str, label: str, length: int, start: int) -> str:
     bounds = f'min="0" max="{length - 1}" step="1" value="{start}"'
     return (
-        f'<div class="frames-control"><label for="{identity}">{escape(label)}</label>'
+        f'<div class="companion-control"><label for="{identity}">{escape(label)}</label>'
         f'<input type="range" id="{identity}" {bounds}><output for="{identity}"></output></div>'
     )
 
 
-def panel_figures(panels, shape) -> str:
+def panel_figures(panels, shape, zoom) -> str:
     """One canvas with a caption for each panel."""
-    return "".join(_panel(panel, *shape) for panel in panels)
+    return "".join(_panel(panel, *shape, zoom) for panel in panels)
 
 
-def _panel(panel, height: int, width: int) -> str:
+def _panel(panel, height: int, width: int, zoom: float) -> str:
     label = f"picture of {panel.title}".removesuffix(" of ") + "; the line below says at which place of the sliders"
     return (
-        f'<figure><figcaption style="color: {panel.colour}">{escape(panel.title)}</figcaption>'
-        f'<canvas role="img" aria-label="{escape(label)}" width="{width}" height="{height}"></canvas></figure>'
+        f'<figure><figcaption style="color: {ink(panel.colour)}">{escape(panel.title)}</figcaption>'
+        f'<canvas role="img" aria-label="{escape(label)}" width="{width}" height="{height}" style="width: {zoom * width:g}px"></canvas></figure>'
     )
 
 
@@ -46,7 +48,7 @@ def bar_rows(panels, bars) -> str:
         '<span class="frames-dot" hidden></span></div><span class="frames-number"></span><span class="frames-found"></span></td>'
     )
     head = "".join(f'<th scope="col">{escape(panel.title)}</th>' for panel in panels)
-    cells = "".join(cell.format(panel.colour) for panel in panels)
+    cells = "".join(cell.format(ink(panel.colour)) for panel in panels)
     body = "".join(f'<tr><th scope="row">{escape(bar.name)}</th>{cells}</tr>' for bar in bars)
     return f'<table class="frames-bars"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
 

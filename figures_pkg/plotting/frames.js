@@ -1,13 +1,12 @@
-function (name, noise) {
+function (kit, noise) {
   "use strict";
-  const root = document.getElementById(name);
-  const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+  const { root, data, minus } = kit;
+  if (!kit.able(["a canvas"])) return;
   const find = (part) => root.querySelector(".frames-" + part);
   const [height, width] = data.shape;
-  const codes = Uint8Array.from(atob(data.codes), (letter) => letter.charCodeAt(0));
-  const colours = data.panels.map((panel) => Uint8Array.from(atob(panel.colours), (letter) => letter.charCodeAt(0)));
+  const codes = kit.bytes(data.codes);
+  const colours = data.panels.map((panel) => kit.bytes(panel.colours));
   const view = { place: data.axes.map((axis) => axis.start), dose: 0, draw: 1 };
-  const minus = (text) => text.replace("-", "−");
   const signed = (value) => (value > -0.005 ? "+" : "−") + Math.abs(value).toFixed(2);
 
   function flat() { return view.place.reduce((index, at, i) => index * data.axes[i].values.length + at, 0); }
@@ -83,23 +82,15 @@ function (name, noise) {
     if (find("again")) find("again").disabled = !electrons;
   }
 
-  function written(axis, at) { return minus(String(axis.values[at])) + (axis.unit ? " " + axis.unit : ""); }
+  function written(axis, at) { return minus(axis.values[at]) + (axis.unit ? " " + axis.unit : ""); }
   function doseWords(at) { return data.doses[at] ? data.doses[at].toLocaleString("en") + " electrons" : "without noise"; }
-
-  function slider(input, words, set) {
-    const output = input.parentElement.querySelector("output");
-    const say = () => { output.textContent = words(+input.value); input.setAttribute("aria-valuetext", words(+input.value)); };
-    input.addEventListener("input", () => { set(+input.value); say(); draw(); });
-    input.value = input.getAttribute("value");  // browsers keep the old place over a reload
-    say();
-  }
 
   root.querySelectorAll("input").forEach((input, i) => {
     const axis = data.axes[i];
-    if (axis) slider(input, (at) => written(axis, at), (at) => { view.place[i] = at; });
-    else slider(input, doseWords, (at) => { view.dose = at; });
+    if (axis) kit.slider(input, (at) => written(axis, at), (at) => { view.place[i] = at; draw(); });
+    else kit.slider(input, doseWords, (at) => { view.dose = at; draw(); });
   });
   if (find("again")) find("again").addEventListener("click", () => { view.draw += 1; draw(); });
-  find("stage").hidden = false;  // nothing empty is shown where scripts are off
+  kit.show();
   draw();
 }

@@ -1,18 +1,17 @@
 """Sliders over precomputed pictures: one self-contained piece of HTML that needs no network and no kernel."""
 
 import base64
-import json
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import count
-from string import Template
 
 import numpy as np
 
 from .frame_parts import bar_rows, colour_codes, control_rows, panel_figures, value_tables
+from .page import piece
 
 LEVELS = 255  # of the stored square roots
 _numbers = count(1)
+WITHOUT = "The sliders need JavaScript; the figure and the table on this page hold the same numbers."
 
 
 @dataclass(frozen=True)
@@ -135,11 +134,9 @@ def frame_slider(
     _check(frames, shape, panels, bars, doses)
     high = float(frames.max()) or 1.0
     data = slider_data(frames, axes, panels, bars, doses, low or 5e-4 * high, cmap, seed)
-    words = {"name": name, "note": note, "drawn_width": zoom * frames.shape[2]}
-    words |= {"controls": control_rows(name, axes, doses), "panels": panel_figures(panels, frames.shape[1:])}
-    words |= {"bars": bar_rows(panels, bars), "tables": value_tables(axes, panels, bars)}
-    words |= {"script": _read("frames.js").strip(), "noise": _read("noise.js").strip()}
-    return Template(_read("frames.html")).substitute(words, data=json.dumps(data, separators=(",", ":")).replace("</", "<\\/"))
+    stage = [control_rows(name, axes, doses), f'<div class="frames-panels">{panel_figures(panels, frames.shape[1:], zoom)}</div>']
+    stage += [bar_rows(panels, bars), f'<p aria-live="polite" class="frames-status"></p><p>{note}</p>']
+    return piece("frames", name, "\n".join(stage), data, WITHOUT, more=("noise.js",), after=value_tables(axes, panels, bars))
 
 
 def signed_frames(differences, limit: float) -> np.ndarray:
@@ -237,8 +234,3 @@ def _check(frames, shape, panels, bars, doses) -> None:
 def _plain(value):
     """A number or word as JSON writes it shortest."""
     return value if isinstance(value, str) else float(f"{value:.6g}") if value % 1 else int(value)
-
-
-def _read(name: str) -> str:
-    """Text of a file that lies beside this module."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

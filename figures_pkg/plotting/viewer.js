@@ -1,9 +1,8 @@
-function (name) {
+function (kit) {
   "use strict";
-  const root = document.getElementById(name);
-  const canvas = root.querySelector("canvas");
-  const pen = canvas.getContext("2d");
-  const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+  const { root, data } = kit;
+  if (!kit.able(["a canvas"])) return;
+  const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
   const START = multiply(turn(1, -0.35), multiply(turn(0, 0.15), identity()));
   const view = { state: 0, enlarged: false, rotation: START, words: "turned away from [100]", zoom: 1 };
 
@@ -23,12 +22,9 @@ function (name) {
   }
 
   function draw() {
-    const width = canvas.clientWidth, height = canvas.clientHeight, dense = window.devicePixelRatio || 1;
-    if (!width) return;
-    canvas.width = Math.round(width * dense);
-    canvas.height = Math.round(height * dense);
-    pen.setTransform(dense, 0, 0, dense, 0, 0);
-    pen.fillStyle = "#ffffff";
+    if (!canvas.clientWidth) return;
+    const { width, height } = kit.fine(canvas);
+    pen.fillStyle = kit.colour("ground");
     pen.fillRect(0, 0, width, height);
     const scale = view.zoom * Math.min(width, height) / data.size;
     const state = data.states[view.state];
@@ -48,7 +44,7 @@ function (name) {
     parts.sort((a, b) => a.depth - b.depth).forEach((part) => part.draw());
     drawArrow(data.arrow, state, scale, width, height);
     drawTriad(height);
-    root.querySelector(".crystal-status").textContent =
+    kit.find("status").textContent =
       state.name + ": " + state.pattern + "; Er displacements " + (view.enlarged ? "× " + data.factor : "as they are") + "; " + view.words + ".";
   }
 
@@ -78,10 +74,10 @@ function (name) {
   }
 
   function addLine(parts, from, to, scale, width, height) {
-    const at = (t) => onPage(from.map((v, i) => v + t * (to[i] - v)), scale, width, height);
+    const grey = kit.colour("quiet"), at = (t) => onPage(from.map((v, i) => v + t * (to[i] - v)), scale, width, height);
     for (let n = 0; n < 8; n++) {  // short pieces, so that atoms cover the right part of an edge
       const a = at(n / 8), b = at((n + 1) / 8);
-      parts.push({ depth: (a[2] + b[2]) / 2, draw: () => stroke(a, b, "#444444", 1) });
+      parts.push({ depth: (a[2] + b[2]) / 2, draw: () => stroke(a, b, grey, 1) });
     }
   }
 
@@ -118,9 +114,10 @@ function (name) {
   function drawArrow(ends, state, scale, width, height) {
     const pair = ends.map((p) => onPage(p, scale, width, height));
     const [a, b] = state.sign > 0 ? pair : [pair[1], pair[0]];
-    pointer(a, b, state.colour, 6, 18);
+    const colour = kit.colour(state.sign > 0 ? "plus" : "minus");
+    pointer(a, b, colour, 6, 18);
     const away = Math.max(Math.hypot(b[0] - a[0], b[1] - a[1]), 1);
-    write(state.name, b[0] + 18 * (b[0] - a[0]) / away, b[1] + 18 * (b[1] - a[1]) / away, state.colour, "bold 15px sans-serif");
+    write(state.name, b[0] + 18 * (b[0] - a[0]) / away, b[1] + 18 * (b[1] - a[1]) / away, colour, "bold 15px sans-serif");
   }
 
   function drawTriad(height) {
@@ -128,9 +125,9 @@ function (name) {
     data.axes.map((name, i) => [name, apply(view.rotation, [0, 1, 2].map((j) => +(i === j)))])
       .sort((p, q) => p[1][2] - q[1][2])
       .forEach(([name, v]) => {
-        if (Math.hypot(v[0], v[1]) > 0.05) pointer(origin, [origin[0] + 28 * v[0], origin[1] - 28 * v[1]], "#333333", 1.3, 7);
+        if (Math.hypot(v[0], v[1]) > 0.05) pointer(origin, [origin[0] + 28 * v[0], origin[1] - 28 * v[1]], kit.colour("ink"), 1.3, 7);
         const end = Math.hypot(v[0], v[1]) > 0.05 ? [37 * v[0], 37 * v[1]] : [-10, -8];
-        write(name, origin[0] + end[0], origin[1] - end[1], "#1a1a1a", "italic 14px serif");
+        write(name, origin[0] + end[0], origin[1] - end[1], kit.colour("ink"), "italic 14px serif");
       });
   }
 
@@ -148,16 +145,7 @@ function (name) {
     draw();
   }
 
-  function button(text, act, pressed) {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.textContent = text;
-    const mark = () => pressed && made.setAttribute("aria-pressed", String(pressed()));
-    made.addEventListener("click", () => { act(); draw(); root.dispatchEvent(new Event("crystal")); });
-    root.addEventListener("crystal", mark);
-    mark();
-    root.querySelector(".crystal-buttons").append(made);
-  }
+  const button = (text, act, pressed) => kit.button(text, kit.find("buttons"), () => { act(); draw(); }, pressed);
   data.states.forEach((state, i) => button(state.name, () => { view.state = i; }, () => view.state === i));
   button("Er × " + data.factor, () => { view.enlarged = !view.enlarged; }, () => view.enlarged);
   button("along [100]", () => look(identity(), "view along [100]"));
@@ -187,13 +175,9 @@ function (name) {
     ArrowLeft: () => rotate(-0.1, 0), ArrowRight: () => rotate(0.1, 0), ArrowUp: () => rotate(0, -0.1), ArrowDown: () => rotate(0, 0.1),
     "+": () => zoom(1.15), "=": () => zoom(1.15), "-": () => zoom(1 / 1.15), Home: () => look(START, "turned away from [100]"),
   };
-  canvas.addEventListener("keydown", (event) => {
-    if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    KEYS[event.key]();
-  });
-  root.querySelector(".crystal-stage").hidden = false;  // nothing empty is shown where scripts are off
-  if (window.ResizeObserver) new ResizeObserver(draw).observe(canvas);
-  else window.addEventListener("resize", draw);
+  kit.keys(canvas, KEYS);
+  kit.onTheme(draw);
+  kit.show();
+  kit.onResize(canvas, draw);
   draw();
 }

@@ -1,15 +1,12 @@
 """A crystal that a reader turns by hand: one self-contained piece of HTML that needs no network and no kernel."""
 
-import json
-from importlib.resources import files
 from itertools import count, product
-from string import Template
 
 import numpy as np
 
 from .atoms import exaggerate, scene
 from .crystal import ELEMENTS, FACES
-from .style import MINUS_P, PLUS_P
+from .page import piece
 
 _numbers = count(1)
 LABEL = (
@@ -17,12 +14,18 @@ LABEL = (
     "Buttons choose +P or -P, enlarge the Er displacements and set the view."
 )
 
+STAGE = """<div class="companion-row" data-part="buttons" role="group" aria-label="State and view of the crystal"></div>
+<canvas tabindex="0" role="application" aria-label="{label}" aria-describedby="{name}-help"></canvas>
+<p aria-live="polite" data-part="status"></p>
+<p id="{name}-help">Drag or use the arrow keys to turn; plus and minus, a pinch, or the wheel after a click zoom; Home goes back.</p>"""
+WITHOUT = "Turning the crystal needs JavaScript; the figure above shows the same two structures."
+
 
 def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, *, factor: float = 3.0, name: str | None = None) -> str:
     """
     Write an interactive view of a crystal in both polarizations.
 
-    The canvas is white in light and dark pages alike. Dragging or the arrow keys turn it, buttons choose the state, the
+    Ground and letters follow the page, light or dark. Dragging or the arrow keys turn it, buttons choose the state, the
     enlargement of the Er displacements and the views along [100] and [001]. Without JavaScript a sentence points to the
     figure above, so a static figure must stand there.
 
@@ -45,9 +48,8 @@ def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, *, factor: floa
         HTML for ``IPython.display.HTML``.
     """
     name = f"crystal-{next(_numbers)}" if name is None else name
-    words = {"name": name, "label": LABEL, "script": _read("viewer.js").strip()}
-    data = json.dumps(viewer_data(states, symbols, cell, factor), separators=(",", ":"), ensure_ascii=True)
-    return Template(_read("viewer.html")).substitute(words, data=data.replace("</", "<\\/"))
+    stage = STAGE.format(name=name, label=LABEL)
+    return piece("viewer", name, stage, viewer_data(states, symbols, cell, factor), WITHOUT)
 
 
 def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float = 3.0) -> dict:
@@ -89,7 +91,6 @@ def _state(sign: int, positions, symbols, cell, factor: float) -> dict:
         "sign": sign,
         "name": "+P" if plus else "−P",
         "pattern": "two Er up, one down" if plus else "two Er down, one up",
-        "colour": PLUS_P if plus else MINUS_P,
         "symbols": drawn.symbols.tolist(),
         "places": _short(drawn.places - middle),
         "enlarged": _short((drawn.places + moved - middle)[:, 2]),
@@ -113,8 +114,3 @@ def _edges(middle: np.ndarray) -> list:
 def _short(values: np.ndarray) -> list:
     """Nested lists with three decimals."""
     return np.round(np.asarray(values, float), 3).tolist()
-
-
-def _read(name: str) -> str:
-    """Text of a file that lies beside this module."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
