@@ -18,7 +18,7 @@ READOUT = {"position": "Position", "value": "Map here", "counts": "In the apertu
 HELP = (
     "Move over the map and the pattern follows; a click holds the position. Drag the circle on the pattern to move it, its rim to "
     "resize it; two fingers, plus and minus, or the wheel after a click resize it too. Arrow keys move what is in focus, "
-    "with Shift five steps."
+    "with Shift five steps. Arrows of the COM show how far it lies from the mean of the scan, enlarged."
 )
 
 

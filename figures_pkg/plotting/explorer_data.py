@@ -81,8 +81,8 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
     Bin, quantise and compress a scan with its maps.
 
     Counts of joined pixels and positions are added. They are stored as 8-bit square roots, 1.5 standard deviations of Poisson
-    noise apart (wider where the file would be too large), and decoded as the mean of what got the same code, so that the
-    total is kept. Codes lie pixel by pixel, less the median of their pixel: a virtual detector then adds whole rows.
+    noise apart (wider where the file would be too large), and decoded so that means are kept (:func:`code_means`). Codes lie
+    pixel by pixel, less the median of their pixel: a virtual detector then adds whole rows.
 
     Parameters
     ----------
@@ -133,14 +133,35 @@ def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     codes : uint8, shape of `counts`
         2 sqrt(N) / step, rounded.
     table : int64, shape (256,)
-        Mean count of each code in units of 1/128, rounded.
+        Count that each code means, in units of 1/128.
     """
     step = max(step, 2 * np.sqrt(float(counts.max())) / 255)
     codes = np.round(2 / step * np.sqrt(counts, dtype=np.float32)).astype(np.uint8)
-    number = np.bincount(codes.ravel(), minlength=256)
-    total = np.bincount(codes.ravel(), weights=counts.ravel(), minlength=256)
-    expected = (np.arange(256) * step / 2) ** 2  # of codes that do not occur
-    return codes, np.round(np.where(number > 0, total / np.maximum(number, 1), expected) / UNIT).astype(np.int64)
+    return codes, np.round(code_means(step) / UNIT).astype(np.int64)
+
+
+def code_means(step: float) -> np.ndarray:
+    """
+    Counts that the codes mean, so that the mean of noisy counts is kept whatever it is.
+
+    That is the mean of the integers with the code, less step² / 12: intervals widen with the counts, and more of the noise lies
+    in the lower half of an interval of several integers than in the upper half of the one below. (The mean of the counts that
+    got a code in the whole scan would draw dark pixels up and bright ones down.)
+
+    Parameters
+    ----------
+    step
+        As for :func:`quantise`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (256,); good to 0.1 counts where the noise is Poisson's.
+    """
+    edges = (np.clip(np.arange(257) - 0.5, 0, None) * step / 2) ** 2  # of the counts with one code
+    first, last = np.ceil(edges[:-1]), np.ceil(edges[1:]) - 1
+    number = np.maximum(last - first + 1, 1)
+    return (first + np.maximum(last, first)) / 2 - step**2 / 12 * (1 - 1 / number**2)
 
 
 def _binned(scan: xr.DataArray, scan_bin: int, det_bin: int) -> xr.DataArray:

@@ -90,7 +90,7 @@ def test_html_is_balanced_and_every_slider_has_a_label(html):
     assert labels == {one["id"] for one in sliders} and len(ids) == len(set(ids))
     assert any(attrs.get("aria-live") == "polite" for _, attrs in page.tags)
     assert all("aria-label" in attrs for tag, attrs in page.tags if tag == "canvas")
-    assert 'class="frames-stage" hidden' in html and "<noscript><p>" in html  # nothing empty where scripts are off
+    assert 'class="companion-stage" hidden' in html and "<noscript><p>" in html  # nothing empty where scripts are off
 
 
 def test_frames_and_bars_come_back_from_the_page(html):
@@ -219,4 +219,4 @@ def test_the_page_shows_the_numbers_of_the_arrays(html, tmp_path):
     assert len(counted) == 2
     for (sign, number, sigma), value in zip(counted, values):
         assert abs(float(number) * (1 if sign == "+" else -1) - value) <= 5 * float(sigma) + 0.02
-    assert '<div class="frames-stage">' in shown and not list(Path(tmp_path).glob("*.png"))
+    assert '<div class="companion-stage">' in shown and not list(Path(tmp_path).glob("*.png"))

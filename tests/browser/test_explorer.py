@@ -1,0 +1,287 @@
+"""The explorer in a real browser: it moves, it counts what the package counts, and it says what is wrong."""
+
+import re
+
+import numpy as np
+import pytest
+
+from figures_pkg.imaging import Disc, summarise
+from figures_pkg.plotting.explorer_file import map_values, unpack
+
+from small_pages import explorer_page
+
+START = "document.getElementById('explorer').addEventListener('companion-drawn', (event) => (window.ms = window.ms || []).push(event.detail))"
+
+
+@pytest.fixture(scope="session")
+def seen(small):
+    """The scan as the browser has it, with its maps."""
+    return unpack(small), map_values(small)
+
+
+@pytest.fixture
+def page(watch, explorer_file):
+    """The explorer, open."""
+    page = watch(explorer_file)
+    opened(page)
+    return page
+
+
+def opened(page):
+    """Press the button and wait."""
+    page.get_by_role("button", name="Open the explorer").click()
+    page.wait_for_selector(".companion-stage:not([hidden])")
+
+
+def numbers(page, part: str) -> list[float]:
+    """All numbers of a line of the list."""
+    text = page.locator(f"[data-part='{part}']").inner_text().replace("−", "-").replace("10⁻³", "").replace("1/Å", "")
+    return [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def aperture(page) -> Disc:
+    """The aperture that the page says it shows."""
+    row, col, radius, *_ = numbers(page, "disc")
+    return Disc((row, col), radius)
+
+
+def assert_same_numbers(page, scan):
+    """Every number of the list, and the ends of the colours, are those of the package for what the page says it shows."""
+    row, col, y, x = numbers(page, "position")
+    row, col, disc = int(row), int(col), aperture(page)
+    maps = summarise(scan, {"counts": disc}, mean=False)
+    here = maps.isel(scan_y=row, scan_x=col)
+    assert (y, x) == pytest.approx((float(here.scan_y), float(here.scan_x)), abs=0.051)
+    counts, total, share = numbers(page, "counts")
+    assert (counts, total) == pytest.approx((float(here.counts), float(here.total)), abs=0.051)
+    assert share == pytest.approx(100 * float(here.counts / here.total), abs=0.0051)
+    assert numbers(page, "com") == pytest.approx([1e3 * float(here.com_y), 1e3 * float(here.com_x)], abs=5.1e-4)
+    start, step = (np.array([float(scan[dim][i]) for dim in ("det_y", "det_x")]) for i in (0, 1))
+    centre = start + (step - start) * disc.centre_row_col
+    assert numbers(page, "centre")[:3] == pytest.approx([*centre, np.hypot(*centre)], abs=5.1e-5)
+    assert numbers(page, "disc")[3:] == pytest.approx([disc.radius_px * float(step[1] - start[1]), disc.mask(scan.shape[2:]).sum()], abs=5.1e-5)
+    if page.locator("[data-part='title']").inner_text() == "virtual dark field":
+        ends = numbers(page, "low") + numbers(page, "high")
+        assert ends == pytest.approx([float(maps.counts.min()), float(maps.counts.max())], abs=0.051)
+
+
+def at(page, part: str, across: float, down: float) -> tuple[float, float]:
+    """A place on a canvas in the window, from shares of its width and height."""
+    box = page.locator(f"[data-part='{part}']").bounding_box()
+    return box["x"] + box["width"] * across, box["y"] + box["height"] * down
+
+
+def centre(page) -> tuple[float, float]:
+    """Where the aperture's centre is in the window."""
+    row, col = aperture(page).centre_row_col
+    return at(page, "pattern", (col + 0.5) / 40, (row + 0.5) / 32)
+
+
+def picture(page, part: str) -> str:
+    """What a canvas shows."""
+    return page.eval_on_selector(f"[data-part='{part}']", "canvas => canvas.toDataURL()")
+
+
+def test_it_opens_on_demand_and_says_whose_data_it_shows(page, seen):
+    """Before the button nothing is loaded; afterwards the picture is gone and the numbers are those of the package."""
+    assert page.locator("#still").is_hidden() and page.get_by_role("button", name="Open").is_hidden()
+    assert page.locator("[data-part='source']").inner_text() == "twelve by ten positions"
+    assert_same_numbers(page, seen[0])
+
+
+def test_the_pattern_follows_the_pointer_and_a_click_holds_it(page, seen):
+    """Moving over the map changes position, pattern and numbers; after a click the position stays until the next one."""
+    before = picture(page, "pattern")
+    page.mouse.move(*at(page, "map", 0.05, 0.95))
+    assert numbers(page, "position")[:2] == [11, 0] and picture(page, "pattern") != before
+    assert_same_numbers(page, seen[0])
+    page.mouse.click(*at(page, "map", 0.95, 0.05))
+    page.mouse.move(*at(page, "map", 0.5, 0.5))
+    assert numbers(page, "position")[:2] == [0, 9] and page.locator("[data-part='show-held']").is_checked()
+    page.mouse.click(*at(page, "map", 0.5, 0.5))
+    page.mouse.move(*at(page, "map", 0.35, 0.55))
+    assert numbers(page, "position")[:2] == [6, 3]
+
+
+def test_dragging_the_aperture_changes_the_image_at_once(page, seen):
+    """Inside the circle a drag moves it by the same way, elsewhere it jumps there; every picture on the way has the right counts."""
+    before, (row, col) = picture(page, "map"), aperture(page).centre_row_col
+    x, y = centre(page)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    pixel = page.locator("[data-part='pattern']").bounding_box()["width"] / 40
+    for steps in (1, 4, 9):
+        page.mouse.move(x + steps * pixel, y + steps * pixel)
+        assert aperture(page).centre_row_col == pytest.approx((row + steps, col + steps), abs=0.02)
+        assert_same_numbers(page, seen[0])
+    page.mouse.up()
+    assert picture(page, "map") != before
+    page.mouse.click(*at(page, "pattern", 0.25, 0.75))
+    assert aperture(page).centre_row_col == pytest.approx((32 * 0.75 - 0.5, 40 * 0.25 - 0.5), abs=0.1)
+    assert_same_numbers(page, seen[0])
+
+
+def test_the_rim_resizes_the_aperture_and_it_stays_on_the_detector(page, seen):
+    """A drag of the rim changes the radius alone; one far outside ends with the largest disc that lies on the detector."""
+    page.evaluate("document.querySelector('[data-part=radius]').value = 5")
+    page.locator("[data-part='radius']").dispatch_event("input")
+    disc = aperture(page)
+    pixel = page.locator("[data-part='pattern']").bounding_box()["width"] / 40
+    x, y = centre(page)
+    page.mouse.move(x + disc.radius_px * pixel, y)
+    page.mouse.down()
+    page.mouse.move(x + (disc.radius_px - 2) * pixel, y)
+    assert aperture(page).radius_px == pytest.approx(disc.radius_px - 2, abs=0.05)
+    assert aperture(page).centre_row_col == disc.centre_row_col
+    assert_same_numbers(page, seen[0])
+    page.mouse.move(x + 300, y)
+    page.mouse.up()
+    assert aperture(page).radius_px == pytest.approx(15.99)
+    assert_same_numbers(page, seen[0])
+
+
+def test_everything_works_with_keys(page, seen):
+    """Arrows move the position or the aperture, with Shift five steps; plus and minus resize; the change is read out."""
+    page.locator("[data-part='map']").focus()
+    row, col = numbers(page, "position")[:2]
+    for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowUp"):
+        page.keyboard.press(key)
+    assert numbers(page, "position")[:2] == [max(row - 6, 0), col - 1]
+    page.locator("[data-part='pattern']").focus()
+    disc = aperture(page)
+    for key in ("ArrowDown", "Shift+ArrowRight", "+", "+", "-"):
+        page.keyboard.press(key)
+    moved = aperture(page)
+    assert moved.centre_row_col == pytest.approx(np.add(disc.centre_row_col, (1, 5)), abs=0.011)
+    assert moved.radius_px == pytest.approx(disc.radius_px + 0.5, abs=0.011)
+    said = page.locator("[data-part='said']").inner_text()
+    assert page.locator("[data-part='counts']").inner_text() in said and page.locator("[data-part='position']").inner_text() in said
+    assert_same_numbers(page, seen[0])
+
+
+def test_the_buttons_put_the_aperture_on_reflections(page, seen, small):
+    """00l lies where the lattice has it."""
+    page.get_by_role("button", name="00 minus 2").click()
+    head = small.head["lattice"]
+    expected = [middle - half for middle, half in zip(head["centre"], head["g002"])]
+    assert aperture(page).centre_row_col == pytest.approx(expected, abs=0.0051)
+    assert_same_numbers(page, seen[0])
+
+
+def test_other_maps_show_their_values(page, seen, small):
+    """Every map of the list has the value of the package at the position; moving the aperture brings the dark-field image back."""
+    for index, (head, values) in enumerate(zip(small.head["maps"], seen[1].values(), strict=True)):
+        page.select_option("[data-part='choice']", str(index))
+        row, col = map(int, numbers(page, "position")[:2])
+        assert page.locator("[data-part='title']").inner_text() == head["title"]
+        assert numbers(page, "value")[0] == pytest.approx(values[row, col], rel=2e-3, abs=1e-3)
+    page.get_by_role("button", name="004", exact=True).click()
+    assert page.locator("[data-part='title']").inner_text() == "virtual dark field"
+    assert page.locator("[data-part='choice']").input_value() == "-1"
+
+
+@pytest.mark.parametrize("overlay", ["com", "domains", "wall"])
+def test_overlays_can_be_switched(page, overlay):
+    """Each overlay changes the map, and gives it back."""
+    before = picture(page, "map")
+    box = page.locator(f"[data-part='show-{overlay}']")
+    was = box.is_checked()
+    box.set_checked(not was)
+    assert picture(page, "map") != before
+    box.set_checked(was)
+    assert picture(page, "map") == before
+
+
+def test_touch_moves_and_pinches(watch, explorer_file, seen):
+    """A finger moves the position and the aperture; two fingers resize it."""
+    page = watch(explorer_file, has_touch=True, viewport={"width": 390, "height": 844})
+    opened(page)
+    page.locator("[data-part='map']").scroll_into_view_if_needed()
+    page.touchscreen.tap(*at(page, "map", 0.95, 0.55))
+    assert numbers(page, "position")[:2] == [6, 9]
+    page.locator("[data-part='pattern']").scroll_into_view_if_needed()
+    page.touchscreen.tap(*at(page, "pattern", 0.5, 0.5))
+    assert aperture(page).centre_row_col == pytest.approx((15.5, 19.5), abs=0.15)
+    radius, (x, y) = aperture(page).radius_px, centre(page)
+    talk = page.context.new_cdp_session(page)
+    for kind, spread in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
+        points = [{"x": x - spread, "y": y, "id": 0}, {"x": x + spread, "y": y, "id": 1}]
+        talk.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    talk.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert aperture(page).radius_px > 2 * radius
+    assert_same_numbers(page, seen[0])
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_how_long_a_picture_takes(page, record_property, capsys):
+    """From the event of the pointer to the drawn picture; reported, since a time depends on what else the computer does."""
+    page.evaluate(START)
+    x, y = centre(page)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(*at(page, "pattern", 0.8, 0.8), steps=20)
+    page.mouse.up()
+    times = page.evaluate("window.ms")
+    assert len(times) >= 5 and min(times) > 0
+    record_property("aperture_ms_median", float(np.median(times)))
+    with capsys.disabled():
+        print(f"\nexplorer: {np.median(times):.1f} ms (median), {max(times):.1f} ms (longest) from the pointer to the picture of the small scan")
+
+
+def test_without_scripts_the_picture_stays(watch, explorer_file):
+    """No JavaScript: the picture and a sentence, and nothing empty."""
+    page = watch(explorer_file, java_script_enabled=False)
+    assert page.locator("#still img").is_visible() and page.locator(".companion-stage").is_hidden()
+    assert "needs JavaScript" in page.inner_text("main") and page.get_by_role("button").count() == 0
+
+
+def cut(text: str) -> str:
+    """Half of a file."""
+    return text[: len(text) // 2]
+
+
+def another(text: str) -> str:
+    """The data of another build."""
+    return re.sub(r'\["[0-9a-f]{16}', '["0123456789abcdef', text)
+
+
+def shortened(text: str) -> str:
+    """A whole script with too few data."""
+    return re.sub(r'"([A-Za-z0-9+/]{400})', '"', text, count=1)
+
+
+def flipped(text: str) -> str:
+    """One letter of the data is another."""
+    middle = len(text) // 2
+    return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(cut, "is incomplete"), (another, "of another build"), (shortened, "is incomplete: .* of .* bytes"), (flipped, "its checksum is wrong"), (None, "is missing")],
+)  # fmt: skip
+def test_a_bad_data_file_is_one_message(watch, small, tmp_path, damage, message):
+    """Truncated, of another build, damaged or missing: a sentence that names the file and what to do, and the picture stays."""
+    path = explorer_page(small, tmp_path)
+    data = tmp_path / "data" / "small.js"
+    data.write_text(damage(data.read_text())) if damage else data.unlink()
+    page = watch(path, quiet=False)
+    page.get_by_role("button", name="Open the explorer").click()
+    page.wait_for_selector(".companion-message:not([hidden])")
+    text = page.locator(".companion-message").inner_text()
+    assert re.search(message, text) and "data/small.js" in text and "picture on this page stays" in text
+    assert page.locator("#still img").is_visible() and page.locator(".companion-stage").is_hidden()
+    assert page.get_by_role("button", name="Open the explorer").is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("removal", "missing"),
+    [("delete window.DecompressionStream", "DecompressionStream"), ("HTMLCanvasElement.prototype.getContext = () => null", "a canvas")],
+)
+def test_an_old_browser_is_one_message(watch, explorer_file, removal, missing):
+    """Without what the explorer needs there is no button, a sentence, and the picture."""
+    page = watch("file:///dev/null", quiet=True)
+    page.context.add_init_script(removal)
+    page.goto(explorer_file.as_uri())
+    assert f"lacks {missing}" in page.locator(".companion-message").inner_text()
+    assert page.locator("#still img").is_visible() and page.get_by_role("button").count() == 0
