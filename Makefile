@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book test bench clean
+.PHONY: book test browser bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -15,6 +15,10 @@ book: $(VENV)/installed
 test: $(VENV)/installed
 	@echo "make test: runs every test, without a network; about 8 minutes on two cores."
 	$(RUN) -m pytest
+
+browser: $(VENV)/installed
+	@echo "make browser: opens every page of the built book in the system's Chromium; about 3 minutes, skipped without Chromium."
+	$(RUN) -m pytest tests/browser/test_book.py -rs
 
 bench: $(VENV)/installed
 	@echo "make bench: times one pass over a scan beside its peers; installs each peer in its own environment, about 20 minutes."
