@@ -28,5 +28,8 @@ def _claims(options) -> None:
         print(out)
     found = read_verdicts(out)
     print(", ".join(f"{number} {name}" for name, number in verdict_counts(found).items()))
+    if options.check:
+        open_rows = sum(options.profile not in row.verdict and not row.not_tested for row in rows)
+        print(f"{open_rows} rows of claims.yaml state no verdict for {options.profile}")
     if options.check and (changed := changed_verdicts(rows, found)):
         raise RuntimeError("\n".join(["verdicts differ from claims.yaml; look why, then change the row:", *changed]))

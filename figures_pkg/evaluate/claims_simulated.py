@@ -69,31 +69,32 @@ def share_of_thicknesses(made: Made, tilt=(0.0, 0.0)) -> float:
     return 100 * float(np.mean(four > two))
 
 
-def picture_correlation(made: Made, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
+def picture_factor(made: Made, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
     """
-    Pearson's r of the simulated strengths of 00l and 0k0 with those in the published mean pattern of the first scan.
+    By what factor the simulated strengths of 00l and 0k0 are typically off those in the published mean pattern of the first scan.
 
-    Logarithms of shares of their sum, both domains alike, the direct beam left out; the picture is the authors', read back from
-    its colours.
+    Shares of their sum, both domains alike, the direct beam left out; the picture is the authors', read back from its colours.
     """
     published = {kl: counts for kl, counts in mean_pattern_numbers("ds1")["disc_sums"].items() if kl != (0, 0)}
     state, cone = _state(thickness_nm, tilt), load_preset("ds1").beam.convergence_mrad
     means = sum(disc_means(made.library, sign, *state, cone) for sign in (+1, -1))
     place = {(k, l): index for index, (_, k, l) in enumerate(made.library.hkl.tolist())}
-    return log_share_correlation(list(published.values()), [means[place[kl]] for kl in published])
+    return typical_factor(list(published.values()), [means[place[kl]] for kl in published])
 
 
-def log_share_correlation(first, second, floor: float = 1e-3) -> float:
+def typical_factor(first, second, floor: float = 1e-3) -> float:
     """
-    Pearson's r of the logarithms of the shares of two lists of strengths; shares below ``floor`` count as that.
+    The middle of the factors between two lists of strengths, each the larger over the smaller share of its list.
+
+    Shares below ``floor`` count as that, since a picture does not show them.
 
     Examples
     --------
-    >>> round(log_share_correlation([1, 2, 4], [10, 20, 40]), 6)
-    1.0
+    >>> round(typical_factor([1, 1, 2], [10, 10, 20]), 6), round(typical_factor([1, 1], [3, 1]), 6)
+    (1.0, 1.75)
     """
-    shares = [np.maximum(values, 0) / np.sum(np.maximum(values, 0)) for values in (np.asarray(first, float), np.asarray(second, float))]
-    return float(np.corrcoef(np.log(np.maximum(shares, floor)))[0, 1])
+    shares = [np.maximum(np.asarray(values, float) / np.sum(values), floor) for values in (first, second)]
+    return float(np.median(np.exp(np.abs(np.log(shares[0] / shares[1])))))
 
 
 def _state(thickness_nm, tilt) -> tuple[float, float, float]:

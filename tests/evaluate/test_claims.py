@@ -1,0 +1,116 @@
+"""claims.yaml is complete, names what exists, and spoiled rows are refused with one clear message."""
+
+import jupytext
+import pytest
+import yaml
+
+from figures_pkg.book.claims_page import figure_chapters
+from figures_pkg.data.profiles import load_profile
+from figures_pkg.evaluate.claims import ClaimsError, load_claims
+
+CLAIMS = load_claims(figures=figure_chapters())
+GOOD = {
+    "id": "a", "claim": "c", "place": {"section": "s", "at": "p"}, "figures": ["fig-2ab"], "data": "twin", "how": "h",
+    "measure": "figures_pkg.evaluate.claims_scans.com_auc", "cases": [{"dataset": "ds1"}], "unit": "AUC", "holds": {"at_least": 0.9},
+    "because": "b", "verdict": {"smoke": "holds"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a small list with some rows."""
+
+    def _load(*rows, **top):
+        path = tmp_path / "claims.yaml"
+        path.write_text(yaml.safe_dump({"schema": 1, "artefacts": [], "rows": list(rows), **top}), encoding="utf-8")
+        return load_claims(path, figure_chapters())
+
+    return _load
+
+
+def test_there_are_about_twenty_claims_and_more():
+    """Each with a figure of the book, a place in the paper, and a caveat or a reason why it was not tested."""
+    assert len(CLAIMS) >= 20
+    assert all(row.figures and row.place["section"] and (row.caveat or row.not_tested) for row in CLAIMS)
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row.id)
+def test_every_function_resolves_and_has_a_docstring(row):
+    """A claim that is measured names a public, documented function, and a limit that something meets."""
+    if row.not_tested:
+        assert not row.measure and row.limit is None
+    else:
+        assert row.function.__doc__ and row.limit.low <= row.limit.high and row.because
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row.id)
+def test_several_cases_are_told_apart_in_words(row):
+    """Where the cases differ in more than the scan, the verdict can name them."""
+    words = [case.when for case in row.cases]
+    assert len(words) < 2 or all(words) and len(set(words)) == len(words) or not any(words) and row.id in ("lattice", "domain-patterns")
+
+
+def test_the_figures_found_are_those_of_the_notebooks(repository):
+    """By name, as the notebooks' metadata give them."""
+    named = {}
+    for path in sorted((repository / "notebooks").glob("*.md")):
+        for cell in jupytext.read(path).cells:
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            named |= {name: path.stem} if name else {}
+    assert named == figure_chapters()
+
+
+def test_every_row_states_the_verdict_of_the_smallest_profile():
+    """That is what continuous integration evaluates."""
+    assert not [row.id for row in CLAIMS if "smoke" not in row.verdict and not row.not_tested]
+    assert all(load_profile(profile) for row in CLAIMS for profile in row.verdict)
+
+
+def test_a_good_row_is_read(load):
+    """The texts, the limit and the function are there."""
+    (row,) = load(GOOD)
+    assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": "holds"}
+    (row,) = load({key: GOOD[key] for key in ("id", "claim", "place", "figures", "data", "how")} | {"not_tested": "no scan"})
+    assert row.not_tested == "no scan" and row.cases == ()
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"measure": "figures_pkg.evaluate.claims_scans.com_aux"}, "row 'a'.*no function 'com_aux'; it has: .*com_auc"),
+    ({"measure": "figures_pkg.evaluate.nothing.x"}, "row 'a': there is no module 'figures_pkg.evaluate.nothing'"),
+    ({"measure": "os.system"}, "row 'a': measure is 'os.system'; expected the dotted name of a public function"),
+    ({"measure": "figures_pkg.evaluate.claims_scans._com"}, "public function"),
+    ({"figures": ["fig-2a"]}, "row 'a': no figure is called 'fig-2a'; there are: .*fig-2ab"),
+    ({"cases": [{"dataset": "ds7"}]}, "row 'a': no dataset is called 'ds7'; there are: .*ds1"),
+    ({"cases": [{"dataset": "ds1", "with": {"order": 4}}]}, r"row 'a': com_auc\(.*\) does not take this case: .*order"),
+    ({"cases": [{}]}, "does not take this case: missing a required argument: 'dataset'"),
+    ({"verdict": {"huge": "holds"}}, "row 'a', verdict: no profile is called 'huge'; there are: laptop, paper, smoke"),
+    ({"verdict": {"smoke": "maybe"}}, "verdict of smoke: got 'maybe', expected one of holds, holds only when"),
+    ({"holds": {"above": 1}}, "row 'a', holds is .*at_least"),
+    ({"data": "scan"}, "row 'a', data: got 'scan', expected one of twin, record, picture, calculation"),
+    ({"colour": "red"}, "row 'a': unknown colour; known are"),
+    ({"because": ""}, "row 'a': missing because"),
+    ({"claim": " "}, "row 'a', claim: expected text"),
+    ({"place": {"section": "s"}}, "row 'a', place: missing at"),
+    ({"not_tested": "no scan"}, "exclude each other"),
+])
+def test_spoiled_rows_are_refused(load, change, message):
+    """One message names the row, what is wrong, and what is known."""
+    with pytest.raises(ClaimsError, match=message):
+        load(GOOD | change)
+
+
+@pytest.mark.parametrize("missing", ["claim", "figures", "place", "how"])
+def test_missing_keys_are_named(load, missing):
+    """In the row that lacks them."""
+    with pytest.raises(ClaimsError, match=f"row 'a': missing {missing}"):
+        load({key: value for key, value in GOOD.items() if key != missing})
+
+
+def test_ids_given_twice_and_rows_of_no_kind_are_refused(load):
+    """One clear error."""
+    with pytest.raises(ClaimsError, match="a is given twice"):
+        load(GOOD, GOOD)
+    with pytest.raises(ClaimsError, match="row 'text'"):
+        load("text")
+    with pytest.raises(ClaimsError, match="schema is 2, expected 1"):
+        load(GOOD, schema=2)

@@ -1,0 +1,314 @@
+"""Every measure of a claim on an input whose answer is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.special import erf
+
+from figures_pkg.evaluate import claims_channels as channels
+from figures_pkg.evaluate import claims_scans as scans
+from figures_pkg.evaluate import claims_simulated as simulated
+from figures_pkg.evaluate.claims import load_claims
+from figures_pkg.evaluate.claims_made import Made, NotMade
+from figures_pkg.evaluate.edges import TooCoarse, edge_width_nm, sign_changes, step_sign_share
+from figures_pkg.imaging import Lattice
+from figures_pkg.twin import Library, ermno3, load_preset
+from figures_pkg.twin.diffraction.spline import spline_coefficients
+from figures_pkg.twin.structure.displacements import formal_polarization
+
+N, SIDE, STEP = 30, 65, 4.0
+LATTICE, RADIUS = Lattice((32.0, 32.0), (-12.0, 0.0), (0.0, 12.0 * scans.cell_ratio())), 3.0
+WIDTH = 3 * scans.edge_of_probe_nm(load_preset("ds1").beam.probe_fwhm_nm)  # of the wall, 10 to 90 %
+SIDES = [(k, l) for k in (-1, 1) for l in (-2, 0, 2)]  # discs that say nothing of the domains, for the fit of the lattice
+CHANGE = {2: 0.3, 4: 0.1}  # 002 changes by 30 % between the domains, 004 by 10 %
+
+
+def scan_array(values, **coords):
+    """A map on the positions."""
+    axis = np.arange(N) * STEP
+    return xr.DataArray(values, dims=("scan_y", "scan_x"), coords={"scan_y": axis, "scan_x": axis} | coords)
+
+
+def truth_of_a_leaning_wall():
+    """+P right of a wall that leans by a fifth of a right angle, so that all distances from it occur; tilt along c grows downward."""
+    y, x = np.indices((N, N)) * STEP
+    angle = np.radians(18)
+    distance = (x - x.mean()) * np.cos(angle) + (y - y.mean()) * np.sin(angle)
+    share = erf(distance / (np.sqrt(2) * WIDTH / 2.5631))
+    maps = {"polarization": share, "domain": np.sign(distance), "wall_distance_nm": distance, "wall_width_nm": 0 * x + 6.0,
+            "tilt_b_mrad": np.cos(x / 40), "tilt_c_mrad": y / 60, "thickness_nm": 60 + np.sin(y / 25), "wall_type": 0 * x,
+            "crystal_share": 0 * x + 1, "transmission": 0 * x + 1}  # fmt: skip
+    return xr.Dataset({name: scan_array(values) for name, values in maps.items()})
+
+
+def patterns_of(truth):
+    """Discs on 00l whose brightness follows the polarization, and six that do not, on an even ground."""
+    rows, cols = np.indices((SIDE, SIDE))
+    scan = np.full((N, N, SIDE, SIDE), 2.0)
+    for order, size in ((0, 60.0), (2, 100.0), (4, 40.0)):
+        for sign in (1, -1) if order else (1,):
+            row, col = LATTICE.position(0, sign * order)
+            disc = (np.hypot(rows - row, cols - col) <= RADIUS) * size
+            scan += disc * (1 + sign * CHANGE.get(order, 0) * truth.polarization.values[..., None, None])
+    for index in SIDES:
+        row, col = LATTICE.position(*index)
+        scan += (np.hypot(rows - row, cols - col) <= RADIUS) * 40.0
+    step = 0.0146
+    axes = {"scan_y": truth.scan_y, "scan_x": truth.scan_x, "det_y": (np.arange(SIDE) - 32) * step, "det_x": (np.arange(SIDE) - 32) * step}
+    attrs = {"beam_energy_kev": 200.0, "source": "twin"}
+    return xr.DataArray(scan, axes, ("scan_y", "scan_x", "det_y", "det_x"), attrs=attrs)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """What a profile has made, without files: one scan with a leaning wall."""
+    world, truth = Made("smoke"), truth_of_a_leaning_wall()
+    scan = patterns_of(truth)
+    world.scan, world.truth, world.lattice = lambda name: scan, lambda name: truth, lambda name: (LATTICE, RADIUS)
+    world.domains = lambda name: np.where(np.abs(truth.wall_distance_nm.values) > 20, truth.domain.values, 0).astype(int)
+    pair = np.stack([truth.polarization.values + 0.3 * truth.tilt_c_mrad.values, truth.tilt_c_mrad.values])
+    maps = xr.DataArray(pair, {"channel": [0, 1], "scan_y": truth.scan_y, "scan_x": truth.scan_x}, ("channel", "scan_y", "scan_x"))
+    world.embedding = lambda name, recipe=None, seed=0: maps
+    return world
+
+
+def test_the_lattice_of_the_cell_fits_and_another_does_not():
+    """A spacing that is 5 % too long is 5 % off."""
+    for factor, misfit in ((1.0, 0.0), (1.05, 5.0), (0.95, 5.0)):
+        lattice = Lattice((0, 0), (3.0, 4.0), (0.0, 5 * scans.cell_ratio() * factor))
+        assert scans.lattice_misfit_percent(SimpleNamespace(lattice=lambda name: (lattice, 3.0)), "ds1") == pytest.approx(misfit)
+    assert scans.cell_ratio() == pytest.approx(11.42 / 2 / (6.112 * np.sqrt(3) / 2))
+
+
+def test_the_cone_follows_from_the_published_radius(monkeypatch):
+    """Ten pixels of 0.009555 1/Å at 200 kV are 2.396 mrad."""
+    monkeypatch.setattr(scans, "mean_pattern_numbers", lambda name: {"half_maximum_radius_px": 10.0})
+    scale = scans.load_manifest()["ds1"].axes["det_scale_inv_angstrom"].value
+    assert scans.published_half_angle_mrad(None, "ds1") == pytest.approx(10 * scale * 25.079, rel=1e-4)
+
+
+def test_discs_that_follow_the_domains_separate_them(made):
+    """Without noise and bend, without error."""
+    assert scans.vdf_separation(made, "ds1") == 1.0
+
+
+def test_the_overview_steps_everywhere_or_by_chance(made):
+    """A ring that holds more counts in +P steps the same way all along; here ±l cancel, so the steps are none."""
+    truth = made.truth("ds1")
+    assert step_sign_share(truth.polarization.values, truth, 20.0) == step_sign_share(-truth.polarization.values, truth, 20.0) == 1.0
+    noise = np.random.default_rng(0).normal(size=(N, N))
+    assert step_sign_share(noise, truth, 20.0) < 0.85
+    brighter = made.scan("ds1") * (1 + 0.1 * truth.polarization)
+    other = SimpleNamespace(scan=lambda name: brighter, truth=made.truth, lattice=made.lattice)
+    assert scans.overview_steps(other, "ds1", reach_nm=20.0) == 1.0
+    with pytest.raises(ValueError, match="smaller reach"):
+        step_sign_share(truth.polarization.values, truth, 500.0)
+
+
+def test_the_centre_of_mass_is_split_by_what_the_discs_say(made):
+    """The step is that of the two pairs: twice Σ |change| · counts · g over all counts."""
+    images = scans.summarise(made.scan("ds1"), mean=False)
+    world = SimpleNamespace(images=lambda name: images, lattice=made.lattice, domains=made.domains, truth=made.truth)
+    area = np.sum(np.hypot(*(np.indices((9, 9)) - 4)) <= RADIUS)
+    total = float(made.scan("ds1")[0, 0].sum())
+    step = 2 * area * (2 * 100 * 0.3 * 12 + 2 * 40 * 0.1 * 24) * 0.0146 / total
+    assert scans.com_step_at_equal(world, "ds1") == pytest.approx(1e3 * step, rel=1e-3)
+    assert scans.com_auc(world, "ds1") == 1.0 and scans.com_elongation(world, "ds1") > 1e3
+    assert scans.com_step_sigma(world, "ds1") > 3
+
+
+def test_the_pair_that_changes_more_leads(made):
+    """Shares in 1 − r go with the square of the changed counts: (40 · 0.1)² over (100 · 0.3)²."""
+    ratio = scans.measured_004_over_002(made, "ds1")
+    assert ratio == pytest.approx((40 * 0.1) ** 2 / (100 * 0.3) ** 2, rel=0.05)
+    assert scans.measured_002_over_004(made, "ds1") == pytest.approx(1 / ratio)
+
+
+def test_the_width_of_a_wall_is_that_it_was_made_with(made):
+    """Three times the edge of the probe; on a coarse upright wall it is not told."""
+    truth = made.truth("ds1")
+    assert edge_width_nm(truth.polarization.values, truth.wall_distance_nm.values, 2.0) == pytest.approx(WIDTH, rel=0.01)
+    counts = scans.summarise(made.scan("ds1"), com=False, mean=False,
+                             detectors={f"00{l}": scans_disc(l) for l in (2, -2, 4, -4)})
+    world = SimpleNamespace(images=lambda name: counts, domains=made.domains, truth=made.truth)
+    assert scans.wall_width_over_probe(world, "ds1") == pytest.approx(3, rel=0.02)
+    with pytest.raises(TooCoarse, match="4.0 nm apart; 2 nm"):
+        edge_width_nm(np.ones((5, 5)), np.tile((np.arange(5) - 2.0) * 4, (5, 1)), 2.0)
+
+
+def scans_disc(l):
+    """A disc on 00l."""
+    from figures_pkg.imaging import Disc
+
+    return Disc(tuple(LATTICE.position(0, l)), RADIUS)
+
+
+@pytest.mark.parametrize("domains", [2, 6])
+def test_signs_change_as_often_as_there_are_walls(domains):
+    """On a circle around a core of two or six domains, with noise."""
+    y, x = np.indices((60, 60)) - 30.0
+    image = np.sign(np.sin(domains / 2 * np.arctan2(y, x) + 0.3)) + 0.3 * np.random.default_rng(0).normal(size=y.shape)
+    assert sign_changes(image, (30, 30), 15) == domains
+
+
+TABLE = pd.DataFrame([
+    {"scan": "ds1", "field_seed": 0, "method": method, "method_seed": seed, "picked_by": "rule", "domain_auc": auc, "leak_bend": 0.1,
+     "leak_thickness": 0.02 * seed, "charge_probe": np.nan, "charge_placebo": np.nan}
+    for method, values in {"CA": (0.9, 0.8), "β-VAE": (0.7,)}.items() for seed, auc in enumerate(values)
+] + [
+    {"scan": scan, "field_seed": 0, "method": "CA", "method_seed": 0, "picked_by": "truth", "charge_probe": probe, "charge_placebo": placebo}
+    for scan, probe, placebo in (("ds2", 0.95, 0.8), ("control", 0.99, 0.6), ("control-plain", 0.93, 0.6))
+])  # fmt: skip
+
+
+def test_scores_come_from_the_table():
+    """Over all seeds; gains only where both methods have the seed; what is not scored is not tested."""
+    world = SimpleNamespace(scores=TABLE)
+    assert channels.score(world, "ds1", "CA", "domain_auc") == [0.9, 0.8]
+    assert channels.gain(world, "ds1", "CA", "β-VAE", "domain_auc") == pytest.approx([0.2])
+    assert channels.leaks(world, "ds1", "CA") == pytest.approx([10, 10])
+    for call in (lambda: channels.score(world, "hard", "CA", "domain_auc"), lambda: channels.gain(world, "ds1", "CA", "PCA", "domain_auc")):
+        with pytest.raises(NotMade, match="in this profile"):
+            call()
+
+
+def test_a_probe_has_to_beat_everything_that_knows_no_wall():
+    """0.9, the placebo lines, and in control the walls without a structure, each with its margin."""
+    world = SimpleNamespace(scores=TABLE)
+    assert channels.probe_margin(world, "ds2", "CA") == pytest.approx([0.95 - 0.9])
+    assert channels.probe_margin(world, "control", "CA") == pytest.approx([0.99 - 0.98])
+    with pytest.raises(NotMade):
+        channels.probe_margin(world, "ds1", "CA")
+
+
+@pytest.fixture(scope="module")
+def walls():
+    """+P between a tail-to-tail wall left and a head-to-head one right, and channels that show one each."""
+    n = 48
+    x = np.indices((n, n))[1] * 2.0
+    left, right = x - 31.0, 65.0 - x
+    head = np.abs(right) < np.abs(left)
+    distance = np.where(head, right, left)
+    names = {"polarization": np.clip(distance, -1, 1), "domain": np.sign(distance), "wall_distance_nm": distance,
+             "wall_width_nm": 0 * x, "wall_type": np.where(head, 1, -1), "wall_charge": np.where(head, 1.0, -1.0)}
+    axis = np.arange(n) * 2.0
+    truth = xr.Dataset({name: (("scan_y", "scan_x"), values) for name, values in names.items()}, {"scan_y": axis, "scan_x": axis})
+    near, noise = np.abs(distance) < 2, 0.05 * np.random.default_rng(0).normal(size=(3, n, n))
+    maps = noise + np.stack([near & head, near & ~head, 0 * x])
+    maps = xr.DataArray(maps, {"channel": [0, 1, 2], "scan_y": axis, "scan_x": axis}, ("channel", "scan_y", "scan_x"))
+    return SimpleNamespace(truth=lambda name: truth, embedding=lambda name, recipe=None, seed=0: maps)
+
+
+def test_channels_of_one_kind_of_wall_are_found(walls):
+    """Two channels, one for each kind, and a probe that tells them; noise alone does not."""
+    assert channels.charge_pair(walls, "ds2", "small-walls") > 0.99
+    assert channels.best_wall_channel(walls, "ds2") > 0.7
+    assert channels.walls_told_apart(walls, "ds2", "small-walls") > 0
+    noise = walls.embedding("ds2")[2:].copy(data=np.random.default_rng(1).normal(size=(1, 48, 48)))
+    other = SimpleNamespace(truth=walls.truth, embedding=lambda *_: noise)
+    assert channels.walls_told_apart(other, "ds2", "small-walls") < 0 and channels.charge_pair(other, "ds2", "x") < 0.7
+
+
+def test_the_ends_of_the_domain_channel_are_the_domains(made):
+    """Where the channel is right, both differences are the same pattern."""
+    assert channels.quantile_agreement(made, "ds1") > 0.999
+
+
+def test_a_decoder_that_draws_the_change_agrees_with_it(made, monkeypatch):
+    """Its change with the channel alone is that of the measured patterns, or its opposite."""
+    change = channels.domain_difference(made.scan("ds1"), made.truth("ds1")).values
+
+    def swept(sign):
+        bands = np.stack([0 * change, sign * change])
+        dims = ("band", "det_y", "det_x")
+        return xr.Dataset({"alone": (dims, bands), "measured": (dims, np.abs(sign) * np.stack([0 * change, change]))})
+
+    world = SimpleNamespace(scan=made.scan, truth=made.truth, embedding=made.embedding, network=lambda name: None)
+    for sign in (1.0, -1.0):
+        monkeypatch.setattr(channels, "sweep_patterns", lambda *args, sign=sign: swept(sign))
+        assert channels.drawn_agreement(world, "ds1", "alone") == pytest.approx(sign)
+
+
+def test_six_domains_of_an_embedding_alternate():
+    """The rotated channel of a vortex in the middle of its field changes its sign six times on the way round."""
+    n = 48
+    core = np.array(load_preset("ds2").texture.core_fraction_yx) * n
+    y, x = np.indices((n, n)) - core[:, None, None]
+    vortex = np.sign(np.sin(3 * np.arctan2(y, x) + 0.5))
+    axis = np.arange(n) * 7.5
+    fields = np.stack([vortex + 0.02 * y, 0.02 * x, 0.1 * np.random.default_rng(0).normal(size=(n, n))])
+    maps = xr.DataArray(fields, {"channel": range(3), "scan_y": axis, "scan_x": axis}, ("channel", "scan_y", "scan_x"))
+    truth = xr.Dataset({"polarization": (("scan_y", "scan_x"), vortex)}, {"scan_y": axis, "scan_x": axis})
+    world = SimpleNamespace(truth=lambda name: truth, embedding=lambda name: maps)
+    assert channels.alternations(world, "ds2") == 6
+
+
+def test_zeros_are_counted():
+    """Half of one embedding is zero and none of another."""
+    sparse = xr.DataArray(np.kron(np.eye(2), np.ones((1, 8)))[:, None], dims=("channel", "scan_y", "scan_x"))
+    dense = sparse + np.random.default_rng(0).normal(1, 0.1, sparse.shape)
+    world = SimpleNamespace(embedding=lambda name, recipe: dense if recipe == "beta-vae" else sparse)
+    assert channels.channel_use(world, "ds2") == 50.0 and channels.channel_use(world, "ds2", key="live") == 2
+    assert channels.zeros_beyond(world, "ds2", None, "beta-vae") == 50.0
+
+
+def test_the_network_of_the_paper_has_its_parameters():
+    """As Methods state."""
+    assert simulated.parameter_count(None) == 4_700_770
+
+
+def test_two_up_is_plus():
+    """And the opposite state has the opposite polarization."""
+    assert simulated.up_up_down(None) > 0
+    assert simulated.up_up_down(None) == pytest.approx(-formal_polarization(ermno3(-1)))
+
+
+@pytest.fixture(scope="module")
+def calculated():
+    """A library whose intensities depend on nothing but the reflection and, for 004, on the thickness."""
+    hkl = np.array([(0, k, l) for k in range(-6, 7) for l in range(-8, 9, 2)])
+    tilt, thickness = np.arange(-10.0, 10.01, 1.0), np.arange(5.0, 110.01, 5.0)
+    strength = np.exp(-np.hypot(hkl[:, 1] / 3, hkl[:, 2] / 3)) * (1 + 0.3 * np.sign(hkl[:, 2]) * (np.abs(hkl[:, 2]) == 2))
+    samples = np.broadcast_to(strength, (tilt.size, tilt.size, thickness.size, len(hkl))).copy()
+    growing = (thickness / 100)[:, None] * 0.3 * np.sign(hkl[:, 2]) * (np.abs(hkl[:, 2]) == 4) * strength
+    coefficients = spline_coefficients((samples + growing).astype(np.float32))
+    grids = {"thickness_nm": thickness, "tilt_b_mrad": tilt, "tilt_c_mrad": tilt}
+    library = Library(hkl, hkl[:, 1] / 5.293, hkl[:, 2] / 11.42, **grids, coefficients=coefficients, energy_kev=200.0)
+    return SimpleNamespace(library=library)
+
+
+def test_simulated_asymmetry_and_order_follow_the_library(calculated):
+    """004 is asymmetric by 0.3 · t / 100 nm; its pair changes less than that of 002 at all thicknesses."""
+    assert simulated.simulated_asymmetry(calculated, 4, 50) == pytest.approx(15, rel=1e-3)
+    assert simulated.simulated_asymmetry(calculated, 2, "fitted", "fitted") == pytest.approx(30, rel=1e-3)
+    assert simulated.share_of_thicknesses(calculated) == 0.0
+    ratio = simulated.simulated_004_over_002(calculated, 100)
+    assert ratio == pytest.approx(np.exp(-4 / 3), rel=0.05)  # squares of 0.3 · strength, e^(−4/3) to e^(−2/3)
+
+
+def test_a_picture_like_the_simulation_is_one_times_it(calculated, monkeypatch):
+    """Strengths that are all doubled have the same shares; one that is off by ten in half of the discs is seen."""
+    place = {(k, l): i for i, (_, k, l) in enumerate(calculated.library.hkl.tolist())}
+    means = sum(simulated.disc_means(calculated.library, sign, 75.0, 0.0, 0.0, 1.27) for sign in (1, -1))
+    sums = {(0, 0): 9e9} | {kl: 2 * means[place[kl]] for kl in ((0, 2), (0, -2), (0, 4), (2, 0), (-2, 0))}
+    monkeypatch.setattr(simulated, "mean_pattern_numbers", lambda name: {"disc_sums": sums})
+    assert simulated.picture_factor(calculated) == pytest.approx(1, rel=1e-3)
+
+
+def test_a_scan_that_is_the_simulation_agrees_with_it(calculated, monkeypatch):
+    """r is 1 with itself, and −1 is possible."""
+    table = simulated.simulated_delta(calculated, 75)
+    monkeypatch.setattr(simulated, "measured_delta", lambda made, dataset: table)
+    assert simulated.delta_correlation(calculated, "ds1") == pytest.approx(1)
+    monkeypatch.setattr(simulated, "measured_delta", lambda made, dataset: table.assign(share=-table.share))
+    assert simulated.delta_correlation(calculated, "ds1") == pytest.approx(-1)
+
+
+def test_every_measure_of_the_claims_is_tested_here(repository):
+    """Its name occurs in this file."""
+    text = (repository / "tests/evaluate/test_claims_measures.py").read_text(encoding="utf-8")
+    names = {claim.measure.rpartition(".")[2] for claim in load_claims() if claim.measure}
+    assert not [name for name in names if f".{name}(" not in text]

@@ -1,0 +1,128 @@
+"""An evaluation keeps what is done, says why nothing was measured, and a changed verdict is found."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from figures_pkg.data.locate import artefact_path
+from figures_pkg.evaluate import claims_run
+from figures_pkg.evaluate.claims import Case, Claim, load_claims
+from figures_pkg.evaluate.claims_made import Made, NotMade
+from figures_pkg.evaluate.claims_run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
+from figures_pkg.evaluate.claims_verdicts import Limit
+
+CALLS = []
+
+
+def doubled(made, dataset=None, value=1.0):
+    """A measure that remembers its calls; ds2 is missing, and a value of 13 stops everything."""
+    CALLS.append((dataset, value))
+    if dataset == "ds2":
+        raise NotMade("the scan ds2 is not made in this profile")
+    if value == 13:
+        raise KeyboardInterrupt
+    return [2 * value, 2 * value + 1]
+
+
+@pytest.fixture
+def make(monkeypatch):
+    """Claims that are measured by the function above."""
+    CALLS.clear()
+    monkeypatch.setattr(Claim, "function", property(lambda self: doubled))
+
+    def _make(id="a", value=1.0, dataset=None, **fields):
+        case = Case(dataset, "", {"value": value})
+        texts = {"claim": "c", "place": {"section": "s", "at": "p"}, "figures": (), "data": "calculation", "how": "h", "measure": "x.y"}
+        return Claim(**({"id": id, "cases": (case,), "limit": Limit.of({"at_least": 2})} | texts | fields))
+
+    return _make
+
+
+def test_a_row_holds_values_verdict_and_limit(make):
+    """As the page and the check read them."""
+    row = evaluate_claim(make(unit="AUC"), Made("smoke"))
+    assert row["verdict"] == "holds" and row["limit"] == "at least 2" and row["unit"] == "AUC"
+    assert row["cases"] == [{"dataset": None, "values": (2.0, 3.0), "when": "", "reason": ""}]
+
+
+def test_what_is_missing_is_the_reason(make):
+    """Not an error, and not a failed claim."""
+    row = evaluate_claim(make(dataset="ds2"), Made("smoke"))
+    assert row["verdict"] == "not tested" and row["words"] == "the scan ds2 is not made in this profile"
+    row = evaluate_claim(make(measure=None, limit=None, cases=(), not_tested="no images"), Made("smoke"))
+    assert row["verdict"] == "not tested" and row["words"] == "no images"
+
+
+def test_fields_are_those_of_the_profile(make):
+    """Other random fields count where the row says so, and the record has none."""
+    claim = make(dataset="ds1", over="fields")
+    for profile, data, number in (("smoke", "twin", 1), ("laptop", "twin", 3), ("laptop", "zenodo", 1)):
+        CALLS.clear()
+        evaluate_claim(claim, Made(profile, data))
+        assert len(CALLS) == number, (profile, data)
+
+
+def test_an_interrupted_evaluation_goes_on(make, tmp_path):
+    """What was done is not measured again, unless its row changed; at the end only the verdicts are left."""
+    out, claims = tmp_path / "claims.json", [make("a"), make("b", 5.0), make("c", 13)]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_claims(claims, "smoke", "twin", out, progress=False)
+    assert not out.exists() and [row["id"] for row in json.loads(out.with_suffix(".unfinished.json").read_text())] == ["a", "b"]
+    CALLS.clear()
+    evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, progress=False)
+    assert CALLS == [(None, 5.0), (None, 0.5)]
+    found = read_verdicts(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["claims.json"]
+    assert verdict_counts(found) == {"holds": 2, "holds only when": 1, "does not hold": 0, "not tested": 0}
+    assert not any({"mark", "read"} & set(row) for row in found["rows"])
+
+
+def test_a_file_read_before_that_changed_is_read_again(make, tmp_path):
+    """Finished rows count only as long as their files are the same."""
+    file = tmp_path / "scan"
+    file.write_text("1")
+    when = file.stat().st_mtime_ns
+    assert claims_run._unchanged({str(file): when}) and claims_run._unchanged({})
+    assert not claims_run._unchanged({str(file): when - 1}) and not claims_run._unchanged({str(tmp_path / "gone"): when})
+
+
+def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
+    """Once for each row, none where the row says what was found, none on the authors' data or for another profile."""
+    claims = [make("a", verdict={"smoke": "does not hold"}), make("b", 0.1, verdict={"smoke": "does not hold"})]
+    found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", progress=False))
+    (line,) = changed_verdicts(claims, found)
+    assert "row a: verdict of smoke is 'does not hold', now 'holds' (2.5 ; holds: at least 2)" in line
+    assert "not evaluated" in changed_verdicts([make("new", verdict={"smoke": "holds"})], found)[0]
+    assert changed_verdicts(claims, found | {"data": "zenodo"}) == changed_verdicts(claims, found | {"profile": "paper"}) == []
+
+
+def test_files_that_are_missing_or_misnamed_say_what_to_do(tmp_path):
+    """One clear message each."""
+    with pytest.raises(FileNotFoundError, match="figures_pkg claims"):
+        read_verdicts(tmp_path / "claims.json")
+    with pytest.raises(ValueError, match="ends in it"):
+        evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt")
+    with pytest.raises(ValueError, match="twin, zenodo"):
+        Made("smoke", "record")
+
+
+def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
+    """Then a claim on them is not tested, and one that needs the truth never is."""
+    monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
+    made = Made("smoke", "zenodo")
+    for dataset, message in (("ds1", "ds1 of the authors is not on this computer"), ("control", "simulated and on no record")):
+        with pytest.raises(NotMade, match=message):
+            made.scan(dataset)
+    for wanted in (lambda: made.truth("ds1"), lambda: made.scores):
+        with pytest.raises(NotMade, match="truth"):
+            wanted()
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_no_verdict_has_changed(profile):
+    """The verdicts of the artefacts here are those of claims.yaml; where none were made this test says nothing."""
+    path = artefact_path("claims/claims.json", "twin", profile)
+    if not path.is_file():
+        pytest.skip(f"no verdicts of {profile} here; `figures_pkg claims --profile {profile}` makes them")
+    assert changed_verdicts(load_claims(), read_verdicts(path)) == []
