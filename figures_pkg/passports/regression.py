@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ class Tolerance:
     allowed: float  # in units of the array's standard deviation
     reason: str
     any_order: bool = False  # whether the first axis counts channels without an order
+    logarithm: bool = False  # whether log10 is taken first
+
+    def summary(self, array: np.ndarray) -> dict:
+        """What is kept of an array."""
+        return summarise(array, self.any_order, self.logarithm)
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,15 @@ def load_tolerances(path: Path | None = None) -> list[Tolerance]:
             if name not in kinds:
                 raise ReferencesError(f"{path}, {figure}, {array!r}: the kind is {name!r}; expected one of {', '.join(kinds)}")
             kind = kinds[name]
-            found.append(Tolerance(figure, array, float(kind["allowed"]), kind["reason"].strip(), bool(kind.get("any_order", False))))
+            how = {option: bool(kind.get(option, False)) for option in ("any_order", "logarithm")}
+            found.append(Tolerance(figure, array, float(kind["allowed"]), " ".join(kind["reason"].split()), **how))
     return found
 
 
 def summaries_of(kept: Kept, tolerances: list[Tolerance]) -> dict[str, dict]:
     """Summary of each array of a published figure."""
     with np.load(kept.base.with_suffix(".npz")) as arrays:
-        return {name: summarise(arrays[name], _tolerance(kept.figure.id, name, tolerances).any_order) for name in sorted(arrays.files)}
+        return {name: _tolerance(kept.figure.id, name, tolerances).summary(arrays[name]) for name in sorted(arrays.files)}
 
 
 def compare(figure: str, now: Mapping[str, dict], stored: Mapping[str, dict], tolerances: list[Tolerance]) -> list[Change]:
@@ -163,16 +170,16 @@ def _tolerance(figure: str, array: str, tolerances: list[Tolerance]) -> Toleranc
 
 
 def _compare_array(figure: str, name: str, now: dict, stored: dict, rule: Tolerance) -> list[Change]:
-    """What moved in one array."""
+    """What moved in one array; a channel that is no more, or new, counts as one without spread."""
     for key in EXACT:
-        if now.get(key) != stored.get(key):
-            return [Change(figure, name, key, now.get(key), stored.get(key), 0.0, rule.reason)]
+        value, reference = now.get(key), stored.get(key)
+        if (value[1:] != reference[1:]) if key == "shape" and rule.any_order else value != reference:
+            return [Change(figure, name, key, value, reference, 0.0, rule.reason)]
     if "moments" not in stored:
         return []
     allowed, found = rule.allowed * spread(stored), []
     for key in MEASURED:
-        values = zip(now.get(key, []), stored.get(key, []))
-        for place, (value, reference) in enumerate(values):
+        for place, (value, reference) in enumerate(zip_longest(now.get(key, []), stored.get(key, []), fillvalue=0.0)):
             if not abs(value - reference) <= allowed:
                 words = NAMES[key][place] if key in NAMES else f"{'channel' if rule.any_order else 'block'} {place + 1}"
                 found.append(Change(figure, name, words, value, reference, allowed, rule.reason))

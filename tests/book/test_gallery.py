@@ -59,10 +59,10 @@ def test_the_staged_pages_get_their_passports(tmp_path, shown):
     add_figures(tmp_path, shown("a.py"))
     cells = nbformat.read(tmp_path / "fig-9.ipynb", as_version=4).cells
     assert [each.cell_type for each in cells] == ["code", "markdown", "markdown"] and "<details" in cells[1].source
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["fig-9a-small.png", "fig-9a.json", "fig-9a.png", "fig-9a.svg"]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["fig-9a-small.jpg", "fig-9a.json", "fig-9a.png", "fig-9a.svg"]
     told = read_passport(tmp_path / "figures" / "fig-9a.json", "")
     assert told["claims"] == ["split"] and told["changed_inputs"] == ["a.py"]
-    assert max(Image.open(tmp_path / "figures" / "fig-9a-small.png").size) <= 560
+    assert max(Image.open(tmp_path / "figures" / "fig-9a-small.jpg").size) <= 560
     assert "One figure of 1 was made" in (tmp_path / "figures-status.md").read_text()
 
 
