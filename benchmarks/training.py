@@ -27,6 +27,7 @@ WEIGHTS = LossWeights(l1=5e-3, similarity=5e-5, divergence=2e-4)  # the paper's 
 RATE = 3e-5
 PUBLISHED, OURS = "published form", "figures_pkg, {}"
 TOLERANCE = {"32-true": 1e-4, "bf16-mixed": 2e-2}  # of the same number in both forms, relative
+TF32_TOLERANCE = 5e-3  # of 32 bits on a GPU, whose convolutions PyTorch computes in TF32
 MARKS = ("<!-- training measured: begin -->\n", "<!-- training measured: end -->\n")
 Race = dict[str, Callable[[], float]]
 
@@ -136,6 +137,7 @@ def check(race: Race) -> None:
     for name, run in race.items():
         if name != PUBLISHED:
             found, allowed = run(), TOLERANCE[name.rpartition(" ")[2]]
+            allowed = max(allowed, TF32_TOLERANCE) if torch.cuda.is_initialized() else allowed
             if not abs(found - expected) <= allowed * abs(expected):
                 raise ValueError(f"{name} gives {found}, the published form {expected}; they are not the same work")
 

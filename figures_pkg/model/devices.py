@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from .config import NetworkConfig
 from .recipe import Recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LEAST_FILTERS, LEAST_SIDE = 64, 128  # smaller networks are trained before they are compiled
+COMPILED_PATTERNS = 32  # at once, through a compiled network: 9 GB at the paper's sizes; 64 stopped PyTorch 2.11 with an error
 
 
 def make_fabric(recipe: Recipe, accelerator: str = "auto", devices: int | str = 1, nodes: int = 1) -> Fabric:
@@ -49,23 +51,29 @@ def _precision(recipe: Recipe, accelerator: str) -> str:
 
 def arranged(net: nn.Module, device: torch.device) -> nn.Module:
     """
-    The network as it computes fastest on a device, with the same parameters.
+    The network as it trains fastest on a device, with the same parameters.
 
-    On a GPU the filters come last in memory, where its convolutions want them, and a large network is compiled, which joins
-    what stands between the convolutions into few passes over the images; compiling takes about a minute.
+    On a GPU a large network is compiled, which joins what stands between the convolutions into few passes over the images,
+    with the filters last in memory. Compiling takes about a minute, then a step half the time (benchmarks/README.md).
 
     Parameters
     ----------
     net
-        Not on the device yet, or there already; the order of its weights in memory changes.
+        The order of its weights in memory may change, nothing else.
     device
         Where it will compute.
     """
-    if device.type != "cuda":
-        return net
-    net = net.to(memory_format=torch.channels_last)
-    large = net.config.filters >= LEAST_FILTERS and net.config.pattern >= LEAST_SIDE
-    return torch.compile(net) if large else net
+    return torch.compile(net.to(memory_format=torch.channels_last)) if is_compiled(net.config, device) else net
+
+
+def is_compiled(config: NetworkConfig, device: torch.device) -> bool:
+    """Whether networks of these sizes are compiled for a device."""
+    return device.type == "cuda" and config.filters >= LEAST_FILTERS and config.pattern >= LEAST_SIDE
+
+
+def usual_part(config: NetworkConfig, device: torch.device) -> int | None:
+    """How many patterns go through the network at once unless told otherwise; None is the whole batch."""
+    return COMPILED_PATTERNS if is_compiled(config, device) else None
 
 
 @contextmanager

@@ -67,10 +67,10 @@ def upsampled(upsample: nn.Upsample, images: Tensor) -> Tensor:
 
     The result of the products lies in memory with the filters last, as convolutions on a GPU want it.
     """
-    return _upsampled_by_products(images, int(upsample.scale_factor)) if images.device.type == "cuda" else upsample(images)
+    return upsampled_by_products(images, int(upsample.scale_factor)) if images.device.type == "cuda" else upsample(images)
 
 
-def _upsampled_by_products(images: Tensor, scale: int) -> Tensor:
+def upsampled_by_products(images: Tensor, scale: int) -> Tensor:
     """Images (n, filters, side, side) to (n, filters, scale * side, scale * side)."""
     side = images.shape[-1]
     places = torch.arange(scale * side, device=images.device, dtype=torch.float64) * ((side - 1) / (scale * side - 1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from .devices import arranged
+from .devices import arranged, usual_part
 from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Step:
     convention
         Of the losses.
     micro_batch
-        Patterns that go through the network at once, on each rank; None takes them all. The result does not depend on it,
-        the memory does. With the contrastive term the encoder runs once more.
+        Patterns that go through the network at once, on each rank; None takes them all, or 32 where the network is compiled.
+        The result does not depend on it, the memory does. With the contrastive term the encoder runs once more.
     """
 
     terms = Losses._fields  # what a call returns, in this order
@@ -45,8 +45,8 @@ class Step:
     def __init__(self, fabric: Fabric, net: nn.Module, batch_size: int, convention: str = "book", micro_batch: int | None = None):
         if micro_batch is not None and micro_batch < 1:
             raise ValueError(f"micro_batch={micro_batch}; expected at least one pattern, or None for the whole batch")
-        self.fabric, self.plain, self.convention, self.micro_batch = fabric, net, convention, micro_batch
-        self.batch_size = batch_size
+        self.fabric, self.plain, self.convention, self.batch_size = fabric, net, convention, batch_size
+        self.micro_batch = micro_batch or usual_part(net.config, fabric.device)
         self.module, self.optimizer = fabric.setup(arranged(net, fabric.device), torch.optim.Adam(net.parameters()))
 
     def __call__(self, batch: Tensor, weights: LossWeights, learning_rate: float, number: int = 0) -> tuple[Tensor, Tensor]:

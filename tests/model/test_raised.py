@@ -7,7 +7,7 @@ from torch import nn
 from figures_pkg.model import raised
 from figures_pkg.model.autoencoder import Autoencoder
 from figures_pkg.model.config import NetworkConfig
-from figures_pkg.model.raised import apply_raised, pays
+from figures_pkg.model.raised import apply_raised, pays, upsampled_by_products
 
 
 def tail(filters: int = 3, scale: int = 4) -> tuple[nn.Upsample, nn.ModuleList]:
@@ -69,3 +69,14 @@ def test_the_form_is_chosen_where_it_pays_and_wrong_requests_are_refused():
         apply_raised(upsample, convolutions, torch.zeros(1, 3, 8, 8).double(), "fast")
     with pytest.raises(ValueError, match="6 px are too small"):
         apply_raised(upsample, convolutions, torch.zeros(1, 3, 3, 3).double(), "raised")
+
+
+@pytest.mark.parametrize("side, scale", [(8, 4), (5, 2), (2, 3)])
+def test_upsampling_as_products(side, scale):
+    """What a GPU computes is PyTorch's bilinear upsampling, in value and gradient."""
+    images = torch.randn(2, 3, side, side, dtype=torch.double, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    found = []
+    for result in (tail(scale=scale)[0](images), upsampled_by_products(images, scale)):
+        found.append([result, *torch.autograd.grad(result.sin().sum(), images)])
+    for plain, other in zip(*found, strict=True):
+        assert plain.shape == other.shape and (plain - other).abs().max() <= 1e-12 * plain.abs().max()
