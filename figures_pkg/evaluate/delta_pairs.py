@@ -21,12 +21,12 @@ def first_scan_settings(profile: str) -> LibrarySettings:
     Parameters
     ----------
     profile
-        In "smoke" two slices per period of 0.61 nm, which are off by 1 to 4 %, else four.
+        In "smoke" two slices per period of 0.61 nm, which are off by 1 to 4 %, else six, which are converged.
     """
     preset = load_preset("ds1")
     cone = preset.beam.convergence_mrad
     reach_b, reach_c = abs(preset.specimen.tilt_b_mrad) + cone, 8 + cone
-    return LibrarySettings.covering([10, 100], reach_b, reach_c, slices=2 if profile == "smoke" else 4)
+    return LibrarySettings.covering([10, 100], reach_b, reach_c, slices=2 if profile == "smoke" else 6)
 
 
 def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Lattice, radius_px: float):

@@ -5,7 +5,7 @@ half, -P around it. Along c the upper wall of the middle is head-to-head and the
 are neutral, and each is the other's mirror image. An inclined wall moves from slice to slice, and its mate with it.
 
 One slice for each period of 0.611 nm puts a structure of half the size (b*, or b* and c/2 for a wall across b*) into the
-transforms. Against the library's four slices this costs some per cent of a reflection at 60 nm. The renderer therefore
+transforms. Against the library's six slices this costs some per cent of a reflection at 60 nm. The renderer therefore
 takes only the difference that a wall makes from here, and everything else from the library.
 """
 
