@@ -2,10 +2,14 @@
 
 from .averaged import DiscLibrary, average_over_discs
 from .compare import match_scores, thinned
+from .columns import convergence_of
 from .discs import DiscGeometry, DiscPlan, bad_pixels, disc_sums, plan_discs
 from .lattice_search import FoundLattice, find_lattice
 from .maps import match
 from .matcher import Matcher, prepare
+from .mean_pattern import match_mean
+from .residuals import disc_residuals
+from .walls import along_pieces, measure_walls
 
 __all__ = [
     "DiscGeometry",
@@ -13,12 +17,17 @@ __all__ = [
     "DiscPlan",
     "FoundLattice",
     "Matcher",
+    "along_pieces",
     "average_over_discs",
     "bad_pixels",
+    "convergence_of",
+    "disc_residuals",
     "disc_sums",
     "find_lattice",
     "match",
+    "match_mean",
     "match_scores",
+    "measure_walls",
     "plan_discs",
     "prepare",
     "thinned",

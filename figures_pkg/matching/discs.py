@@ -1,7 +1,7 @@
 """Counts in every disc of a pattern, less a local background, with their variance: one weighted sum over pixels per disc.
 
-The level of the background is measured in a ring around the disc, from which the neighbours are left out; its shape under disc and ring
-comes from the mean pattern. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left out by
+The background is measured in a ring around the disc, from which the neighbours are left out, as a plane times the shape that it has
+in the mean pattern. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left out by
 default, because it sits on a narrow halo that no ring can measure.
 """
 
@@ -181,11 +181,19 @@ def _disc_row(place, others, radii, good, length, level):
         raise ValueError(f"a disc at {length:.2f} 1/Å has {ring.sum()} pixels of background and {inner.sum()} of its own left; too many pixels "
                          "are bad, or the lattice is wrong")
     scaled = share * share.sum() / share[inner].sum()
-    shape = level[tuple(grid.T)]
-    under = np.sum(scaled * shape, where=inner) / np.sum(shape, where=ring)
-    weights = np.where(inner, scaled, 0) - np.where(ring, under, 0)
+    weights = np.where(inner, scaled, 0) - _background_weights(grid - place, level[tuple(grid.T)], np.where(inner, scaled, 0), ring)
     used = weights != 0
     return np.ravel_multi_index(tuple(grid[used].T), good.shape).astype(np.int64), weights[used]
+
+
+def _background_weights(away, level, inner, ring):
+    """Weights that sum the pixels of the ring to the background under the disc: its shape times a plane fitted in the ring."""
+    plane = np.column_stack([np.ones(len(away)), away])
+    shape = level[:, None] * plane
+    fitted = np.linalg.solve(plane[ring].T @ shape[ring], plane[ring].T)
+    weights = np.zeros(len(away))
+    weights[ring] = (inner @ shape) @ fitted
+    return weights
 
 
 @njit(nogil=True, cache=True, fastmath=True)

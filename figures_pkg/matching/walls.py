@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.twin.specimen.domains import polarization_weight
 
-from .columns import Columns, across_wall
+from .columns import Columns, across_wall, build_columns
 from .fit import predict
 from .matcher import Matcher, weights_of
 from .wall_pieces import Piece, find_pieces, wall_distance
@@ -88,6 +88,46 @@ def fit_walls(maps: xr.Dataset, matcher: Matcher, columns: dict[int, Columns], p
                  for name, (unit, text) in UNITS.items()}
     each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
     return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
+
+
+def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, length_nm: float = 20.0, probe_fwhm_nm: float = 2.0,
+                  threads: int = 1) -> tuple[xr.Dataset, xr.Dataset]:
+    """
+    Find the walls in a match, simulate the columns under them and fit them: see :func:`fit_walls`.
+
+    Parameters
+    ----------
+    maps
+        From :func:`figures_pkg.matching.match` with ``discs=True``.
+    matcher
+        The same that the maps were made with.
+    convergence_mrad
+        Half angle of the beam's cone.
+    length_nm
+        Of the pieces, roughly.
+    probe_fwhm_nm
+        Full width at half maximum of the probe.
+    threads
+        For the simulation.
+
+    Raises
+    ------
+    ValueError
+        When the map has no wall.
+    """
+    pieces = find_pieces(maps, length_nm)
+    if not pieces:
+        raise ValueError(f"the polarization changes sign along no line of {length_nm:g} nm; there is no wall to measure")
+    low, high = state_range(maps, pieces)
+    columns = {turn: build_columns(matcher.library.g, low, high, convergence_mrad, turn, threads) for turn in (1, -1)}
+    return fit_walls(maps, matcher, columns, pieces, probe_fwhm_nm)
+
+
+def along_pieces(values: xr.DataArray, walls: xr.Dataset, points: int = 9) -> np.ndarray:
+    """Mean of a map (scan_y, scan_x) along each fitted piece, shape (piece,); of the truth's wall distance, how far off it is."""
+    steps = np.linspace(-0.5, 0.5, points)[:, None] * walls.length_nm.values
+    y, x = walls.y_nm.values + steps * walls.normal_x.values, walls.x_nm.values - steps * walls.normal_y.values
+    return values.interp(scan_y=(("point", "piece"), y), scan_x=(("point", "piece"), x)).mean("point").values
 
 
 def state_range(maps: xr.Dataset, pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
