@@ -76,7 +76,8 @@ def _files(node) -> list[str]:
         return [file for part in node for file in _files(part)]
     if not isinstance(node, dict):
         return []
-    return [node["file"]] * ("file" in node) + [file for part in node.values() for file in _files(part)]
+    own = [node["file"]] if "file" in node else []
+    return own + [file for part in node.values() for file in _files(part)]
 
 
 def course_notebook(chapter: str, profile: str) -> nbformat.NotebookNode:
