@@ -5,12 +5,21 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book test browser bench clean
+.PHONY: book pdf course release test browser bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
 	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 17 minutes for smoke, an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
+
+pdf: book
+	$(RUN) -m figures_pkg pdf --profile $(PROFILE)
+
+course: $(VENV)/installed
+	$(RUN) -m figures_pkg course
+
+release: book pdf course
+	$(RUN) -m figures_pkg release
 
 test: $(VENV)/installed
 	@echo "make test: runs every test, without a network; about 8 minutes on two cores."
@@ -34,4 +43,4 @@ $(VENV)/installed: constraints.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf artefacts book/_build book/executed .snakemake
+	rm -rf artefacts book/_build book/executed dist .snakemake

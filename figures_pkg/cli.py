@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from figures_pkg.cli_explore import add_explore_command
 from figures_pkg.cli_figures import add_figures_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
+from figures_pkg.cli_publish import add_publish_commands
 
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
 
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_explore_command(commands)
     _add_book_commands(commands)
     add_figures_command(commands)
+    add_publish_commands(commands)
     return parser
 
 
@@ -188,13 +189,8 @@ def _render(options) -> None:
 
 def _book(options) -> None:
     from figures_pkg import book
-    from figures_pkg.data import available_cores, repository
 
     book.load_profile(options.profile)
     for chapter in book.CHAPTERS:
         book.datasets_of(chapter, options.data, options.profile)
-    words = ["--cores", str(options.cores or available_cores()), "--config", f"profile={options.profile}", f"data={options.data}"]
-    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules"]
-    status = subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode
-    if status:
-        raise RuntimeError("the book was not built; the first error above says why")
+    book.make(options.profile, options.data, options.cores)

@@ -3,6 +3,7 @@
 from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
 from .dependencies import modules_behind, modules_behind_notebook
 from .execute import FailedCell, execute
+from .make import make
 from .render import ForeignHost, render
 from .shipped import ship, shipped_files
 
@@ -16,6 +17,7 @@ __all__ = [
     "datasets_of",
     "execute",
     "load_profile",
+    "make",
     "modules_behind",
     "modules_behind_notebook",
     "render",

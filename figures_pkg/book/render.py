@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import yaml
 
 from .execute import FailedCell
+from .launch import add_colab_cell, repository_url
+from .lighten import keep_shown_icons, shorten_paths
 
 # Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.
 FETCHED = re.compile(
@@ -21,7 +24,7 @@ FETCHED = re.compile(
     re.IGNORECASE,
 )
 
-
+SVG = "image/svg+xml"
 LANDING = "fig-5cd"  # the figure on the first page, drawn by the chapter that this run executed
 
 
@@ -66,18 +69,20 @@ def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | 
     if done.returncode or not index.is_file():
         raise RuntimeError(f"Jupyter Book did not build {book}: it ended with status {done.returncode}; its messages above say why")
     refuse_foreign_hosts(index.parent)
+    keep_shown_icons(index.parent)
     return index
 
 
 def stage(book: Path, notebooks: list[Path]) -> None:
-    """Make ``book/executed`` hold exactly these notebooks and the picture of the first page; one with a failed cell is refused."""
+    """Make ``book/executed`` hold exactly these notebooks, ready to be downloaded, and the picture of the first page."""
     for path in notebooks:
         refuse_failed_cells(path)
     folder = book / "executed"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    url = repository_url(_configured_url(book))
     for path in notebooks:
-        shutil.copyfile(path, folder / path.name)
+        nbformat.write(_staged(path, url), folder / path.name)
         if picture := picture_of(path, LANDING):
             (folder / f"{LANDING}.png").write_bytes(picture)
 
@@ -90,6 +95,26 @@ def picture_of(notebook: Path, name: str) -> bytes | None:
         drawn = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
         return base64.b64decode(drawn[-1]) if drawn else None
     return None
+
+
+def _configured_url(book: Path) -> str:
+    """``repository: url:`` of the book's configuration, empty if it has none."""
+    path = book / "_config.yml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return settings.get("repository", {}).get("url", "")
+
+
+def _staged(path: Path, url: str) -> nbformat.NotebookNode:
+    """One executed notebook with lighter drawings, and with a cell for Colab where the repository is known."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            drawing = output.get("data", {}).get(SVG)
+            if drawing:
+                output["data"][SVG] = shorten_paths(drawing)
+    if url:
+        add_colab_cell(notebook, path.stem, url)
+    return notebook
 
 
 def refuse_failed_cells(path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Let the workflow make what is stale."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from figures_pkg.data.cores import available_cores
+from figures_pkg.data.locate import repository
+
+
+def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = ()) -> None:
+    """
+    Run the Snakefile of the repository.
+
+    Parameters
+    ----------
+    profile, data
+        Name of a profile, and ``"twin"`` or ``"zenodo"``.
+    cores
+        Processors to use; all that this process may use by default.
+    targets
+        Files to make; the whole book by default.
+
+    Raises
+    ------
+    RuntimeError
+        If something could not be made.
+    """
+    words = ["--cores", str(cores or available_cores()), "--config", f"profile={profile}", f"data={data}"]
+    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules", "--", *targets]
+    if subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode:
+        raise RuntimeError(f"{', '.join(targets) or 'the book'} was not made; the first error above says why")

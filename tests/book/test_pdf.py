@@ -1,0 +1,136 @@
+"""The printed book: pages gathered in order with links that hold, and a PDF whose contents tell the right page."""
+
+import struct
+import zlib
+
+import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
+
+from figures_pkg.book import pdf
+from figures_pkg.book.printed import chapters_of, printed
+
+NAV = ('<nav class="bd-links"><p class="caption">The data</p><ul><li><a class="internal" href="{0}part/a.html">One &amp; only</a></li></ul>'
+       '<p class="caption">End</p><ul><li><a class="internal" href="{0}b.html">Two</a></li></ul></nav>')
+PAGE = '<html><head><link rel="stylesheet" href="{0}s.css?v=1"><script src="x.js"></script></head><body>{nav}<article>{1}</article></body></html>'
+INTERACTIVE = ('<div id="dials"><div hidden><canvas></canvas></div><noscript><p>Needs a hand.</p></noscript><table><tr><td>numbers</td></tr>'
+               '</table><script>go()</script></div>')
+FOLDED = '<details class="hide above-input"><summary>code</summary><pre>secret()</pre></details><details><summary>More</summary><p>unfolded</p></details>'
+
+
+def png() -> bytes:
+    """One grey pixel."""
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0\x80")), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts)
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A built book of three pages."""
+    html = tmp_path / "book" / "_build" / "html"
+    (html / "part").mkdir(parents=True)
+    (html / "p.png").write_bytes(png())
+    (html / "s.css").write_text("p { color: black }")
+    bodies = {
+        "index.html": ("", '<h1>Start<a class="headerlink" href="#">#</a></h1><p>See <a href="part/a.html#here">there</a>.</p>'),
+        "part/a.html": ("../", f'<h1 id="here">One</h1><img src="../p.png"><a href="../b.html">b</a><a href="../get.zip">file</a>{INTERACTIVE}{FOLDED}'),
+        "b.html": ("", '<h1 id="here">Two</h1><a href="#here">up</a><a href="https://example.org">out</a>' + "<p>text</p>" * 200),
+    }
+    for name, (up, body) in bodies.items():
+        (html / name).write_text(PAGE.format(up, body, nav=NAV.format(up)), encoding="utf-8")
+    return tmp_path / "book"
+
+
+def test_chapters_come_in_the_order_of_the_navigation(book):
+    """The landing page first, then the parts."""
+    found = chapters_of(book / "_build" / "html")
+    assert [(c.part, c.title, c.page) for c in found] == [
+        ("", "Start", "index.html"), ("The data", "One & only", "part/a.html"), ("End", "Two", "b.html")]
+
+
+def test_links_between_chapters_hold(book):
+    """Anchors are unique, each link inside leads to one that is there, files beside the pages are no links, other hosts stay."""
+    soup = BeautifulSoup(printed(book / "_build" / "html", ["Title <1>", "line"]), "html.parser")
+    ids = [tag["id"] for tag in soup.find_all(id=True)]
+    assert len(ids) == len(set(ids)) and {"part-a--here", "b--here"} <= set(ids)
+    links = [tag.get("href") for tag in soup.body.find_all("a")]
+    assert all(link[1:] in ids for link in links if link and link.startswith("#"))
+    assert "https://example.org" in links and links.count(None) == 1 and soup.title.string == "Title <1>"
+    assert soup.img["src"] == (book / "_build" / "html" / "p.png").resolve().as_uri()
+
+
+def test_paper_shows_what_paper_can(book):
+    """The words for readers without JavaScript stand for an interactive figure; folded code is left out, folded text is open."""
+    text = printed(book / "_build" / "html", ["Title"])
+    soup = BeautifulSoup(text, "html.parser")
+    assert soup.select_one(".fallback").get_text() == "Needs a hand." and not soup.find(["canvas", "script"])
+    assert "numbers" not in soup.get_text() and "secret" not in text and soup.details.has_attr("open")
+
+
+def test_contents_hold_the_numbers(book):
+    """Each chapter's number stands beside its title."""
+    soup = BeautifulSoup(printed(book / "_build" / "html", ["Title"], {"index": 3, "part-a": 4, "b": 12}), "html.parser")
+    assert [row.get_text("|") for row in soup.select(".entry")] == ["Start|3", "One & only|4", "Two|12"]
+
+
+def test_printed_by_chromium(book, tmp_path):
+    """The real browser prints the book; bookmarks and contents tell the page on which a chapter's heading stands."""
+    if not pdf.find_browser():
+        pytest.skip("no browser of the Chromium family is installed here")
+    made = pdf.make_pdf(book, tmp_path / "out.pdf", ["Title", "line"], "chromium")
+    reader = PdfReader(made)
+    texts = [page.extract_text() for page in reader.pages]
+    assert "Title" in texts[0] and "Contents" in texts[1] and reader.metadata.title == "Title"
+    flat = [item for group in reader.outline for item in (group if isinstance(group, list) else [group])]
+    places = {item.title: reader.get_destination_page_number(item) for item in flat}
+    for title, heading in {"Start": "Start", "One & only": "One", "Two": "Two"}.items():
+        assert texts[places[title]].lstrip().startswith(heading)
+        assert f"{places[title] + 1}" in texts[1].split(title)[1].split()[:1]
+
+
+@pytest.mark.parametrize("engine, told", [("auto", "neither TeX"), ("tex", "latexmk and xelatex"), ("chromium", "Chromium is")])
+def test_a_missing_engine_is_told(book, tmp_path, monkeypatch, engine, told):
+    """The message says what was looked for and what to install."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
+    monkeypatch.setattr(pdf, "BROWSER_FILES", ())
+    with pytest.raises(FileNotFoundError, match=told):
+        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"], engine)
+
+
+def test_tex_is_taken_where_it_is(tmp_path, monkeypatch):
+    """Both of its programs must be there; a browser that is asked for is taken all the same."""
+    for name in ("latexmk", "xelatex", "chromium"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
+    if pdf.shutil.which("latexmk") is None:
+        pytest.skip("programs need another suffix on this system")
+    assert pdf.choose_engine("auto") == ("tex", "")
+    assert pdf.choose_engine("chromium") == ("chromium", str(tmp_path / "chromium"))
+    (tmp_path / "xelatex").unlink()
+    assert pdf.choose_engine("auto")[0] == "chromium"
+
+
+def test_bad_requests_are_refused(tmp_path):
+    """An unknown engine, a wrong suffix, a book that is not built."""
+    with pytest.raises(ValueError, match="auto, tex, chromium"):
+        pdf.choose_engine("word")
+    with pytest.raises(ValueError, match="ends in .pdf"):
+        pdf.make_pdf(tmp_path, tmp_path / "out.ps", ["Title"])
+    with pytest.raises(FileNotFoundError, match="figures_pkg book"):
+        pdf.make_pdf(tmp_path, tmp_path / "out.pdf", ["Title"])
+
+
+def test_a_failing_browser_is_told(book, tmp_path, monkeypatch):
+    """What the browser said is in the message, and no file is left."""
+    browser = tmp_path / "browser"
+    browser.write_text("#!/bin/sh\necho no display >&2\nexit 3\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv(pdf.BROWSER_VARIABLE, str(browser))
+    if not pdf.find_browser():
+        pytest.skip("scripts are no programs on this system")
+    with pytest.raises(RuntimeError, match="status 3.*no display"):
+        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"], "chromium")
+    assert not (tmp_path / "out.pdf").exists()
