@@ -1,6 +1,7 @@
 """Which of our modules stand behind a notebook, so that a changed function makes the right pages stale."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -45,16 +46,23 @@ def _follow(module: str, found: set[Path]) -> None:
     """Add the file of a module, its parents' files and everything that they import."""
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):
-        path = _file(parts[:depth])
+        path = _file(tuple(parts[:depth]))
         if path is None or path in found:
             continue
         found.add(path)
         package = parts[:depth] if path.name == "__init__.py" else parts[: depth - 1]
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")), ".".join(package)):
+        for name in _imported_by(path, ".".join(package)):
             _follow(name, found)
 
 
-def _file(parts: list[str]) -> Path | None:
+@cache
+def _imported_by(path: Path, package: str) -> frozenset[str]:
+    """Dotted names in this package that a module imports; read once in a process, since many chapters stand on the same modules."""
+    return frozenset(_imported(ast.parse(path.read_text(encoding="utf-8")), package))
+
+
+@cache
+def _file(parts: tuple[str, ...]) -> Path | None:
     """The file of a dotted name, or None where the name is an attribute of a module."""
     base = ROOT.joinpath(*parts)
     for path in (base / "__init__.py", base.with_suffix(".py")):
@@ -78,5 +86,11 @@ def _imported(tree: ast.AST, package: str) -> set[str]:
 
 def _tables(found: set[Path]) -> set[Path]:
     """Data files that lie in the same rooms as the modules: presets, tables and page templates count as code."""
-    kinds = {".yaml", ".csv", ".html", ".js", ".css"}
-    return {path for module in found for path in module.parent.rglob("*") if path.suffix in kinds and module.parent.name != PACKAGE}
+    rooms = {module.parent for module in found if module.parent.name != PACKAGE}
+    return {path for room in rooms for path in _tables_in(room)}
+
+
+@cache
+def _tables_in(room: Path) -> list[Path]:
+    """Data files of one room and the rooms below it."""
+    return [path for path in room.rglob("*") if path.suffix in {".yaml", ".csv", ".html", ".js", ".css"}]
