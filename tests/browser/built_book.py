@@ -12,7 +12,7 @@ from pathlib import Path
 HTML = Path(os.environ.get("FIGURES_PKG_HTML", Path(__file__).resolve().parents[2] / "book" / "_build" / "html"))
 NOT_PAGES = {"genindex.html", "search.html"}
 WIDTHS = {"phone": 390, "laptop": 1366, "wide": 1920}
-KNOWN: dict[str, str] = {}  # rules of axe-core that the theme breaks and we cannot mend: rule -> reason
+KNOWN: dict[str, str] = {}  # rules of axe-core that the theme breaks and that cannot be mended from here: rule -> reason
 
 
 def pages() -> list[str]:
@@ -28,10 +28,10 @@ def settle(page) -> None:
 
 
 def axe_violations(page) -> list[str]:
-    """Serious and critical violations, each with the first places; empty when axe-core is not installed for Playwright."""
+    """Serious and critical violations, each with the first places. (Style sheets are not read, which a page from a folder may not.)"""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"preload": False}).response["violations"]
     bad = [each for each in found if each["impact"] in ("serious", "critical") and each["id"] not in KNOWN]
     return [f"{each['id']} ({len(each['nodes'])}): {[node['target'] for node in each['nodes'][:3]]}" for each in bad]
 
@@ -46,6 +46,7 @@ def screenshots(folder: Path, names: list[str]) -> None:
         for scheme in ("light", "dark"):
             for device, width in WIDTHS.items():
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                page.set_default_timeout(300_000)
                 for name in names:
                     page.goto((HTML / name).as_uri())
                     settle(page)

@@ -32,7 +32,7 @@ class Watched:
     def __init__(self, browser, **options):
         self.context = browser.new_context(**{"viewport": {"width": 900, "height": 900}} | options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(120_000)
+        self.page.set_default_timeout(300_000)
         self.errors, self.foreign = [], []
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
