@@ -15,9 +15,10 @@ from .chapters import CHAPTERS, chapter_path
 
 FIGURE_NAME = re.compile(r"^mystnb:\n(?:  .*\n)*?  figure:\n(?:    .*\n)*?    name: *(\S+)", re.MULTILINE)
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
+NAMED = ("AUC", "r", "ratio", "share", "evidence")  # units that are names and come first
 # Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
 STYLE = """<style>
-table.claims {width:100%; border-collapse:collapse; font-size:0.9em}
+table.claims {width:100%; table-layout:fixed; border-collapse:collapse; font-size:0.9em}
 table.claims td, table.claims th {vertical-align:top; text-align:left; padding:0.5em 0.6em; white-space:normal;
  border-bottom:1px solid rgba(128,128,128,0.4); overflow-wrap:anywhere}
 table.claims small {opacity:0.85}
@@ -26,6 +27,7 @@ table.claims .holds {background:#1b6e3c} table.claims .only {background:#8a5a00}
 table.claims .fails {background:#a3262a} table.claims .untested {background:#5a5f66}
 table.claims details summary {cursor:pointer}
 table.claims details p {margin:0.3em 0}
+table.claims td > p {margin:0 0 0.4em 0}
 </style>"""
 
 
@@ -68,7 +70,8 @@ def claims_table(claims: list[Claim], found: dict) -> str:
     rows = {row["id"]: row for row in found["rows"]}
     if missing := [claim.id for claim in claims if claim.id not in rows]:
         raise ValueError(f"{', '.join(missing)} of claims.yaml has no verdict; call `figures_pkg claims` again")
-    head = "<thead><tr><th>Claim</th><th>Value</th><th>Verdict</th><th>Figures</th></tr></thead>"
+    widths = "".join(f"<col style='width:{width}%'>" for width in (41, 24, 19, 16))
+    head = f"<colgroup>{widths}</colgroup><thead><tr><th>Claim</th><th>Value</th><th>Verdict</th><th>Data, figures</th></tr></thead>"
     body = "".join(_row(claim, rows[claim.id]) for claim in claims)
     return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
 
@@ -80,13 +83,14 @@ def value_words(values: list[float], unit: str) -> str:
     Examples
     --------
     >>> value_words([0.91, 0.97, 0.99], "AUC")
-    '0.97 (0.91 to 0.99, n = 3) AUC'
+    'AUC 0.97 (0.91 to 0.99, n = 3)'
     >>> value_words([4700770.0], "parameters")
     '4,700,770 parameters'
     """
     middle = _number(np.median(values))
     spread = f" ({_number(min(values))} to {_number(max(values))}, n = {len(values)})" if len(values) > 1 else ""
-    return f"{middle}{spread} {unit}".strip()
+    value = f"{middle}{spread}"
+    return f"{unit} {value}" if unit in NAMED else f"{value} {unit}".strip()
 
 
 def _number(value: float) -> str:
@@ -101,7 +105,7 @@ def _row(claim: Claim, row: dict) -> str:
     first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row)}"
     badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
     words = f"<br>{escape(row['words'])}" if row["words"] else ""
-    links = "<br>".join(map(figure_link, claim.figures))
+    links = "<br>".join([f"<small>{KINDS[claim.data].partition(':')[0]}</small>", *map(figure_link, claim.figures)])
     cells = (first, _values(row), badge + words, links)
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -110,9 +114,10 @@ def _values(row: dict) -> str:
     """The values of all cases."""
     lines = []
     for case in row["cases"]:
-        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}"
-        lines.append(f"{escape(value)}" + (f"<br><small>{escape(case['when'])}</small>" if case["when"] else ""))
-    return "<br>".join(lines)
+        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}" if case["dataset"] else "none"
+        where = ": ".join(filter(None, (case["dataset"], case["when"])))
+        lines.append(f"<p>{escape(value)}" + (f"<br><small>{escape(where)}</small>" if where else "") + "</p>")
+    return "".join(lines)
 
 
 def _details(claim: Claim, row: dict) -> str:

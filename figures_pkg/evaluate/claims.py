@@ -20,8 +20,8 @@ PREFIX = "figures_pkg."
 KINDS = {  # what a claim is measured on -> how the page calls it
     "twin": "twin: simulated, truth known",
     "record": "the authors' scans",
-    "picture": "published pictures of the authors' scans",
-    "calculation": "calculation, no scan",
+    "picture": "published pictures",
+    "calculation": "calculation",
 }
 REQUIRED = ("id", "claim", "place", "figures", "data", "how")
 OPTIONAL = ("measure", "cases", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")

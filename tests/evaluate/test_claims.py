@@ -81,7 +81,7 @@ def test_a_good_row_is_read(load):
     ({"measure": "figures_pkg.evaluate.claims_scans._com"}, "public function"),
     ({"figures": ["fig-2a"]}, "row 'a': no figure is called 'fig-2a'; there are: .*fig-2ab"),
     ({"cases": [{"dataset": "ds7"}]}, "row 'a': no dataset is called 'ds7'; there are: .*ds1"),
-    ({"cases": [{"dataset": "ds1", "with": {"order": 4}}]}, r"row 'a': com_auc\(.*\) does not take this case: .*order"),
+    ({"cases": [{"dataset": "ds1", "with": {"order": 4}}]}, r"row 'a': com_auc\(.*\).* does not take this case: .*order"),
     ({"cases": [{}]}, "does not take this case: missing a required argument: 'dataset'"),
     ({"verdict": {"huge": "holds"}}, "row 'a', verdict: no profile is called 'huge'; there are: laptop, paper, smoke"),
     ({"verdict": {"smoke": "maybe"}}, "verdict of smoke: got 'maybe', expected one of holds, holds only when"),

@@ -1,0 +1,89 @@
+"""The table of claims says what was found, links to figures, and escapes its texts; the workflow knows what it is made from."""
+
+import json
+import re
+
+import pytest
+
+from figures_pkg.book.claims_inputs import claims_inputs
+from figures_pkg.book.claims_page import claims_table, figure_chapters, value_words
+from figures_pkg.evaluate.claims import Case, Claim
+from figures_pkg.evaluate.claims_verdicts import VERDICTS, Limit
+
+CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
+         {"dataset": "hard", "values": [], "when": "", "reason": "no scan"}]  # fmt: skip
+
+
+def row(verdict="holds", **fields):
+    """A row as the evaluation writes it."""
+    return {"id": "a", "verdict": verdict, "words": "it < leans", "limit": "at least 0", "unit": "r", "cases": CASES} | fields
+
+
+def claim(**fields):
+    """The claim of that row."""
+    texts = {"id": "a", "claim": "P & Q", "place": {"section": "Methods", "at": "Fig. 2a"}, "figures": ("fig-2ab",), "data": "twin",
+             "how": "h", "measure": "figures_pkg.x.y", "cases": (Case("ds1", ""),), "limit": Limit(0, 1), "because": "b", "caveat": "built in"}
+    return Claim(**(texts | fields))
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_verdict_is_said_in_a_word_and_a_colour(verdict):
+    """So that neither is needed alone."""
+    html = claims_table([claim()], {"rows": [row(verdict)]})
+    (style,) = re.findall(rf"<span class='verdict (\w+)'>{verdict}</span>", html)
+    assert f"table.claims .{style} {{background" in html
+
+
+def test_the_table_holds_values_reasons_links_and_the_fold_out():
+    """Texts are escaped, and a row can be linked to."""
+    html = claims_table([claim()], {"rows": [row()]})
+    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan", "ds1: it leans", "it &lt; leans", "P &amp; Q", "built in",
+                 "<a href='fig-2.html#fig-2ab'>", "id='claim-a'", "<details>", "at least 0 r. b"):
+        assert text in html, text
+
+
+def test_claims_newer_than_their_evaluation_are_refused():
+    """The message names the row and the command."""
+    with pytest.raises(ValueError, match="new of claims.yaml has no verdict; call `figures_pkg claims`"):
+        claims_table([claim(), claim(id="new")], {"rows": [row()]})
+
+
+def test_numbers_are_short_and_whole_ones_complete():
+    """Three digits, thousands parted."""
+    assert value_words([4700770.0], "parameters") == "4,700,770 parameters"
+    assert value_words([-0.35524], "") == "−0.355"
+    assert value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
+
+
+def test_every_figure_chapter_is_a_page(repository):
+    """Links lead to chapters of the book."""
+    toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
+    assert all(f"executed/{chapter}" in toc for chapter in set(figure_chapters().values()))
+
+
+def test_inputs_follow_profile_and_source(tmp_path, monkeypatch):
+    """Fields and the hard scan only where the profile has them; scores and simulated scans never for the record."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    monkeypatch.setattr("figures_pkg.book.claims_inputs.locate", lambda name, *_, **__: f"{name}.hspy")
+    smoke, laptop = (claims_inputs("twin", profile) for profile in ("smoke", "laptop"))
+    assert {"ds1.hspy", "ds2.hspy", "overview.hspy"} <= set(smoke) and "hard.hspy" not in smoke
+    assert {"hard.hspy", "ds1-field2.hspy"} <= set(laptop)
+    assert str(tmp_path / "smoke/models/twin/ds1-smoke-seed0.nc") in smoke and str(tmp_path / "smoke/scores/twin/table.csv") in smoke
+    record = claims_inputs("zenodo", "smoke")
+    assert {"ds1.hspy", "ds2.hspy"} == {name for name in record if name.endswith("hspy")} and not any("scores" in name for name in record)
+
+
+def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
+    """A verdict that differs from its row fails the check with row, old, new and value."""
+    from figures_pkg.cli import main
+
+    rows = [claim(verdict={"smoke": "does not hold"})]
+    monkeypatch.setattr("figures_pkg.evaluate.claims.load_claims", lambda *_, **__: rows)
+    out = tmp_path / "claims.json"
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
+    assert "figures_pkg claims" in capsys.readouterr().err
+    out.write_text(json.dumps({"schema": 1, "profile": "smoke", "data": "twin", "rows": [row("holds")]}))
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
+    assert "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
+    rows[0] = claim(verdict={"smoke": "holds"})
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 0
