@@ -129,7 +129,7 @@ def _copy_files(folder: Path, name: str, each: Shown) -> None:
     with Image.open(each.kept.picture) as picture:
         small = picture.convert("RGB")
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    small.save(folder / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0, optimize=True)
+    small.save(folder / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0)
 
 
 def _plain(text: str) -> str:

@@ -1,7 +1,6 @@
 """What a passport says of the machine, the software and the files behind a figure."""
 
 import json
-import os
 import platform
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from figures_pkg.data.cores import available_cores
 from figures_pkg.data.locate import artefacts_folder, repository
 from figures_pkg.data.revision import commit, tree_state
 
@@ -99,7 +99,7 @@ def _device() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {_processor()}, {os.cpu_count()} cores"
+    return f"cpu: {_processor()}, {available_cores()} cores"
 
 
 def _processor() -> str:

@@ -15,12 +15,13 @@ def test_a_figure_of_today_is_up_to_date(copy):
     """A chapter that publishes gets a passport with what it was made of."""
     text = CHAPTER.format(title="Paper", name="paper", code=PUBLISHED).replace("plot([0, 1])\n", f"plot([0, 1])\n{CALL}")
     (copy.root / "notebooks" / "paper.md").write_text(text, encoding="utf-8")
-    (copy.root / "book/_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/com\n- file: executed/scores\n"
-                                             "- file: executed/paper\n- file: executed/gallery\n- file: bibliography\n")  # fmt: skip
+    for other in ("com", "scores"):  # one chapter is enough here
+        (copy.root / "notebooks" / f"{other}.md").unlink()
+    (copy.root / "book/_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/paper\n- file: executed/gallery\n"
+                                             "- file: bibliography\n")  # fmt: skip
     (copy.root / "book/index.md").write_text("# A toy book\n\n```{include} executed/figures-status.md\n```\n", encoding="utf-8")
-    for chapter in ("com", "scores", "paper"):
-        done = copy.run("-m", "figures_pkg", "notebook", chapter, "--profile", "smoke")
-        assert done.returncode == 0, done.stderr
+    done = copy.run("-m", "figures_pkg", "notebook", "paper", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
     passport = json.loads((copy.root / "artefacts/smoke/figures/twin/paper-figure.json").read_text(encoding="utf-8"))
     assert {"notebooks/paper.md", "constraints.txt", "figures_pkg/plotting/style.py"} <= set(passport["inputs"])
     assert "up to date" in copy.run("-m", "figures_pkg", "figures", "--profile", "smoke").stdout
