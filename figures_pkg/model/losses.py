@@ -102,7 +102,7 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
 
 def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
     """
-    How unequal the components of each vector are: λ/(2N) Σ_i Σ_j Σ_k |a_ij − a_ik|, as a positive value.
+    How unequal the components of each vector are: ``λ/(2N) Σ_i Σ_j Σ_k |a_ij − a_ik|``, as a positive value.
 
     For one dominant component of height h among d it is λ h (d − 1), for equal components 0. The paper says that this
     makes each vector sparse, which it does when the loss **falls** with it; :func:`total_loss` holds the sign.
