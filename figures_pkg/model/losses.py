@@ -1,6 +1,6 @@
 """The terms of the autoencoder's loss, under the paper's formulas and as the published code computes them.
 
-With a_i the embedding vector of pattern i, N vectors in a batch, d channels, and u_i = a_i / ‖a_i‖ (zero for a zero vector):
+With a_i the embedding vector of pattern i, N vectors in a batch, d channels, and u_i = a_i / ‖a_i‖ (zero for a zero vector)::
 
     L1 activity             λ/N · Σ_i Σ_j |a_ij|
     contrastive similarity  λ/(2N) · Σ_i ([Σ_j u_i·u_j] − 1)       = λ/(2N) · (‖Σ_i u_i‖² − N_nonzero)             O(N d)
