@@ -27,7 +27,7 @@ class Matching:
 
 def match_channels(maps: np.ndarray, reference: np.ndarray, where: np.ndarray | None = None) -> Matching:
     """
-    Assign channels to reference maps such that the sum of |r| is largest, each channel to one reference at most.
+    Assign channels to reference maps such that the sum of ``|r|`` is largest, each channel to one reference at most.
 
     The reference may be the channels of another seed, or maps of the truth. The sign of a channel means nothing, so it is
     the absolute correlation that counts, and the sign is returned. A constant (dead) channel correlates with nothing.

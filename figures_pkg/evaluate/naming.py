@@ -88,7 +88,7 @@ def pick_channels(maps: xr.DataArray, references: list[np.ndarray]) -> tuple[lis
     Returns
     -------
     channels, correlations
-        Each channel (scan_y, scan_x) times the sign of its correlation, with its number as coordinate; and all |r|.
+        Each channel (scan_y, scan_x) times the sign of its correlation, with its number as coordinate; and all ``|r|``.
 
     Raises
     ------

@@ -68,7 +68,7 @@ def domain_scores(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
     Returns
     -------
     dict
-        ``domain_auc``; ``abs_r``, |Pearson's r| with ±1 in the interior; ``error``, the share of the interior on the wrong
+        ``domain_auc``; ``abs_r``, the size of Pearson's r with ±1 in the interior; ``error``, the share of the interior on the wrong
         side of Otsu's threshold, the better of both namings; ``leak_bend`` and ``leak_thickness``, see :func:`leakage`.
         The first three are nan without two domains.
     """

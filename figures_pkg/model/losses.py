@@ -1,6 +1,6 @@
 """The terms of the autoencoder's loss, under the paper's formulas and as the published code computes them.
 
-With a_i the embedding vector of pattern i, N vectors in a batch, d channels, and u_i = a_i / ‖a_i‖ (zero for a zero vector):
+With a_i the embedding vector of pattern i, N vectors in a batch, d channels, and u_i = a_i / ‖a_i‖ (zero for a zero vector)::
 
     L1 activity             λ/N · Σ_i Σ_j |a_ij|
     contrastive similarity  λ/(2N) · Σ_i ([Σ_j u_i·u_j] − 1)       = λ/(2N) · (‖Σ_i u_i‖² − N_nonzero)             O(N d)
@@ -102,7 +102,7 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
 
 def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
     """
-    How unequal the components of each vector are: λ/(2N) Σ_i Σ_j Σ_k |a_ij − a_ik|, as a positive value.
+    How unequal the components of each vector are: ``λ/(2N) Σ_i Σ_j Σ_k |a_ij − a_ik|``, as a positive value.
 
     For one dominant component of height h among d it is λ h (d − 1), for equal components 0. The paper says that this
     makes each vector sparse, which it does when the loss **falls** with it; :func:`total_loss` holds the sign.

@@ -17,6 +17,7 @@ UNSEEN = [
     (re.compile(r"`[^`]*`"), " "),
     (re.compile(r"<https?:[^>]*>|\]\([^)]*\)|https?:\S+"), " "),  # addresses and targets of links
     (re.compile(r"^[ \t]*:[\w-]+:.*$", re.M), " "),  # options of a directive
+    (re.compile(r"^\([\w-]+\)=$", re.M), " "),  # names of places
     (re.compile(r"<[^>\n]+>"), " "),
 ]
 

@@ -26,15 +26,16 @@ def test_the_reference_lists_every_public_name_of_a_room(room):
     text = (BOOK / "api" / f"{room}.md").read_text(encoding="utf-8")
     listed = re.findall(r"^   (\w+)$", text.split(":nosignatures:")[1].split("```")[0], re.M)
     public = {name: getattr(module, name) for name in module.__all__}
-    assert listed == sorted(name for name, value in public.items() if callable(value))
+    wanted = sorted(name for name, value in public.items() if callable(value) and not name.isupper())
+    assert listed == wanted, f"write these names into book/api/{room}.md: {', '.join(wanted)}"
     modules = [name for name, value in public.items() if isinstance(value, types.ModuleType)]
     assert all(f"automodule:: figures_pkg.{room}.{name}\n" in text for name in modules)
     assert f"automodule:: figures_pkg.{room}\n" in text
 
 
 def test_every_room_is_in_the_reference():
-    """Rooms with public names have a page in the table of contents; `book` serves the build and has none."""
-    rooms = {path.parent.name for path in (REPOSITORY / "figures_pkg").glob("*/__init__.py")} - {"book"}
+    """Rooms with public names have a page in the table of contents; `book` and `passports` serve the build and have none."""
+    rooms = {path.parent.name for path in (REPOSITORY / "figures_pkg").glob("*/__init__.py")} - {"book", "passports"}
     contents = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     entries = [chapter for part in contents["parts"] for chapter in part["chapters"]]
     sections = [section["file"] for entry in entries for section in entry.get("sections", [])]
@@ -60,14 +61,15 @@ def exists(name: str) -> bool:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             defined = {getattr(node, "name", None) for node in ast.walk(tree)}
             defined |= {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-            return all(part in defined for part in parts[depth:])
+            return all(part in defined for part in parts[depth:][:1])  # a method of an imported class stands elsewhere
     return False
 
 
 def test_terms_are_in_the_glossary():
     """Each {term} of a page is an entry, and the glossary is in alphabetical order, Greek letters under their Latin ones."""
     entries = glossary()
-    assert not {term for page in PAGES for term in TERM.findall(page.markdown)} - {name for names in entries for name in names}
+    known = {name.lower() for names in entries for name in names}
+    assert not {term for page in PAGES for term in TERM.findall(page.markdown) if term.lower() not in known}
     first = [names[0].lower().replace("β", "b") for names in entries]
     assert first == sorted(first)
     assert sum(bool(TERM.search(page.markdown)) for page in PAGES) >= 8, "terms are used where they first come up"
