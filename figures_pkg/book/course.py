@@ -12,7 +12,7 @@ import yaml
 from figures_pkg.data.replace import check_target
 
 from .bundle import write_zip
-from .chapters import chapter_path
+from .chapters import CHAPTERS, chapter_path
 from .launch import add_colab_cell, repository_url
 
 ANSWER = re.compile(r"^(`{3,}|:{3,})\{dropdown\}.*\banswers?\b", re.IGNORECASE)
@@ -66,8 +66,9 @@ def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
 
 
 def chapters_in_order(toc: Path) -> list[str]:
-    """Names of the executed chapters that a table of contents lists, in its order."""
-    return [Path(file).name for file in _files(yaml.safe_load(Path(toc).read_text(encoding="utf-8"))) if file.startswith("executed/")]
+    """Names of the notebooks that a table of contents lists, in its order; pages made from other pages are left out."""
+    listed = [Path(file).name for file in _files(yaml.safe_load(Path(toc).read_text(encoding="utf-8"))) if file.startswith("executed/")]
+    return [name for name in listed if name in CHAPTERS]
 
 
 def _files(node) -> list[str]:

@@ -20,6 +20,7 @@ class Page:
     anchors: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
+    data_bytes: int = 0  # of the numbers that interactive figures carry inside the page
 
 
 class _Reader(HTMLParser):
@@ -28,15 +29,24 @@ class _Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.page = Page()
+        self.in_data = False
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
+        self.in_data = tag == "script" and values.get("type") == "application/json"
         self.page.anchors |= {values[name] for name in ("id", "name") if values.get(name)}
         if tag == "a" and values.get("href"):
             self.page.links.append(values["href"])
         if tag == "link" and not FETCHED_LINKS & set((values.get("rel") or "").split()):
             return
         self.page.loads += [values[name] for name in FETCHES.get(tag, ()) if values.get(name)]
+
+    def handle_endtag(self, tag):
+        self.in_data = False
+
+    def handle_data(self, data):
+        if self.in_data:
+            self.page.data_bytes += len(data.encode())
 
 
 def read_page(path: Path) -> Page:
@@ -123,7 +133,8 @@ def weights(html: Path) -> dict[str, int]:
     Parameters
     ----------
     html
-        Folder with the built pages. What a script asks for later, such as the data of an explorer, does not count.
+        Folder with the built pages. The data of interactive figures do not count, whether a script asks for them later or
+        they lie in the page (:func:`data_weights`).
 
     Returns
     -------
@@ -132,7 +143,12 @@ def weights(html: Path) -> dict[str, int]:
     """
     html, found = Path(html), {}
     for name in _pages(html):
-        addresses = read_page(html / name).loads
-        loaded = {target for address in addresses if (target := _inside(name, address)) and (html / target).is_file()}
-        found[name] = sum((html / target).stat().st_size for target in {name, *loaded})
+        page = read_page(html / name)
+        loaded = {target for address in page.loads if (target := _inside(name, address)) and (html / target).is_file()}
+        found[name] = sum((html / target).stat().st_size for target in {name, *loaded}) - page.data_bytes
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def data_weights(html: Path) -> dict[str, int]:
+    """Bytes of data that interactive figures carry inside each page."""
+    return {name: read_page(Path(html) / name).data_bytes for name in _pages(Path(html))}

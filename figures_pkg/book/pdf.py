@@ -144,6 +144,6 @@ def _with_outline(paper: Path, chapters: list[Chapter], begins: dict[str, int], 
     for chapter in chapters:
         page = begins[chapter.anchor] - 1
         if chapter.part not in parents:
-            parents[chapter.part] = writer.add_outline_item(chapter.part, page)
-        writer.add_outline_item(chapter.title, page, parent=parents[chapter.part])
+            parents[chapter.part] = writer.add_outline_item(title=chapter.part, page_number=page)
+        writer.add_outline_item(title=chapter.title, page_number=page, parent=parents[chapter.part])
     return writer

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from figures_pkg.book.pages import broken_links, orphans, weights
+from figures_pkg.book.pages import broken_links, data_weights, orphans, weights
 
 LIMIT_BYTES = 3_000_000  # of a page with its pictures, scripts and styles
+DATA_LIMIT_BYTES = 1_000_000  # of what its interactive figures carry in it; larger data are asked for when they are wanted
 
 
 @pytest.fixture
@@ -81,6 +82,13 @@ def test_weight_counts_each_loaded_file_once(tiny):
     assert list(found) == ["a.html", "index.html"]
 
 
+def test_data_of_interactive_figures_are_weighed_apart(tiny):
+    """The numbers inside a page are not part of its weight, a script's text is."""
+    html = tiny(index='<script type="application/json">{"é": [1, 2, 3]}</script><script>run()</script>')
+    assert data_weights(html) == {"index.html": len('{"é": [1, 2, 3]}'.encode())}
+    assert weights(html)["index.html"] == (html / "index.html").stat().st_size - data_weights(html)["index.html"]
+
+
 def test_links_of_the_book_lead_somewhere(built):
     """Every internal link and anchor, every picture, script and style of the built book is there."""
     assert broken_links(built) == []
@@ -95,3 +103,4 @@ def test_pages_of_the_book_are_light(built):
     """No page loads more than 3 MB before it can be read."""
     heavy = {name: f"{size / 1e6:.1f} MB" for name, size in weights(built).items() if size > LIMIT_BYTES}
     assert heavy == {}
+    assert max(data_weights(built).values()) <= DATA_LIMIT_BYTES

@@ -84,7 +84,7 @@ def test_printed_by_chromium(book, tmp_path):
     flat = [item for group in reader.outline for item in (group if isinstance(group, list) else [group])]
     places = {item.title: reader.get_destination_page_number(item) for item in flat}
     for title, heading in {"Start": "Start", "One & only": "One", "Two": "Two"}.items():
-        assert texts[places[title]].lstrip().startswith(heading)
+        assert heading in texts[places[title]].splitlines()[:2]  # before or behind the number of the page
         assert f"{places[title] + 1}" in texts[1].split(title)[1].split()[:1]
 
 
