@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
 BIN_PX = 3.0  # of the radial curves
-ROUNDS = 3  # in which the two curves are fitted in turn
+ROUNDS = 4  # in which the two curves are fitted in turn while the centre is sought; they take three times as many at last
 FEWEST = 500  # pixels between the discs; with fewer the background is taken as level
 
 
@@ -46,26 +46,28 @@ def smooth_background(mean_pattern: np.ndarray, places: np.ndarray, centre: np.n
         return np.ones(counts.shape)
     logarithm, weight = np.log(counts.ravel()[free]), counts.ravel()[free]
     away = _fitted_centre(pixels[free], logarithm, weight, centre)
-    curves = _two_curves([np.linalg.norm(pixels[free] - each, axis=1) for each in (away, centre)], logarithm, weight)
+    curves = _two_curves([np.linalg.norm(pixels[free] - each, axis=1) for each in (away, centre)], logarithm, weight, 3 * ROUNDS)
     total = sum(np.interp(np.linalg.norm(pixels - each, axis=1), *curve) for each, curve in zip((away, centre), curves))
     return np.exp(total).reshape(counts.shape)
 
 
 def _fitted_centre(pixels, logarithm, weight, start):
-    """The point about which the background is roundest."""
+    """The second centre that leaves least of the background unexplained."""
+    near = np.linalg.norm(pixels - start, axis=1)
 
     def scatter(centre):
-        radius = np.linalg.norm(pixels - centre, axis=1)
-        return np.sum(weight * (logarithm - np.interp(radius, *_curve(radius, logarithm, weight))) ** 2)
+        radii = (np.linalg.norm(pixels - centre, axis=1), near)
+        curves = _two_curves(radii, logarithm, weight, ROUNDS)
+        return np.sum(weight * (logarithm - sum(np.interp(radius, *curve) for radius, curve in zip(radii, curves))) ** 2)
 
     corners = start + np.array([[0, 0], [6, 0], [0, 6]])
     return minimize(scatter, start, method="Nelder-Mead", options={"initial_simplex": corners, "xatol": 0.2, "maxiter": 60}).x
 
 
-def _two_curves(radii, logarithm, weight):
+def _two_curves(radii, logarithm, weight, rounds):
     """Radii and values of two curves whose sum follows the logarithm, each fitted to what the other leaves."""
     curves = [_curve(radii[0], logarithm, weight), (np.zeros(1), np.zeros(1))]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for one, other in ((1, 0), (0, 1)):
             curves[one] = _curve(radii[one], logarithm - np.interp(radii[other], *curves[other]), weight)
     return curves

@@ -6,22 +6,16 @@ from dataclasses import replace
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 
 from figures_pkg.cli import main
-from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, find_lattice, match, prepare
+from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, find_lattice, maps, match, match_mean, prepare
 from figures_pkg.matching.fit import predict
 from figures_pkg.matching.matcher import weights_of
 from figures_pkg.matching.crystal_example import Example, example_scan
-from figures_pkg.twin import LibrarySettings, build_library
 
 CONVERGENCE = 1.27
 NOISE_FREE = 1e9
-
-
-@pytest.fixture(scope="module")
-def library():
-    settings = LibrarySettings.covering([50, 62], 3.8, 5.3, slices=2, period_step=4, gpts=(64, 72), g_max_inv_angstrom=1.0)
-    return build_library(settings, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -135,14 +129,72 @@ def scan(library):
 def test_a_scan_is_matched_from_end_to_end_and_blocks_do_not_matter(scan, library):
     counts, truth = scan
     matcher = prepare(counts, library)
-    maps = match(counts, matcher, progress=False)
-    np.testing.assert_array_equal(maps.polarization, truth.polarization)
-    assert np.sqrt(((maps.thickness_nm - truth.thickness_nm) ** 2).mean()) < 0.5
-    assert np.sqrt(((maps.tilt_c_mrad - truth.tilt_c_mrad) ** 2).mean()) < 0.1
-    assert maps.thickness_nm.units == "nm" and maps.polarization.dims == ("scan_y", "scan_x")
+    found = match(counts, matcher, progress=False)
+    np.testing.assert_array_equal(found.polarization, truth.polarization)
+    assert np.sqrt(((found.thickness_nm - truth.thickness_nm) ** 2).mean()) < 0.5
+    assert np.sqrt(((found.tilt_c_mrad - truth.tilt_c_mrad) ** 2).mean()) < 0.1
+    assert found.thickness_nm.units == "nm" and found.polarization.dims == ("scan_y", "scan_x")
     other = counts.copy(data=da.from_array(counts.values, chunks=(4, 3, -1, -1)))
     again = match(other, matcher, threads=2, progress=False)
-    np.testing.assert_allclose(again.thickness_nm, maps.thickness_nm, atol=0.02)
+    np.testing.assert_allclose(again.thickness_nm, found.thickness_nm, atol=0.02)
+
+
+def test_an_interrupted_match_goes_on_where_it_stopped(scan, library, tmp_path, monkeypatch):
+    counts, _ = scan
+    matcher, work, seen = prepare(counts, library), maps._match_block, []
+
+    def stopping(place, *shared):
+        seen.append(place)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return work(place, *shared)
+
+    cut = counts.copy(data=da.from_array(counts.values, chunks=(2, 3, -1, -1)))
+    monkeypatch.setattr(maps, "_match_block", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        match(cut, matcher, threads=1, progress=False, kept=tmp_path / "maps.part", discs=True)
+    seen.clear()
+    seen.extend([None] * 3)
+    again = match(cut, matcher, threads=1, progress=False, kept=tmp_path / "maps.part", discs=True)
+    assert 3 <= len(seen) - 3 < 6
+    xr.testing.assert_identical(again, match(cut, matcher, threads=1, progress=False, discs=True))
+
+
+def test_blocks_of_another_matcher_are_not_taken_up(scan, library, tmp_path):
+    counts, _ = scan
+    matcher = prepare(counts, library)
+    match(counts, matcher, progress=False, kept=tmp_path / "maps.part")
+    other = replace(matcher, systematic=0.5)
+    with pytest.warns(UserWarning, match="another origin"):
+        found = match(counts, other, progress=False, kept=tmp_path / "maps.part")
+    np.testing.assert_array_equal(found.thickness_nm, match(counts, other, progress=False).thickness_nm)
+
+
+def test_a_cluster_gives_the_same_maps(scan, library):
+    distributed = pytest.importorskip("distributed")
+    counts, _ = scan
+    matcher = prepare(counts, library)
+    cut = counts.copy(data=da.from_array(counts.values, chunks=(3, 3, -1, -1)))
+    alone = match(cut, matcher, threads=1, progress=False)
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        xr.testing.assert_identical(match(cut, matcher, progress=False), alone)
+
+
+def test_a_mean_pattern_known_to_a_share_returns_its_state(matcher, library):
+    sign, points = states(3, 9)
+    hkl = {(g_b, g_c): (int(k), int(l)) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c)}
+    for state, point, values in zip(sign, points, discs(matcher, sign, points)):
+        sums = {hkl[tuple(g)]: 1e4 * value for g, value in zip(matcher.library.g, values)}
+        found = match_mean(sums, library, CONVERGENCE).isel(start=0)
+        assert found.polarization == state
+        assert abs(found.thickness_nm - point[2]) < 0.01
+        assert abs(found.tilt_c_mrad - point[1]) < 0.01 < found.tilt_c_mrad_error
+
+
+def test_too_few_discs_of_a_mean_pattern_are_refused(library):
+    with pytest.raises(ValueError, match="eight are needed"):
+        match_mean({(0, 2): 5.0, (0, 4): 4.0, (9, 99): 1.0}, library, CONVERGENCE)
 
 
 def test_too_few_counts_are_refused(scan, library):

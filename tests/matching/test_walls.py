@@ -1,0 +1,98 @@
+"""Walls drawn with a known place and slope are found again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
+from figures_pkg.matching.columns import across_wall, build_columns
+from figures_pkg.matching.wall_pieces import find_pieces, wall_distance
+from figures_pkg.matching.walls import _domains, along_pieces, fit_walls
+
+CONVERGENCE, STEP_NM, STATE = 0.5, 2.0, np.array([0.3, -1.2, 56.0])  # tilt b, tilt c, thickness
+AXIS = STEP_NM * np.arange(24)
+NORMAL, PLACE_NM = np.array([0.2, 1.0]) / np.hypot(0.2, 1.0), 22.3
+
+
+@pytest.fixture(scope="module")
+def matcher(library):
+    geometry = DiscGeometry(np.array([124.0, 128.6]), 105.0 * np.array([[0.0, -1.0], [1.0, 0.0]]), 2.1)
+    return Matcher.of(average_over_discs(library, CONVERGENCE), geometry, (256, 256))
+
+
+@pytest.fixture(scope="module")
+def columns(matcher):
+    known = build_columns(matcher.library.g, STATE - 0.1, STATE + 0.1, CONVERGENCE)
+    return {1: known, -1: replace(known, coefficients=np.zeros_like(known.coefficients))}
+
+
+def distances():
+    """Of all positions from the wall, positive in +P, shape (24, 24)."""
+    y, x = np.meshgrid(AXIS, AXIS, indexing="ij")
+    return NORMAL[0] * y + NORMAL[1] * x - PLACE_NM
+
+
+def matched(matcher, columns, slope, counts=1e5, seed=0):
+    """What a match says of patterns across a wall, with Gaussian noise."""
+    distance, count = distances().ravel(), distances().size
+    plus, minus = _domains(matcher.library, STATE)
+    inclined = (slope, np.broadcast_to(columns[1].at(STATE)[int(slope < 0)], (count, *columns[1].at(STATE).shape[1:])), columns[1].first_depth)
+    mean = counts * across_wall(np.tile(plus, (count, 1)), np.tile(minus, (count, 1)), distance, np.full(count, STATE[2]), 2.0,
+                                *(inclined if slope else ()))
+    variance = np.clip(mean, 0, None) + 100.0
+    seen = np.random.default_rng(seed).normal(mean, np.sqrt(variance))
+    shape, dims = distances().shape, ("scan_y", "scan_x")
+    maps = {"polarization": np.sign(distances()), "poor_fit": np.abs(distances()) < 4}
+    maps |= {name: np.full(shape, value) for name, value in zip(("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"), STATE)}
+    discs = {name: ((*dims, "disc"), values.reshape(*shape, -1)) for name, values in (("discs", seen), ("discs_variance", variance))}
+    return xr.Dataset({name: (dims, values) for name, values in maps.items()} | discs, {"scan_y": AXIS, "scan_x": AXIS})
+
+
+def test_the_line_of_a_wall_is_found_and_its_normal_points_into_plus(matcher, columns):
+    maps = matched(matcher, columns, 0.0)
+    pieces = find_pieces(maps, 20.0)
+    assert len({piece.wall for piece in pieces}) == 1 and len(pieces) >= 2
+    for piece in pieces:
+        assert piece.normal @ NORMAL > 0.95
+        assert abs(piece.centre_nm @ NORMAL - PLACE_NM) < STEP_NM / 2
+        np.testing.assert_allclose(np.sign(piece.distance_nm[np.abs(piece.distance_nm) > 3]),
+                                   maps.polarization.values[tuple(piece.index.T)][np.abs(piece.distance_nm) > 3])
+    assert np.isinf(wall_distance(maps, pieces)[0, 0])
+
+
+@pytest.mark.parametrize("slope", [0.14, -0.14, 0.06])
+def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope):
+    maps = matched(matcher, columns, slope)
+    walls, patterns = fit_walls(maps, matcher, columns, find_pieces(maps, 20.0))
+    assert (np.sign(walls.width_nm) == np.sign(slope)).all() and (walls.turn == 1).all()
+    away = np.stack([walls.y_nm, walls.x_nm], axis=1) @ NORMAL - PLACE_NM
+    assert (np.abs(away) < 5 * walls.position_nm_error + 0.02).all()
+    assert (np.abs(walls.width_nm - STATE[2] * slope) < 5 * walls.width_nm_error).all()
+    assert (walls.order_log_likelihood_ratio > 50).all()
+    assert (walls.chi2 < 1.2).all() and (walls.chi2_upright > walls.chi2 + 0.1).all()
+    inside = np.isfinite(patterns.distance_nm.values) & (np.abs(distances()) < 3)
+    assert np.abs(patterns.distance_nm.values - distances())[inside].mean() < 0.4
+
+
+def test_an_upright_wall_is_a_mixture(matcher, columns):
+    maps = matched(matcher, columns, 0.0)
+    walls, patterns = fit_walls(maps, matcher, columns, find_pieces(maps, 20.0))
+    assert (np.abs(walls.width_nm) < 0.6).all()
+    away = along_pieces(xr.DataArray(distances(), {"scan_y": AXIS, "scan_x": AXIS}, ("scan_y", "scan_x")), walls)
+    assert np.abs(away).max() < 0.15
+    share = patterns.share.values
+    assert share[distances() > 5][np.isfinite(share[distances() > 5])].min() > 0.95
+
+
+def test_a_map_without_a_wall_is_refused(matcher, columns):
+    maps = matched(matcher, columns, 0.0)
+    maps["polarization"] = xr.ones_like(maps.polarization)
+    with pytest.raises(ValueError, match="no wall to measure"):
+        measure_walls(maps, matcher, CONVERGENCE)
+
+
+def test_columns_of_another_crystal_are_refused():
+    with pytest.raises(ValueError, match="not those of ErMnO3"):
+        build_columns(np.array([[0.1, 0.0], [0.0, 0.13]]), STATE - 0.1, STATE + 0.1, CONVERGENCE)
