@@ -15,6 +15,7 @@ of the divergence (chapter "Losses").
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def checked_embedding(z: Tensor) -> Tensor:
     if not isinstance(z, Tensor) or not z.is_floating_point() or z.ndim != 2 or 0 in z.shape:
         given = f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
         raise ValueError(f"the embedding is {given}; expected a floating-point tensor of shape (n, channels), both at least 1")
-    if not torch.isfinite(z.detach()).all():
+    if (z.detach() * 0).sum() != 0:  # nan, from nan or infinity; fewer operations than asking for every component
         bad = int((~torch.isfinite(z.detach())).any(1).sum())
         raise ValueError(f"{bad} of {len(z)} embedding vectors hold nan or infinity; lower the learning rate or check the patterns")
     return working_precision(z)
@@ -78,11 +79,22 @@ def convention_called(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def directions_of(z: Tensor, rule: Convention) -> tuple[Tensor, Tensor]:
-    """Unit vectors (n, d), zero where a vector counts as zero, and which do not (n,); no gradient is nan at zero."""
+class Directions(NamedTuple):
+    """Unit vectors (n, d) of an embedding and what they were made with, (n,) each."""
+
+    units: Tensor  # zero where a vector counts as zero
+    nonzero: Tensor  # which do not
+    inverse: Tensor  # of the length; 0 where a vector counts as zero, and never above that of the floor
+    long: Tensor  # whether the length reaches the floor, so that the unit vector has length 1
+
+
+def directions_of(z: Tensor, rule: Convention) -> Directions:
+    """The directions of the vectors of an embedding; nothing is nan at zero."""
     length = torch.linalg.vector_norm(z, dim=1)
-    nonzero = z.sum(1) != 0 if rule.zero_when_sum_is_zero else length >= SHORTEST
-    return torch.where(nonzero[:, None], z / length.clamp_min(SHORTEST)[:, None], 0.0), nonzero
+    long = length >= SHORTEST
+    nonzero = z.sum(1) != 0 if rule.zero_when_sum_is_zero else long
+    inverse = nonzero / length.clamp_min(SHORTEST)
+    return Directions(z * inverse[:, None], nonzero, inverse, long)
 
 
 def ranks_of(z: Tensor, rule: Convention) -> Tensor:

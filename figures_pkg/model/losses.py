@@ -15,14 +15,15 @@ convention, one of ``"book"``, ``"paper"`` and ``"published-code"``: see the tab
 Source: Methods and main text of the paper, doi 10.1038/s41524-024-01265-y; the form of the L1 term is that of the published code.
 """
 
+from functools import partial
 from typing import NamedTuple
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .loss_conventions import (
-    Convention, LossWeights, checked_embedding, checked_weight, convention_called, directions_of, ranks_of, working_precision,
-)
+from . import loss_terms
+from .loss_conventions import LossWeights, checked_embedding, checked_weight, convention_called, directions_of, working_precision
+from .loss_terms import differentiable
 
 
 class Losses(NamedTuple):
@@ -66,7 +67,7 @@ def l1_activity(z: Tensor, weight: float) -> Tensor:
         For an embedding that is not a finite, floating-point matrix with at least one row and column, or a weight that is
         negative or not finite.
     """
-    return _l1(checked_embedding(z), checked_weight(weight))
+    return differentiable(checked_embedding(z), partial(loss_terms.activity, weight=checked_weight(weight)))[0]
 
 
 def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -97,7 +98,8 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
     ValueError
         As :func:`l1_activity`, and for an unknown convention.
     """
-    return _similarity(checked_embedding(z), checked_weight(weight), convention_called(convention))
+    z, how = checked_embedding(z), {"weight": checked_weight(weight), "rule": convention_called(convention)}
+    return differentiable(z, partial(loss_terms.similarity, **how))[0]
 
 
 def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -127,7 +129,8 @@ def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> 
     ValueError
         As :func:`contrastive_similarity`.
     """
-    return _divergence(checked_embedding(z), checked_weight(weight), convention_called(convention))
+    z, how = checked_embedding(z), {"weight": checked_weight(weight), "rule": convention_called(convention)}
+    return differentiable(z, partial(loss_terms.divergence, **how))[0]
 
 
 def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_count, convention: str = "paper") -> Tensor:
@@ -162,14 +165,13 @@ def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_c
         raise ValueError(f"global_sum has shape {tuple(global_sum.shape)}; expected ({z.shape[1]},), one number for each channel")
     if not global_count >= len(z):
         raise ValueError(f"global_count is {global_count}, this part alone holds {len(z)} patterns; give the size of the whole batch")
-    directions, nonzero = directions_of(z, rule)
-    overlap = directions.sum(0) @ global_sum.detach().to(z)
-    return weight * (overlap - (overlap.detach() + nonzero.sum()) / 2) / global_count
+    how = {"weight": weight, "rule": rule, "direction_sum": global_sum.detach().to(z), "count": global_count}
+    return differentiable(z, partial(loss_terms.similarity, **how))[0]
 
 
 def direction_sum(z: Tensor, convention: str = "paper") -> Tensor:
     """Sum Σ u_i of the unit vectors of a batch, shape ``(channels,)``, as a constant; sums of parts are added."""
-    return directions_of(checked_embedding(z).detach(), convention_called(convention))[0].sum(0)
+    return directions_of(checked_embedding(z).detach(), convention_called(convention)).units.sum(0)
 
 
 def batch_statistics(z: Tensor, convention: str = "book") -> BatchStatistics:
@@ -218,31 +220,15 @@ def total_loss(
     if reconstruction.shape != patterns.shape or len(patterns) != len(z):
         shapes = ", ".join(str(tuple(t.shape)) for t in (reconstruction, patterns, z))
         raise ValueError(f"reconstruction, patterns and embedding have shapes {shapes}; expected (n, h, w) twice and (n, channels)")
-    share = 1.0 if whole is None else len(z) / whole.count
-    error = share * working_precision(reconstruction).sub(patterns).square().mean()
-    l1 = share * _l1(z, checked_weight(weights.l1))  # the embedding is checked once, not by every term
-    if rule.dead_value:
-        activity = z.detach().abs().sum() if whole is None else whole.activity
-        l1 = torch.where(weights.l1 * activity == 0, share * rule.dead_value, l1)
-    divergence = share * _divergence(z, checked_weight(weights.divergence), rule)
-    if whole is None:
-        similarity = _similarity(z, checked_weight(weights.similarity), rule)
-    else:
-        similarity = contrastive_surrogate(z, weights.similarity, whole.direction_sum, whole.count, convention)
+    count, direction_total, active = (None, None, None) if whole is None else whole
+    l1, similarity, divergence = differentiable(
+        z,  # the embedding is checked once, not by every term
+        partial(loss_terms.activity, weight=checked_weight(weights.l1), dead_value=rule.dead_value, of_batch=active),
+        partial(loss_terms.similarity, weight=checked_weight(weights.similarity), rule=rule, direction_sum=direction_total, count=count),
+        partial(loss_terms.divergence, weight=checked_weight(weights.divergence), rule=rule),
+    )
+    error = F.mse_loss(working_precision(reconstruction), working_precision(patterns))
+    if whole is not None:
+        share = len(z) / whole.count
+        error, l1, divergence = share * error, share * l1, share * divergence
     return Losses(error + l1 + similarity + rule.divergence_sign * divergence, error, l1, similarity, divergence)
-
-
-def _l1(z: Tensor, weight: float) -> Tensor:
-    """The L1 term of what was checked."""
-    return weight / len(z) * z.abs().sum()
-
-
-def _similarity(z: Tensor, weight: float, rule: Convention) -> Tensor:
-    """The contrastive term of what was checked."""
-    directions, nonzero = directions_of(z, rule)
-    return weight / (2 * len(z)) * (directions.sum(0).square().sum() - nonzero.sum())
-
-
-def _divergence(z: Tensor, weight: float, rule: Convention) -> Tensor:
-    """The divergence of what was checked."""
-    return weight / len(z) * (z * ranks_of(z.detach(), rule)).sum()

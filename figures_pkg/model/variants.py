@@ -13,7 +13,10 @@ LOG_L1 = 1e-5  # contrasts of the logarithm are many times smaller, so its weigh
 
 def variants_of(recipe: Recipe) -> dict[str, Recipe]:
     """
-    A recipe and others one choice away from it, by what was changed.
+    A recipe and others that differ in what their name says, most of them in one choice only.
+
+    The transform is changed once alone and once together with the weight of L1 that it is usually given: a weight that is small
+    beside the contrasts of one input may be large beside those of another, and a row must say which of the two it shows.
 
     Parameters
     ----------
@@ -38,12 +41,21 @@ def variants_of(recipe: Recipe) -> dict[str, Recipe]:
     """
     if len(recipe.stages) != 1:
         raise ValueError(f"recipe {recipe.name!r} has {len(recipe.stages)} stages; variants are made of a recipe with one")
-    stage = recipe.stages[0]
+    stage, rising = recipe.stages[0], whitened(recipe, 4)
+    logarithm = replace(recipe, transform="log-centred")
     return {
         "as it is": recipe,
-        "logarithm": replace(recipe, transform="log-centred", stages=(replace(stage, l1=LOG_L1),)),
-        "whitened, 4": whitened(recipe, 4),
-        "whitened, 8": whitened(recipe, 8),
+        "logarithm": logarithm,
+        f"logarithm, L1 {LOG_L1:g}": replace(logarithm, stages=(replace(stage, l1=LOG_L1),)),
+        "whitened, 4": _with_stages_of(recipe, rising),
+        f"whitened, 4, L1 rising to {rising.stages[0].l1:g}": rising,
+        "whitened, 8": _with_stages_of(recipe, whitened(recipe, 8)),
         "harsh L1": replace(recipe, stages=(replace(stage, l1=HARSH_L1, ramp=None),)),
         "twice the epochs": replace(recipe, stages=(replace(stage, epochs=2 * stage.epochs),)),
     }
+
+
+def _with_stages_of(recipe: Recipe, changed: Recipe) -> Recipe:
+    """A changed recipe with the rates and weights, and their sources, of the one it was made from."""
+    kept = {name: text for name, text in recipe.sources.items() if name.startswith("stages.")}
+    return replace(changed, stages=recipe.stages, sources=changed.sources | kept)
