@@ -52,7 +52,7 @@ def apply_raised(upsample: nn.Upsample, convolutions: Convolutions, images: Tens
     """
     if form not in FORMS:
         raise ValueError(f"tail_form={form!r}; expected one of {', '.join(FORMS)}")
-    start = upsampled(upsample, images)
+    start = upsample(images) if form == "plain" else upsampled(upsample, images)
     if form == "raised" or (form == "auto" and pays(images.shape[1], start.shape[-1], images.device)):
         return start, _raised(start, convolutions, images)
     convolved = start
