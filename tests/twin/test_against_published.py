@@ -60,7 +60,7 @@ def test_lattice_is_the_published_one(pair):
 
 
 def test_disc_radius_is_the_published_one(pair):
-    """The direct beam has the published half-maximum radius within 2 % for DS1; that of DS2, too bright, is 8 % too narrow."""
+    """The direct beam has the published half-maximum radius within 2 % for DS1; that of DS2, too bright, is narrower."""
     tolerance = {"ds1": 0.02, "ds2": 0.10}[pair.name]
     radius = half_maximum_radius(pair.picture, pair.lattice.centre)
     assert radius == pytest.approx(pair.published["half_maximum_radius_px"], rel=tolerance)
