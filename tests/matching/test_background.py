@@ -13,9 +13,9 @@ ROWS, COLS = np.indices(SHAPE)
 
 
 def diffuse():
-    """Two round humps, about the direct beam and about a place 9 px away."""
+    """A narrow halo of the direct beam on a wide hump about a place 9 px away, as thermal diffuse scattering has it."""
     near, far = np.hypot(ROWS - CENTRE[0], COLS - CENTRE[1]), np.hypot(ROWS - CENTRE[0] - 8, COLS - CENTRE[1] + 4)
-    return (1 + 1.5 * np.exp(-((near / 25) ** 2))) * (4 + 30 * np.exp(-far / 45))
+    return (1 + 1.5 * np.exp(-((near / 9) ** 2))) * (4 + 30 * np.exp(-((far / 60) ** 2)))
 
 
 def drawn(heights):

@@ -67,6 +67,6 @@ def test_disturbances_leave_the_counts_and_change_the_patterns(other):
     total = float(plain.sum())
     for disturbance in (Disturbance(bands=0.2), Disturbance(strain=0.02), Disturbance(drift_px=1.0)):
         counts, _ = disturbed_scan(other, example, disturbance, seed=1)
-        assert abs(float(counts.sum()) / total - 1) < 0.01
-        noise = np.sqrt(2 * plain.mean((*DIMS,)).values + 1)
-        assert np.abs(counts.mean(DIMS) - plain.mean(DIMS)).values.max() > noise.mean() / 2
+        assert abs(float(counts.sum()) / total - 1) < 0.03  # discs and bands leave or enter the frame
+        pull = (counts.mean(DIMS) - plain.mean(DIMS)) / np.sqrt((counts.mean(DIMS) + plain.mean(DIMS)) / 12 + 0.1)
+        assert float((pull**2).mean()) > 1.2  # 1 and a little less if noise were all that differs
