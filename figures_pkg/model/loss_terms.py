@@ -88,7 +88,7 @@ def similarity(a: Tensor, weight: float, rule: Convention, direction_sum: Tensor
         return Term(a.new_zeros(()))
     found, count = directions_of(a, rule), len(a) if count is None else count
     mine = found.units.sum(0)
-    whole = mine if direction_sum is None else direction_sum
+    whole = mine if direction_sum is None else direction_sum.to(mine)
     along = (found.units @ whole) * found.long  # a vector shorter than the floor is not scaled to length 1, so turning is all it does
     slope = torch.addcmul(whole, found.units, along[:, None], value=-1).mul_(found.inverse[:, None])
     return Term(weight / (2 * count) * (mine @ whole - found.nonzero.sum()), weight / count, slope)

@@ -165,7 +165,7 @@ def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_c
         raise ValueError(f"global_sum has shape {tuple(global_sum.shape)}; expected ({z.shape[1]},), one number for each channel")
     if not global_count >= len(z):
         raise ValueError(f"global_count is {global_count}, this part alone holds {len(z)} patterns; give the size of the whole batch")
-    how = {"weight": weight, "rule": rule, "direction_sum": global_sum.detach().to(z), "count": global_count}
+    how = {"weight": weight, "rule": rule, "direction_sum": global_sum.detach(), "count": global_count}
     return differentiable(z, partial(loss_terms.similarity, **how))[0]
 
 
