@@ -5,12 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book pdf course release test browser bench clean
+.PHONY: book check pdf course release test browser bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
 	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 17 minutes for smoke, an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
+
+# The built book against what is stored of it, its links and weights, and each page in a browser.
+check: $(VENV)/installed
+	$(RUN) -m figures_pkg figures --check --profile $(PROFILE)
+	$(RUN) -m figures_pkg claims --check --profile $(PROFILE)
+	$(RUN) -m pytest tests/book/test_pages.py tests/book/test_images.py tests/browser/test_book.py -rs
 
 pdf: book
 	$(RUN) -m figures_pkg pdf --profile $(PROFILE)
