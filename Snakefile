@@ -147,7 +147,7 @@ rule scan_scores:
 rule claims:
     input:
         modules=lambda wildcards: sorted({m for name in ("run", "scans", "channels", "simulated")
-                                          for m in modules_behind(f"figures_pkg.evaluate.claims_{name}")}),
+                                          for m in modules_behind(f"figures_pkg.claims.{name}")}),
         rows="claims.yaml",
         pins="constraints.txt",
         profile=f"notebooks/profiles/{PROFILE}.yaml",

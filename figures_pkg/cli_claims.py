@@ -18,8 +18,8 @@ def add_claims_command(commands) -> None:
 def _claims(options) -> None:
     from figures_pkg.book.claims_page import figure_chapters
     from figures_pkg.data.locate import artefact_path
-    from figures_pkg.evaluate.claims import load_claims
-    from figures_pkg.evaluate.claims_run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
+    from figures_pkg.claims.rows import load_claims
+    from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
 
     rows = load_claims(figures=figure_chapters())
     out = options.out or artefact_path(NAME, options.data, options.profile)

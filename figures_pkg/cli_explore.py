@@ -19,9 +19,9 @@ def add_explore_command(commands) -> None:
 
 
 def _explore(options) -> None:
-    from figures_pkg.plotting.explorer import write_page
-    from figures_pkg.plotting.explorer_data import pack
-    from figures_pkg.plotting.explorer_file import write_script
+    from figures_pkg.interactive.explorer import write_page
+    from figures_pkg.interactive.explorer_data import pack
+    from figures_pkg.interactive.explorer_file import write_script
     from figures_pkg.plotting.style import SOURCE_WORDS
 
     _check(options.out, options.overwrite)
@@ -54,7 +54,7 @@ def _lattice(name: str, scan):
 
 def _layers(scan, lattice, radius_px, embedding: Path | None) -> list:
     """All maps that there are for a scan."""
-    from figures_pkg.plotting.explorer_maps import com_layers, network_layers, truth_layers
+    from figures_pkg.interactive.explorer_maps import com_layers, network_layers, truth_layers
     from figures_pkg.twin.truth import read_truth, truth_path
 
     truth = read_truth(scan.path) if scan.source == "twin" and truth_path(scan.path).exists() else None

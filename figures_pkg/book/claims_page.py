@@ -8,8 +8,8 @@ from html import escape
 
 import numpy as np
 
-from figures_pkg.evaluate.claims import KINDS, Claim
-from figures_pkg.evaluate.claims_verdicts import FAILS, HOLDS, ONLY, UNTESTED
+from figures_pkg.claims.rows import KINDS, Claim
+from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED
 
 from .chapters import CHAPTERS, chapter_path
 
@@ -55,7 +55,7 @@ def claims_table(claims: list[Claim], found: dict) -> str:
     claims
         The rows of claims.yaml.
     found
-        What :func:`figures_pkg.evaluate.claims_run.read_verdicts` returns.
+        What :func:`figures_pkg.claims.run.read_verdicts` returns.
 
     Returns
     -------

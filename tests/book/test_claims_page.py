@@ -7,8 +7,8 @@ import pytest
 
 from figures_pkg.book.claims_inputs import claims_inputs
 from figures_pkg.book.claims_page import claims_table, figure_chapters, value_words
-from figures_pkg.evaluate.claims import Case, Claim
-from figures_pkg.evaluate.claims_verdicts import VERDICTS, Limit
+from figures_pkg.claims.rows import Case, Claim
+from figures_pkg.claims.verdicts import VERDICTS, Limit
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
          {"dataset": "hard", "values": [], "when": "", "reason": "no scan"}]  # fmt: skip
@@ -78,7 +78,7 @@ def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     from figures_pkg.cli import main
 
     rows = [claim(verdict={"smoke": "does not hold"})]
-    monkeypatch.setattr("figures_pkg.evaluate.claims.load_claims", lambda *_, **__: rows)
+    monkeypatch.setattr("figures_pkg.claims.rows.load_claims", lambda *_, **__: rows)
     out = tmp_path / "claims.json"
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
     assert "figures_pkg claims" in capsys.readouterr().err

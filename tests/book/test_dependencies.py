@@ -27,8 +27,9 @@ def test_agrees_with_what_python_imports(module, repository):
         ("data", ["twin", "imaging", "evaluate", "plotting", "book"]),
         ("twin", ["imaging", "evaluate", "plotting", "book"]),
         ("imaging", ["twin", "evaluate", "plotting", "book"]),
-        ("evaluate", ["plotting", "book"]),
-        ("plotting", ["data", "twin", "evaluate", "passports", "book"]),
+        ("evaluate", ["claims", "plotting", "book"]),
+        ("claims", ["plotting", "interactive", "book"]),
+        ("plotting", ["data", "twin", "evaluate", "interactive", "passports", "book"]),
         ("passports", ["twin", "imaging", "model", "evaluate", "book"]),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from figures_pkg.plotting.explorer_data import pack
+from figures_pkg.interactive.explorer_data import pack
 
 from small_pages import explorer_page, small_layers, small_scan
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures_pkg.imaging import Disc, summarise
-from figures_pkg.plotting.explorer_file import map_values, unpack
+from figures_pkg.interactive.explorer_file import map_values, unpack
 
 from small_pages import explorer_page
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from figures_pkg.plotting.blink import Picture, blink
-from figures_pkg.plotting.frames import Axis, frame_slider
-from figures_pkg.plotting.viewer import crystal_viewer
+from figures_pkg.interactive.blink import Picture, blink
+from figures_pkg.interactive.frames import Axis, frame_slider
+from figures_pkg.interactive.viewer import crystal_viewer
 from figures_pkg.twin import ermno3
 
 from small_pages import plain_page

@@ -2,17 +2,19 @@
 
 from types import SimpleNamespace
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from scipy.special import erf
 
-from figures_pkg.evaluate import claims_channels as channels
-from figures_pkg.evaluate import claims_scans as scans
-from figures_pkg.evaluate import claims_simulated as simulated
-from figures_pkg.evaluate.claims import load_claims
-from figures_pkg.evaluate.claims_made import Made, NotMade
+from figures_pkg.claims import channels as channels
+from figures_pkg.claims import scans as scans
+from figures_pkg.claims import simulated as simulated
+from figures_pkg.claims.rows import load_claims
+from figures_pkg.claims.made import Made, NotMade
 from figures_pkg.evaluate.edges import TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.imaging import Lattice
 from figures_pkg.twin import Library, ermno3, load_preset
@@ -307,8 +309,8 @@ def test_a_scan_that_is_the_simulation_agrees_with_it(calculated, monkeypatch):
     assert simulated.delta_correlation(calculated, "ds1") == pytest.approx(-1)
 
 
-def test_every_measure_of_the_claims_is_tested_here(repository):
+def test_every_measure_of_the_claims_is_tested_here():
     """Its name occurs in this file."""
-    text = (repository / "tests/evaluate/test_claims_measures.py").read_text(encoding="utf-8")
+    text = Path(__file__).read_text(encoding="utf-8")
     names = {claim.measure.rpartition(".")[2] for claim in load_claims() if claim.measure}
     assert not [name for name in names if f".{name}(" not in text]

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from figures_pkg.plotting.frame_parts import signed
-from figures_pkg.plotting.frames import SIGNED, Axis, Bar, Panel, decode, encode, frame_slider, signed_frames
+from figures_pkg.interactive.frame_parts import signed
+from figures_pkg.interactive.frames import SIGNED, Axis, Bar, Panel, decode, encode, frame_slider, signed_frames
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")
@@ -186,7 +186,7 @@ def test_a_limit_of_signed_pictures_is_positive():
 @pytest.mark.skipif(NODE is None, reason="node is not installed")
 def test_noise_is_poisson_and_repeatable():
     """At means from 0.01 to 1000 the browser's counts have Poisson mean and variance; the same key gives the same counts."""
-    code = f"""const noise = ({files("figures_pkg.plotting").joinpath("noise.js").read_text(encoding="utf-8")})();
+    code = f"""const noise = ({files("figures_pkg.interactive").joinpath("noise.js").read_text(encoding="utf-8")})();
     const draw = (mean, ...key) => {{ noise.seed(...key); return Array.from({{length: 20000}}, () => noise.poisson(mean)); }};
     console.log(JSON.stringify({{draws: [0, 0.01, 1, 15, 17, 1000].map((mean) => [mean, draw(mean, 1, 1, 0, 3, 2)]),
       same: JSON.stringify(draw(3, 1, 2)) === JSON.stringify(draw(3, 1, 2)),

@@ -4,8 +4,8 @@ from itertools import count, product
 
 import numpy as np
 
-from .atoms import exaggerate, scene
-from .crystal import ELEMENTS, FACES
+from figures_pkg.plotting.atoms import exaggerate, scene
+from figures_pkg.plotting.crystal import ELEMENTS, FACES
 from .page import piece
 
 _numbers = count(1)

@@ -12,12 +12,12 @@ from figures_pkg.imaging.delta import pearson_map
 from figures_pkg.twin import load_preset
 from figures_pkg.twin.structure.crystal import structure
 
-from .claims_made import Made
-from .decompose import domain_split, effect_at_equal
-from .delta_pairs import aligned_means, pair_ratio, reflection_table
-from .edges import edge_width_nm, step_sign_share
-from .scores import area_under_curve
-from .truth_scores import folded
+from .made import Made
+from figures_pkg.evaluate.decompose import domain_split, effect_at_equal
+from figures_pkg.evaluate.delta_pairs import aligned_means, pair_ratio, reflection_table
+from figures_pkg.evaluate.edges import edge_width_nm, step_sign_share
+from figures_pkg.evaluate.scores import area_under_curve
+from figures_pkg.evaluate.truth_scores import folded
 
 
 def lattice_misfit_percent(made: Made, dataset: str) -> float:

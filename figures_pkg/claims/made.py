@@ -16,11 +16,11 @@ from figures_pkg.data.record.manifest import load_manifest
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.twin import Library, load_or_build, read_truth
 
-from .delta_pairs import first_scan_settings
-from .domains import known_domains
-from .naming import open_embedding
-from .score_command import read_scores
-from .single_reflections import REFLECTIONS, lattice_of
+from figures_pkg.evaluate.delta_pairs import first_scan_settings
+from figures_pkg.evaluate.domains import known_domains
+from figures_pkg.evaluate.naming import open_embedding
+from figures_pkg.evaluate.score_command import read_scores
+from figures_pkg.evaluate.single_reflections import REFLECTIONS, lattice_of
 
 
 class NotMade(RuntimeError):

@@ -8,15 +8,15 @@ import xarray as xr
 
 from figures_pkg.twin import load_preset
 
-from .claims_made import Made, NotMade
-from .edges import sign_changes
-from .matching import correlations
-from .naming import domain_channel, pick_channels, reference_maps, sparsity
-from .quantiles import mean_patterns, quantile_patterns
-from .score_tables import values_of
-from .sweep import agreement, end_difference, sweep_patterns
-from .truth_scores import charge_auc, interior, wall_auc
-from .wall_contrast import CLEAR_AUC, CLEAR_GAIN, charge_labels, wall_contrast
+from .made import Made, NotMade
+from figures_pkg.evaluate.edges import sign_changes
+from figures_pkg.evaluate.matching import correlations
+from figures_pkg.evaluate.naming import domain_channel, pick_channels, reference_maps, sparsity
+from figures_pkg.evaluate.quantiles import mean_patterns, quantile_patterns
+from figures_pkg.evaluate.score_tables import values_of
+from figures_pkg.evaluate.sweep import agreement, end_difference, sweep_patterns
+from figures_pkg.evaluate.truth_scores import charge_auc, interior, wall_auc
+from figures_pkg.evaluate.wall_contrast import CLEAR_AUC, CLEAR_GAIN, charge_labels, wall_contrast
 
 PICKED = ("truth", "rule")
 

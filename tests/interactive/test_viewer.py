@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from figures_pkg.plotting.atoms import scene
-from figures_pkg.plotting.viewer import crystal_viewer, viewer_data
+from figures_pkg.interactive.viewer import crystal_viewer, viewer_data
 from figures_pkg.twin import ermno3
 
 

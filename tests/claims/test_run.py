@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from figures_pkg.data.locate import artefact_path
-from figures_pkg.evaluate import claims_run
-from figures_pkg.evaluate.claims import Case, Claim, load_claims
-from figures_pkg.evaluate.claims_made import Made, NotMade
-from figures_pkg.evaluate.claims_run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
-from figures_pkg.evaluate.claims_verdicts import Limit
+from figures_pkg.claims import run as claims_run
+from figures_pkg.claims.rows import Case, Claim, load_claims
+from figures_pkg.claims.made import Made, NotMade
+from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
+from figures_pkg.claims.verdicts import Limit
 
 CALLS = []
 

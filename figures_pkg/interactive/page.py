@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from string import Template
 
-from .style import MINUS_P, PLUS_P
+from figures_pkg.plotting.style import MINUS_P, PLUS_P
 
 ON_PAGE = {PLUS_P: "var(--plus)", MINUS_P: "var(--minus)", "#3d3d3d": "var(--ink)"}  # readable on a light and on a dark ground
 

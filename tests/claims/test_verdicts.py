@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figures_pkg.evaluate.claims_verdicts import FAILS, HOLDS, ONLY, UNTESTED, Limit, Measured, verdict
+from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED, Limit, Measured, verdict
 
 NUMBERS = st.floats(-1e6, 1e6)
 LISTS = st.lists(NUMBERS, min_size=1, max_size=6)

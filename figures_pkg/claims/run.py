@@ -16,10 +16,10 @@ from tqdm import tqdm
 from figures_pkg.data.profiles import load_profile
 from figures_pkg.data.replace import replacing
 
-from .claims import Case, Claim
-from .claims_made import Made, NotMade
-from .claims_verdicts import UNTESTED, VERDICTS, Measured, verdict
-from .edges import TooCoarse
+from .rows import Case, Claim
+from .made import Made, NotMade
+from .verdicts import UNTESTED, VERDICTS, Measured, verdict
+from figures_pkg.evaluate.edges import TooCoarse
 
 
 def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path, progress: bool = True) -> Path:
@@ -32,9 +32,9 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
     Parameters
     ----------
     claims
-        From :func:`figures_pkg.evaluate.claims.load_claims`.
+        From :func:`figures_pkg.claims.rows.load_claims`.
     profile, data
-        As for :class:`figures_pkg.evaluate.claims_made.Made`.
+        As for :class:`figures_pkg.claims.made.Made`.
     out
         The ``.json`` to write.
     progress

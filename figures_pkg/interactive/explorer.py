@@ -28,12 +28,12 @@ def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = N
 
     Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that
     are opened from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a
-    sentence says so, and the figure `still` stays. What the numbers mean is said in :mod:`figures_pkg.plotting.explorer_data`.
+    sentence says so, and the figure `still` stays. What the numbers mean is said in :mod:`figures_pkg.interactive.explorer_data`.
 
     Parameters
     ----------
     packed
-        From :func:`figures_pkg.plotting.explorer_file.read_script` or :func:`figures_pkg.plotting.explorer_data.pack`.
+        From :func:`figures_pkg.interactive.explorer_file.read_script` or :func:`figures_pkg.interactive.explorer_data.pack`.
     file
         Address of the data file relative to the page.
     still
@@ -59,7 +59,7 @@ def write_page(packed: Packed, path: str | Path, title: str) -> Path:
     Parameters
     ----------
     packed
-        From :func:`figures_pkg.plotting.explorer_data.pack`.
+        From :func:`figures_pkg.interactive.explorer_data.pack`.
     path
         Ends in ``.html``.
     title

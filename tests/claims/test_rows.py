@@ -6,12 +6,12 @@ import yaml
 
 from figures_pkg.book.claims_page import figure_chapters
 from figures_pkg.data.profiles import load_profile
-from figures_pkg.evaluate.claims import ClaimsError, load_claims
+from figures_pkg.claims.rows import ClaimsError, load_claims
 
 CLAIMS = load_claims(figures=figure_chapters())
 GOOD = {
     "id": "a", "claim": "c", "place": {"section": "s", "at": "p"}, "figures": ["fig-2ab"], "data": "twin", "how": "h",
-    "measure": "figures_pkg.evaluate.claims_scans.com_auc", "cases": [{"dataset": "ds1"}], "unit": "AUC", "holds": {"at_least": 0.9},
+    "measure": "figures_pkg.claims.scans.com_auc", "cases": [{"dataset": "ds1"}], "unit": "AUC", "holds": {"at_least": 0.9},
     "because": "b", "verdict": {"smoke": "holds"},
 }  # fmt: skip
 
@@ -75,10 +75,10 @@ def test_a_good_row_is_read(load):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"measure": "figures_pkg.evaluate.claims_scans.com_aux"}, "row 'a'.*no function 'com_aux'; it has: .*com_auc"),
+    ({"measure": "figures_pkg.claims.scans.com_aux"}, "row 'a'.*no function 'com_aux'; it has: .*com_auc"),
     ({"measure": "figures_pkg.evaluate.nothing.x"}, "row 'a': there is no module 'figures_pkg.evaluate.nothing'"),
     ({"measure": "os.system"}, "row 'a': measure is 'os.system'; expected the dotted name of a public function"),
-    ({"measure": "figures_pkg.evaluate.claims_scans._com"}, "public function"),
+    ({"measure": "figures_pkg.claims.scans._com"}, "public function"),
     ({"figures": ["fig-2a"]}, "row 'a': no figure is called 'fig-2a'; there are: .*fig-2ab"),
     ({"cases": [{"dataset": "ds7"}]}, "row 'a': no dataset is called 'ds7'; there are: .*ds1"),
     ({"cases": [{"dataset": "ds1", "with": {"order": 4}}]}, r"row 'a': com_auc\(.*\).* does not take this case: .*order"),

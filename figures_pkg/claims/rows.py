@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from figures_pkg.data.locate import SOURCES, repository
+from figures_pkg.data.locate import repository
 from figures_pkg.data.profiles import load_profile
 from figures_pkg.data.record.manifest import load_manifest
 from figures_pkg.data.record.schema import check_choice, check_keys, check_text, check_type, read_yaml
 from figures_pkg.twin.presets import known_presets
 
-from .claims_verdicts import VERDICTS, Limit
+from .verdicts import VERDICTS, Limit
 
 PREFIX = "figures_pkg."
 KINDS = {  # what a claim is measured on -> how the page calls it

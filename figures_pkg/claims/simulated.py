@@ -12,9 +12,9 @@ from figures_pkg.twin import ermno3, load_preset
 from figures_pkg.twin.diffraction.patterns import disc_means, disc_pattern
 from figures_pkg.twin.structure.displacements import formal_polarization
 
-from .claims_made import Made
-from .claims_scans import measured_delta
-from .delta_pairs import pair_change, pair_ratio, reflection_table
+from .made import Made
+from .scans import measured_delta
+from figures_pkg.evaluate.delta_pairs import pair_change, pair_ratio, reflection_table
 
 FITTED = "fitted"  # in place of a thickness or a tilt: what was fitted to the published picture of the first scan
 

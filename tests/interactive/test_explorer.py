@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from figures_pkg.data.axes import DIMS, Axes, build_scan
 from figures_pkg.imaging import Lattice
-from figures_pkg.plotting.explorer import explorer, write_page
-from figures_pkg.plotting.explorer_data import MOST_CODES, Layer, choose_bins, code_means, pack, quantise
-from figures_pkg.plotting.explorer_file import UNIT, ExplorerFileError, map_values, read_script, unpack, write_script
-from figures_pkg.plotting.explorer_maps import TRUE_MAPS, truth_layers
+from figures_pkg.interactive.explorer import explorer, write_page
+from figures_pkg.interactive.explorer_data import MOST_CODES, Layer, choose_bins, code_means, pack, quantise
+from figures_pkg.interactive.explorer_file import UNIT, ExplorerFileError, map_values, read_script, unpack, write_script
+from figures_pkg.interactive.explorer_maps import TRUE_MAPS, truth_layers
 
 
 def scan_of(counts, **axes):
@@ -87,7 +87,7 @@ def test_unpacked_is_the_rounded_scan(scan, tmp_path):
 
 def test_joined_pixels_are_added_and_lie_in_the_middle(monkeypatch):
     """Joining 2 x 2 pixels and positions adds counts, moves coordinates to the middle, and averages the maps."""
-    monkeypatch.setattr("figures_pkg.plotting.explorer_data.choose_bins", lambda shape: (2, 2))
+    monkeypatch.setattr("figures_pkg.interactive.explorer_data.choose_bins", lambda shape: (2, 2))
     scan = scan_of(np.ones((5, 4, 6, 8), np.uint16))
     packed = packed_of(scan, layer(scan))
     back = unpack(packed)
