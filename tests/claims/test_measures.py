@@ -1,8 +1,7 @@
 """Every measure of a claim on an input whose answer is known."""
 
-from types import SimpleNamespace
-
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,7 @@ import pytest
 import xarray as xr
 from scipy.special import erf
 
-from figures_pkg.claims import channels as channels
-from figures_pkg.claims import scans as scans
-from figures_pkg.claims import simulated as simulated
-from figures_pkg.claims.rows import load_claims
+from figures_pkg.claims import channels, load_claims, scans, simulated
 from figures_pkg.claims.made import Made, NotMade
 from figures_pkg.evaluate.edges import TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.imaging import Lattice
