@@ -59,7 +59,7 @@ class Claim:
     because: str = ""
     caveat: str = ""
     not_tested: str = ""  # the reason, for a claim that no function measures
-    verdict: dict[str, str] = field(default_factory=dict)  # profile -> the verdict on the twin that it is held to
+    verdict: dict[str, tuple[str, ...]] = field(default_factory=dict)  # profile -> the verdicts on the twin that it may have
 
     @property
     def function(self) -> Callable:
@@ -159,7 +159,7 @@ def _function(name, where: str) -> Callable:
     """A public function of the package by its dotted name."""
     module, _, last = str(name).rpartition(".")
     if not module.startswith(PREFIX) or last.startswith("_"):
-        raise ClaimsError(f"{where}: measure is {name!r}; expected the dotted name of a public function, {PREFIX}evaluate.…")
+        raise ClaimsError(f"{where}: measure is {name!r}; expected the dotted name of a public function, {PREFIX}claims.…")
     try:
         found = import_module(module)
     except ImportError as error:
@@ -179,12 +179,15 @@ def _bind(function: Callable, case: Case, where: str) -> None:
         raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
 
 
-def _verdicts(entry, where: str) -> dict[str, str]:
-    """The verdict that each profile is held to."""
+def _verdicts(entry, where: str) -> dict[str, tuple[str, ...]]:
+    """The verdicts that each profile may have; more than one where a training decides."""
+    allowed = {}
     for profile, verdict in check_type(entry, dict, f"{where}, verdict").items():
         try:
             load_profile(profile)
         except ValueError as error:
             raise ClaimsError(f"{where}, verdict: {error}") from error
-        check_choice(verdict, VERDICTS, f"{where}, verdict of {profile}")
-    return dict(entry)
+        allowed[profile] = tuple(verdict) if isinstance(verdict, list) else (verdict,)
+        for one in allowed[profile]:
+            check_choice(one, VERDICTS, f"{where}, verdict of {profile}")
+    return allowed

@@ -120,10 +120,10 @@ def changed_verdicts(claims: Sequence[Claim], found: dict) -> list[str]:
     rows, lines = {row["id"]: row for row in found["rows"]}, []
     for claim in claims:
         expected, row = claim.verdict.get(found["profile"]), rows.get(claim.id)
-        if expected is None or (row and row["verdict"] == expected):
+        if expected is None or (row and row["verdict"] in expected):
             continue
         now = f"now {row['verdict']!r} {_values(row)}" if row else "not evaluated"
-        lines.append(f"claims.yaml, row {claim.id}: verdict of {found['profile']} is {expected!r}, {now}")
+        lines.append(f"claims.yaml, row {claim.id}: verdict of {found['profile']} is {' or '.join(map(repr, expected))}, {now}")
     return lines
 
 

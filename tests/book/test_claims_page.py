@@ -77,7 +77,7 @@ def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     """A verdict that differs from its row fails the check with row, old, new and value."""
     from figures_pkg.cli import main
 
-    rows = [claim(verdict={"smoke": "does not hold"})]
+    rows = [claim(verdict={"smoke": ("does not hold",)})]
     monkeypatch.setattr("figures_pkg.claims.rows.load_claims", lambda *_, **__: rows)
     out = tmp_path / "claims.json"
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
@@ -85,5 +85,5 @@ def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     out.write_text(json.dumps({"schema": 1, "profile": "smoke", "data": "twin", "rows": [row("holds")]}))
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
     assert "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
-    rows[0] = claim(verdict={"smoke": "holds"})
+    rows[0] = claim(verdict={"smoke": ("holds",)})
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 0

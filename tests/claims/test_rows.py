@@ -69,7 +69,7 @@ def test_every_row_states_the_verdict_of_the_smallest_profile():
 def test_a_good_row_is_read(load):
     """The texts, the limit and the function are there."""
     (row,) = load(GOOD)
-    assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": "holds"}
+    assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": ("holds",)}
     (row,) = load({key: GOOD[key] for key in ("id", "claim", "place", "figures", "data", "how")} | {"not_tested": "no scan"})
     assert row.not_tested == "no scan" and row.cases == ()
 
