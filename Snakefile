@@ -20,7 +20,7 @@ from figures_pkg.book.dependencies import modules_behind, modules_behind_noteboo
 PROFILE = config.get("profile", "laptop")
 DATA = config.get("data", "twin")
 KEPT = str(artefacts_folder(PROFILE))
-PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [Path("claims.yaml")]
+PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
 
 
 def package(*words, threads=1):
