@@ -123,7 +123,6 @@ rule explorer:
         embedding=f"{KEPT}/models/{{source}}/{{dataset}}-{load_profile(PROFILE)['recipe']}-seed0.nc",
     output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"
     params: profile=PROFILE
-    threads: workflow.cores
     run:
         package("explore", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--embedding", input.embedding, "--out", output[0], "--overwrite")
@@ -154,7 +153,6 @@ rule claims:
         made=lambda wildcards: claims_inputs(wildcards.source, PROFILE),
     output: f"{KEPT}/claims/{{source}}/claims.json"
     params: profile=PROFILE
-    threads: workflow.cores
     run: package("claims", "--profile", params.profile, "--data", wildcards.source, "--out", output[0])
 
 
