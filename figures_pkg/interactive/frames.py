@@ -61,7 +61,7 @@ class Bar:
     Attributes
     ----------
     name : str
-    values : array, shape (panels, *axes)
+    values : array, shape (panels, one length for each axis)
     windows : pair of (row, col, radius) in px, optional
         Where to count it in noisy pictures: the difference of both windows over their sum.
     floors : array, shape (frames,), optional
