@@ -16,12 +16,12 @@ def add_claims_command(commands) -> None:
 
 
 def _claims(options) -> None:
-    from figures_pkg.book.claims_page import figure_chapters
     from figures_pkg.data.locate import artefact_path
     from figures_pkg.claims.rows import load_claims
     from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
+    from figures_pkg.passports.catalogue import figure_names
 
-    rows = load_claims(figures=figure_chapters())
+    rows = load_claims(figures=figure_names())
     out = options.out or artefact_path(NAME, options.data, options.profile)
     if not options.check:
         evaluate_claims(rows, options.profile, options.data, out)

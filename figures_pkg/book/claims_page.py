@@ -1,19 +1,15 @@
-"""The page of verdicts: where each figure stands in the book, and the table of claims as HTML."""
+"""The page of verdicts: the table of claims as HTML, with links to the figures."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from html import escape
 
 import numpy as np
 
 from figures_pkg.claims.rows import KINDS, Claim
 from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED
+from figures_pkg.passports.catalogue import figure_names
 
-from .chapters import CHAPTERS, chapter_path
-
-FIGURE_NAME = re.compile(r"^mystnb:\n(?:  .*\n)*?  figure:\n(?:    .*\n)*?    name: *(\S+)", re.MULTILINE)
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
 NAMED = ("AUC", "r", "ratio", "share", "evidence")  # units that are names and come first
 # Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
@@ -29,21 +25,6 @@ table.claims details summary {cursor:pointer}
 table.claims details p {margin:0.3em 0}
 table.claims td > p {margin:0 0 0.4em 0}
 </style>"""
-
-
-@cache
-def figure_chapters() -> dict[str, str]:
-    """The chapter in which each figure of the book stands, by the name of the figure in the notebooks."""
-    found = {}
-    for chapter in CHAPTERS:
-        text = chapter_path(chapter).read_text(encoding="utf-8")
-        found |= dict.fromkeys((name.strip("\"'") for name in FIGURE_NAME.findall(text)), chapter)
-    return found
-
-
-def figure_link(name: str) -> str:
-    """A link to a figure from another executed chapter."""
-    return f"<a href='{figure_chapters()[name]}.html#{name}'>{escape(name)}</a>"
 
 
 def claims_table(claims: list[Claim], found: dict) -> str:
@@ -72,7 +53,8 @@ def claims_table(claims: list[Claim], found: dict) -> str:
         raise ValueError(f"{', '.join(missing)} of claims.yaml has no verdict; call `figures_pkg claims` again")
     widths = "".join(f"<col style='width:{width}%'>" for width in (41, 24, 19, 16))
     head = f"<colgroup>{widths}</colgroup><thead><tr><th>Claim</th><th>Value</th><th>Verdict</th><th>Data, figures</th></tr></thead>"
-    body = "".join(_row(claim, rows[claim.id]) for claim in claims)
+    chapters = figure_names()
+    body = "".join(_row(claim, rows[claim.id], chapters) for claim in claims)
     return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
 
 
@@ -99,13 +81,14 @@ def _number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def _row(claim: Claim, row: dict) -> str:
+def _row(claim: Claim, row: dict, chapters: dict[str, str]) -> str:
     """One claim as HTML."""
     place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
     first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row)}"
     badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
     words = f"<br>{escape(row['words'])}" if row["words"] else ""
-    links = "<br>".join([f"<small>{KINDS[claim.data].partition(':')[0]}</small>", *map(figure_link, claim.figures)])
+    figures = [f"<a href='{chapters[name]}.html#{name}'>{escape(name)}</a>" for name in claim.figures]
+    links = "<br>".join([f"<small>{KINDS[claim.data].partition(':')[0]}</small>", *figures])
     cells = (first, _values(row), badge + words, links)
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
-from figures_pkg.passports.catalogue import check_claimed, claims_about, load_claims, paper_figures
+from figures_pkg.claims.rows import load_claims
+from figures_pkg.data.locate import repository
+from figures_pkg.passports.catalogue import figure_names, paper_figures
 from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
 from figures_pkg.passports.page import claim_links, passport_html, stale_badge
 from figures_pkg.passports.publish import write_passport
@@ -39,15 +41,16 @@ def shown_figures(data: str, profile: str) -> dict[str, Shown]:
     Raises
     ------
     CatalogueError
-        For two figures with one name, or a claim about a figure that no notebook makes.
+        For two figures with one name.
+    ClaimsError
+        For a claim about a figure that no notebook makes.
     PassportError
         For a figure without passport, or a passport without its data.
     """
-    claims = load_claims()
-    check_claimed(claims)
+    claims = load_claims(figures=figure_names()) if (repository() / "claims.yaml").is_file() else []
     kept = kept_figures(paper_figures(), profile, data)
     now = {chapter: checksums_of(chapter, data, profile) for chapter in {each.figure.chapter for each in kept.values()}}
-    return {name: Shown(each, claims_about(name, claims), changed_inputs(each.passport, now[each.figure.chapter]))
+    return {name: Shown(each, [claim.id for claim in claims if name in claim.figures], changed_inputs(each.passport, now[each.figure.chapter]))
             for name, each in kept.items()}  # fmt: skip
 
 

@@ -83,31 +83,6 @@ def figure_names(folder: Path | None = None) -> dict[str, str]:
     return found
 
 
-def check_claimed(claims: list[dict], folder: Path | None = None) -> None:
-    """Raise :class:`CatalogueError` if a claim points to a figure that no notebook makes."""
-    known = figure_names(folder)
-    for row in claims:
-        for name in row.get("figures") or []:
-            if name not in known:
-                near = ", ".join(sorted(other for other in known if other[:5] == name[:5])) or ", ".join(sorted(known))
-                raise CatalogueError(f"claims.yaml, {row.get('id')!r}: no notebook makes the figure {name!r}; there are {near}")
-
-
-def load_claims(path: Path | None = None) -> list[dict]:
-    """Rows of ``claims.yaml``; none when there is no such file."""
-    path = path or repository() / "claims.yaml"
-    if not path.is_file():
-        return []
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    rows = content.get("rows", []) if isinstance(content, dict) else content
-    return [row for row in rows or [] if isinstance(row, dict)]
-
-
-def claims_about(name: str, claims: list[dict]) -> list[str]:
-    """Ids of the claims that a figure supports."""
-    return [str(row["id"]) for row in claims if name in (row.get("figures") or [])]
-
-
 def _notebooks(folder: Path | None) -> list[Path]:
     """The text notebooks in order of their names."""
     return sorted((folder or repository() / "notebooks").glob("*.md"))

@@ -6,9 +6,10 @@ import re
 import pytest
 
 from figures_pkg.book.claims_inputs import claims_inputs
-from figures_pkg.book.claims_page import claims_table, figure_chapters, value_words
+from figures_pkg.book.claims_page import claims_table, value_words
 from figures_pkg.claims.rows import Case, Claim
 from figures_pkg.claims.verdicts import VERDICTS, Limit
+from figures_pkg.passports.catalogue import figure_names
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
          {"dataset": "hard", "values": [], "when": "", "reason": "no scan"}]  # fmt: skip
@@ -58,7 +59,7 @@ def test_numbers_are_short_and_whole_ones_complete():
 def test_every_figure_chapter_is_a_page(repository):
     """Links lead to chapters of the book."""
     toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
-    assert all(f"executed/{chapter}" in toc for chapter in set(figure_chapters().values()))
+    assert all(f"executed/{chapter}" in toc for chapter in set(figure_names().values()))
 
 
 def test_inputs_follow_profile_and_source(tmp_path, monkeypatch):

@@ -4,11 +4,11 @@ import jupytext
 import pytest
 import yaml
 
-from figures_pkg.book.claims_page import figure_chapters
 from figures_pkg.data.profiles import load_profile
 from figures_pkg.claims.rows import ClaimsError, load_claims
+from figures_pkg.passports.catalogue import figure_names
 
-CLAIMS = load_claims(figures=figure_chapters())
+CLAIMS = load_claims(figures=figure_names())
 GOOD = {
     "id": "a", "claim": "c", "place": {"section": "s", "at": "p"}, "figures": ["fig-2ab"], "data": "twin", "how": "h",
     "measure": "figures_pkg.claims.scans.com_auc", "cases": [{"dataset": "ds1"}], "unit": "AUC", "holds": {"at_least": 0.9},
@@ -23,7 +23,7 @@ def load(tmp_path):
     def _load(*rows, **top):
         path = tmp_path / "claims.yaml"
         path.write_text(yaml.safe_dump({"schema": 1, "artefacts": [], "rows": list(rows), **top}), encoding="utf-8")
-        return load_claims(path, figure_chapters())
+        return load_claims(path, figure_names())
 
     return _load
 
@@ -57,7 +57,7 @@ def test_the_figures_found_are_those_of_the_notebooks(repository):
         for cell in jupytext.read(path).cells:
             name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
             named |= {name: path.stem} if name else {}
-    assert named == figure_chapters()
+    assert named == figure_names()
 
 
 def test_every_row_states_the_verdict_of_the_smallest_profile():

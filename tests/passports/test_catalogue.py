@@ -1,9 +1,8 @@
 """The notebooks' text says which figures of the paper there are, and contradictions are one clear error."""
 
 import pytest
-import yaml
 
-from figures_pkg.passports.catalogue import CatalogueError, check_claimed, claims_about, figure_names, load_claims, paper_figures
+from figures_pkg.passports.catalogue import CatalogueError, figure_names, paper_figures
 
 
 def test_a_published_cell_is_found_with_what_draws_it(world):
@@ -44,19 +43,6 @@ def test_a_cell_that_is_no_python_is_one_clear_error(world):
     world.chapter("fig-9", ("fig-9a", ", scan", "Fig. 9"))
     with pytest.raises(CatalogueError, match=r"fig-9\.md: a cell is no Python"):
         paper_figures()
-
-
-def test_claims_may_only_name_figures_that_are_made(world, tmp_path):
-    """A claim about a figure that no notebook makes is one error; a missing file of claims is none."""
-    world.chapter("fig-9", "fig-9a")
-    path = tmp_path / "claims.yaml"
-    assert load_claims(path) == []
-    path.write_text(yaml.safe_dump({"rows": [{"id": "split", "figures": ["fig-9a"]}, {"id": "count"}]}))
-    claims = load_claims(path)
-    check_claimed(claims)
-    assert claims_about("fig-9a", claims) == ["split"] and claims_about("fig-9b", claims) == []
-    with pytest.raises(CatalogueError, match="'walls'.*'fig-8'.*fig-9a"):
-        check_claimed([{"id": "walls", "figures": ["fig-8"]}])
 
 
 def test_the_figures_of_the_book_are_all_there(repository):
