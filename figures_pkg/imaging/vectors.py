@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy import constants
 
 from figures_pkg.data.axes import SCAN_DIMS
-
-
-def wavelength_angstrom(beam_energy_kev: float) -> float:
-    """
-    Relativistic wavelength of electrons in Å.
-
-    Examples
-    --------
-    >>> round(wavelength_angstrom(200), 6)
-    0.025079
-    """
-    if not (np.isfinite(beam_energy_kev) and beam_energy_kev > 0):
-        raise ValueError(f"beam_energy_kev={beam_energy_kev!r}: expected a positive number, such as 200")
-    energy = beam_energy_kev * 1e3 * constants.e
-    rest = constants.m_e * constants.c**2
-    return float(constants.h * constants.c / np.sqrt(energy * (energy + 2 * rest)) * 1e10)
+from figures_pkg.data.electrons import wavelength_angstrom
 
 
 def to_mrad(vectors, beam_energy_kev: float | None = None):

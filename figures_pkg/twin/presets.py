@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from figures_pkg.data.electrons import wavelength_angstrom
 from figures_pkg.twin.preset_parts import (
     Background,
     Beam,
@@ -171,10 +172,8 @@ def _check_beam(preset: Preset) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise ValueError(f"preset {preset.name!r}: {name} is {value:g}; expected a positive number")
-    from abtem.core.energy import energy2wavelength
-
     spacing_px = min(math.hypot(*preset.pattern.g002_row_col), math.hypot(*preset.pattern.g010_row_col))
-    limit = 500 * spacing_px * preset.pattern.scale_inv_angstrom * float(energy2wavelength(preset.beam.energy_kev * 1e3))
+    limit = 500 * spacing_px * preset.pattern.scale_inv_angstrom * wavelength_angstrom(preset.beam.energy_kev)
     if preset.beam.convergence_mrad > limit:
         warnings.warn(
             f"preset {preset.name!r}: discs of {preset.beam.convergence_mrad:g} mrad overlap; they touch from a convergence "

@@ -11,8 +11,8 @@ Poisson), changes of the beam current, contamination.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from abtem.core.energy import energy2wavelength
 
+from figures_pkg.data.electrons import wavelength_angstrom
 from figures_pkg.twin.instrument.background import DiffuseModel
 from figures_pkg.twin.instrument.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.instrument.discs import draw_discs
@@ -71,7 +71,7 @@ class Renderer:
                 "build the library with library_settings(preset)"
             )
         self.preset, self.library = preset, library
-        self.wavelength_angstrom = float(energy2wavelength(preset.beam.energy_kev * 1e3))
+        self.wavelength_angstrom = wavelength_angstrom(preset.beam.energy_kev)
         self.geometry = PatternGeometry.from_pattern(preset.pattern, *_lattice_lengths(library))
         self.walls = WallPatterns(preset, library) if preset.walls == "supercell" else None
         self.optics = self._optics()

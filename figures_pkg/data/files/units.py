@@ -6,6 +6,8 @@ import math
 import re
 import warnings
 
+from figures_pkg.data.electrons import wavelength_angstrom
+
 UNCALIBRATED = {"", "px", "pixel", "pixels", "none", "_none_", "undefined", "<undefined>", "t.undefined"}
 _NM = {"nm": 1.0, "A": 0.1, "um": 1e3, "pm": 1e-3, "mm": 1e6, "m": 1e9}
 _ANGLES_MRAD = {"mrad": 1.0, "rad": 1e3}
@@ -71,11 +73,6 @@ def energy_in_kev(value: float | None) -> float | None:
     if value is None or not math.isfinite(value) or value <= 0:
         return None
     return float(value) / 1000 if value >= _LOWEST_VOLTS else float(value)
-
-
-def wavelength_angstrom(beam_energy_kev: float) -> float:
-    """Relativistic wavelength of electrons in Å: hc / sqrt(E (E + 2 m c²)) with CODATA 2018 constants."""
-    return 12.398419843 / math.sqrt(beam_energy_kev * (beam_energy_kev + 2 * 510.99895))
 
 
 def _plain(unit: str) -> str:

@@ -1,6 +1,6 @@
 """Projected potentials and thermally averaged transmission functions, exact in Fourier space.
 
-Scattering factors (Lobato and van Dyck) and electron constants come from abTEM. Atoms are placed by exact Fourier phases;
+Scattering factors (Lobato and van Dyck) come from abTEM, which is imported only where a potential is made: its import takes seconds. Atoms are placed by exact Fourier phases;
 placing them by bilinear weights on the grid, as is common, blurs the potential by an amount that depends on the position
 inside a pixel.
 
@@ -14,14 +14,14 @@ from functools import cache, lru_cache
 import numpy as np
 import scipy.fft
 
+from figures_pkg.data.electrons import interaction_constant, wavelength_angstrom
+
 FINE_INV_ANGSTROM = 60.0  # of one atom at rest: the cusp of exp(i sigma v_a) converges slowly (30 leaves 3e-3 at 100 nm)
 
 
 def electron_constants(energy_kev):
     """Wavelength in angstrom, and interaction constant sigma in rad / (V angstrom)."""
-    from abtem.core.energy import energy2sigma, energy2wavelength
-
-    return float(energy2wavelength(energy_kev * 1e3)), float(energy2sigma(energy_kev * 1e3))
+    return wavelength_angstrom(energy_kev), interaction_constant(energy_kev)
 
 
 @cache
