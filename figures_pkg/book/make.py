@@ -29,6 +29,7 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
         If something could not be made.
     """
     words = ["--cores", str(cores or available_cores()), "--config", f"profile={profile}", f"data={data}"]
+    words += ["--scheduler", "greedy"]  # no solver is started to choose among two jobs
     words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules", "--", *targets]
     if subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode:
