@@ -3,8 +3,7 @@
 #   snakemake --cores 2 --config profile=smoke data=twin
 #
 # A notebook is stale when its source, the modules it imports, its profile, its data or the pins have changed.
-# Jobs run side by side on a core each, which costs less than one job on all cores; only the twin takes all of them. What
-# others wait for goes first.
+# Jobs run side by side on a core each, which costs less than one job on all cores. What others wait for goes first.
 # Snakemake compares times first and, for small files, contents, so a fresh checkout of the same text is not stale.
 import os
 import sys
@@ -23,9 +22,9 @@ KEPT = str(artefacts_folder(PROFILE))
 PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
 
 
-def package(*words, threads=1):
-    """Run one command of the package on so many threads and stop the workflow when it fails."""
-    run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
+def package(*words):
+    """Run one command of the package on one thread and stop the workflow when it fails."""
+    run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 wildcard_constraints:
@@ -70,8 +69,7 @@ rule twin:
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: 30
-    threads: workflow.cores
-    run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite", threads=threads)
+    run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
 
 
 # The same specimen with other random bend, thickness, wall courses and counts.
@@ -82,10 +80,7 @@ rule twin_field:
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: 30
-    threads: workflow.cores
-    run:
-        package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite",
-                threads=threads)
+    run: package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
 
 
 rule model:

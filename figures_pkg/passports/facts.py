@@ -99,7 +99,8 @@ def _device() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {_processor()}, {available_cores()} cores"
+    cores = available_cores()
+    return f"cpu: {_processor()}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def _processor() -> str:
