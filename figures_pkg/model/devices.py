@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LEAST_FILTERS, LEAST_SIDE = 64, 128  # smaller networks are trained before they are compiled
-COMPILED_PATTERNS = 32  # at once, through a compiled network: 9 GB at the paper's sizes; 64 stopped PyTorch 2.11 with an error
+COMPILED_PATTERNS = 32  # at once, through a compiled network: 9 GB at the paper's sizes
+# One kernel for sums along and across the rows of an image, as LayerNorm's gradient needs them: in PyTorch 2.11 its results have
+# a wrong shape (pytorch issue 178080, here from 64 patterns on), from 2.10 to 2.13 it can leave gradients unwritten (193061).
+MIXED_SUMS = "triton.mix_order_reduction"
 
 
 def make_fabric(recipe: Recipe, accelerator: str = "auto", devices: int | str = 1, nodes: int = 1) -> Fabric:
@@ -63,7 +66,9 @@ def arranged(net: nn.Module, device: torch.device) -> nn.Module:
     device
         Where it will compute.
     """
-    return torch.compile(net.to(memory_format=torch.channels_last)) if is_compiled(net.config, device) else net
+    if not is_compiled(net.config, device):
+        return net
+    return torch.compile(net.to(memory_format=torch.channels_last), options={MIXED_SUMS: False})
 
 
 def is_compiled(config: NetworkConfig, device: torch.device) -> bool:

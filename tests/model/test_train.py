@@ -33,6 +33,8 @@ STAGE = Stage(3, 1e-3, l1=1e-2, similarity=1e-3, divergence=1e-3, schedule="one-
 RECIPE = Recipe("test", "Test", SMALL, (STAGE,), "anscombe-whitened", 10, components=3, start_bias=0.3, precision="32-true")
 WEIGHTS = LossWeights(1e-2, 0.3, 0.05)
 TWO_RANKS = Path(__file__).with_name("two_ranks.py")
+SEARCHED = [str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(SEARCHED)}  # of processes that import this module and the same package
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +108,7 @@ def test_resumed_after_a_kill(tmp_path):
     out = tmp_path / "model.safetensors"
     code = ("import os, torch; torch.set_num_threads(1)\nfrom test_train import *\n"
             f"train(small_scan(), RECIPE, {str(out)!r}, stop=lambda history: os._exit(9), progress=False)")
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT)
     assert done.returncode == 9 and state_path(out).exists()
     epochs = []
     resumed = train(small_scan(), RECIPE, out, stop=lambda history: bool(epochs.append(1)), progress=False)
@@ -169,8 +171,7 @@ def test_micro_batches_are_exact(micro_batch, weights):
 def test_two_ranks_equal_one_process(tmp_path):
     """Two gloo processes: losses and gradients of a batch, cut in micro-batches too, and a whole training, as one process."""
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(TWO_RANKS), str(tmp_path / "found.pt")]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, *words], env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     step = step_for()
@@ -267,7 +268,7 @@ def test_saved_and_loaded(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     net = load_checkpoint(out)
     counts = small_scan().values.reshape(-1, 16, 16)
-    expected = trained.net.encode(torch.from_numpy(trained.transform.apply(counts)))
+    expected = trained.net.cpu().encode(torch.from_numpy(trained.transform.apply(counts)))
     assert torch.equal(net.encode(torch.from_numpy(net.transform.apply(counts))), expected)
     about = net.about
     assert about["history"] == trained.history and about["recipe"]["name"] == "test" and about["data"] == trained.digest

@@ -172,7 +172,7 @@ def test_saved_and_loaded(tmp_path):
     trained = train(small_scan(), RECIPE, progress=False)
     net = load_checkpoint(save_trained(trained, tmp_path / "model.safetensors"))
     assert type(net) is BetaVAE and net.about["kind"] == "beta-vae" and net.about["recipe"]["beta"] == 1e-3
-    maps, again = embed(net, small_scan()), embed(trained.net, small_scan(), trained.transform)
+    maps, again = embed(net, small_scan()), embed(trained.net, small_scan(), trained.transform, device="cpu")
     xr.testing.assert_identical(maps, again)
     assert maps.shape == (6, 6, 4) and maps.min() < 0 < maps.max()
 
