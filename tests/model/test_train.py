@@ -171,7 +171,8 @@ def test_micro_batches_are_exact(micro_batch, weights):
 def test_two_ranks_equal_one_process(tmp_path):
     """Two gloo processes: losses and gradients of a batch, cut in micro-batches too, and a whole training, as one process."""
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(TWO_RANKS), str(tmp_path / "found.pt")]
-    done = subprocess.run([sys.executable, *words], env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300)
+    env = ENVIRONMENT | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     found = torch.load(tmp_path / "found.pt", weights_only=True)
     step = step_for()
