@@ -39,7 +39,8 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     Paths of the scans that a chapter reads, as its front matter names them under ``companion: datasets``.
 
     A chapter about the twin itself says ``companion: data: twin`` there and reads the twin whatever is asked for. Scans under
-    ``companion: twin`` are on no record and always come from the twin.
+    ``companion: twin`` are on no record and always come from the twin. ``companion: fields`` names a scan of the twin whose other random
+    fields are read too, where the profile has any of them scored.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = front_matter(chapter).get("companion", {})
     scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
-    scans += [(name, "twin") for name in wanted.get("twin", [])]
+    fields = [name for name in load_profile(profile)["scored"] if "fields" in wanted and name.startswith(f"{wanted['fields']}-field")]
+    scans += [(name, "twin") for name in (*wanted.get("twin", []), *fields)]
     return [str(locate(name, source, profile, must_exist)) for name, source in scans]
 
 

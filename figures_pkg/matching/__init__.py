@@ -9,7 +9,7 @@ from .maps import match
 from .matcher import Matcher, prepare
 from .mean_pattern import match_mean
 from .residuals import disc_residuals
-from .walls import along_pieces, measure_walls
+from .walls import measure_walls, over_pieces
 
 __all__ = [
     "DiscGeometry",
@@ -17,7 +17,6 @@ __all__ = [
     "DiscPlan",
     "FoundLattice",
     "Matcher",
-    "along_pieces",
     "average_over_discs",
     "bad_pixels",
     "convergence_of",
@@ -28,6 +27,7 @@ __all__ = [
     "match_mean",
     "match_scores",
     "measure_walls",
+    "over_pieces",
     "plan_discs",
     "prepare",
     "thinned",

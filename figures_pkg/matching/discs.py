@@ -1,8 +1,9 @@
 """Counts in every disc of a pattern, less a local background, with their variance: one weighted sum over pixels per disc.
 
 The background is measured in a ring around the disc, from which the neighbours are left out, as a plane times the shape that it has
-in the mean pattern. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left out by
-default, because it sits on a narrow halo that no ring can measure.
+in the mean pattern. How that shape moves and spreads from pattern to pattern is told by all pixels between the discs, and what it
+then leaves under a disc is taken off. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left
+out by default, because it sits on a narrow halo that no ring can measure.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from scipy.ndimage import median_filter
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from .background import Background, ring_weights
 from .lattice_search import FoundLattice
 
 BLUR_PX = 1.0  # a disc is integrated so much beyond its radius, for the blur of the detector and shifts of the pattern
@@ -68,7 +70,7 @@ class DiscPlan:
     index
         Which reflections of the library these discs are, shape (n,).
     starts
-        Where the pixels of each disc begin, shape (n + 1,).
+        Where the pixels of each row begin, shape (n + k + 1,).
     pixels
         Flat index in the frame.
     weights
@@ -77,6 +79,9 @@ class DiscPlan:
         Of the frame.
     correlation
         Of the noise of the discs, where the background makes it, shape (n, n).
+    modes
+        What a change of the background's shape leaves in each disc, shape (n, k). The rows of pixels and weights that measure
+        these k changes follow those of the discs.
     """
 
     index: np.ndarray
@@ -85,13 +90,14 @@ class DiscPlan:
     weights: np.ndarray
     shape: tuple
     correlation: np.ndarray
+    modes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.index)
 
 
 def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: np.ndarray | None = None,
-               largest_g: float = LARGEST_G, direct_beam: bool = False, background: np.ndarray | None = None) -> DiscPlan:
+               largest_g: float = LARGEST_G, direct_beam: bool = False, background: Background | None = None) -> DiscPlan:
     """
     Choose the discs that lie in the frame with their rings, and the weights of their pixels.
 
@@ -110,7 +116,7 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
     direct_beam
         Whether to take the direct beam too.
     background
-        Its shape, positive, (det_y, det_x), from :func:`figures_pkg.matching.background.smooth_background`; level by default.
+        From :func:`figures_pkg.matching.background.smooth_background`; level by default.
 
     Raises
     ------
@@ -125,18 +131,27 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
     if len(index) < 10:
         raise ValueError(f"{len(index)} discs lie in the frame of {shape[0]} x {shape[1]} px, ten are needed; check centre and scale of the lattice")
     good = np.ones(shape, bool) if bad_pixels is None else ~bad_pixels
-    level = np.ones(shape) if background is None else background
+    background = background or Background(np.ones(shape), np.empty((0, *shape)), good)
+    level = background.level
     clear = clear_px(geometry, g)
     rows = [_disc_row(places[i], np.delete(places, i, axis=0), (reach, clear, outer), good, length[i], level) for i in index]
+    discs = _stacked(rows, level.size)
+    modes = discs @ background.modes.reshape(-1, level.size).T if len(background.modes) else np.empty((len(index), 0))
+    every = _stacked(rows + background.mode_rows(good), level.size)
+    return DiscPlan(index, every.indptr.astype(int), every.indices.astype(np.int64), every.data, tuple(shape), _correlation(discs, level), modes)
+
+
+def _stacked(rows, size):
+    """Rows of (flat pixels, weights) as a sparse matrix of that many pixels."""
     starts = np.concatenate([[0], np.cumsum([len(pixels) for pixels, _ in rows])])
     pixels, weights = (np.concatenate(column) for column in zip(*rows))
-    return DiscPlan(index, starts, pixels, weights, tuple(shape), _correlation(starts, pixels, weights, level))
+    return csr_array((weights, pixels, starts), shape=(len(rows), size))
 
 
-def _correlation(starts, pixels, weights, level):
+def _correlation(rows, level):
     """Correlation of the weighted sums where pixels count independently with variances in proportion to the background."""
-    rows = csr_array((weights * np.sqrt(level.ravel()[pixels]), pixels, starts), shape=(len(starts) - 1, level.size))
-    covariance = (rows @ rows.T).toarray()
+    scaled = rows.multiply(np.sqrt(level.ravel())).tocsr()
+    covariance = (scaled @ scaled.T).toarray()
     deviation = np.sqrt(np.diag(covariance))
     return covariance / np.outer(deviation, deviation)
 
@@ -181,19 +196,9 @@ def _disc_row(place, others, radii, good, length, level):
         raise ValueError(f"a disc at {length:.2f} 1/Å has {ring.sum()} pixels of background and {inner.sum()} of its own left; too many pixels "
                          "are bad, or the lattice is wrong")
     scaled = share * share.sum() / share[inner].sum()
-    weights = np.where(inner, scaled, 0) - _background_weights(grid - place, level[tuple(grid.T)], np.where(inner, scaled, 0), ring)
+    weights = np.where(inner, scaled, 0) - ring_weights(grid - place, level[tuple(grid.T)], np.where(inner, scaled, 0), ring)
     used = weights != 0
     return np.ravel_multi_index(tuple(grid[used].T), good.shape).astype(np.int64), weights[used]
-
-
-def _background_weights(away, level, inner, ring):
-    """Weights that sum the pixels of the ring to the background under the disc: its shape times a plane fitted in the ring."""
-    plane = np.column_stack([np.ones(len(away)), away])
-    shape = level[:, None] * plane
-    fitted = np.linalg.solve(plane[ring].T @ shape[ring], plane[ring].T)
-    weights = np.zeros(len(away))
-    weights[ring] = (inner @ shape) @ fitted
-    return weights
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -228,9 +233,10 @@ def disc_sums(patterns: np.ndarray, plan: DiscPlan) -> tuple[np.ndarray, np.ndar
     patterns = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
     if patterns.shape[1] != plan.shape[0] * plan.shape[1]:
         raise ValueError(f"patterns of {patterns.shape[1]} px, the discs were planned for {plan.shape[0]} x {plan.shape[1]}")
-    sums, variances = np.empty((2, len(patterns), len(plan)))
+    sums, variances = np.empty((2, len(patterns), len(plan.starts) - 1))
     _integrate(patterns, plan.starts, plan.pixels, plan.weights, sums, variances)
-    return sums, variances
+    changes = sums[:, len(plan) :] @ plan.modes.T
+    return sums[:, : len(plan)] - changes, np.ascontiguousarray(variances[:, : len(plan)])
 
 
 def bad_pixels(mean_pattern: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, prog
         A folder for finished blocks. After an interruption the same call goes on from there; the folder stays until it is removed.
     discs
         Whether to keep the counts of all discs too, ``discs`` and ``discs_variance`` on (scan_y, scan_x, disc), for
-        :func:`figures_pkg.matching.walls.fit_walls` and :func:`figures_pkg.matching.disc_residuals`.
+        :func:`figures_pkg.matching.measure_walls` and :func:`figures_pkg.matching.disc_residuals`.
 
     Returns
     -------

@@ -8,7 +8,6 @@ from .fit import predict
 from .matcher import Matcher
 
 
-
 @njit(nogil=True, cache=False)
 def _predicted(coefficients, states, places, out):
     model = np.empty((4, out.shape[1]), np.float32)
@@ -18,20 +17,7 @@ def _predicted(coefficients, states, places, out):
 
 
 def predicted_discs(maps: xr.Dataset, matcher: Matcher) -> np.ndarray:
-    """
-    Counts of the discs as the fits predict them.
-
-    Parameters
-    ----------
-    maps
-        From :func:`figures_pkg.matching.match`.
-    matcher
-        The same that the maps were made with.
-
-    Returns
-    -------
-    float32 array, shape (positions, n)
-    """
+    """Counts of the discs as the fits predict them, float32, shape (positions, n)."""
     library = matcher.library
     points = np.stack([maps[name].values.ravel() for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")], axis=1)
     places = np.clip((points - library.start) / library.step, 0, library.nodes - 1.0)
@@ -50,10 +36,8 @@ def disc_residuals(maps: xr.Dataset, matcher: Matcher, where: np.ndarray | None 
 
     Parameters
     ----------
-    maps
-        From :func:`figures_pkg.matching.match` with ``discs=True``.
-    matcher
-        The same that the maps were made with.
+    maps, matcher
+        From :func:`figures_pkg.matching.match` with ``discs=True``, and what it was called with.
     where
         Which positions count, boolean (scan_y, scan_x); walls should be left out. All by default.
 

@@ -26,7 +26,7 @@ STARTS_NM, STARTS = (-5.0, 0.0, 5.0), (0.06, 0.18)  # offsets from the line of t
 MODELS = ((0, 1), (1, 1), (-1, 1), (1, -1), (-1, -1))  # sign of the slope, and turn of the phase
 DISTANCES_NM = np.arange(-16.0, 16.01, 0.25)  # from the wall, tried for every pattern by itself
 
-ALONE = {"distance_nm": "nm", "share": "1"}  # what is fitted to every pattern by itself
+ALONE = {"distance_nm": "nm", "share": "1", "line_nm": "nm", "piece": "1"}  # of every pattern
 UNITS = {
     "y_nm": ("nm", "place of the wall at mid thickness, downward"),
     "x_nm": ("nm", "place of the wall at mid thickness, to the right"),
@@ -49,66 +49,36 @@ UNITS = {
 }
 
 
-def fit_walls(maps: xr.Dataset, matcher: Matcher, columns: dict[int, Columns], pieces: list[Piece],
-              probe_fwhm_nm: float = 2.0) -> tuple[xr.Dataset, xr.Dataset]:
-    """
-    Fit every piece of the walls, and then every pattern around it by itself.
-
-    Parameters
-    ----------
-    maps
-        From :func:`figures_pkg.matching.match` with ``discs=True``.
-    matcher
-        The same that the maps were made with.
-    columns
-        From :func:`figures_pkg.matching.columns.build_columns`, for turns of 1 and -1.
-    pieces
-        From :func:`figures_pkg.matching.wall_pieces.find_pieces`.
-    probe_fwhm_nm
-        Full width at half maximum of the probe; a wrong one is taken for width of the wall.
-
-    Returns
-    -------
-    walls : Dataset
-        On (piece,), the variables of `UNITS`. The errors hold counting noise and the floor of the weights, not that a wall is
-        no straight line.
-    patterns : Dataset
-        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of
-        its piece and nothing else is known of the pattern, and ``share``, the weight of +P there; nan away from walls.
-    """
-    clear = (wall_distance(maps, pieces) > CLEAR_NM) & ~maps.poor_fit.values
-    rows, alone = [], {name: np.full(maps.polarization.shape, np.nan, np.float32) for name in ALONE}
-    for piece in pieces:
-        patterns = _Patterns(piece, maps, _surroundings(piece, maps, clear), matcher, columns, probe_fwhm_nm)
-        row, model = _fit_piece(patterns)
-        rows.append(row)
-        for name, values in zip(ALONE, patterns.one_by_one(*model)):
-            alone[name][tuple(piece.index.T)] = values
-    variables = {name: ("piece", np.array([row[name] for row in rows], float), {"units": unit, "long_name": text})
-                 for name, (unit, text) in UNITS.items()}
-    each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
-    return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
-
-
 def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, length_nm: float = 20.0, probe_fwhm_nm: float = 2.0,
-                  threads: int = 1) -> tuple[xr.Dataset, xr.Dataset]:
+                  threads: int = 1, columns: dict[int, Columns] | None = None) -> tuple[xr.Dataset, xr.Dataset]:
     """
-    Find the walls in a match, simulate the columns under them and fit them: see :func:`fit_walls`.
+    Find the walls in a match, simulate the columns under them, fit every piece, and then every pattern around it by itself.
 
     Parameters
     ----------
-    maps
-        From :func:`figures_pkg.matching.match` with ``discs=True``.
-    matcher
-        The same that the maps were made with.
+    maps, matcher
+        From :func:`figures_pkg.matching.match` with ``discs=True``, and what it was called with.
     convergence_mrad
         Half angle of the beam's cone.
     length_nm
         Of the pieces, roughly.
     probe_fwhm_nm
-        Full width at half maximum of the probe.
+        Full width at half maximum of the probe; a wrong one is taken for width of the wall.
     threads
         For the simulation.
+    columns
+        From :func:`figures_pkg.matching.columns.build_columns`, for turns of 1 and -1, if they are there already.
+
+    Returns
+    -------
+    walls : Dataset
+        On (piece,), the variables of `UNITS`. The errors hold counting noise, the floor of the weights, and what makes the patterns of a
+        piece disagree: that the wall is bent, or another one near. They do not hold what is wrong for all of them alike, such
+        as the width of the probe. Where three walls meet no piece is right; chi squared says so.
+    patterns : Dataset
+        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of
+        its piece and nothing else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from
+        the line fitted to its ``piece``; nan away from walls.
 
     Raises
     ------
@@ -118,23 +88,29 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
     pieces = find_pieces(maps, length_nm)
     if not pieces:
         raise ValueError(f"the polarization changes sign along no line of {length_nm:g} nm; there is no wall to measure")
-    low, high = state_range(maps, pieces)
-    columns = {turn: build_columns(matcher.library.g, low, high, convergence_mrad, turn, threads) for turn in (1, -1)}
-    return fit_walls(maps, matcher, columns, pieces, probe_fwhm_nm)
-
-
-def along_pieces(values: xr.DataArray, walls: xr.Dataset, points: int = 9) -> np.ndarray:
-    """Mean of a map (scan_y, scan_x) along each fitted piece, shape (piece,); of the truth's wall distance, how far off it is."""
-    steps = np.linspace(-0.5, 0.5, points)[:, None] * walls.length_nm.values
-    y, x = walls.y_nm.values + steps * walls.normal_x.values, walls.x_nm.values - steps * walls.normal_y.values
-    return values.interp(scan_y=(("point", "piece"), y), scan_x=(("point", "piece"), x)).mean("point").values
-
-
-def state_range(maps: xr.Dataset, pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest tilt b, tilt c and thickness around the pieces, each shape (3,)."""
     clear = (wall_distance(maps, pieces) > CLEAR_NM) & ~maps.poor_fit.values
-    states = np.concatenate([_surroundings(piece, maps, clear) for piece in pieces])
-    return states.min(axis=0), states.max(axis=0)
+    states = [_surroundings(piece, maps, clear) for piece in pieces]
+    if columns is None:
+        ends = np.min(np.concatenate(states), axis=0), np.max(np.concatenate(states), axis=0)
+        columns = {turn: build_columns(matcher.library.g, *ends, convergence_mrad, turn, threads) for turn in (1, -1)}
+    rows, alone = [], {name: np.full(maps.polarization.shape, np.nan, np.float32) for name in ALONE}
+    for number, (piece, state) in enumerate(zip(pieces, states)):
+        patterns = _Patterns(piece, maps, state, matcher, columns, probe_fwhm_nm)
+        row, model, line = _fit_piece(patterns)
+        rows.append(row)
+        for name, values in zip(ALONE, (*patterns.one_by_one(*model), line, number)):
+            alone[name][tuple(piece.index.T)] = values
+    variables = {name: ("piece", np.array([row[name] for row in rows], float), {"units": unit, "long_name": text})
+                 for name, (unit, text) in UNITS.items()}
+    each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
+    return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
+
+
+def over_pieces(values: xr.DataArray, patterns: xr.Dataset, near_nm: float = 4.0) -> np.ndarray:
+    """Mean of a map (scan_y, scan_x) over the patterns of each piece that lie near its fitted line, shape (piece,)."""
+    near = np.abs(patterns.line_nm.values) < near_nm
+    owner, count = patterns.piece.values[near].astype(int), int(np.nanmax(patterns.piece.values)) + 1
+    return np.bincount(owner, np.asarray(values)[near], count) / np.bincount(owner, minlength=count)
 
 
 def _surroundings(piece, maps, clear):
@@ -171,11 +147,14 @@ class _Patterns:
 
     def at_place(self, model, place):
         """The same (p · n,) for a wall of an offset (nm), a lean and, unless upright, a slope."""
-        distance = self.piece.distance_nm - place[0] - place[1] * self.piece.along_nm
-        return self.residuals(model, distance, place[2] if model[0] else 0.0).ravel()
+        return self.residuals(model, self.from_line(place), place[2] if model[0] else 0.0).ravel()
+
+    def from_line(self, place):
+        """Distance of each pattern from a line of an offset (nm) and a lean, shape (p,)."""
+        return (self.piece.distance_nm - place[0] - place[1] * self.piece.along_nm) / np.hypot(1, place[1])
 
     def fit(self, model):
-        """The best of several starts: chi squared, place and its covariance from counting and the floor."""
+        """The best of several starts: chi squared, place and its covariance, see :meth:`_covariance`."""
         slopes = [(slope,) for slope in STARTS] if model[0] else [()]
         starts = [np.array([offset, 0.0, *slope]) for offset in STARTS_NM for slope in slopes]
         start = min(starts, key=lambda place: np.sum(self.at_place(model, place) ** 2))
@@ -183,7 +162,21 @@ class _Patterns:
         bounds = (np.array([-12, -0.6, 0.005])[:size], np.array([12, 0.6, STEEPEST])[:size])
         found = least_squares(lambda place: self.at_place(model, place), start, bounds=bounds,
                               x_scale=np.array([1, 0.1, 0.05])[:size], diff_step=1e-3, ftol=1e-5)
-        return 2 * found.cost, found.x, np.linalg.pinv(found.jac.T @ found.jac)
+        return 2 * found.cost, found.x, self._covariance(found.jac, found.fun)
+
+    def _covariance(self, jacobian, residuals):
+        """
+        Of a fitted place: from counting and the floor, or from how patterns disagree about it where that is more.
+
+        Patterns disagree where the wall is no straight line, where another one is near, and where thickness or tilts around are off;
+        each moves all discs of a pattern together, which chi squared over all discs hardly notices.
+        """
+        inverse = np.linalg.pinv(jacobian.T @ jacobian)
+        count, size = len(self.data), jacobian.shape[1]
+        pulls = np.einsum("pnk,pn->pk", jacobian.reshape(count, -1, size), residuals.reshape(count, -1))
+        between = inverse @ (pulls.T @ pulls * count / (count - size)) @ inverse
+        ratio = np.sqrt(np.maximum(np.diag(between) / np.diag(inverse), 1))
+        return inverse * np.outer(ratio, ratio)
 
     def one_by_one(self, model, slope):
         """Distance of each pattern from the wall and the weight of +P in it, shape (p,) each."""
@@ -203,12 +196,12 @@ def _domains(library, state):
 
 
 def _fit_piece(patterns):
-    """One row of the result, and the model with its slope."""
+    """One row of the result, the model with its slope, and the distances from the line."""
     fits = {model: patterns.fit(model) for model in MODELS}
     (sign, turn), thickness = min(fits, key=lambda model: fits[model][0]), float(patterns.thickness.mean())
     chi2, place, covariance = fits[sign, turn]
     degrees = patterns.data.size - len(patterns.data) - len(place)
-    error = np.append(np.sqrt(np.diag(covariance) * max(chi2 / degrees, 1)), np.nan)
+    error = np.append(np.sqrt(np.diag(covariance)), np.nan)
     slope, slope_error = (sign * place[2], error[2]) if sign else (0.0, np.nan)
     others = {"order": min(fit[0] for model, fit in fits.items() if model[0] != sign), "turn": fits[sign, -turn][0] if sign else np.nan}
     row = _course(patterns.piece, place, error[0]) | {f"{name}_log_likelihood_ratio": (other - chi2) / 2 for name, other in others.items()}
@@ -217,7 +210,7 @@ def _fit_piece(patterns):
         "inclination_deg": np.degrees(np.arctan(slope)), "inclination_deg_error": np.degrees(slope_error / (1 + slope**2)),
         "chi2": chi2 / degrees, "chi2_upright": fits[0, 1][0] / degrees, "wall": patterns.piece.wall, "positions": len(patterns.data),
     }
-    return row, ((sign, turn), abs(slope))
+    return row, ((sign, turn), abs(slope)), patterns.from_line(place)
 
 
 def _course(piece, place, error):

@@ -1,9 +1,11 @@
 """A background drawn as two radial curves is found between discs, and discs on it hold what was drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from figures_pkg.matching.background import smooth_background
+from figures_pkg.matching.background import Background, smooth_background
 from figures_pkg.matching.discs import DiscGeometry, clear_px, disc_sums, plan_discs
 
 SHAPE, CENTRE = (200, 210), np.array([98.0, 104.5])
@@ -12,10 +14,10 @@ GEOMETRY = DiscGeometry(CENTRE, 18.5 * np.array([[-0.1, -1.0], [1.0, -0.1]]), 5.
 ROWS, COLS = np.indices(SHAPE)
 
 
-def diffuse():
+def diffuse(moved=(0, 0), width=60):
     """A narrow halo of the direct beam on a wide hump about a place 9 px away, as thermal diffuse scattering has it."""
-    near, far = np.hypot(ROWS - CENTRE[0], COLS - CENTRE[1]), np.hypot(ROWS - CENTRE[0] - 8, COLS - CENTRE[1] + 4)
-    return (1 + 1.5 * np.exp(-((near / 9) ** 2))) * (4 + 30 * np.exp(-((far / 60) ** 2)))
+    near, far = np.hypot(ROWS - CENTRE[0], COLS - CENTRE[1]), np.hypot(ROWS - CENTRE[0] - 8 - moved[0], COLS - CENTRE[1] + 4 - moved[1])
+    return (1 + 1.5 * np.exp(-((near / 9) ** 2))) * (4 + 30 * np.exp(-((far / width) ** 2)))
 
 
 def drawn(heights):
@@ -33,7 +35,7 @@ def found():
 
 
 def test_the_background_under_the_discs_is_found(found):
-    ratio = found[1] / diffuse()
+    ratio = found[1].level / diffuse()
     outside = np.hypot(ROWS - CENTRE[0], COLS - CENTRE[1]) > 10
     assert np.abs(ratio[outside] - 1).mean() < 0.01
     assert np.abs(ratio[outside] - 1).max() < 0.08
@@ -48,9 +50,18 @@ def test_discs_on_a_bent_background_hold_what_was_drawn(found):
     assert off[1] < 0.25 * off[0]
 
 
+@pytest.mark.parametrize("change", [{"moved": (4, -3)}, {"width": 63}])
+def test_a_pattern_whose_background_moves_or_spreads_leaves_its_discs_alone(found, change):
+    plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9, background=found[1])
+    still = replace(plan, modes=np.zeros_like(plan.modes))
+    before, *after = (disc_sums(diffuse(**each)[None], one)[0][0] for each, one in (({}, plan), (change, plan), (change, still)))
+    with_modes, without = (np.abs(sums - before).mean() for sums in after)
+    assert with_modes < 0.3 * without
+
+
 def test_noise_of_neighbouring_discs_is_correlated_as_the_plan_says():
     level = np.full(SHAPE, 12.0)
-    plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9, background=level)
+    plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9, background=Background(level, np.empty((0, *SHAPE)), np.zeros(SHAPE, bool)))
     sums, _ = disc_sums(np.random.default_rng(1).poisson(level, (800, *SHAPE)).astype(np.uint16), plan)
     seen, off_diagonal = np.corrcoef(sums.T), ~np.eye(len(plan), dtype=bool)
     np.testing.assert_allclose(np.polyfit(plan.correlation[off_diagonal], seen[off_diagonal], 1)[0], 1, atol=0.1)
@@ -58,4 +69,4 @@ def test_noise_of_neighbouring_discs_is_correlated_as_the_plan_says():
 
 
 def test_too_few_free_pixels_give_a_level_background():
-    assert (smooth_background(np.ones((20, 20)), np.array([[10.0, 10.0]]), np.array([10.0, 10.0]), 30.0) == 1).all()
+    assert (smooth_background(np.ones((20, 20)), np.array([[10.0, 10.0]]), np.array([10.0, 10.0]), 30.0).level == 1).all()

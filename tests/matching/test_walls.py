@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
+from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls, over_pieces
 from figures_pkg.matching.columns import across_wall, build_columns
 from figures_pkg.matching.wall_pieces import find_pieces, wall_distance
-from figures_pkg.matching.walls import _domains, along_pieces, fit_walls
+from figures_pkg.matching.walls import _domains
 
 CONVERGENCE, STEP_NM, STATE = 0.5, 2.0, np.array([0.3, -1.2, 56.0])  # tilt b, tilt c, thickness
 AXIS = STEP_NM * np.arange(24)
@@ -65,7 +65,7 @@ def test_the_line_of_a_wall_is_found_and_its_normal_points_into_plus(matcher, co
 @pytest.mark.parametrize("slope", [0.14, -0.14, 0.06])
 def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope):
     maps = matched(matcher, columns, slope)
-    walls, patterns = fit_walls(maps, matcher, columns, find_pieces(maps, 20.0))
+    walls, patterns = measure_walls(maps, matcher, CONVERGENCE, columns=columns)
     assert (np.sign(walls.width_nm) == np.sign(slope)).all() and (walls.turn == 1).all()
     away = np.stack([walls.y_nm, walls.x_nm], axis=1) @ NORMAL - PLACE_NM
     assert (np.abs(away) < 5 * walls.position_nm_error + 0.02).all()
@@ -78,12 +78,25 @@ def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope)
 
 def test_an_upright_wall_is_a_mixture(matcher, columns):
     maps = matched(matcher, columns, 0.0)
-    walls, patterns = fit_walls(maps, matcher, columns, find_pieces(maps, 20.0))
+    walls, patterns = measure_walls(maps, matcher, CONVERGENCE, columns=columns)
     assert (np.abs(walls.width_nm) < 0.6).all()
-    away = along_pieces(xr.DataArray(distances(), {"scan_y": AXIS, "scan_x": AXIS}, ("scan_y", "scan_x")), walls)
-    assert np.abs(away).max() < 0.15
+    assert np.abs(over_pieces(patterns.line_nm - distances(), patterns)).max() < 0.15
     share = patterns.share.values
     assert share[distances() > 5][np.isfinite(share[distances() > 5])].min() > 0.95
+
+
+def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns):
+    """Patterns of a straight wall, moved to and fro along it, disagree about its place."""
+    maps = matched(matcher, columns, 0.14)
+    straight, _ = measure_walls(maps, matcher, CONVERGENCE, 40.0, columns=columns)
+    moved = np.roll(np.arange(24), 1)
+    for name in ("discs", "discs_variance"):
+        maps[name][8:16] = maps[name].values[8:16][:, moved]
+    bent, patterns = measure_walls(maps, matcher, CONVERGENCE, 40.0, columns=columns)
+    assert bent.position_nm_error.values.max() > 4 * straight.position_nm_error.values.max()
+    truth = distances()
+    truth[8:16] -= STEP_NM * NORMAL[1]
+    assert (np.abs(over_pieces(patterns.line_nm - truth, patterns)) < 3 * bent.position_nm_error.values).all()
 
 
 def test_a_map_without_a_wall_is_refused(matcher, columns):
