@@ -1,9 +1,9 @@
-"""A small test scan from another model than the library's: other scattering factors, thinner slices, Kikuchi bands, strain, drift.
+"""A small test scan from another model than the library's: other scattering factors, thinner slices, phonons, strain, drift.
 
 A library that is tested on scans made from itself always looks good. Here the crystal scatters with Kirkland's factors in place of
-Lobato's, in six slices per period, with another damping of the upper Laue zone; the diffuse background carries bands that move
-with the crystal; the lattice stretches across the field; and the pattern wanders over the detector. The bands are drawn, not
-computed: their places are those of Kikuchi bands, their height is a choice.
+Lobato's, in six slices per period, with another damping of the upper Laue zone; the diffuse background is that of frozen
+phonons, whose Kikuchi lines move with the crystal; the lattice stretches across the field; and the pattern wanders over the
+detector.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,6 @@ import scipy.fft
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS, Axes, build_scan
-from figures_pkg.imaging import wavelength_angstrom
 from figures_pkg.twin.diffraction.library import Library
 from figures_pkg.twin.diffraction.library_settings import reflections
 from figures_pkg.twin.diffraction.multislice import OVERSAMPLING, damp_beams, make_stack, propagate, slice_index
@@ -24,12 +23,11 @@ from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.structure.crystal import Crystal, ermno3
 
 from .crystal_example import Example, example_preset, example_states
+from .phonon_background import PhononBackground
 
 SLICES, GPTS = 6, (96, 108)
 DAMPING_NM = 10.0  # of the beams beyond 3.2 1/Å; the library has 5
 PERIOD_STEP = 3
-BANDS = ((0, 4), (3, 0), (3, 4), (3, -4), (0, 8), (6, 0))  # (k, l) of the strongest reflections, each with its opposite
-EDGE_INV_ANGSTROM = 0.008  # over which a band's edge rises
 
 
 @dataclass(frozen=True)
@@ -39,15 +37,15 @@ class Disturbance:
 
     Attributes
     ----------
-    bands
-        Height of the Kikuchi bands as a share of the diffuse background.
+    phonons
+        Share of the diffuse background, its halo left aside, that looks as frozen phonons make it: with Kikuchi lines and bands.
     strain
         Largest stretch of the lattice in reciprocal space, from one side of the field to the other.
     drift_px
         Standard deviation of the pattern's place on the detector, a walk from position to position.
     """
 
-    bands: float = 0.0
+    phonons: float = 0.0
     strain: float = 0.0
     drift_px: float = 0.0
 
@@ -107,10 +105,13 @@ def disturbed_scan(library: Library, example: Example, disturbance: Disturbance 
     renderer, states, rng = Renderer(example_preset(library, example), library), example_states(example), np.random.default_rng(seed)
     states[:, 4:6] = disturbance.drift_px * _walk(rng, len(states))
     stretch = disturbance.strain * np.linspace(-0.5, 0.5, example.positions[1])
+    background = PhononBackground.of(renderer.geometry, example.convergence_mrad) if disturbance.phonons else None
     counts = np.empty((len(states), *renderer.geometry.shape), np.uint16)
     for number, state in enumerate(states):
         expected = _stretched(renderer, 1 + stretch[number % example.positions[1]]).expected(state)[0]
-        counts[number] = rng.poisson(expected + disturbance.bands * _bands(renderer, state))
+        if background is not None:
+            expected = expected + disturbance.phonons * _diffuse(renderer, background, state)
+        counts[number] = rng.poisson(expected)
     axes = Axes(scan_step_nm=example.step_nm, det_scale_inv_angstrom=example.pixel_inv_angstrom,
                 origin_row_col=renderer.preset.pattern.origin_row_col, beam_energy_kev=library.energy_kev, convergence_mrad=example.convergence_mrad)
     scan = build_scan(counts.reshape(*example.positions, *counts.shape[1:]), axes, orientation="lab", source="twin", path="",
@@ -118,6 +119,15 @@ def disturbed_scan(library: Library, example: Example, disturbance: Disturbance 
     names = ("domain", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad")
     truth = {name: (SCAN_DIMS, column.reshape(example.positions)) for name, column in zip(names, states.T)}
     return scan, xr.Dataset(truth, {dim: scan[dim] for dim in SCAN_DIMS})
+
+
+def phonon_share(library: Library, example: Example) -> float:
+    """Share of the diffuse background of an example, its halo left aside, that frozen phonons make by themselves."""
+    renderer, state = Renderer(example_preset(library, example), library), example_states(example).mean(axis=0)
+    usual = np.zeros(renderer.geometry.shape, np.float32)
+    replace(renderer.optics.diffuse, halo_counts=0.0).add_to(usual, renderer.geometry.origin, state[1], np.zeros(2))
+    phonons = PhononBackground.of(renderer.geometry, example.convergence_mrad).at(1, renderer.geometry.origin)
+    return float(renderer.optics.bragg_counts * phonons.sum() / usual.sum())
 
 
 def _walk(rng, count):
@@ -133,19 +143,13 @@ def _stretched(renderer, factor):
     return moved
 
 
-def _bands(renderer, state):
-    """Kikuchi bands of one state in counts, times the diffuse background and without changing its mean, shape (det_y, det_x)."""
-    geometry, library, diffuse = renderer.geometry, renderer.library, np.zeros(renderer.geometry.shape, np.float32)
-    renderer.optics.diffuse.add_to(diffuse, geometry.origin + state[4:6], state[1], state[2:4])
-    wavelength = wavelength_angstrom(library.energy_kev)
-    zone = geometry.origin + state[4:6] + geometry.tilt_displacement(wavelength) @ state[2:4]
-    q = (np.moveaxis(np.indices(geometry.shape), 0, -1) - zone) @ np.linalg.inv(geometry.matrix).T
-    total = np.zeros(geometry.shape)
-    for vector in (np.array([g_b, g_c]) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c) if (k, l) in BANDS):
-        length = np.linalg.norm(vector)
-        inside = 0.5 * np.tanh((length / 2 - np.abs(q @ vector / length)) / EDGE_INV_ANGSTROM)
-        total += (inside - inside.mean()) / len(BANDS)
-    return diffuse * total / np.abs(total).max()
+def _diffuse(renderer, background, state):
+    """What a background of frozen phonons changes in the diffuse background of one state, in counts, shape (det_y, det_x)."""
+    geometry, usual = renderer.geometry, np.zeros(renderer.geometry.shape, np.float32)
+    replace(renderer.optics.diffuse, halo_counts=0.0).add_to(usual, geometry.origin + state[4:6], state[1], state[2:4])
+    zone = geometry.origin + state[4:6] + geometry.tilt_displacement(renderer.wavelength_angstrom) @ state[2:4]
+    phonons = background.at(state[0], zone)
+    return usual.mean() / phonons.mean() * phonons - usual
 
 
 def _stack(crystal):

@@ -16,7 +16,7 @@ from figures_pkg.twin.specimen.domains import polarization_weight
 from .columns import Columns, across_wall, build_columns
 from .fit import predict
 from .matcher import Matcher, weights_of
-from .wall_pieces import Piece, find_pieces, wall_distance
+from .wall_pieces import find_pieces, wall_distance
 
 FITTED = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
 CLEAR_NM = 10.0  # positions nearer to a line do not tell thickness and tilts
