@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 BIN_PX = 3.0  # of the radial curves
 ROUNDS = 4  # in which the two curves are fitted in turn while the centre is sought; they take three times as many at last
 FEWEST = 500  # pixels between the discs; with fewer the background is taken as level
+EVERY = 4  # of the free pixels serves to find the centre
 MOVED_PX, SPREAD = 2.0, 0.02  # finite differences of a centre and of a width
 
 
@@ -79,7 +80,7 @@ def smooth_background(mean_pattern: np.ndarray, places: np.ndarray, centre: np.n
     if free.sum() < FEWEST:
         return Background(np.ones(counts.shape), np.empty((0, *counts.shape)), free.reshape(counts.shape))
     logarithm, weight = np.log(counts.ravel()[free]), counts.ravel()[free]
-    away = _fitted_centre(pixels[free], logarithm, weight, centre)
+    away = _fitted_centre(pixels[free][::EVERY], logarithm[::EVERY], weight[::EVERY], centre)
     curves = _two_curves([np.linalg.norm(pixels[free] - each, axis=1) for each in (away, centre)], logarithm, weight, 3 * ROUNDS)
 
     def wide(middle=away, spread=1.0):

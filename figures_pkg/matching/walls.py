@@ -74,7 +74,8 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
     walls : Dataset
         On (piece,), the variables of `UNITS`. The errors hold counting noise, the floor of the weights, and what makes the patterns of a
         piece disagree: that the wall is bent, or another one near. They do not hold what is wrong for all of them alike, such
-        as the width of the probe. Where three walls meet no piece is right; chi squared says so.
+        as the width of the probe, or what a charged wall scatters by itself: it is taken for up to 1 nm of place or width.
+        Where three walls meet no piece is right; chi squared says so.
     patterns : Dataset
         On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of
         its piece and nothing else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from
