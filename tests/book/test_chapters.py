@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,13 @@ def test_scans_on_no_record_come_from_the_twin(tmp_path, monkeypatch):
     overview = str(tmp_path / "smoke" / "overview.hspy")
     assert datasets_of("fig-1cd", "zenodo", "smoke") == [str(tmp_path / "record" / "ds1"), overview]
     assert datasets_of("fig-1cd", "twin", "smoke") == [str(tmp_path / "smoke" / "ds1.hspy"), overview]
+
+
+def test_other_fields_of_a_scan_are_read_where_the_profile_scores_them():
+    names = {profile: {Path(path).stem for path in datasets_of("matching", "twin", profile)} for profile in ("smoke", "laptop")}
+    assert names["smoke"] == {"ds1", "null-step"}
+    assert names["laptop"] == names["smoke"] | {name for name in load_profile("laptop")["scored"] if name.startswith("ds1-field")}
+    assert len(names["laptop"]) > 2
 
 
 def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch):
