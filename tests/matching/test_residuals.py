@@ -65,8 +65,8 @@ def test_disturbances_leave_the_counts_and_change_the_patterns(other):
     plain, truth = disturbed_scan(other, example, seed=1)
     assert plain.shape == (3, 4, 96, 96) and set(np.unique(truth.domain)) == {-1, 1}
     total = float(plain.sum())
-    for disturbance in (Disturbance(bands=0.2), Disturbance(strain=0.1), Disturbance(drift_px=1.0)):
+    for disturbance in (Disturbance(phonons=1.0), Disturbance(strain=0.1), Disturbance(drift_px=1.0)):
         counts, _ = disturbed_scan(other, example, disturbance, seed=1)
-        assert abs(float(counts.sum()) / total - 1) < 0.03  # discs and bands leave or enter the frame
+        assert abs(float(counts.sum()) / total - 1) < 0.03  # discs leave or enter the frame
         pull = (counts.mean(DIMS) - plain.mean(DIMS)) / np.sqrt((counts.mean(DIMS) + plain.mean(DIMS)) / 12 + 0.1)
         assert float((pull**2).mean()) > 1.2  # 1 and a little less if noise were all that differs
