@@ -54,9 +54,9 @@ class IdentityBlock(nn.Module):
         """Images (n, filters, side, side) to images of the same shape, or what the pool behind the block makes of them."""
         convolved = convolve(self.cov1d_1, images)
         if planes.pays(self.norm_1, self.cov1d_1):
-            return planes.finished(self.norm_1, convolved) if pool is None else planes.pooled(self.norm_1, convolved, pool.kernel_size)
+            return planes.pooled(self.norm_1, convolved, pool.kernel_size) if pool else planes.finished(self.norm_1, convolved)
         out = F.relu(self.norm_1(convolved), inplace=True)
-        return out if pool is None else pool(out)
+        return pool(out) if pool else out
 
 
 class Encoder(nn.Module):

@@ -13,10 +13,9 @@ from numba import njit
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .threads import shared
+from .threads import FAST, shared
 
-LEAST_FILTERS, LEAST_SIDE = 64, 128  # measured on a CPU: the images of smaller layers stay in the cache by themselves
-FAST = {"contract", "reassoc", "nsz"}  # sums in any order; NaN stays NaN
+LEAST_FILTERS, LEAST_SIDE = 128, 128  # measured on a CPU: smaller layers stay in the cache by themselves
 
 
 def pays(norm: nn.LayerNorm, convolution: nn.Conv2d) -> bool:
@@ -89,7 +88,8 @@ class _Finished(torch.autograd.Function):
         images, weight, bias, moments = ctx.saved_tensors
         of_images = torch.empty_like(images)
         with shared() as share:
-            parts = share(_finish_back, len(moments), _flat(gradient.contiguous()), _flat(images), weight, bias, moments, _flat(of_images))
+            parts = share(_finish_back, len(moments), _flat(gradient.contiguous()), _flat(images), weight, bias, moments,
+                          _flat(of_images))
         of_norm = torch.from_numpy(sum(parts))
         return of_images, of_norm[0], of_norm[1], gradient if ctx.needs_input_grad[3] else None, None, None
 
@@ -171,7 +171,8 @@ def _finish_back(first, last, gradient, images, weight, bias, moments, of_images
         mean, scale = moments[p]
         level, slope = 0.0, 0.0
         for y in range(images.shape[1]):
-            line, w, b, g, into, of_w, of_b = images[p, y], weight[y], bias[y], gradient[p, y], of_images[p, y], of_norm[0, y], of_norm[1, y]
+            line, w, b, of_w, of_b = images[p, y], weight[y], bias[y], of_norm[0, y], of_norm[1, y]
+            g, into = gradient[p, y], of_images[p, y]
             one, two = weight.dtype.type(0), weight.dtype.type(0)
             for x in range(len(line)):
                 standard = (line[x] - mean) * scale

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
+FAST = {"contract", "reassoc", "nsz"}  # what compiled loops may do with floats: add in any order; NaN stays NaN
+
 
 @contextmanager
 def shared() -> Iterator[Callable]:

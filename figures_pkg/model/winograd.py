@@ -19,15 +19,14 @@ from numba import njit
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .threads import shared
+from .threads import FAST, shared
 
-TILE, SPAN, POINTS = 4, 6, 36  # px of a tile's result and of what it depends on, along an axis; products for a tile
+TILE, POINTS = 4, 36  # px of a tile's result along an axis; products for a tile
 BAND = 256  # tiles turned at once: fewer make small products, more leave the cache
 PAD = 16  # numbers between lines of turned tiles, which would else compete for the same places in the cache
 NEAR, FAR = 0.5**0.5, 2**0.5  # the points are 0, ±NEAR, ±FAR and infinity
-FACTORS = (NEAR**2, FAR**2, NEAR**2 + FAR**2, NEAR, FAR, NEAR**3, FAR**3)
+FACTORS = NEAR**2, FAR**2, NEAR**2 + FAR**2, NEAR, FAR, NEAR**3, FAR**3  # of pixels and products on the way
 LEAST_FILTERS, LEAST_SIDE = 128, 128  # measured on a CPU: below either, turning costs what the products save
-FAST = {"contract", "reassoc", "nsz"}  # sums in any order; NaN stays NaN
 
 
 def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
@@ -100,8 +99,8 @@ class _Minimal(torch.autograd.Function):
 
 def _convolved(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Tiles turned, multiplied with the turned kernels, and turned back, band by band."""
-    factors, turn = _factors(weight), _kernel_turn(weight)
-    kernels = (turn @ weight.reshape(-1, 9).T).unflatten(1, weight.shape[:2])  # (36, outputs, inputs)
+    factors = _factors(weight)
+    kernels = (_kernel_turn(weight) @ weight.reshape(-1, 9).T).unflatten(1, weight.shape[:2])  # (36, outputs, inputs)
     result = images.new_empty(len(images), len(weight), *images.shape[2:])
     tiles, products = _room(images, weight.shape[1]), _room(images, len(weight))
     with shared() as share:
@@ -116,8 +115,7 @@ def _convolved(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _gradient_of_kernels(images: Tensor, gradient: Tensor) -> Tensor:
     """Gradient (outputs, inputs, 3, 3) of the kernels, from images (n, inputs, ...) and the gradient (n, outputs, ...)."""
     factors, outputs, inputs = _factors(images), gradient.shape[1], images.shape[1]
-    tiles, slopes = _room(images, inputs), _room(gradient, outputs)
-    found = images.new_zeros(POINTS, outputs, inputs)
+    tiles, slopes, found = _room(images, inputs), _room(images, outputs), images.new_zeros(POINTS, outputs, inputs)
     with shared() as share:
         for one, of_one in zip(images.contiguous(), gradient):
             for top, rows, used in _bands(images):
@@ -142,7 +140,7 @@ def _room(images: Tensor, filters: int) -> Tensor:
 
 
 def _factors(like: Tensor) -> np.ndarray:
-    """All that a pixel is multiplied with on the way, in the precision of a tensor."""
+    """FACTORS in the precision of a tensor, as the compiled loops take them."""
     return torch.tensor(FACTORS, dtype=like.dtype).numpy()
 
 
