@@ -36,7 +36,7 @@ class ConvBlock(nn.Module):
 
     def finish(self, start: Tensor, convolved: Tensor) -> Tensor:
         """What follows the convolutions, whose output is given up: LayerNorm, ReLU, skip connection."""
-        if planes.pays(self.norm_3, self.cov1d_3):
+        if planes.pays(convolved):
             return planes.finished(self.norm_3, convolved, start)
         out = F.relu(self.norm_3(convolved), inplace=True)  # nobody else holds what the LayerNorm gives
         return out + start if torch.is_grad_enabled() else out.add_(start)  # the gradient of ReLU needs its output
@@ -53,7 +53,7 @@ class IdentityBlock(nn.Module):
     def forward(self, images: Tensor, pool: nn.MaxPool2d | None = None) -> Tensor:
         """Images (n, filters, side, side) to images of the same shape, or what the pool behind the block makes of them."""
         convolved = convolve(self.cov1d_1, images)
-        if planes.pays(self.norm_1, self.cov1d_1):
+        if planes.pays(convolved):
             return planes.pooled(self.norm_1, convolved, pool.kernel_size) if pool else planes.finished(self.norm_1, convolved)
         out = F.relu(self.norm_1(convolved), inplace=True)
         return pool(out) if pool else out

@@ -45,15 +45,15 @@ def convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     Tensor
         (n, outputs, height, width); values and gradients are the same in both forms but for rounding.
     """
-    if pays(convolution.weight) and min(images.shape[2:]) >= LEAST_SIDE:
+    if isinstance(images, Tensor) and pays(convolution.weight) and min(images.shape[2:]) >= LEAST_SIDE:  # torch.fx has stand-ins
         return minimal(images, convolution.weight, convolution.bias)
     return convolution(images)
 
 
 def pays(weight: Tensor) -> bool:
     """Whether large images are convolved faster in this form: on a CPU, with many filters, in 32 or 64 bits."""
-    device = weight.device.type
-    return device == "cpu" and min(weight.shape[:2]) >= LEAST_FILTERS and not torch.is_autocast_enabled(device)
+    large = min(weight.shape[:2]) >= LEAST_FILTERS
+    return large and weight.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def minimal(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
