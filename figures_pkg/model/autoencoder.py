@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import planes
 from .config import NetworkConfig
 from .raised import apply_raised
 from .stem import apply_stem
+from .winograd import convolve
 
 PAPER_PARAMETERS = 4_700_770  # Methods of doi:10.1038/s41524-024-01265-y
 
@@ -33,7 +35,9 @@ class ConvBlock(nn.Module):
         return self.finish(start, self.cov1d_3(self.cov1d_2(self.cov1d_1(start))))
 
     def finish(self, start: Tensor, convolved: Tensor) -> Tensor:
-        """What follows the convolutions: LayerNorm, ReLU, skip connection."""
+        """What follows the convolutions, whose output is given up: LayerNorm, ReLU, skip connection."""
+        if planes.pays(convolved):
+            return planes.finished(self.norm_3, convolved, start)
         out = F.relu(self.norm_3(convolved), inplace=True)  # nobody else holds what the LayerNorm gives
         return out + start if torch.is_grad_enabled() else out.add_(start)  # the gradient of ReLU needs its output
 
@@ -46,9 +50,13 @@ class IdentityBlock(nn.Module):
         self.cov1d_1 = _convolution(filters, filters)
         self.norm_1 = nn.LayerNorm([side, side])
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (n, filters, side, side) to images of the same shape."""
-        return F.relu(self.norm_1(self.cov1d_1(images)), inplace=True)
+    def forward(self, images: Tensor, pool: nn.MaxPool2d | None = None) -> Tensor:
+        """Images (n, filters, side, side) to images of the same shape, or what the pool behind the block makes of them."""
+        convolved = convolve(self.cov1d_1, images)
+        if planes.pays(convolved):
+            return planes.pooled(self.norm_1, convolved, pool.kernel_size) if pool else planes.finished(self.norm_1, convolved)
+        out = F.relu(self.norm_1(convolved), inplace=True)
+        return pool(out) if pool else out
 
 
 class Encoder(nn.Module):
@@ -70,8 +78,9 @@ class Encoder(nn.Module):
         first, *others = self.block_layer
         images = patterns.unsqueeze(1)  # (n, 1, height, width)
         out = first.finish(*apply_stem(self.cov2d, first.convolutions, images, self.stem_form))  # (n, filters, height, width)
-        for block in others:
-            out = block(out)  # sides 256, 64, 16, then 8
+        out = others[0](out, others[1])  # sides 256, 64, 16, then 8
+        for block, identity, pool in zip(others[2::3], others[3::3], others[4::3]):
+            out = identity(block(out), pool)
         out = self.cov2d_1(out).flatten(1)  # (n, 64)
         return F.relu(self.dense(out))  # (n, channels)
 

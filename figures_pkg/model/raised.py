@@ -54,7 +54,7 @@ def apply_raised(upsample: nn.Upsample, convolutions: Convolutions, images: Tens
         raise ValueError(f"tail_form={form!r}; expected one of {', '.join(FORMS)}")
     start = upsample(images) if form == "plain" else upsampled(upsample, images)
     if form == "raised" or (form == "auto" and pays(images.shape[1], start.shape[-1], images.device)):
-        return start, _raised(start, convolutions, images)
+        return _raised(start, convolutions, images)
     convolved = start
     for convolution in convolutions:
         convolved = convolution(convolved)
@@ -84,8 +84,8 @@ def pays(filters: int, side: int, device: torch.device) -> bool:
     return device.type == "cpu" and filters >= LEAST_FILTERS and side >= LEAST_SIDE
 
 
-def _raised(start: Tensor, convolutions: Convolutions, images: Tensor) -> Tensor:
-    """The third convolution's output from what goes into the upsampling; the border from what comes out of it."""
+def _raised(start: Tensor, convolutions: Convolutions, images: Tensor) -> tuple[Tensor, Tensor]:
+    """``start``, and the third convolution's output from what goes into the upsampling; the border from what comes out of it."""
     side = start.shape[-1]
     if side <= 2 * RING:
         raise ValueError(f"results of {side} px are too small to mix before the upsampling; use tail_form='plain'")

@@ -11,9 +11,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 RING = 3  # lines along each border that feel the zeros between the convolutions: one per convolution of the block
 STRIP = 2 * RING  # lines of the stem's output that those depend on
+SIDES = (1, 0), (0, 1)  # lines of zeros above and below a strip: outside of the image only
 FORMS = ("auto", "plain", "collapsed")
 LEAST_FILTERS, LEAST_SIDE = 16, 64  # measured on a CPU: below either, the strips cost what the collapse saves
 
@@ -73,7 +75,7 @@ def collapsed(stem: nn.Conv2d, convolutions: Convolutions, images: Tensor) -> tu
     start = stem(images)
     kernel, bias = compose(stem, convolutions)
     inner = F.conv2d(images, kernel, bias, padding=kernel.shape[-1] // 2 - RING)  # (n, filters, height - 6, width - 6)
-    return start, with_border(inner, start, convolutions)
+    return with_border(inner, start, convolutions)
 
 
 def compose(stem: nn.Conv2d, convolutions: Convolutions) -> tuple[Tensor, Tensor]:
@@ -92,14 +94,67 @@ def compose(stem: nn.Conv2d, convolutions: Convolutions) -> tuple[Tensor, Tensor
     return kernel, bias
 
 
-def with_border(inner: Tensor, start: Tensor, convolutions: Convolutions) -> Tensor:
-    """``inner`` framed by the outermost three lines on each side, computed from the stem's output."""
-    top = _edge(start[:, :, :STRIP], convolutions, (1, 0))  # (n, filters, 3, width)
-    bottom = _edge(start[:, :, -STRIP:], convolutions, (0, 1))
-    left = _edge(start[:, :, :, :STRIP].transpose(2, 3), convolutions, (1, 0), turned=True)  # (n, filters, 3, height)
-    right = _edge(start[:, :, :, -STRIP:].transpose(2, 3), convolutions, (0, 1), turned=True)
-    sides = [edge[..., RING:-RING].transpose(2, 3) for edge in (left, right)]  # the corners belong to top and bottom
-    return torch.cat([top, torch.cat([sides[0], inner, sides[1]], dim=3), bottom], dim=2)
+def with_border(inner: Tensor, start: Tensor, convolutions: Convolutions) -> tuple[Tensor, Tensor]:
+    """``start`` itself, and ``inner`` framed by the outermost three lines on each side, computed from the stem's output."""
+    by_hand = start.device.type == "cpu"  # elsewhere the compiler does as well
+    start, *strips = _Strips.apply(start) if by_hand else (start, *_slices(start, STRIP))
+    top, bottom = (_edge(strip, convolutions, zeros) for strip, zeros in zip(strips[:2], SIDES))  # (n, filters, 3, width)
+    left, right = (_edge(strip.transpose(2, 3), convolutions, zeros, turned=True) for strip, zeros in zip(strips[2:], SIDES))
+    left, right = (edge[..., RING:-RING].transpose(2, 3) for edge in (left, right))  # the corners belong to top and bottom
+    if by_hand:
+        return start, _Framed.apply(inner, top, bottom, left, right)
+    return start, torch.cat([top, torch.cat([left, inner, right], dim=3), bottom], dim=2)
+
+
+class _Strips(torch.autograd.Function):
+    """
+    Images, and the strips of them along top, bottom, left and right.
+
+    The gradient is put together in one place; four slices would each make an image of zeros around theirs.
+    """
+
+    @staticmethod
+    def forward(ctx, start: Tensor) -> tuple[Tensor, ...]:
+        """Images (n, filters, height, width) and four strips."""
+        return start.view_as(start), *(strip.clone() for strip in _slices(start, STRIP))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor, *of_strips: Tensor) -> Tensor:
+        """Added up from the last strip to the first."""
+        total = gradient.clone()
+        for place, values in reversed(list(zip(_slices(total, STRIP), of_strips))):
+            place += values
+        return total
+
+
+class _Framed(torch.autograd.Function):
+    """The middle of images with their border put around it, without a copy on the way."""
+
+    @staticmethod
+    def forward(ctx, inner: Tensor, *border: Tensor) -> Tensor:
+        """The middle, then top, bottom, left and right; the latter two without corners."""
+        result = inner.new_empty(*inner.shape[:2], *(side + 2 * RING for side in inner.shape[2:]))
+        for place, values in zip(_parts(result), (inner, *border)):
+            place.copy_(values)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
+        """Each gets its part."""
+        return tuple(_parts(gradient))
+
+
+def _slices(images: Tensor, lines: int) -> tuple[Tensor, ...]:
+    """Lines along top, bottom, left and right of images."""
+    return images[:, :, :lines], images[:, :, -lines:], images[..., :lines], images[..., -lines:]
+
+
+def _parts(images: Tensor) -> tuple[Tensor, ...]:
+    """Images without overlap: their middle, the ring's top and bottom, and what is left of its left and right."""
+    top, bottom, left, right = _slices(images, RING)
+    return images[:, :, RING:-RING, RING:-RING], top, bottom, left[:, :, RING:-RING], right[:, :, RING:-RING]
 
 
 def _edge(strip: Tensor, convolutions: Convolutions, zeros: tuple[int, int], turned: bool = False) -> Tensor:
