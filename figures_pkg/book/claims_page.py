@@ -24,6 +24,12 @@ table.claims .fails {background:#a3262a} table.claims .untested {background:#5a5
 table.claims details summary {cursor:pointer}
 table.claims details p {margin:0.3em 0}
 table.claims td > p {margin:0 0 0.4em 0}
+@media (max-width: 600px) { /* on a phone the cells of a claim stand below each other */
+ table.claims, table.claims tbody, table.claims tr, table.claims td {display:block}
+ table.claims thead, table.claims colgroup {display:none}
+ table.claims tr {padding:0.6em 0; border-bottom:1px solid rgba(128,128,128,0.4)}
+ table.claims td {border:0; padding:0.15em 0}
+}
 </style>"""
 
 
