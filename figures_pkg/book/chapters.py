@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from figures_pkg.data.locate import SOURCES, artefact_path, locate, repository
-from figures_pkg.data.profiles import load_profile
+from figures_pkg.data.profiles import fields_of, load_profile
 from figures_pkg.data.record.manifest import load_manifest
 
 NOTEBOOKS = repository() / "notebooks"
@@ -57,7 +57,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = front_matter(chapter).get("companion", {})
     scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
-    fields = [name for name in load_profile(profile)["scored"] if "fields" in wanted and name.startswith(f"{wanted['fields']}-field")]
+    fields = fields_of(wanted["fields"], profile) if "fields" in wanted else []
     scans += [(name, "twin") for name in (*wanted.get("twin", []), *fields)]
     return [str(locate(name, source, profile, must_exist)) for name, source in scans]
 

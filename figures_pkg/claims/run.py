@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from figures_pkg.data.profiles import load_profile
+from figures_pkg.data.profiles import fields_of
 from figures_pkg.data.replace import replacing
 
 from .rows import Case, Claim
@@ -151,8 +151,7 @@ def _fields(claim: Claim, case: Case, made: Made) -> list[str | None]:
     """The scan of a case, and where a claim is measured over fields also those of the profile with other random fields."""
     if claim.over != "fields" or made.data != "twin":
         return [case.dataset]
-    others = [name for name in load_profile(made.profile)["scored"] if name.startswith(f"{case.dataset}-field")]
-    return [case.dataset, *others]
+    return [case.dataset, *fields_of(case.dataset, made.profile)]
 
 
 def _values(row: dict) -> str:

@@ -30,3 +30,8 @@ def load_profile(profile: str) -> dict:
 def scans_of(profile: str) -> list[str]:
     """Scans of the twin that a profile has for the claims: those of the paper's figures, and those on which methods are scored."""
     return list(dict.fromkeys(["ds1", "ds2", "overview", *load_profile(profile)["scored"]]))
+
+
+def fields_of(dataset: str, profile: str) -> list[str]:
+    """Scans of the twin that a profile has of the same specimen with other random fields, such as ``ds1-field2`` of ``ds1``."""
+    return [name for name in load_profile(profile)["scored"] if name.startswith(f"{dataset}-field")]

@@ -89,7 +89,7 @@ def displaced_layers(crystal, settings: PhononSettings, rng: np.random.Generator
     gpts, cell = tuple(settings.supercell * n for n in settings.gpts), settings.supercell * crystal.cell_angstrom[1:]
     kb, kc = frequencies(gpts, cell)
     k2, (_, sigma) = kb**2 + kc**2, electron_constants(settings.energy_kev)
-    aperture = k2 <= (2 / 3 * min(n / length / 2 for n, length in zip(gpts, cell))) ** 2
+    aperture = k2 <= _band_limit(gpts, cell) ** 2
     kinds = [(scattering_factor(symbol, k2) / np.prod(cell), *atoms) for symbol, *atoms in _first_layer(crystal, settings.supercell)]
     layers = np.empty((settings.pool, *gpts), np.complex64)
     for layer in layers:
@@ -97,6 +97,11 @@ def displaced_layers(crystal, settings: PhononSettings, rng: np.random.Generator
         transmission = np.exp(1j * sigma * np.prod(gpts) * np.fft.ifft2(potential).real)
         layer[:] = np.fft.ifft2(np.fft.fft2(transmission) * aperture)
     return layers
+
+
+def _band_limit(gpts, cell):
+    """Two thirds of the reach of a grid, 1/Å; products of two waves within it do not fold back into it."""
+    return 2 / 3 * min(n / length / 2 for n, length in zip(gpts, cell))
 
 
 def _first_layer(crystal, supercell):
@@ -125,8 +130,8 @@ class _Slab:
         wavelength, tilts = electron_constants(settings.energy_kev)[0], np.array(settings.tilts_mrad, float)
         along = sum(2e-3 / wavelength * tilt[:, None, None] * k for tilt, k in zip(tilts.T, (kb, kc)))
         phase = np.pi * wavelength * thickness_angstrom * (kb**2 + kc**2 + along)
-        reach = 2 / 3 * min(n / length / 2 for n, length in zip(shape, cell))
-        self.propagators = (np.exp(-1j * phase) * (kb**2 + kc**2 <= reach**2) / np.prod(shape)).astype(np.complex64)
+        aperture = kb**2 + kc**2 <= _band_limit(shape, cell) ** 2
+        self.propagators = (np.exp(-1j * phase) * aperture / np.prod(shape)).astype(np.complex64)
         self.wave = pyfftw.empty_aligned(shape, "complex64")
         self.forward, self.backward = (pyfftw.FFTW(self.wave, self.wave, axes=(0, 1), direction=direction, flags=("FFTW_ESTIMATE",), threads=1)
                                        for direction in ("FFTW_FORWARD", "FFTW_BACKWARD"))

@@ -7,6 +7,8 @@ the mean and width of each image are kept, and no output of the ReLU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numba import njit
@@ -86,13 +88,7 @@ class _Finished(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of ``start`` is the gradient itself."""
-        images, weight, bias, moments = ctx.saved_tensors
-        of_images = torch.empty_like(images)
-        with shared() as share:
-            parts = share(_finish_back, len(moments), _flat(gradient.contiguous()), _flat(images), weight, bias, moments,
-                          _flat(of_images))
-        of_norm = torch.from_numpy(sum(parts))
-        return of_images, of_norm[0], of_norm[1], gradient if ctx.needs_input_grad[3] else None, None, None
+        return *_gradients(_finish_back, ctx.saved_tensors, gradient), gradient if ctx.needs_input_grad[3] else None, None, None
 
 
 class _Pooled(torch.autograd.Function):
@@ -114,13 +110,17 @@ class _Pooled(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The places of the largest values are found anew."""
-        images, weight, bias, moments = ctx.saved_tensors
-        of_images = torch.empty_like(images)
-        with shared() as share:
-            parts = share(_pool_back, len(moments), _flat(gradient.contiguous()), _flat(images), weight, bias, ctx.size, moments,
-                          _flat(of_images))
-        of_norm = torch.from_numpy(sum(parts))
-        return of_images, of_norm[0], of_norm[1], None, None
+        return *_gradients(_pool_back, ctx.saved_tensors, gradient, ctx.size), None, None
+
+
+def _gradients(kernel: Callable, saved: tuple[Tensor, ...], gradient: Tensor, *sizes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of images, weight and bias by one of the kernels below."""
+    images, weight, bias, moments = saved
+    of_images = torch.empty_like(images)
+    with shared() as share:
+        parts = share(kernel, len(moments), _flat(gradient.contiguous()), _flat(images), weight, bias, *sizes, moments, _flat(of_images))
+    of_weight, of_bias = torch.from_numpy(sum(parts))
+    return of_images, of_weight, of_bias
 
 
 def _flat(images: Tensor) -> Tensor:
