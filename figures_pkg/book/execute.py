@@ -11,6 +11,9 @@ from papermill.exceptions import PapermillExecutionError
 from figures_pkg.data.replace import replacing
 
 
+KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
+
+
 class FailedCell(RuntimeError):
     """A cell of a notebook raised; the copy with the traceback is kept beside the place of the good one."""
 
@@ -54,7 +57,7 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
 
 def _run(plain: Path, running: Path, source: Path, kept: Path) -> None:
     """Execute one notebook into another; after a failure what has run is kept under a name of its own."""
-    how = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": True, "log_output": False}
+    how = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": True, "log_output": False, "start_timeout": KERNEL_START_S}
     try:
         papermill.execute_notebook(str(plain), str(running), **how)
     except PapermillExecutionError as error:
