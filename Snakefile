@@ -109,6 +109,26 @@ rule embedding:
                 "--out", output[0], "--overwrite")
 
 
+# The authors' networks on the authors' scans. Only the last epoch of their β-VAE is needed.
+RELEASED = {"ds1-published": "ca-ds1", "ds2-published": "ca-ds2-domains", "ds2-published-walls": "ca-ds2-walls", "ds2-published-vae": "vae-27"}
+
+
+rule released_embedding:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.model.released"),
+        pins=["constraints.txt", "data_manifest.yaml"],
+        weights=lambda wildcards: str(locate(RELEASED[wildcards.network], "zenodo", PROFILE)),
+        scan=lambda wildcards: str(locate(wildcards.network[:3], "zenodo", PROFILE)),
+    output: f"{KEPT}/models/zenodo/{{network}}.nc"
+    wildcard_constraints: network="|".join(RELEASED)
+    params: profile=PROFILE, grid=load_profile(PROFILE)["released_grid"]
+    priority: 20
+    run:
+        grid = ["--grid", params.grid] if params.grid else []
+        package("embed", RELEASED[wildcards.network], "--data", wildcards.network[:3], "--source", "zenodo", "--profile", params.profile,
+                *grid, "--out", output[0], "--overwrite")
+
+
 # A scan packed for the page that a reader looks through it with.
 rule explorer:
     input:

@@ -21,8 +21,9 @@ def add_model_commands(commands) -> None:
     train.set_defaults(run=_train)
 
     embed = commands.add_parser("embed", help="write the embedding of a scan by a trained network")
-    embed.add_argument("model", type=Path, help="a .safetensors of ours, or a .pkl of the record")
+    embed.add_argument("model", help="a .safetensors of ours, a .pkl of the record, or the name of one in the manifest, e.g. ca-ds1")
     embed.add_argument("--out", type=Path, required=True, help="the .nc to write")
+    embed.add_argument("--grid", type=int, metavar="N", help="on a processor, N x N evenly spaced positions at most; a GPU takes all")
     embed.set_defaults(run=_embed)
     for command in (train, embed):
         command.add_argument("--data", required=True, metavar="DATASET", help="ds1, … as in the manifest, or the path of a scan")
@@ -65,12 +66,20 @@ def _train(options) -> None:
 
 
 def _embed(options) -> None:
+    import torch
+
     from figures_pkg.data.replace import check_target
     from figures_pkg.model import embed, load_checkpoint
     from figures_pkg.model.keep import save_embedding
+    from figures_pkg.model.released import position_grid, released_attributes, released_network
 
     out = check_target(options.out, ".nc", options.overwrite)
-    print(save_embedding(embed(load_checkpoint(options.model), opened_scan(options.data, options), progress=True), out, overwrite=True))
+    net = load_checkpoint(options.model) if Path(options.model).suffix else released_network(options.model)
+    released = net.about.get("format") == "published"
+    device = "cuda" if released and torch.cuda.is_available() else "cpu"
+    scan = position_grid(opened_scan(options.data, options), options.grid if device == "cpu" else None)
+    maps = embed(net, scan, progress=True, device=device)
+    print(save_embedding(maps.assign_attrs(released_attributes(net, scan) if released else {}), out, overwrite=True))
 
 
 def _score(options) -> None:

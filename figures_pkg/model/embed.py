@@ -54,10 +54,11 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     """
     check_scan(scan)
     transform = transform or getattr(net, "transform", None) or InputTransform("log")
-    _check(net, scan, transform, precision)
+    check_patterns(net, scan, transform)
+    _check_precision(net, precision)
     net = net if device is None else net.to(device)
     device = next(net.parameters()).device
-    batch = batch or max(1, _batch_bytes(device) // (12 * net.config.filters * net.config.pattern**2))
+    batch = batch or batch_size(net, device)
     found = np.empty((*scan.shape[:2], net.config.channels), np.float32)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
         for place, counts in walk_blocks(scan, progress):
@@ -76,21 +77,38 @@ def _embed_block(net: Autoencoder, counts: np.ndarray, transform: InputTransform
     return np.concatenate(parts).reshape(*counts.shape[:2], -1)
 
 
-def _batch_bytes(device: torch.device) -> int:
-    """What the widest three images of a batch may take."""
-    return torch.cuda.mem_get_info(device)[0] // 8 if device.type == "cuda" else BATCH_BYTES
+def batch_size(net: Autoencoder, device: torch.device) -> int:
+    """How many patterns a network takes at once without filling the memory of a device."""
+    free = torch.cuda.mem_get_info(device)[0] // 8 if device.type == "cuda" else BATCH_BYTES
+    return max(1, free // (12 * net.config.filters * net.config.pattern**2))
 
 
-def _check(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, precision: str) -> None:
-    """Raise for a scan that the network cannot take in, before anything is read."""
+def check_patterns(net: Autoencoder, scan: xr.DataArray, transform: InputTransform) -> None:
+    """
+    Raise for a scan that a network cannot take in, before anything is read.
+
+    Parameters
+    ----------
+    net, scan, transform
+        As for :func:`embed`.
+
+    Raises
+    ------
+    ValueError
+        For an empty scan, or patterns of another size than the network's.
+    """
     side = net.config.pattern
     height, width = (size // transform.bin_px for size in scan.shape[2:])
     if 0 in scan.shape:
         raise ValueError(f"scan of shape {scan.shape} is empty; select at least one position and one pixel")
     if (height, width) != (side, side):
-        raise ValueError(f"patterns of {scan.shape[2]} x {scan.shape[3]} px, binned by {transform.bin_px}, are "
-                         f"{height} x {width} px; this network "
-                         f"expects {side} x {side}: bin or crop them, or load a network of their size")  # fmt: skip
+        binned = f", {height} x {width} px after binning by {transform.bin_px}" if transform.bin_px > 1 else ""
+        raise ValueError(f"the patterns of the scan have {scan.shape[2]} x {scan.shape[3]} px{binned}; this network expects "
+                         f"{side} x {side} px: bin or crop them, or load a network of their size")  # fmt: skip
+
+
+def _check_precision(net: Autoencoder, precision: str) -> None:
+    """Raise for an unknown precision; warn where it is slow."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r}; expected one of {', '.join(PRECISIONS)}")
     on_cpu = next(net.parameters()).device.type == "cpu"

@@ -1,0 +1,208 @@
+"""The authors' released networks on the authors' scans: at which positions, and whether patterns enter them as in their training.
+
+A network that is fed patterns upside down, or counts under another transform than in its training, still gives an embedding.
+Its reconstruction tells the difference: the loss is then no longer the one that the training ended with, which the name of each
+released file holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.record.entries import Dataset
+from figures_pkg.data.record.fetch import ensure
+from figures_pkg.data.record.manifest import load_manifest
+
+from .autoencoder import Autoencoder, count_parameters
+from .checkpoint import load_checkpoint
+from .embed import batch_size, check_patterns
+from .published import PublishedFileError
+from .transform import InputTransform
+from .vae import BetaVAE
+
+CHECKED_SIDE = 8  # the reconstruction is measured at 8 x 8 positions: a second or more for each of them, four times
+CONSTANT_WITHOUT_L1 = 0.5  # what the published code adds to the loss where the L1 term is exactly zero, as for the β-VAE
+WAYS = {  # how patterns (n, rows, columns) of counts enter the network: what is done to them, and the stabiliser
+    "as used": (lambda counts: counts, "log"),
+    "upside down": (lambda counts: counts[:, ::-1], "log"),
+    "half turn": (lambda counts: counts[:, ::-1, ::-1], "log"),
+    "square root": (lambda counts: counts, "anscombe"),
+}
+
+
+def position_grid(scan: xr.DataArray, most: int | None) -> xr.DataArray:
+    """
+    A scan at evenly spaced positions, at most ``most`` along each side.
+
+    Parameters
+    ----------
+    scan
+        With dimensions scan_y and scan_x; its coordinates in nm are kept.
+    most
+        Positions along each side; None keeps them all.
+
+    Returns
+    -------
+    xarray.DataArray
+        Every n-th position along both sides, with the smallest n that leaves no more, in the middle of what n leaves over.
+
+    Examples
+    --------
+    >>> scan = xr.DataArray(np.zeros((256, 256)), dims=("scan_y", "scan_x"), coords={"scan_x": np.arange(256)})
+    >>> position_grid(scan, 24).shape, position_grid(scan, 64).scan_x.values[[0, 1, -1]].tolist()
+    ((24, 24), [1, 5, 253])
+    """
+    if most is None:
+        return scan
+    if most < 1:
+        raise ValueError(f"a grid of {most} positions a side; give at least 1")
+    apart = max(-(-scan.sizes[dim] // most) for dim in SCAN_DIMS)
+    return scan.isel({dim: slice((scan.sizes[dim] - 1) % apart // 2, None, apart) for dim in SCAN_DIMS})
+
+
+def released_network(id: str) -> Autoencoder:
+    """
+    A network of the record that is on this computer, by its name in the manifest; nothing is downloaded.
+
+    Parameters
+    ----------
+    id
+        For instance "ca-ds1".
+
+    Raises
+    ------
+    MissingDataset
+        If the file is not here, or is not the record's.
+    PublishedFileError
+        For a damaged file, or a network with another number of parameters than the manifest expects.
+    """
+    entry = load_manifest()[id]
+    if entry.role != "checkpoint":
+        raise ValueError(f"{id} is a scan; give one of the record's networks, or a file")
+    path = ensure(id)
+    net = load_checkpoint(path)
+    found, expected = count_parameters(net), entry.container["parameters"].value
+    if found != expected:
+        raise PublishedFileError(f"{path} holds a network with {found:,} parameters, the manifest expects {expected:,} of {id}: it is "
+                                 f"another network. Compare it with the record by `figures_pkg fetch {id} --refresh`")  # fmt: skip
+    net.about |= {"id": id, "file": entry.remote} | training_loss(entry, isinstance(net, BetaVAE))
+    return net
+
+
+def training_loss(entry: Dataset, variational: bool) -> dict[str, float]:
+    """
+    Reconstruction loss at the end of a training, as the name of the file on the record says it.
+
+    The number in the name includes the regularisers, which are small beside it; the constant 0.5 that the published code adds for
+    a β-VAE is taken off.
+
+    Returns
+    -------
+    dict
+        ``training_loss``; empty for a name without one.
+    """
+    named = re.search(r"trainloss[_:](\d+\.\d+)", entry.remote)
+    return {"training_loss": float(named[1]) - CONSTANT_WITHOUT_L1 * variational} if named else {}
+
+
+def reconstruction_losses(net: Autoencoder, scan: xr.DataArray, side: int = CHECKED_SIDE) -> dict[str, float]:
+    """
+    How well a network draws patterns that enter it as they are, turned over, and under another transform.
+
+    Parameters
+    ----------
+    net
+        From :func:`released_network`; trained on ln(1 + N).
+    scan
+        Counts; measured at ``side`` × ``side`` of its positions.
+    side
+        See there.
+
+    Returns
+    -------
+    dict
+        ``loss as used``: mean squared error of ln(1 + N) over pixels and patterns, and ``loss error``, its standard error over
+        the patterns; ``loss upside down`` and ``loss half turn``, the same with the detector turned over; ``loss square root``, the
+        error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N) over pixels and patterns; ``loss positions``.
+        A β-VAE draws from a random embedding, as in its training.
+    """
+    check_patterns(net, scan, InputTransform("log"))
+    chosen = position_grid(scan, side)
+    counts = np.asarray(chosen.compute().values).reshape(-1, *scan.shape[2:])
+    found, spread = {}, float(InputTransform("log").apply(counts).var())
+    for way, (turned, stabiliser) in WAYS.items():
+        values = InputTransform(stabiliser).apply(np.ascontiguousarray(turned(counts)))
+        errors = pattern_errors(net, values) * spread / float(values.var())
+        found[f"loss {way}"] = float(errors.mean())
+        if way == "as used":
+            found["loss error"] = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else 0.0
+    return found | {"loss positions": len(counts)}
+
+
+def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Mean squared error of the reconstruction of each pattern, float64 (n,), for input (n, height, width) float32."""
+    device, rng, errors = next(net.parameters()).device, torch.Generator().manual_seed(seed), []
+    with torch.inference_mode():
+        for part in torch.from_numpy(values).split(batch_size(net, device)):
+            part = part.to(device)
+            noise = torch.randn(len(part), net.config.channels, generator=rng).to(device)
+            drawn = net(part, noise)[0] if isinstance(net, BetaVAE) else net(part)[0]
+            errors.append((drawn.float() - part).square().mean((1, 2)).cpu())
+    return torch.cat(errors).double().numpy()
+
+
+def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float | str]:
+    """What is stored with the embedding of a scan by a released network: which one it is, its losses, and the one in its name."""
+    told = {name: net.about[name] for name in ("id", "file", "training_loss") if name in net.about}
+    losses = {name.replace(" ", "_"): value for name, value in reconstruction_losses(net, scan).items()}
+    return {f"weights_{name}" if name in ("id", "file") else name: value for name, value in told.items()} | losses
+
+
+def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+    """
+    The losses of released networks, a row for each.
+
+    Parameters
+    ----------
+    embeddings
+        By the name of the row; embeddings that carry :func:`released_attributes`.
+    """
+    rows = {}
+    for name, maps in embeddings.items():
+        row = {"in the file's name": maps.attrs.get("training_loss")}
+        rows[name] = row | {way: maps.attrs[f"loss_{way.replace(' ', '_')}"] for way in WAYS}
+    return pd.DataFrame(rows).T.astype(float)
+
+
+def losses_words(maps: xr.DataArray) -> str:
+    """
+    Whether patterns enter a released network as in its training, as part of a sentence.
+
+    Parameters
+    ----------
+    maps
+        An embedding that carries :func:`released_attributes`.
+
+    Examples
+    --------
+    >>> losses = dict(zip(WAYS, (0.14, 0.52, 0.55, 0.31)))
+    >>> attrs = {f"loss_{way.replace(' ', '_')}": value for way, value in losses.items()} | {"loss_error": 0.002, "training_loss": 0.1362}
+    >>> losses_words(xr.DataArray(0.0, attrs=attrs))
+    'a loss of 0.140 ± 0.002, the smallest of the four, 3 % above the 0.136 in the name of the file'
+    """
+    losses = {way: maps.attrs[f"loss_{way.replace(' ', '_')}"] for way in WAYS}
+    used, best = losses["as used"], min(losses, key=losses.get)
+    rank = "the smallest of the four" if best == "as used" else f"**not the smallest of the four**: {losses[best]:.3f} for {best}"
+    words = f"a loss of {used:.3f} ± {maps.attrs['loss_error']:.3f}, {rank}"
+    named = maps.attrs.get("training_loss")
+    if named is None:
+        return words
+    percent = 100 * (used / named - 1)
+    return f"{words}, {abs(percent):.0f} % {'above' if percent >= 0 else 'below'} the {named:.3f} in the name of the file"

@@ -1,0 +1,190 @@
+"""Released networks on a grid of positions: the loss tells patterns that enter as in the training from those that do not."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import published_form
+from figures_pkg.cli import main
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.evaluate.naming import open_embedding
+from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, embed
+from figures_pkg.model.published import PublishedFileError
+from figures_pkg.model.released import (
+    WAYS, losses_table, losses_words, pattern_errors, position_grid, reconstruction_losses, released_attributes, released_network, training_loss,
+)  # fmt: skip
+from figures_pkg.model.transform import InputTransform
+
+CONFIG = NetworkConfig(pattern=32, filters=4, pools=published_form.POOLS, channels=5)
+STEP_NM = 1.4
+
+
+def scan_of(counts):
+    """A scan around an array."""
+    axes = Axes(scan_step_nm=STEP_NM, det_scale_inv_angstrom=0.01, origin_row_col=(16, 16), beam_energy_kev=200.0)
+    return build_scan(counts, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+@pytest.fixture(scope="module")
+def scan():
+    """10 x 12 patterns of three discs that no flip maps onto themselves; the brightness of one changes along the rows."""
+    rows, columns = np.mgrid[:32, :32]
+    rng = np.random.default_rng(1)
+
+    def disc(row, column):
+        return ((rows - row) ** 2 + (columns - column) ** 2 < 9).astype(float)
+
+    bright = np.linspace(5, 60, 10)[:, None, None, None]
+    means = 0.3 + 80 * disc(16, 16) + 40 * disc(7, 11) + bright * disc(20, 26)
+    return scan_of(rng.poisson(np.broadcast_to(means, (10, 12, 32, 32))).astype(np.uint16))
+
+
+@pytest.fixture(scope="module")
+def net(scan):
+    """A network after some steps on the logarithm of the counts, as the authors trained theirs."""
+    net = Autoencoder(CONFIG, seed=0)
+    patterns = torch.from_numpy(InputTransform("log").apply(scan.values.reshape(-1, 32, 32)))
+    optimiser, rng = torch.optim.Adam(net.parameters(), lr=3e-3), torch.Generator().manual_seed(0)
+    for _ in range(40):
+        batch = patterns[torch.randperm(len(patterns), generator=rng)[:8]]
+        loss = (net(batch)[0] - batch).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net.eval()
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """A manifest of one checkpoint in a data folder of its own; returns a function that writes both."""
+    monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("FIGURES_PKG_MANIFEST", str(tmp_path / "manifest.yaml"))
+
+    def write(net, parameters=None, damage=False):
+        path = tmp_path / "data" / "weights" / "net.pkl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(published_form.content(net), path)
+        if damage:
+            path.write_bytes(path.read_bytes()[:3000])
+        held = path.read_bytes()
+        count = sum(p.numel() for p in net.parameters()) if parameters is None else parameters
+        fact = {"basis": "paper", "source": "here"}
+        entry = {"id": "ca-x", "role": "checkpoint", "record": "sed", "remote": "log_epoch_0376_coef_1e-05_trainloss_0.1362.pkl",
+                 "local": "weights/net.pkl", "pin": "given", "size": len(held), "checksum": "md5:" + hashlib.md5(held).hexdigest(),
+                 "expected_bytes": {"value": [1, 10**9], **fact}, "used_by": [], "substitute": None,
+                 "container": {"parameters": {"value": count, **fact}}}  # fmt: skip
+        content = {"schema": 1, "bases": {"paper": "a paper"}, "figures": {}, "datasets": [entry],
+                   "records": {"sed": {"doi": "10.5281/zenodo.1", "record": "1", "licence": "BSD-2-Clause", "title": "weights"}}}  # fmt: skip
+        (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(content))
+        return path
+    return write
+
+
+@pytest.mark.parametrize(("sizes", "most"), [((256, 256), 24), ((256, 256), 64), ((48, 48), 64), ((10, 12), 4), ((7, 30), 5)])
+def test_a_grid_is_even_centred_and_keeps_its_nanometres(sizes, most):
+    """One distance along both sides, as many positions before the first as behind the last, none beyond the limit."""
+    whole = scan_of(np.zeros((*sizes, 1, 1), np.uint8))
+    grid = position_grid(whole, most)
+    (apart,) = {round(step / STEP_NM) for dim in ("scan_y", "scan_x") for step in np.diff(grid[dim])}
+    assert max(grid.shape[:2]) <= most
+    assert apart == 1 or -(-max(sizes) // (apart - 1)) > most  # nearer positions would be too many
+    for dim in ("scan_y", "scan_x"):
+        before, behind = float(grid[dim][0] - whole[dim][0]) / STEP_NM, float(whole[dim][-1] - grid[dim][-1]) / STEP_NM
+        assert 0 <= round(behind - before) <= 1 and round(before + behind) < apart
+        assert grid[dim].attrs["units"] == "nm"
+
+
+def test_all_positions_or_a_number_of_them():
+    """Without a limit the scan itself; a limit below one is refused."""
+    whole = scan_of(np.zeros((5, 5, 1, 1), np.uint8))
+    assert position_grid(whole, None) is whole
+    with pytest.raises(ValueError, match="at least 1"):
+        position_grid(whole, 0)
+
+
+def test_the_loss_is_that_of_the_published_network(net, scan):
+    """Mean squared error of ln(1 + N), with the published formulas written out."""
+    values = np.log1p(scan.values[::3, ::4].reshape(-1, 32, 32).astype(np.float32))
+    weights = net.state_dict()
+    with torch.no_grad():
+        drawn = published_form.decode(published_form.encode(torch.from_numpy(values), weights), weights)
+    np.testing.assert_allclose(pattern_errors(net, values), ((drawn.numpy() - values) ** 2).mean((1, 2)), rtol=1e-4)
+
+
+def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan):
+    """Upside down, turned by half a turn, or as a square root they are drawn worse by a wide margin."""
+    found = reconstruction_losses(net, scan, side=4)
+    assert found["loss positions"] == 16 and 0 < found["loss error"] < 0.1 * found["loss as used"]
+    others = [found[f"loss {way}"] for way in WAYS if way != "as used"]
+    assert min(others) > 1.5 * found["loss as used"]
+    turned = reconstruction_losses(net, scan[:, :, ::-1], side=4)
+    assert turned["loss upside down"] == pytest.approx(found["loss as used"]) and turned["loss as used"] > 1.5 * turned["loss upside down"]
+
+
+def test_a_wrong_orientation_is_said(net, scan):
+    """The sentence names what would be better; a right one says so, with the distance from the loss in the file's name."""
+    net.about = {"id": "ca-x", "file": "x_trainloss_0.1.pkl", "training_loss": 0.1}
+    right, wrong = (embed(net, each, InputTransform("log")).assign_attrs(released_attributes(net, each)) for each in (scan, scan[:, :, ::-1]))
+    assert "the smallest of the four" in losses_words(right) and "**not" not in losses_words(right) and "0.100" in losses_words(right)
+    assert "**not the smallest of the four**" in losses_words(wrong) and "for upside down" in losses_words(wrong)
+    table = losses_table({"first": right, "second": wrong})
+    assert table.loc["first", "as used"] == pytest.approx(table.loc["second", "upside down"], rel=1e-5)
+    assert (table["in the file's name"] == 0.1).all()
+
+
+def test_a_variational_network_draws_from_its_random_embedding():
+    """As in its training; the draw is that of a seed, so the loss does not change from call to call."""
+    net, values = BetaVAE(CONFIG, seed=2).eval(), np.ones((3, 32, 32), np.float32)
+    first, again, other = pattern_errors(net, values), pattern_errors(net, values), pattern_errors(net, values, seed=1)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_losses_in_the_names_of_the_record():
+    """The constant that the published code adds to the loss of the β-VAE is taken off."""
+    ours, expected = load_manifest(), {"ca-ds1": 0.1362, "ca-ds2-domains": 0.2279, "ca-ds2-walls": 0.2289, "vae-27": 0.2317}
+    for id, loss in expected.items():
+        assert training_loss(ours[id], id.startswith("vae"))["training_loss"] == pytest.approx(loss)
+    assert training_loss(ours["ds1"], False) == {}
+
+
+def test_the_command_embeds_a_grid_and_says_what_it_used(net, scan, record, tmp_path):
+    """From the name in the manifest to a file with the activations of the chosen positions, their nanometres, and the losses."""
+    record(net)
+    np.save(tmp_path / "scan.npy", scan.values)
+    assert main(["embed", "ca-x", "--data", str(tmp_path / "scan.npy"), "--grid", "5", "--out", str(tmp_path / "e.nc")]) == 0
+    found = open_embedding(tmp_path / "e.nc")
+    assert found.shape == (5, 4, 4) and found.attrs["weights_id"] == "ca-x" and found.attrs["training_loss"] == 0.1362
+    with torch.no_grad():
+        expected = net.encode(torch.log1p(torch.from_numpy(scan.values[::3, 1::3].reshape(-1, 32, 32).astype(np.float32))))
+    np.testing.assert_allclose(found.values.reshape(5, -1).T, expected, atol=1e-4)
+
+
+def test_another_network_than_the_manifest_expects_is_refused(net, record):
+    """By its number of parameters; the message names the command that compares it with the record."""
+    record(net, parameters=4_700_770)
+    with pytest.raises(PublishedFileError, match="the manifest expects 4,700,770 of ca-x.*figures_pkg fetch ca-x --refresh"):
+        released_network("ca-x")
+
+
+def test_a_damaged_network_and_one_of_other_pixels_end_in_one_sentence(net, scan, record, tmp_path, capsys):
+    """Nothing is written, and the sentence says what to do."""
+    np.save(tmp_path / "scan.npy", np.zeros((2, 2, 16, 16), np.uint16))
+    command = ["embed", "ca-x", "--data", str(tmp_path / "scan.npy"), "--out", str(tmp_path / "e.nc")]
+    record(net)
+    assert main(command) == 1
+    assert "16 x 16 px; this network expects 32 x 32 px" in capsys.readouterr().err.splitlines()[-1]
+    record(net, damage=True)
+    assert main(command) == 1
+    assert "net.pkl cannot be read" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "e.nc").exists()
+
+
+def test_a_scan_is_no_network():
+    """A name of the manifest that is a scan is refused."""
+    with pytest.raises(ValueError, match="ds1 is a scan"):
+        released_network("ds1")
