@@ -72,7 +72,7 @@ def walls_told_apart(made: Made, dataset: str, recipe: str) -> float:
 def charge_pair(made: Made, dataset: str, recipe: str) -> float:
     """AUC of head-to-head against tail-to-tail walls of the two channels that differ most between them, the lesser of the two."""
     maps, truth = made.embedding(dataset, recipe), made.truth(dataset)
-    known = reference_maps(truth, maps[0], (1.0, 0.0))
+    known = reference_maps(truth)
     alike = correlations(maps.values, (known["head-to-head"] - known["tail-to-tail"])[None])[:, 0]
     return min(charge_auc(maps.values[place], truth) for place in (alike.argmax(), alike.argmin()))
 

@@ -1,4 +1,8 @@
-"""An embedding for figures: opened, its domain map turned the right way up, its channels named by what the truth says they show."""
+"""An embedding for figures: opened, its domain map turned the right way up, its channels named by what they resemble.
+
+What they are compared with is the truth of a simulated scan, or the maps that matching found in a measured one, see
+:mod:`figures_pkg.evaluate.known`. Matching knows no walls, only domains: :func:`walls_by_course` names the walls between them.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,26 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.twin.specimen.texture import wall_type
 
 from .matching import correlations, match_channels
 from .scores import otsu_threshold
-from .truth_scores import boundary
 
-KINDS = {1: "head-to-head wall", -1: "tail-to-tail wall", 0: "neutral wall"}
+WALL_WIDTH_NM = 20.0  # over which the wall of the published first scan is seen; taken for every wall of a measured scan
+COURSE_NM = 8.0  # over which the course of a matched wall is smoothed
+KINDS = {1: "head-to-head", -1: "tail-to-tail", 0: "neutral"}
+SIGN_UNKNOWN = {1: "charge A", -1: "charge B", 0: "neutral"}
 TURNS = {1: "walls, phase +60°", -1: "walls, phase −60°"}
 FIELDS = {"thickness": "thickness_nm", "bend along b": "tilt_b_mrad", "bend along c": "tilt_c_mrad"}
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a channel resembles most among the maps of the truth, and Pearson's r with it; "dead" and 0 for a constant one."""
+    """What a channel resembles most among the maps that are known, and Pearson's r with it; "dead" and 0 for a constant one."""
 
     name: str
     correlation: float
@@ -53,16 +60,32 @@ def open_embedding(path: str | Path) -> xr.DataArray:
     return maps.assign_coords(channel=np.arange(len(maps)))
 
 
-def domain_channel(maps: xr.DataArray, truth: xr.Dataset | None) -> xr.DataArray:
+def at_positions(where: xr.DataArray | xr.Dataset, maps: xr.DataArray):
     """
-    The domain map of an embedding, found without the truth: the first channel after rotation to step components.
+    A scan, or what is known of it, at the positions of an embedding that was made on a grid.
+
+    Parameters
+    ----------
+    where
+        With coordinates ``scan_y`` and ``scan_x`` in nm, at least those of `maps`.
+    maps
+        An embedding of the same scan, or a map.
+    """
+    same = all(where.sizes[dim] == maps.sizes[dim] for dim in SCAN_DIMS)
+    return where if same else where.sel({dim: maps[dim].values for dim in SCAN_DIMS}, method="nearest")
+
+
+def domain_channel(maps: xr.DataArray, known: xr.Dataset | None) -> xr.DataArray:
+    """
+    The domain map of an embedding, found without what is known: the first channel after rotation to step components.
 
     Parameters
     ----------
     maps
         (channel, scan_y, scan_x).
-    truth
-        Turns the sign alone, so that +P is high; None leaves it as it is.
+    known
+        Truth, or from :func:`figures_pkg.evaluate.known.known_maps`. Turns the sign alone, so that its domain +1 is high: +P, where
+        the sign of the polarization is known. None leaves the sign as it is.
 
     Returns
     -------
@@ -70,8 +93,10 @@ def domain_channel(maps: xr.DataArray, truth: xr.Dataset | None) -> xr.DataArray
         (scan_y, scan_x), of variance 1; zero is the threshold between the two domains (Otsu's).
     """
     found = rotate_steps(maps)[0].reset_coords(drop=True)
-    sign = 1.0 if truth is None else np.sign(np.sum((found - found.mean()) * truth.polarization).item()) or 1.0
-    return sign * (found - otsu_threshold(found.values)) / (float(found.std()) or 1.0)
+    sign = 1.0
+    if known is not None:
+        sign = np.sign(np.sum((found - found.mean()).values * at_positions(known, maps).domain.values)) or 1.0
+    return float(sign) * (found - otsu_threshold(found.values)) / (float(found.std()) or 1.0)
 
 
 def pick_channels(maps: xr.DataArray, references: list[np.ndarray]) -> tuple[list[xr.DataArray], np.ndarray]:
@@ -102,98 +127,146 @@ def pick_channels(maps: xr.DataArray, references: list[np.ndarray]) -> tuple[lis
     return picked, np.abs(found.correlation)
 
 
-def reference_maps(truth: xr.Dataset | None, domains: xr.DataArray, g002: tuple[float, float]) -> dict[str, np.ndarray]:
+def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     """
-    What domains and walls should look like: by the truth, or without it by a domain map.
+    What is known of a specimen, with its walls: those of a truth as they are, those of a measured scan by their course.
+
+    Between matched domains P jumps by 2P, so the course of a wall against c tells its charge. That takes the detector's rows and
+    columns for those of the scan, since the rotation between the two is not on record. Which mirror variant a wall is cannot be told.
 
     Parameters
     ----------
-    truth
-        From :func:`figures_pkg.twin.read_truth`, or None.
-    domains
-        (scan_y, scan_x), for instance of :func:`domain_channel`; used where there is no truth. Walls are then where it changes,
-        and of one charge or the other where it falls or rises along c. Which of them is head-to-head stays open, as the sign of
-        the map does.
+    known
+        From :func:`figures_pkg.evaluate.known.known_maps`.
     g002
-        (row, col) of 002 on the detector, the direction of +c; detector and scan are taken to have the same rows.
+        (row, col) of 002 on the detector, the direction of +c.
+
+    Returns
+    -------
+    xarray.Dataset
+        A truth unchanged. Else with ``polarization``, ±1; ``wall_width_nm``, 20 nm everywhere; ``wall_charge`` and ``wall_type`` as
+        a truth has them. With an unknown sign of P, head-to-head and tail-to-tail may be exchanged.
+    """
+    if known.attrs.get("basis", "truth") == "truth":
+        return known
+    side = np.where(known.wall_distance_nm.values > 0, 1.0, -1.0)
+    step = abs(float(known.scan_x[1] - known.scan_x[0]))
+    normal = -np.stack(np.gradient(gaussian_filter(side, max(COURSE_NM / step, 1.0))))  # out of +P
+    charge = np.tensordot(np.array(g002) / np.hypot(*g002), normal / np.maximum(np.hypot(*normal), 1e-12), 1)
+    on_wall = np.abs(known.wall_distance_nm.values) < step
+    if on_wall.any():
+        charge = charge[tuple(distance_transform_edt(~on_wall, return_distances=False, return_indices=True))]
+    found = {"polarization": side, "wall_width_nm": np.full(side.shape, WALL_WIDTH_NM), "wall_charge": charge, "wall_type": wall_type(charge)}
+    return known.assign({name: (SCAN_DIMS, values) for name, values in found.items()})
+
+
+def wall_kinds(known: xr.Dataset) -> dict[int, str]:
+    """
+    What the kinds of ``wall_type`` are called; without the sign of P nobody knows which charge is which.
+
+    Examples
+    --------
+    >>> wall_kinds(xr.Dataset(attrs={"basis": "matched", "sign_known": 0}))
+    {1: 'charge A', -1: 'charge B', 0: 'neutral'}
+    """
+    return KINDS if known.attrs.get("sign_known", 1) else SIGN_UNKNOWN
+
+
+def reference_maps(known: xr.Dataset) -> dict[str, np.ndarray]:
+    """
+    What domains and walls should look like.
+
+    Parameters
+    ----------
+    known
+        A truth, or from :func:`walls_by_course`.
 
     Returns
     -------
     dict
-        ``"domains"``, ``"walls"``, ``"head-to-head"``, ``"tail-to-tail"``: (scan_y, scan_x) each.
+        ``"domains"``, ``"walls"``, ``"head-to-head"``, ``"tail-to-tail"``: (scan_y, scan_x) each. With an unknown sign of P the last
+        two may be exchanged.
     """
-    if truth is not None:
-        kinds = {name: wall_map(truth, kind) for kind, name in ((1, "head-to-head"), (-1, "tail-to-tail"))}
-        return {"domains": truth.polarization.values.astype(float), "walls": wall_map(truth)} | kinds
-    image = gaussian_filter(domains.values.astype(float), 1.0)
-    falls = -np.tensordot(np.array(g002) / np.hypot(*g002), np.stack(np.gradient(image)), 1)
-    kinds = {"head-to-head": np.maximum(falls, 0), "tail-to-tail": np.maximum(-falls, 0)}
-    return {"domains": domains.values.astype(float), "walls": boundary(domains.values)} | kinds
+    kinds = {name: wall_map(known, kind) for kind, name in ((1, "head-to-head"), (-1, "tail-to-tail"))}
+    return {"domains": known.polarization.values.astype(float), "walls": wall_map(known)} | kinds
 
 
-def true_maps(truth: xr.Dataset) -> dict[str, np.ndarray]:
+def named_maps(known: xr.Dataset) -> dict[str, np.ndarray]:
     """
-    The maps of the truth that a channel can resemble.
+    The maps that a channel can resemble.
 
     Parameters
     ----------
-    truth
-        From :func:`figures_pkg.twin.read_truth`.
+    known
+        A truth, or from :func:`walls_by_course`.
 
     Returns
     -------
     dict
         By name (scan_y, scan_x): the polarization, thickness, both directions of bend, all walls, and where there are
-        several kinds each kind: by charge, and by the turn of the phase from +P to −P. Walls are 1 on the wall and fall off
-        as a Gaussian, see :func:`wall_map`.
+        several kinds each kind: by charge, and in a truth by the turn of the phase from +P to −P. Walls are 1 on the wall and fall off
+        as a Gaussian, see :func:`wall_map`. Where matching does not describe the scan, its thickness and bend are left out.
     """
-    kinds = [kind for kind in KINDS if (_on_wall(truth) & (truth.wall_type.values == kind)).any()]
-    walls = {"walls" if len(kinds) > 1 else KINDS[kinds[0]]: wall_map(truth)} if kinds else {}
-    walls |= {KINDS[kind]: wall_map(truth, kind) for kind in kinds if len(kinds) > 1}
-    turns = np.sign(truth.wall_step.values) if "wall_step" in truth else np.zeros(truth.domain.shape)
-    if (turns > 0).any() and (turns < 0).any():
-        walls |= {name: np.where(turns == sign, wall_map(truth), 0.0) for sign, name in TURNS.items()}
-    maps = {"±P": truth.polarization.values} | {name: truth[key].values for name, key in FIELDS.items()} | walls
+    plus = "±P" if known.attrs.get("sign_known", 1) else "domains"
+    fields = {} if known.attrs.get("basis", "truth") == "steps" else {name: _filled(known[key].values) for name, key in FIELDS.items()}
+    maps = {plus: known.polarization.values} | fields | _named_walls(known)
     return {name: np.asarray(image, float) for name, image in maps.items()}
 
 
-def wall_map(truth: xr.Dataset, kind: int | None = None) -> np.ndarray:
+def _named_walls(known: xr.Dataset) -> dict[str, np.ndarray]:
+    """The maps of all walls, and of each kind where there are several."""
+    names = {kind: f"{name} wall" for kind, name in wall_kinds(known).items()}
+    kinds = [kind for kind in names if (_on_wall(known) & (known.wall_type.values == kind)).any()]
+    walls = {"walls" if len(kinds) > 1 else names[kinds[0]]: wall_map(known)} if kinds else {}
+    walls |= {names[kind]: wall_map(known, kind) for kind in kinds if len(kinds) > 1}
+    turns = np.sign(known.wall_step.values) if "wall_step" in known else np.zeros(known.domain.shape)
+    if (turns > 0).any() and (turns < 0).any():
+        walls |= {name: np.where(turns == sign, wall_map(known), 0.0) for sign, name in TURNS.items()}
+    return walls
+
+
+def _filled(field: np.ndarray) -> np.ndarray:
+    """A field with its median where it is not known."""
+    return np.where(np.isfinite(field), field, np.nanmedian(field))
+
+
+def wall_map(known: xr.Dataset, kind: int | None = None) -> np.ndarray:
     """
     A map that is 1 on the walls and falls off on both sides, over the width in which the beam crosses the wall.
 
     Parameters
     ----------
-    truth
+    known
         With ``wall_distance_nm``, ``wall_width_nm`` and ``wall_type``.
     kind
         +1 for head-to-head walls alone, −1 for tail-to-tail, 0 for neutral ones; by default all.
     """
-    step = abs(float(truth.scan_x[1] - truth.scan_x[0]))
-    reach = np.maximum(truth.wall_width_nm.values / 2, step)
-    near = np.exp(-((truth.wall_distance_nm.values / reach) ** 2))
-    return near if kind is None else np.where(truth.wall_type.values == kind, near, 0.0)
+    step = abs(float(known.scan_x[1] - known.scan_x[0]))
+    reach = np.maximum(known.wall_width_nm.values / 2, step)
+    near = np.exp(-((known.wall_distance_nm.values / reach) ** 2))
+    return near if kind is None else np.where(known.wall_type.values == kind, near, 0.0)
 
 
-def name_channels(maps: xr.DataArray, truth: xr.Dataset | None) -> list[Named]:
+def name_channels(maps: xr.DataArray, known: xr.Dataset | None) -> list[Named]:
     """
-    Name every channel after the map of the truth that it correlates with most, whatever the sign.
+    Name every channel after the map that it correlates with most, whatever the sign.
 
-    Several channels may bear one name. Where maps of the truth resemble each other, as thickness and polarization do in a
+    Several channels may bear one name. Where the maps resemble each other, as thickness and polarization do in a
     wedge with one wall, the name says only which of them comes first.
 
     Parameters
     ----------
     maps
         (channel, scan_y, scan_x).
-    truth
-        None where there is none; channels are then called "live" or "dead".
+    known
+        A truth, or from :func:`walls_by_course`, at the same positions. Without it channels are called "live" or "dead".
     """
-    if truth is None:
+    if known is None:
         return [Named("live" if np.ptp(image) > 0 else "dead", 0.0) for image in maps.values]
-    known = true_maps(truth)
-    found = correlations(maps.values, np.stack(list(known.values())))
+    named = named_maps(known)
+    found = correlations(maps.values, np.stack(list(named.values())))
     best = np.abs(found).argmax(axis=1)
-    names = np.array(list(known))[best]
+    names = np.array(list(named))[best]
     return [Named(str(name) if np.ptp(image) > 0 else "dead", float(r[place]))
             for name, image, r, place in zip(names, maps.values, found, best, strict=True)]
 
@@ -225,6 +298,6 @@ def sparsity(maps: xr.DataArray) -> dict[str, float]:
     return {"live": len(alive), "zero": float((alive == 0).mean()), "negative": float((alive < 0).mean()), "effective": float(used.mean())}
 
 
-def _on_wall(truth: xr.Dataset) -> np.ndarray:
+def _on_wall(known: xr.Dataset) -> np.ndarray:
     """Positions within one step of a wall."""
-    return np.abs(truth.wall_distance_nm.values) <= abs(float(truth.scan_x[1] - truth.scan_x[0]))
+    return np.abs(known.wall_distance_nm.values) <= abs(float(known.scan_x[1] - known.scan_x[0]))

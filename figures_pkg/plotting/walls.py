@@ -44,8 +44,21 @@ def wall_lines(ax: Axes, polarization: xr.DataArray, kind: xr.DataArray, width: 
     return lines
 
 
-def wall_legend(ax: Axes, kind: xr.DataArray, **kwargs):
-    """Name the colours of the walls that occur; further arguments as for a legend."""
+def wall_legend(ax: Axes, kind: xr.DataArray, names: dict[int, str] | None = None, **kwargs):
+    """
+    Name the colours of the walls that occur.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    kind
+        As for :func:`wall_lines`.
+    names
+        By kind, where they are not to be called head-to-head, tail-to-tail and neutral.
+    kwargs
+        As for a legend.
+    """
     here = [each for each in KINDS if (kind.values == each).any()]
-    handles = [Line2D([], [], color=KINDS[each][0], lw=2, label=KINDS[each][1]) for each in here]
+    handles = [Line2D([], [], color=KINDS[each][0], lw=2, label=(names or {}).get(each, KINDS[each][1])) for each in here]
     return ax.legend(handles=handles, **({"fontsize": 8, "loc": "upper center", "bbox_to_anchor": (0.5, 0.0)} | kwargs))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.evaluate.naming import domain_channel, name_channels, open_embedding, pick_channels, reference_maps, sparsity, true_maps
+from figures_pkg.evaluate.naming import (
+    at_positions, domain_channel, name_channels, named_maps, open_embedding, pick_channels, reference_maps, sparsity, walls_by_course,
+)  # fmt: skip
 
 AXIS = np.arange(40) * 4.0  # nm
 COORDS = {"scan_y": AXIS, "scan_x": AXIS}
@@ -30,10 +32,21 @@ def truth():
 
 
 @pytest.fixture(scope="module")
+def matched(truth):
+    """What matching leaves of the same specimen: domains with some positions unknown, distances from walls between positions."""
+    domain = truth.domain.copy()
+    domain[3, 4:9] = 0
+    halfway = np.sign(truth.wall_distance_nm) * np.maximum(np.abs(truth.wall_distance_nm), 2.0)
+    fields = {name: truth[name] for name in ("thickness_nm", "tilt_b_mrad", "tilt_c_mrad")}
+    fields["thickness_nm"] = fields["thickness_nm"].where(domain != 0)
+    return xr.Dataset({"domain": domain, "wall_distance_nm": halfway} | fields, attrs={"basis": "matched", "sign_known": 1})
+
+
+@pytest.fixture(scope="module")
 def maps(truth):
     """Channels made of the truth: a head-to-head wall, −P with thickness in it, nothing, thickness."""
     rng = np.random.default_rng(0)
-    known = true_maps(truth)
+    known = named_maps(truth)
     noise = 0.05 * rng.normal(size=(4, 40, 40))
     parts = [known["head-to-head wall"], 0.05 * known["thickness"] - known["±P"], 0 * noise[0], known["thickness"] / 4]
     values = np.stack(parts) + noise * np.array([1, 1, 0, 1])[:, None, None]
@@ -50,7 +63,7 @@ def test_channels_bear_the_name_of_what_they_were_made_of(maps, truth):
 
 def test_walls_are_named_by_charge_and_by_the_turn_of_the_phase(truth):
     """The parts of both divisions add up to all walls."""
-    known = true_maps(truth)
+    known = named_maps(truth)
     for first, second in (("head-to-head wall", "tail-to-tail wall"), ("walls, phase +60°", "walls, phase −60°")):
         np.testing.assert_allclose(known[first] + known[second], known["walls"])
     assert known["walls"].max() == pytest.approx(np.exp(-((2 / 4) ** 2)))  # 2 nm from the wall, reach one step of 4 nm
@@ -58,7 +71,7 @@ def test_walls_are_named_by_charge_and_by_the_turn_of_the_phase(truth):
 
 def test_picked_channels_are_turned_and_differ(maps, truth):
     """−P comes back as +P, and no channel is given twice."""
-    known = true_maps(truth)
+    known = named_maps(truth)
     (domains, thickness), r = pick_channels(maps, [known["±P"], known["thickness"]])
     assert (int(domains.channel), int(thickness.channel)) == (1, 3) and (r > 0.9).all()
     assert np.corrcoef(domains.values.ravel(), known["±P"].ravel())[0, 1] > 0.9
@@ -66,24 +79,60 @@ def test_picked_channels_are_turned_and_differ(maps, truth):
         pick_channels(maps, [known["±P"]] * 5)
 
 
-def test_the_domain_map_is_found_without_and_turned_with_the_truth(maps, truth):
-    """Zero parts both domains, +P is above it."""
+def test_the_domain_map_is_found_without_and_turned_with_what_is_known(maps, truth, matched):
+    """Zero parts both domains, +P is above it; matched domains turn it as the truth does, those of the other sign the other way."""
     found = domain_channel(maps, truth)
     inside = np.abs(truth.wall_distance_nm.values) > 8
     assert np.mean((found.values > 0) == (truth.domain.values > 0), where=inside) > 0.99
     free = domain_channel(maps, None)
     assert abs(np.corrcoef(free.values.ravel(), found.values.ravel())[0, 1]) > 0.999
+    np.testing.assert_array_equal(domain_channel(maps, matched), found)
+    np.testing.assert_array_equal(domain_channel(maps, matched.assign(domain=-matched.domain)), -found)
 
 
-def test_walls_by_a_domain_map_are_those_of_the_truth(truth):
+def test_a_map_on_a_grid_is_compared_at_its_positions(maps, truth):
+    """Every second position of the embedding against every second of what is known."""
+    coarse = maps[:, 1::2, ::2]
+    there = at_positions(truth, coarse)
+    np.testing.assert_array_equal(there.domain, truth.domain[1::2, ::2])
+    assert at_positions(truth, maps) is truth
+    found = domain_channel(coarse, truth)
+    assert np.corrcoef(found.values.ravel(), there.domain.values.ravel())[0, 1] > 0.9
+
+
+def test_walls_between_matched_domains_are_named_by_their_course(truth, matched):
     """Along c, P falls at a head-to-head wall and rises at a tail-to-tail wall; c reversed, the names change places."""
-    domains = scan_array(truth.domain.values)
-    known, found = reference_maps(truth, domains, (0.0, 3.0)), reference_maps(None, domains, (0.0, 3.0))
-    turned = reference_maps(None, domains, (0.0, -3.0))
-    for name, other in (("head-to-head", "tail-to-tail"), ("tail-to-tail", "head-to-head")):
-        assert np.corrcoef(known[name].ravel(), found[name].ravel())[0, 1] > 0.8
-        np.testing.assert_array_equal(found[name], turned[other])
-    assert np.corrcoef(known["walls"].ravel(), found["walls"].ravel())[0, 1] > 0.8
+    found, turned = walls_by_course(matched, (0.0, 3.0)), walls_by_course(matched, (0.0, -3.0))
+    near = np.abs(truth.wall_distance_nm.values) < 20
+    np.testing.assert_array_equal(found.wall_type.values[near], truth.wall_type.values[near])
+    np.testing.assert_array_equal(turned.wall_type.values[near], -truth.wall_type.values[near])
+    np.testing.assert_allclose(np.abs(found.wall_charge.values[near]), 1, atol=0.02)
+    along = walls_by_course(matched, (2.0, 0.0))
+    assert not along.wall_type.values[near].any()  # walls along c carry no charge
+    slanted = walls_by_course(matched, (3.0, 4.0))
+    np.testing.assert_allclose(np.abs(slanted.wall_charge.values[10:30][near[10:30]]), 0.8, atol=0.02)
+    known, compared = reference_maps(truth), reference_maps(found)
+    for name in known:
+        assert np.corrcoef(known[name].ravel(), compared[name].ravel())[0, 1] > 0.8
+    assert walls_by_course(truth, (0.0, 3.0)) is truth
+
+
+def test_a_specimen_of_one_domain_has_no_walls(matched):
+    """Infinitely far from any wall, nothing is near one."""
+    one = matched.assign(wall_distance_nm=matched.wall_distance_nm * 0 + np.inf, domain=matched.domain * 0 + 1)
+    found = walls_by_course(one, (0.0, 3.0))
+    assert (found.polarization == 1).all() and not reference_maps(found)["walls"].any()
+    assert set(named_maps(found)) == {"±P", "thickness", "bend along b", "bend along c"}
+
+
+def test_channels_of_a_measured_scan_are_named_by_its_matched_maps(maps, matched):
+    """As by a truth, without mirror variants; with an unknown sign nothing is called +P or head-to-head; without a match no bend."""
+    walls = walls_by_course(matched, (0.0, 3.0))
+    assert [name.name for name in name_channels(maps, walls)] == ["head-to-head wall", "±P", "dead", "thickness"]
+    assert not any("phase" in name for name in named_maps(walls))
+    unknown = walls.assign_attrs(sign_known=0)
+    assert [name.name for name in name_channels(maps, unknown)][:2] == ["charge A wall", "domains"]
+    assert set(named_maps(walls.assign_attrs(basis="steps"))) == {"±P", "walls", "head-to-head wall", "tail-to-tail wall"}
 
 
 def test_sparsity_counts_what_is_there():
