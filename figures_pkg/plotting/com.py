@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
-from .style import MINUS_P, PLUS_P
+from .maps import NEITHER, domain_pair
 
 
 def com_cloud(ax: Axes, com_y: np.ndarray, com_x: np.ndarray, colours, *, size: float = 3.0) -> PathCollection:
@@ -52,10 +52,19 @@ def density(com_y: np.ndarray, com_x: np.ndarray, bins: int = 60) -> np.ndarray:
     return counts[row, col]
 
 
-def domain_colours(domain: np.ndarray) -> np.ndarray:
-    """Red for +P, blue for −P and grey for neither, shape ``(n_points,)``."""
-    domain = np.ravel(domain)
-    return np.where(domain > 0, PLUS_P, np.where(domain < 0, MINUS_P, "#999999"))
+def domain_colours(domain: np.ndarray, sign_known: bool = True) -> np.ndarray:
+    """
+    Colours of points by their domain, shape ``(n_points,)``.
+
+    Parameters
+    ----------
+    domain
+        +1, −1, or 0 for neither, any shape; neither is grey.
+    sign_known
+        Whether +1 is +P, which is red, and −1 is −P, which is blue; else the two are violet and green.
+    """
+    (plus, minus), domain = domain_pair(sign_known), np.ravel(domain)
+    return np.where(domain > 0, plus, np.where(domain < 0, minus, NEITHER))
 
 
 def draw_axis(ax: Axes, direction_yx: tuple[float, float], name: str = "c") -> None:

@@ -4,13 +4,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
-from .style import HIGHLIGHT
+from .style import DOMAIN_MAP, HIGHLIGHT, MINUS_P, PLUS_P
 
+NEITHER = "#999999"
+SIGN_UNKNOWN = ("#762a83", "#1b7837")  # two domains of which nobody knows which is +P: not the red and blue of ±P
 NICE = np.array([1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000])
 
 
@@ -45,6 +47,24 @@ def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, labe
     return drawn
 
 
+def domain_pair(sign_known: bool = True) -> tuple[str, str]:
+    """Colours of both domains: red for +P and blue for −P, or violet and green where the sign of the polarization is unknown."""
+    return (PLUS_P, MINUS_P) if sign_known else SIGN_UNKNOWN
+
+
+def domain_map(sign_known: bool = True) -> ListedColormap:
+    """
+    Colour map of a map of −1, 0 (neither) and +1 in the colours of :func:`domain_pair`.
+
+    Examples
+    --------
+    >>> domain_map(False).colors
+    ['#1b7837', '#999999', '#762a83']
+    """
+    plus, minus = domain_pair(sign_known)
+    return DOMAIN_MAP if sign_known else ListedColormap([minus, NEITHER, plus], name="domains, sign unknown")
+
+
 def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, floor: float | None = None, cmap="magma") -> AxesImage:
     """
     Draw a diffraction pattern on a logarithmic scale with a bar in 1/Å; row 0 is at the top.
@@ -76,6 +96,14 @@ def colour_bar(drawn: AxesImage, label: str) -> Colorbar:
     """Draw a colour bar as tall as the picture, to its right."""
     beside = drawn.axes.inset_axes([1.03, 0, 0.05, 1])
     return drawn.axes.figure.colorbar(drawn, cax=beside, label=label)
+
+
+def domain_bar(drawn: AxesImage, plus: str, minus: str) -> Colorbar:
+    """Draw the colour bar of a map of −1, 0 and +1 in the colours of :func:`domain_map`, with the names of both domains."""
+    bar = colour_bar(drawn, "")
+    bar.set_ticks([-2 / 3, 0, 2 / 3], labels=[minus, "neither", plus])
+    bar.ax.tick_params(length=0)
+    return bar
 
 
 def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "white") -> None:
