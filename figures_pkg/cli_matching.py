@@ -1,4 +1,4 @@
-"""The command that matches every pattern of a scan to a library: a thin call into `matching`."""
+"""The commands that match every pattern of a scan to a library, and that map its domains: thin calls into `matching` and `evaluate`."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,15 @@ WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; t
 
 
 def add_matching_command(commands) -> None:
-    """Add match to the commands of the program."""
+    """Add match and domains to the commands of the program."""
+    domains = commands.add_parser("domains", help="the map of the domains that figures of a scan without truth use, with its sign and evidence")
+    domains.add_argument("scan", metavar="DATASET", help="ds1 or ds2, as in the manifest")
+    domains.add_argument("--out", type=Path, required=True, metavar="DOMAINS.nc", help="the netCDF file to write")
+    domains.add_argument("--source", choices=("twin", "zenodo"), default="zenodo", help="the authors' scan, or the twin as if it had no truth")
+    domains.add_argument("--profile", choices=SIZES, default="laptop", help="fineness of the library, and which size of the twin")
+    domains.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    domains.set_defaults(run=_domains)
+
     match = commands.add_parser("match", help="polarization, thickness and tilts of every pattern, by comparison with a library")
     match.add_argument("scan", metavar="SCAN", help="the path of a scan, or ds1, … as in the manifest")
     match.add_argument("--out", type=Path, required=True, metavar="MAPS.nc", help="the netCDF file to write")
@@ -23,6 +31,21 @@ def add_matching_command(commands) -> None:
     match.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
     match.add_argument("--overwrite", action="store_true", help="replace an existing file")
     match.set_defaults(run=_match)
+
+
+def _domains(options) -> None:
+    from figures_pkg.data import load_manifest
+    from figures_pkg.data.locate import open_dataset
+    from figures_pkg.data.replace import check_target
+    from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
+    from figures_pkg.imaging import expected_lattice
+
+    check_target(options.out, ".nc", options.overwrite)
+    scan = open_dataset(options.scan, options.source, options.profile)
+    expected, _ = expected_lattice(load_manifest()[options.scan], scan)
+    known = matched_domains(scan, matching_library(options.profile), expected)
+    print(write_domains(known, options.out, overwrite=True))
+    print(known.attrs["sign"])
 
 
 def _match(options) -> None:

@@ -1,0 +1,258 @@
+"""What is known of a specimen at each position: the truth of a simulated scan, or what matching finds in a measured one.
+
+A measured scan has no truth, yet figures and claims need its domains. They come from one place: each pattern is matched to the
+library of ErMnO3, and the polarization that explains it better is its domain. A second map, made from the patterns without any
+crystal (the first step component), has to show the same two regions. Where matching cannot describe the scan, the second map is
+all there is, and which of its regions is +P stays open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.data.locate import artefact_path, artefacts_folder
+from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.imaging import Lattice
+from figures_pkg.matching import DiscGeometry, disc_sums, find_lattice, match, prepare
+from figures_pkg.matching.matcher import SYSTEMATIC, Matcher
+from figures_pkg.matching.sampled import sampled_mean, sampled_patterns
+from figures_pkg.model.features import gather_features
+from figures_pkg.model.step_components import step_maps
+from figures_pkg.twin import Library, LibrarySettings, load_or_build, read_truth
+
+from .scores import otsu_threshold
+
+CLEAR_NM = 20.0  # from the walls: where two maps of the domains are compared
+SETTLED_CHI2 = 1.2  # median chi squared per degree of freedom at which the library counts as describing the scan
+LARGEST_SYSTEMATIC = 0.25  # of a disc; a library that is wrong by more says nothing about the polarization
+LEAST_GOOD = 0.5  # share of the positions with a good fit, below which matching does not make the map
+LEAST_AGREEMENT = 0.9  # of both maps, and of the votes in each region, for the sign to count as known
+SMOOTHING = 1.0  # standard deviation in positions over which neighbours vote for a domain
+
+
+def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.Dataset:
+    """
+    What is known at each position of a scan of the book.
+
+    Parameters
+    ----------
+    scan
+        From :func:`figures_pkg.data.open_dataset` with the other three arguments.
+    dataset, data, profile
+        Name of the scan, ``"twin"`` or ``"zenodo"``, and the profile.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (scan_y, scan_x). On the twin the truth, with the attribute ``basis`` = "truth". On a measured scan what
+        :func:`matched_domains` found, with ``basis`` "matched" or "steps". Both have ``domain`` and ``wall_distance_nm``, which
+        :func:`figures_pkg.evaluate.known_domains` takes, and the attribute ``sign_known``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the domains of a measured scan were not looked for yet; the message holds the command.
+    """
+    if data == "twin":
+        return read_truth(scan.path).assign_attrs(basis="truth", sign_known=1)
+    path = artefact_path(f"domains/{dataset}.nc", data, profile)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no map of the domains at {path}; make it with `figures_pkg domains {dataset} --source {data} --profile {profile} --out {path}`"
+        )
+    with xr.open_dataset(path, engine="h5netcdf") as known:
+        return known.load()
+
+
+def known_words(known: xr.Dataset) -> dict[str, str]:
+    """
+    How figures and sentences call what is known.
+
+    Returns
+    -------
+    dict
+        ``domains``, ``wall``, ``walls`` and ``basis`` in words; ``plus`` and ``minus``, the names of the two domains; and ``sign``,
+        a sentence on what is known of the sign, empty for a truth.
+
+    Examples
+    --------
+    >>> known_words(xr.Dataset(attrs={"basis": "steps", "sign_known": 0}))["plus"]
+    'domain A'
+    """
+    basis = {"truth": "true", "matched": "matched", "steps": "step-component"}[known.attrs["basis"]]
+    words = {"basis": basis} | {name: f"{basis} {name}" for name in ("domains", "wall", "walls")}
+    plus, minus = ("+P", "−P") if known.attrs["sign_known"] else ("domain A", "domain B")
+    return words | {"plus": plus, "minus": minus, "sign": known.attrs.get("sign", "")}
+
+
+def matching_library(profile: str) -> Library:
+    """
+    The library that patterns of ErMnO3 are matched to, 45 to 80 nm; made when it is not there.
+
+    Parameters
+    ----------
+    profile
+        In "smoke" two slices per period of 0.61 nm, which are off by 1 to 4 %.
+    """
+    fine = {"period_step": 4, "g_max_inv_angstrom": 1.1} | ({"slices": 2} if profile == "smoke" else {})
+    settings = LibrarySettings.covering([45, 80], 4.0, 8.0, **fine)
+    return load_or_build(artefacts_folder(profile) / "library-matching.npz", settings, progress=False)
+
+
+def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | None = None, progress: bool = True) -> xr.Dataset:
+    """
+    The domains of a scan without truth, with their sign and how far both can be trusted.
+
+    Each pattern is matched to the library. Where the library describes the scan only roughly, the share by which it may be wrong is
+    raised until chi squared is what it should be, so that the likelihood ratio does not claim more than it knows. Neighbours vote, with
+    the logarithm of that ratio, and poor fits do not. An independent map (:func:`figures_pkg.model.step_components.step_maps`) is
+    made of the same patterns without a crystal.
+
+    Parameters
+    ----------
+    scan
+        Counts (scan_y, scan_x, det_y, det_x).
+    library
+        From :func:`matching_library`.
+    expected
+        Its 002 tells on which side of the detector +c lies; image up by default. **The sign of P hangs on it**: half a turn of the
+        pattern exchanges +P and −P.
+    progress
+        Whether to show bars on stderr.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (scan_y, scan_x): ``domain`` (+1, −1; 0 where the fit is poor), ``wall_distance_nm`` (positive in +P, infinite without
+        walls), the maps of :func:`figures_pkg.matching.match`, and ``steps``, the independent map, 0 at its threshold and turned so
+        that it agrees. Attributes: ``basis`` "matched" or "steps"; ``sign_known`` 1 or 0 and ``sign``, why; ``agreement`` of both maps
+        20 nm and more from the walls (nan without walls); ``vote``, the lesser share of the likelihood in the two regions of the independent map
+        that speaks for its domain; ``good_fits``; ``systematic``; ``median_chi2``.
+    """
+    mean = sampled_mean(scan)
+    up = expected.g002 if expected is not None else (-1.0, 0.0)
+    step = abs(float(scan.det_x[1] - scan.det_x[0]))
+    geometry = DiscGeometry.of(find_lattice(mean, scale_inv_angstrom=step, up=up))
+    matcher = settled(prepare(scan, library, geometry=geometry), scan)
+    maps = match(scan, matcher, progress=progress)
+    steps = step_maps(gather_features(scan, progress=progress)).isel(channel=0, drop=True)
+    return known_from(maps, steps - otsu_threshold(gaussian_filter(steps.values, SMOOTHING)), matcher.systematic)
+
+
+def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
+    """The matcher with the share by which its library is wrong, raised until some hundred patterns have the chi squared they should."""
+    sums, variances = disc_sums(sampled_patterns(scan), matcher.plan)
+    for _ in range(12):
+        chi2 = float(np.median(matcher.fit(sums, variances)["chi2"]))
+        if chi2 <= SETTLED_CHI2 or matcher.systematic >= LARGEST_SYSTEMATIC:
+            break
+        matcher = replace(matcher, systematic=min(matcher.systematic * min(np.sqrt(chi2), 1.5), LARGEST_SYSTEMATIC))
+    return matcher
+
+
+def known_from(maps: xr.Dataset, steps: xr.DataArray, systematic: float = SYSTEMATIC) -> xr.Dataset:
+    """
+    Domains, walls and their evidence from matched maps and an independent one; see :func:`matched_domains`.
+
+    Parameters
+    ----------
+    maps
+        From :func:`figures_pkg.matching.match`.
+    steps
+        (scan_y, scan_x), zero at the threshold between two regions, of any sign.
+    systematic
+        Share of a disc by which the library was taken to be wrong.
+    """
+    good, ratio = ~maps.poor_fit.values, maps.log_likelihood_ratio.values.astype(float)
+    votes = np.where(good, ratio, 0.0)
+    steps = steps * (np.sign(np.sum(votes * np.sign(steps.values))) or 1.0)
+    side = np.where(gaussian_filter(steps.values, SMOOTHING) > 0, 1, -1)
+    matched = _majority(votes)
+    use_matching = good.mean() >= LEAST_GOOD and systematic < LARGEST_SYSTEMATIC
+    domain = matched if use_matching else side
+    distance = wall_distance_nm(domain, maps)
+    far = np.abs(distance) > CLEAR_NM
+    one = len(np.unique(domain)) == 1
+    agreement = float("nan") if one or not far.any() else float((matched == side)[far].mean())
+    vote = _least_vote(votes, side)
+    sign_known, reason = _sign(use_matching, one, agreement, vote, good.mean())
+    shown = np.where(good & (maps.polarization.values == domain), domain, 0) if use_matching else domain
+    known = maps.assign(domain=(SCAN_DIMS, shown.astype(np.int8)), wall_distance_nm=(SCAN_DIMS, distance.astype(np.float32)),
+                        steps=(SCAN_DIMS, steps.values.astype(np.float32)))
+    known.domain.attrs |= {"units": "1", "long_name": "+1 in +P, -1 in -P, 0 where it is not known"}
+    known.wall_distance_nm.attrs |= {"units": "nm", "long_name": "distance from the nearest wall, positive in +P"}
+    known.steps.attrs |= {"units": "1", "long_name": "first step component, zero at its threshold"}
+    return known.assign_attrs(
+        basis="matched" if use_matching else "steps", sign_known=int(sign_known), sign=reason, agreement=agreement, vote=vote,
+        good_fits=float(good.mean()), systematic=float(systematic), median_chi2=float(np.median(maps.chi2)),
+    )
+
+
+def wall_distance_nm(domain: np.ndarray, scan: xr.Dataset | xr.DataArray) -> np.ndarray:
+    """
+    Distance of each position from the nearest wall between two domains, positive in the domain +1.
+
+    Parameters
+    ----------
+    domain
+        +1 and −1, (scan_y, scan_x).
+    scan
+        Has the coordinates ``scan_y`` and ``scan_x`` in nm.
+
+    Returns
+    -------
+    numpy.ndarray
+        (scan_y, scan_x). The wall lies halfway between neighbours of different sign; infinite without walls.
+    """
+    step = [abs(float(scan[dim][1] - scan[dim][0])) for dim in SCAN_DIMS]
+    inside = domain > 0
+    if inside.all() or not inside.any():
+        return np.where(inside, np.inf, -np.inf)
+    half = min(step) / 2
+    return np.where(inside, distance_transform_edt(inside, step) - half, half - distance_transform_edt(~inside, step))
+
+
+def write_domains(known: xr.Dataset, path: str | Path, overwrite: bool = False) -> Path:
+    """Write what :func:`matched_domains` found as netCDF, under a temporary name first."""
+    path = check_target(path, ".nc", overwrite)
+    with replacing(path) as temporary:
+        known.to_netcdf(temporary, engine="h5netcdf")
+    return path
+
+
+def _majority(votes: np.ndarray) -> np.ndarray:
+    """+1 or −1 by the votes of each position and its neighbours; one vote counts no more than ten times the typical one."""
+    typical = np.median(np.abs(votes[votes != 0])) if votes.any() else 1.0
+    smooth = gaussian_filter(np.clip(votes, -10 * typical, 10 * typical), SMOOTHING)
+    reach = SMOOTHING
+    while (smooth == 0).any() and reach < max(votes.shape):  # holes of poor fits take the domain around them
+        reach *= 2
+        smooth = np.where(smooth == 0, gaussian_filter(votes, reach), smooth)
+    return np.where(smooth > 0, 1, -1)
+
+
+def _least_vote(votes: np.ndarray, side: np.ndarray) -> float:
+    """In each region the share of all likelihood that speaks for its sign; the lesser of the two."""
+    shares = []
+    for sign in (1, -1):
+        inside = votes[side == sign]
+        shares.append(float((sign * inside).clip(min=0).sum() / (np.abs(inside).sum() or np.inf)))
+    return min(shares)
+
+
+def _sign(use_matching: bool, one: bool, agreement: float, vote: float, good: float) -> tuple[bool, str]:
+    """Whether the sign is known, and why, as a sentence."""
+    if not use_matching:
+        return False, f"The library describes only {100 * good:.0f} % of the patterns, so the map comes from the step components and its sign is unknown."
+    if one:
+        return True, f"Matching finds one domain only, with a good fit at {100 * good:.0f} % of the positions."
+    facts = f"both maps agree at {100 * agreement:.1f} % of the positions, and at least {100 * vote:.1f} % of the likelihood in each region speaks for its sign"
+    if agreement >= LEAST_AGREEMENT and vote >= LEAST_AGREEMENT:
+        return True, f"The sign comes from matching: {facts}."
+    return False, f"The sign is unknown: {facts}; {100 * LEAST_AGREEMENT:.0f} % are needed."
