@@ -11,15 +11,19 @@ from pathlib import Path
 from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile, source_of
 from figures_pkg.book.claims_inputs import claims_inputs
-from figures_pkg.data.locate import artefacts_folder, locate
+from figures_pkg.data.locate import artefacts_folder, book_folder, locate
+from figures_pkg.data.record.manifest import load_manifest
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
 PROFILE = config.get("profile", "laptop")
 DATA = config.get("data", "twin")
 KEPT = str(artefacts_folder(PROFILE))
-PAGES = [p for p in Path("book").rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
+BOOK = book_folder()
+PAGES = [p for p in BOOK.rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
+MANIFEST = str(load_manifest().path)
+NOTEBOOKS = [f"{KEPT}/notebooks/{source_of(chapter, DATA)}/{chapter}.ipynb" for chapter in CHAPTERS]
 
 
 def package(*words):
@@ -37,28 +41,28 @@ wildcard_constraints:
 
 rule book:
     input:
-        expand(f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb", chapter=CHAPTERS), PAGES, "constraints.txt",
+        NOTEBOOKS, PAGES, "constraints.txt",
         sorted(map(str, Path("figures_pkg").rglob("*.py"))),  # their docstrings are the reference
-    output: "book/_build/html/index.html"
+    output: f"{BOOK}/_build/html/index.html"
     params: profile=PROFILE, data=DATA
     run: package("render", "--profile", params.profile, "--data", params.data)
 
 
 rule notebooks:
-    input: expand(f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb", chapter=CHAPTERS)
+    input: NOTEBOOKS
 
 
 rule notebook:
     input:
-        source="notebooks/{chapter}.md",
+        text="notebooks/{chapter}.md",
         profile=f"notebooks/profiles/{PROFILE}.yaml",
-        pins=["constraints.txt", "data_manifest.yaml"],
+        pins=["constraints.txt", MANIFEST],
         modules=lambda wildcards: modules_behind_notebook(f"notebooks/{wildcards.chapter}.md"),
-        scans=lambda wildcards: datasets_of(wildcards.chapter, DATA, PROFILE),
-        artefacts=lambda wildcards: artefacts_of(wildcards.chapter, DATA, PROFILE),
-    output: f"{KEPT}/notebooks/{DATA}/{{chapter}}.ipynb"
-    params: profile=PROFILE, data=DATA
-    run: package("notebook", wildcards.chapter, "--profile", params.profile, "--data", params.data)
+        scans=lambda wildcards: datasets_of(wildcards.chapter, wildcards.source, PROFILE),
+        artefacts=lambda wildcards: artefacts_of(wildcards.chapter, wildcards.source, PROFILE),
+    output: f"{KEPT}/notebooks/{{source}}/{{chapter}}.ipynb"
+    params: profile=PROFILE
+    run: package("notebook", wildcards.chapter, "--profile", params.profile, "--data", wildcards.source)
 
 
 rule twin:
@@ -127,6 +131,19 @@ rule released_embedding:
         grid = ["--grid", params.grid] if params.grid else []
         package("embed", RELEASED[wildcards.network], "--data", wildcards.network[:3], "--source", "zenodo", "--profile", params.profile,
                 *grid, "--out", output[0], "--overwrite")
+
+
+# What stands in for the truth of a measured scan: its domains, found by matching, with their sign and evidence.
+rule domains:
+    input:
+        modules=lambda wildcards: modules_behind("figures_pkg.evaluate.known"),
+        pins=["constraints.txt", MANIFEST],
+        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+    output: f"{KEPT}/domains/{{source}}/{{dataset}}.nc"
+    params: profile=PROFILE
+    priority: 25
+    run:
+        package("domains", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile, "--out", output[0], "--overwrite")
 
 
 # A scan packed for the page that a reader looks through it with.

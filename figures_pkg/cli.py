@@ -9,6 +9,7 @@ from pathlib import Path
 from figures_pkg.cli_claims import add_claims_command
 from figures_pkg.cli_explore import add_explore_command
 from figures_pkg.cli_figures import add_figures_command
+from figures_pkg.cli_inspect import add_inspect_command
 from figures_pkg.cli_matching import add_matching_command
 from figures_pkg.cli_model import SIZES, add_model_commands
 from figures_pkg.cli_publish import add_publish_commands
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data_commands(commands)
+    add_inspect_command(commands)
     _add_simulation_commands(commands)
     add_model_commands(commands)
     add_matching_command(commands)
@@ -176,13 +178,18 @@ def _notebook(options) -> None:
 
 def _render(options) -> None:
     from figures_pkg import book
-    from figures_pkg.book.gallery import add_figures, shown_figures
+    from figures_pkg.book.gallery import add_figures, add_landing, notice_of, shown_figures
     from figures_pkg.book.seal import executed_path
-    from figures_pkg.data.locate import repository
+    from figures_pkg.data.locate import book_folder
 
     notebooks = [executed_path(chapter, options.data, options.profile) for chapter in book.CHAPTERS]
     shown, shipped = shown_figures(options.data, options.profile), book.shipped_files(options.data, options.profile)
-    index = book.render(repository() / "book", notebooks, lambda folder: add_figures(folder, shown))
+
+    def prepare(folder: Path) -> None:
+        add_figures(folder, shown)
+        add_landing(folder, options.data)
+
+    index = book.render(book_folder(), notebooks, prepare, notice_of(shown))
     book.ship(index.parent, shipped)
     print(f"open {index}")
 

@@ -62,14 +62,16 @@ def _release(options) -> None:
 
 def _book_folder() -> Path:
     """The folder of the book's text and its builds."""
-    from figures_pkg.data.locate import repository
+    from figures_pkg.data.locate import book_folder
 
-    return repository() / "book"
+    return book_folder()
 
 
 def _dist() -> Path:
     """Where files for others to take away are put."""
-    return _book_folder().parent / "dist"
+    from figures_pkg.data.locate import repository
+
+    return repository() / "dist"
 
 
 def _default_pdf() -> Path:

@@ -10,6 +10,7 @@ from figures_pkg.data.profiles import fields_of, load_profile
 from figures_pkg.data.record.manifest import load_manifest
 
 NOTEBOOKS = repository() / "notebooks"
+MEASURED_ONLY = re.compile(r"domains/|.*-published")  # artefacts that stand in for a truth, or that only the record has
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
 
 
@@ -38,7 +39,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     """
     Paths of the scans that a chapter reads, as its front matter names them under ``companion: datasets``.
 
-    A chapter about the twin itself says ``companion: data: twin`` there and reads the twin whatever is asked for. Scans under
+    A chapter that never reads the record says ``companion: data: twin`` there; it is executed once for both books. Scans under
     ``companion: twin`` are on no record and always come from the twin. ``companion: fields`` names a scan of the twin whose other random
     fields are read too, where the profile has any of them scored.
 
@@ -56,7 +57,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = front_matter(chapter).get("companion", {})
-    scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
+    scans = [(name, source_of(chapter, data)) for name in wanted.get("datasets", [])]
     fields = fields_of(wanted["fields"], profile) if "fields" in wanted else []
     scans += [(name, "twin") for name in (*wanted.get("twin", []), *fields)]
     return [str(locate(name, source, profile, must_exist)) for name, source in scans]
@@ -67,12 +68,18 @@ def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
     Paths of what must be made before a chapter runs, trained models and scores for instance: ``companion: artefacts``.
 
     The workflow holds a rule for each kind; the arguments are those of :func:`datasets_of`, and ``companion: data`` counts
-    here too. The text ``{recipe}`` in a name stands for the recipe of the profile.
+    here too. The text ``{recipe}`` in a name stands for the recipe of the profile. Maps of domains and embeddings by the authors'
+    networks are made of measured scans only; the twin has its truth.
     """
-    wanted = front_matter(chapter).get("companion", {})
+    wanted, data = front_matter(chapter).get("companion", {}), source_of(chapter, data)
     recipe = load_profile(profile)["recipe"]
     names = [name.replace("{recipe}", recipe) for name in wanted.get("artefacts", [])]
-    return [str(artefact_path(name, wanted.get("data", data), profile)) for name in names]
+    return [str(artefact_path(name, data, profile)) for name in names if data != "twin" or not MEASURED_ONLY.match(name)]
+
+
+def source_of(chapter: str, data: str) -> str:
+    """The source that a chapter reads when a book is made from ``data``: its own where its front matter names one."""
+    return front_matter(chapter).get("companion", {}).get("data", data)
 
 
 def dataset_pattern() -> str:

@@ -13,6 +13,7 @@ from figures_pkg.data.replace import check_target
 
 from .bundle import write_zip
 from .chapters import CHAPTERS, chapter_path
+from .conditional import for_source
 from .launch import add_colab_cell, repository_url
 
 ANSWER = re.compile(r"^(`{3,}|:{3,})\{dropdown\}.*\banswers?\b", re.IGNORECASE)
@@ -83,7 +84,7 @@ def _files(node) -> list[str]:
 
 def course_notebook(chapter: str, profile: str) -> nbformat.NotebookNode:
     """A chapter without outputs that opens the scans of a profile."""
-    notebook = jupytext.read(chapter_path(chapter))
+    notebook = for_source(jupytext.read(chapter_path(chapter)), truth_known=True)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the same archive from the same text
         if "parameters" in cell.metadata.get("tags", []):

@@ -10,6 +10,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from figures_pkg.data.replace import replacing
 
+from .conditional import for_source
+
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
 
@@ -22,7 +24,8 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     """
     Run a notebook and write the executed copy; after a failure the previous copy is untouched.
 
-    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran.
+    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran. Cells that belong to the
+    other kind of scan are left out, see :mod:`figures_pkg.book.conditional`.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     plain = target.with_name(f".{target.stem}.source.ipynb")
-    jupytext.write(_with_parameters(source, parameters), plain)
+    jupytext.write(for_source(_with_parameters(source, parameters), parameters.get("data", "twin") == "twin"), plain)
     try:
         with replacing(target) as running:
             _run(plain, running, source, target.with_name(f"{target.stem}.failed.ipynb"))

@@ -1,5 +1,6 @@
 """The pages' side of the passports: folded below each figure, all figures in a gallery, and how many are out of date."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from figures_pkg.passports.catalogue import figure_names, paper_figures
 from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
 from figures_pkg.passports.page import claim_links, passport_html, stale_badge
 from figures_pkg.passports.publish import write_passport
+from figures_pkg.plotting.style import SOURCE_WORDS
 
 from .inputs import checksums_of
 
@@ -48,10 +50,20 @@ def shown_figures(data: str, profile: str) -> dict[str, Shown]:
         For a figure without passport, or a passport without its data.
     """
     claims = load_claims(figures=figure_names()) if (repository() / "claims.yaml").is_file() else []
-    kept = kept_figures(paper_figures(), profile, data)
+    kept = kept_figures(paper_figures(data=data), profile, data)
     now = {chapter: checksums_of(chapter, data, profile) for chapter in {each.figure.chapter for each in kept.values()}}
     return {name: Shown(each, [claim.id for claim in claims if name in claim.figures], changed_inputs(each.passport, now[each.figure.chapter]))
             for name, each in kept.items()}  # fmt: skip
+
+
+def notice_of(shown: dict[str, Shown]) -> str:
+    """What every page says above its text: that the book was rehearsed on stand-ins, where a figure was drawn from one."""
+    return SOURCE_WORDS["rehearsal"] if any(each.kept.passport["origin"] == "rehearsal" for each in shown.values()) else ""
+
+
+def add_landing(folder: Path, data: str) -> None:
+    """Give the landing page what is said of the source: ``landing-twin.md`` or ``landing-zenodo.md`` of the book's text."""
+    shutil.copyfile(folder.parent / f"landing-{data}.md", folder / "landing.md")
 
 
 def add_figures(folder: Path, shown: dict[str, Shown]) -> None:

@@ -32,7 +32,7 @@ class ForeignHost(RuntimeError):
     """A built page would ask another host for something when it is opened."""
 
 
-def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | None = None) -> Path:
+def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | None = None, notice: str = "") -> Path:
     """
     Stage executed notebooks into the book and build its HTML from clean, with warnings as errors.
 
@@ -44,6 +44,8 @@ def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | 
         Executed ``.ipynb`` files; they are copied to ``book/executed``.
     prepare
         Is given that folder before the pages are built, to add what only the time of rendering knows.
+    notice
+        A line above the text of every page.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | 
     if prepare is not None:
         prepare(book / "executed")
     shutil.rmtree(book / "_build", ignore_errors=True)
-    words = ["build", str(book), "-n", "-W", "--keep-going", "--all"]
+    words = ["build", str(book), "--config", str(_configuration(book, notice)), "-n", "-W", "--keep-going", "--all"]
     done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words])
     index = book / "_build" / "html" / "index.html"
     if done.returncode or not index.is_file():
@@ -80,7 +82,7 @@ def stage(book: Path, notebooks: list[Path]) -> None:
     folder = book / "executed"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    url = repository_url(_configured_url(book))
+    url = repository_url(_settings(book).get("repository", {}).get("url", ""))
     for path in notebooks:
         nbformat.write(_staged(path, url), folder / path.name)
         if picture := picture_of(path, LANDING):
@@ -97,11 +99,20 @@ def picture_of(notebook: Path, name: str) -> bytes | None:
     return None
 
 
-def _configured_url(book: Path) -> str:
-    """``repository: url:`` of the book's configuration, empty if it has none."""
+def _settings(book: Path) -> dict:
+    """The book's configuration, empty if it has none."""
     path = book / "_config.yml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return settings.get("repository", {}).get("url", "")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _configuration(book: Path, notice: str) -> Path:
+    """The book's configuration file, or beside the staged notebooks a copy that puts a line above every page."""
+    if not notice:
+        return book / "_config.yml"
+    settings, path = _settings(book), book / "executed" / "_config.yml"
+    settings["html"] = settings.get("html", {}) | {"announcement": notice}
+    path.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+    return path
 
 
 def _staged(path: Path, url: str) -> nbformat.NotebookNode:

@@ -9,7 +9,7 @@ from figures_pkg.passports.facts import model_facts
 from figures_pkg.passports.kept import PassportError, read_passport
 from figures_pkg.passports.publish import figures_folder, write_passport
 
-from .chapters import artefacts_of, chapter_path, datasets_of, load_profile
+from .chapters import artefacts_of, chapter_path, datasets_of, load_profile, source_of
 from .execute import execute
 from .inputs import checksums_of
 
@@ -39,7 +39,8 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
     PassportError
         If a figure that the notebook announces was not published in this run.
     """
-    announced = [name for name, figure in paper_figures().items() if figure.chapter == chapter]
+    data = source_of(chapter, data)
+    announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
     datasets_of(chapter, data, profile, must_exist=True)
     made_of, start = checksums_of(chapter, data, profile), datetime.now(timezone.utc).replace(microsecond=0)
     parameters = load_profile(profile)["parameters"] | {"data": data}
@@ -51,8 +52,8 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
 
 
 def executed_path(chapter: str, data: str, profile: str) -> Path:
-    """Where the executed copy of a chapter is kept."""
-    return artefacts_folder(profile) / "notebooks" / data / f"{chapter}.ipynb"
+    """Where the executed copy of a chapter is kept; a chapter that always reads the twin has one for both books."""
+    return artefacts_folder(profile) / "notebooks" / source_of(chapter, data) / f"{chapter}.ipynb"
 
 
 def seal(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:

@@ -28,9 +28,19 @@ class PaperFigure:
     caption: str
     alt: str
     functions: tuple[str, ...]  # that draw it, with their modules
+    own_source: str = ""  # "twin" where its chapter reads the twin in every book
+    only: str = ""  # "truth" or "measured" where its cell exists for this kind of scan alone
+
+    def source(self, data: str) -> str:
+        """The source that it is drawn from in the book on ``data``."""
+        return self.own_source or data
+
+    def drawn(self, data: str) -> bool:
+        """Whether the book on ``data`` draws it."""
+        return self.only != ("measured" if self.source(data) == "twin" else "truth")
 
 
-def paper_figures(folder: Path | None = None) -> dict[str, PaperFigure]:
+def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[str, PaperFigure]:
     """
     All figures of the paper: those whose cell calls ``publish``.
 
@@ -38,6 +48,8 @@ def paper_figures(folder: Path | None = None) -> dict[str, PaperFigure]:
     ----------
     folder
         With the text notebooks; by default the repository's ``notebooks``.
+    data
+        ``"twin"`` or ``"zenodo"``: only those that the book on this source draws.
 
     Returns
     -------
@@ -55,7 +67,8 @@ def paper_figures(folder: Path | None = None) -> dict[str, PaperFigure]:
             if figure.id in found:
                 raise CatalogueError(f"two figures are called {figure.id!r}, in {found[figure.id].chapter}.md and {path.name}; rename one")
             found[figure.id] = figure
-    return dict(sorted(found.items(), key=lambda item: _place(item[1].panel)))
+    chosen = {name: figure for name, figure in found.items() if data is None or figure.drawn(data)}
+    return dict(sorted(chosen.items(), key=lambda item: _place(item[1].panel)))
 
 
 def figure_names(folder: Path | None = None) -> dict[str, str]:
@@ -106,12 +119,19 @@ def _published(path: Path) -> list[PaperFigure]:
         cells = [(head, _tree(source)) for head, source in _cells(path)]
     except SyntaxError as error:
         raise CatalogueError(f"{path.name}: a cell is no Python, line {error.lineno} of it reads {error.text!r} ({error.msg})") from error
-    drawers = _drawers([tree for _, tree in cells], path.stem)
+    drawers, own = _drawers([tree for _, tree in cells], path.stem), _own_source(path)
     calls = [(head, tree, call) for head, tree in cells for call in _calls(tree, "publish")]
-    return [_figure(path, head, tree, call, drawers) for head, tree, call in calls]
+    return [_figure(path, head, tree, call, drawers, own) for head, tree, call in calls]
 
 
-def _figure(path: Path, head: dict, tree: ast.AST, call: ast.Call, drawers: dict[str, str]) -> PaperFigure:
+def _own_source(path: Path) -> str:
+    """The source that a chapter names in its front matter, empty for one that follows the book."""
+    text = path.read_text(encoding="utf-8")
+    header = yaml.safe_load(text.split("---\n", 2)[1]) if text.startswith("---\n") else {}
+    return (header.get("companion") or {}).get("data", "")
+
+
+def _figure(path: Path, head: dict, tree: ast.AST, call: ast.Call, drawers: dict[str, str], own: str) -> PaperFigure:
     """One figure, from the metadata of its cell and its call of ``publish``."""
     shown = head.get("mystnb", {})
     told = {word.arg: word.value for word in call.keywords}
@@ -121,7 +141,8 @@ def _figure(path: Path, head: dict, tree: ast.AST, call: ast.Call, drawers: dict
         raise CatalogueError(f"{path.name}: {ast.unparse(call)[:80]} in the cell of the figure {name!r}; expected "
                              f"publish(figure, {name!r}, …, panel=\"Fig. …\") with both written out")  # fmt: skip
     caption, alt = shown["figure"].get("caption", ""), shown.get("image", {}).get("alt", "")
-    return PaperFigure(name, constants[1], path.stem, caption, alt, tuple(sorted(_used(tree, drawers))))
+    only = next((tag for tag in head.get("tags", []) if tag in ("truth", "measured")), "")
+    return PaperFigure(name, constants[1], path.stem, caption, alt, tuple(sorted(_used(tree, drawers))), own, only)
 
 
 def _tree(source: str) -> ast.AST:

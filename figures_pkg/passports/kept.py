@@ -48,16 +48,17 @@ def kept_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) ->
     PassportError
         If a figure has no passport, a passport has no picture or arrays, or there is one that no notebook makes.
     """
-    folder = figures_folder(profile, data)
-    surplus = sorted(path.stem for path in folder.glob("*.json") if path.stem not in figures)
+    own = {name for name, figure in figures.items() if figure.source(data) == data}
+    surplus = sorted(path.stem for path in figures_folder(profile, data).glob("*.json") if path.stem not in own)
     if surplus:
-        raise PassportError(f"no notebook makes the figure {surplus[0]!r}, but {folder / surplus[0]}.json is there; remove it, "
+        raise PassportError(f"no notebook makes the figure {surplus[0]!r}, but {figures_folder(profile, data) / surplus[0]}.json is there; remove it, "
                             "or restore the cell that publishes it")  # fmt: skip
     return {name: kept_figure(figure, profile, data) for name, figure in figures.items()}
 
 
 def kept_figure(figure: PaperFigure, profile: str, data: str) -> Kept:
     """One figure of a profile with its passport; raises :class:`PassportError` if a file of it is missing or spoiled."""
+    data = figure.source(data)
     base = figures_folder(profile, data) / figure.id
     again = f"figures_pkg notebook {figure.chapter} --profile {profile} --data {data}"
     passport = read_passport(base.with_suffix(".json"), again)

@@ -6,6 +6,7 @@ CLAIMS_PAGE = "does-it-hold.html"  # beside the figures' pages; a row of its tab
 ORIGIN = {
     "twin": "simulated scan (digital twin)",
     "record": "measured: authors' record",
+    "rehearsal": "rehearsal: simulated stand-in",
     "user": "measured: own file",
     "simulation": "simulation, no scan",
     "model": "drawn from a model, no scan",
