@@ -12,7 +12,7 @@ SCAN_DIMS = ("scan_y", "scan_x")
 DETECTOR_DIMS = ("det_y", "det_x")
 DIMS = SCAN_DIMS + DETECTOR_DIMS
 ORIENTATIONS = ("lab", "camera")
-SOURCES = ("twin", "record", "user")
+SOURCES = ("twin", "record", "rehearsal", "user")
 
 
 @dataclass(frozen=True)

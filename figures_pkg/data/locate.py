@@ -6,7 +6,8 @@ from pathlib import Path
 import xarray as xr
 
 from .axes import Axes
-from .record.fetch import MissingDataset, ensure
+from .files.opened import ScanFileError
+from .record.fetch import MissingDataset, ensure, origin_of
 from .record.manifest import load_manifest
 from .scan import open_scan
 
@@ -33,6 +34,11 @@ def repository() -> Path:
 def artefacts_folder(profile: str) -> Path:
     """Folder of everything that a profile makes; ``FIGURES_PKG_ARTEFACTS`` moves it away from the checkout."""
     return Path(os.environ.get("FIGURES_PKG_ARTEFACTS", repository() / "artefacts")) / profile
+
+
+def book_folder() -> Path:
+    """Folder of the book's text and its builds; ``FIGURES_PKG_BOOK`` names a copy of it, so that two books can be built side by side."""
+    return Path(os.environ.get("FIGURES_PKG_BOOK", repository() / "book"))
 
 
 def artefact_path(name: str, data: str, profile: str) -> Path:
@@ -105,10 +111,32 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
     Returns
     -------
     xarray.DataArray
-        As from :func:`figures_pkg.data.open_scan`; its ``source`` attribute is ``"twin"`` or ``"record"``.
+        As from :func:`figures_pkg.data.open_scan`; its ``source`` attribute is ``"twin"``, ``"record"``, or ``"rehearsal"`` for a
+        file that Zenodo did not vouch for or that says itself that it is simulated.
+
+    Raises
+    ------
+    MissingDataset
+        As :func:`locate`.
+    ScanFileError
+        If a file of the record has another shape than the manifest expects, so that its steps and reflections cannot be right.
     """
     path = locate(dataset, data, profile)
-    return open_scan(path) if data == "twin" else open_scan(path, axes=recorded_axes(dataset), source="record")
+    if data == "twin":
+        return open_scan(path)
+    scan = open_scan(path, axes=recorded_axes(dataset))
+    expected = tuple(load_manifest()[dataset].container["shape"].value)
+    if scan.shape != expected:
+        raise ScanFileError(
+            f"{path} holds {_times(scan.shape)} numbers, the manifest expects {_times(expected)} of {dataset}: its steps and reflections "
+            f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`"
+        )
+    return scan.assign_attrs(source=origin_of(dataset) if scan.source == "user" else "rehearsal")
+
+
+def _times(shape) -> str:
+    """A shape in words."""
+    return " × ".join(map(str, shape))
 
 
 def recorded_axes(dataset: str) -> Axes:

@@ -45,7 +45,7 @@ def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *
         ``.npy`` hold "lab", a ``.zarr`` of ours says it. A ``.mib`` saved as ``.hspy`` by HyperSpy 1.7 or later
         is "camera".
     source
-        "twin", "record" or "user"; by default what our own files say, else "user".
+        "twin", "record", "rehearsal" or "user"; by default what our own files say, else "user".
     check_counts
         Whether to read a few patterns and warn of wrapped or saturated counters.
 

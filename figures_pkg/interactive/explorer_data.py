@@ -91,7 +91,7 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
     layers
         Maps on the positions of `scan`.
     words
-        Texts for the page: ``source`` ("twin", "record" or "user") and ``title``, a phrase that says what the data are.
+        Texts for the page: ``source`` ("twin", "record", "rehearsal" or "user") and ``title``, a phrase that says what the data are.
     lattice, radius_px
         A :class:`figures_pkg.imaging.Lattice` and the radius of a disc in pixels of `scan`; give the page the reflections 00l to
         jump to. Without them the aperture starts on the origin.

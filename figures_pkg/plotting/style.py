@@ -14,6 +14,7 @@ HIGHLIGHT = "#ffb000"  # readable on the dark and the bright end of viridis
 SOURCE_WORDS = {
     "twin": "twin: simulated, truth known",
     "record": "measured: authors' record",
+    "rehearsal": "rehearsal: simulated stand-in",
     "user": "measured: own file",
 }
 
@@ -47,7 +48,7 @@ def stamp(figure: Figure, source: str) -> Text:
     figure
         The whole figure; the words go below its lower right corner.
     source
-        ``"twin"``, ``"record"`` or ``"user"``, the ``source`` attribute of a scan.
+        ``"twin"``, ``"record"``, ``"rehearsal"`` or ``"user"``, the ``source`` attribute of a scan.
 
     Returns
     -------

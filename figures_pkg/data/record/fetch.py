@@ -3,16 +3,19 @@
 import logging
 import os
 import shutil
+from urllib.parse import urlsplit
 
 import pooch
 
 from figures_pkg.data.record import lockfile, web, zenodo
 from figures_pkg.data.record.download import Resuming
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.record.store import alone, data_dir, is_intact, path_of, remember, work_dir
 from figures_pkg.data.record.web import RemoteError
 
 log = logging.getLogger(__name__)
+
+RECORDS_HOST = "zenodo.org"  # whose word makes a file the authors'
 
 
 class MissingDataset(FileNotFoundError):
@@ -55,6 +58,30 @@ def ensure(id, manifest=None, *, verify="stamp"):
     if not is_intact(dataset, pin, verify):
         raise MissingDataset(f"{path} is not the file of its record ({pin.checksum}). {_remedy(dataset)}")
     return path
+
+
+def origin_of(id, manifest=None):
+    """
+    Return whose word it is that a local file is the record's: "record" or "rehearsal".
+
+    Parameters
+    ----------
+    id : str
+        Id of a dataset whose file is here, see `ensure`.
+    manifest : Manifest, optional
+        Default: that of the repository.
+
+    Returns
+    -------
+    str
+        "record" if Zenodo itself gave the checksum, or the repository's own manifest does; "rehearsal" if another server or
+        another manifest did.
+    """
+    manifest = manifest or load_manifest()
+    pin = lockfile.known_pins(manifest, data_dir())[id]
+    if pin.url:
+        return "record" if urlsplit(pin.url).hostname == RECORDS_HOST else "rehearsal"
+    return "record" if manifest.path == REPOSITORY_MANIFEST else "rehearsal"
 
 
 def fetch(ids=None, manifest=None, *, verify="stamp", refresh=False, patience=web.Patience(), progress=None):

@@ -1,6 +1,7 @@
 """The data manifest: which files exist on the records, what is known about them, and what stands in for them."""
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ ROLES = ("measured", "checkpoint")
 PINS = ("resolve", "given")
 FIGURE_DATA = ("record", "simulation", "unpublished")
 FACT_GROUPS = ("container", "axes", "acquisition", "boxes", "training")
+MANIFEST_VARIABLE = "FIGURES_PKG_MANIFEST"  # another manifest, for a rehearsal or another record
 REPOSITORY_MANIFEST = Path(__file__).resolve().parents[3] / "data_manifest.yaml"
 
 
@@ -66,7 +68,8 @@ def load_manifest(path=None):
     Parameters
     ----------
     path : path-like, optional
-        The YAML file. Without it: ``data_manifest.yaml`` of the repository in which the package lies.
+        The YAML file. Without it: the one that the environment variable FIGURES_PKG_MANIFEST names, else
+        ``data_manifest.yaml`` of the repository in which the package lies.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def load_manifest(path=None):
     ManifestError
         If an entry breaks a rule.
     """
-    path = REPOSITORY_MANIFEST if path is None else Path(path)
+    path = Path(path or os.environ.get(MANIFEST_VARIABLE) or REPOSITORY_MANIFEST)
     if not path.is_file():
         raise FileNotFoundError(
             f"no data manifest at {path}; work in a clone of the repository installed with `pip install -e .`, "
