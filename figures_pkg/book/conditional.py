@@ -2,7 +2,8 @@
 
 A cell tagged ``truth`` says or shows what only a simulated scan can tell; one tagged ``measured`` what is said of the authors' scan
 alone. The other book leaves them out. A figure that is left out leaves a card with its label, so that numbers and references are the
-same in both books.
+same in both books. Where a figure of both books needs other words for a measured scan, they stand in the metadata of its cell, as
+``measured: {caption: …, alt: …}``.
 """
 
 from __future__ import annotations
@@ -44,12 +45,24 @@ def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.N
     absent = MEASURED if truth_known else TRUTH
     kept = []
     for cell in notebook.cells:
+        _reword(cell, truth_known)
         if absent not in cell.metadata.get("tags", []):
             kept.append(cell)
         elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
             kept.append(_card(name, absent, cell.get("id")))
     notebook.cells = kept
     return notebook
+
+
+def _reword(cell: nbformat.NotebookNode, truth_known: bool) -> None:
+    """Take the caption and the description that a figure has on measured scans, or drop them."""
+    words, shown = cell.metadata.pop(MEASURED, {}), cell.metadata.get("mystnb", {})
+    if truth_known:
+        return
+    if "caption" in words:
+        shown["figure"]["caption"] = words["caption"]
+    if "alt" in words:
+        shown["image"]["alt"] = words["alt"]
 
 
 def _card(name: str, absent: str, identity: str | None) -> nbformat.NotebookNode:

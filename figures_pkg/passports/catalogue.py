@@ -2,7 +2,7 @@
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -30,6 +30,7 @@ class PaperFigure:
     functions: tuple[str, ...]  # that draw it, with their modules
     own_source: str = ""  # "twin" where its chapter reads the twin in every book
     only: str = ""  # "truth" or "measured" where its cell exists for this kind of scan alone
+    measured: tuple[str, str] = ("", "")  # caption and alt on a measured scan, where they differ
 
     def source(self, data: str) -> str:
         """The source that it is drawn from in the book on ``data``."""
@@ -38,6 +39,13 @@ class PaperFigure:
     def drawn(self, data: str) -> bool:
         """Whether the book on ``data`` draws it."""
         return self.only != ("measured" if self.source(data) == "twin" else "truth")
+
+
+    def worded(self, data: str | None) -> "PaperFigure":
+        """The figure with the words that it has in the book on ``data``."""
+        if data is None or self.source(data) == "twin":
+            return self
+        return replace(self, caption=self.measured[0] or self.caption, alt=self.measured[1] or self.alt)
 
 
 def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[str, PaperFigure]:
@@ -67,7 +75,7 @@ def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[s
             if figure.id in found:
                 raise CatalogueError(f"two figures are called {figure.id!r}, in {found[figure.id].chapter}.md and {path.name}; rename one")
             found[figure.id] = figure
-    chosen = {name: figure for name, figure in found.items() if data is None or figure.drawn(data)}
+    chosen = {name: figure.worded(data) for name, figure in found.items() if data is None or figure.drawn(data)}
     return dict(sorted(chosen.items(), key=lambda item: _place(item[1].panel)))
 
 
@@ -142,7 +150,8 @@ def _figure(path: Path, head: dict, tree: ast.AST, call: ast.Call, drawers: dict
                              f"publish(figure, {name!r}, …, panel=\"Fig. …\") with both written out")  # fmt: skip
     caption, alt = shown["figure"].get("caption", ""), shown.get("image", {}).get("alt", "")
     only = next((tag for tag in head.get("tags", []) if tag in ("truth", "measured")), "")
-    return PaperFigure(name, constants[1], path.stem, caption, alt, tuple(sorted(_used(tree, drawers))), own, only)
+    measured = tuple(head.get("measured", {}).get(word, "") for word in ("caption", "alt"))
+    return PaperFigure(name, constants[1], path.stem, caption, alt, tuple(sorted(_used(tree, drawers))), own, only, measured)
 
 
 def _tree(source: str) -> ast.AST:

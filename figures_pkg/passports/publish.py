@@ -58,9 +58,9 @@ def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.
     ValueError
         For an unknown source, no arrays, or an array that is not made of numbers.
     """
-    announced = _announced(name)
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    announced = _announced(name, data)
     scans = _scans(source)
     if source is not None:
         stamp(figure, scans[0].attrs["source"] if scans else source)
@@ -93,9 +93,9 @@ def write_passport(path: Path, passport: dict) -> None:
     _write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _announced(name: str) -> PaperFigure:
+def _announced(name: str, data: str) -> PaperFigure:
     """What the notebooks say of a figure."""
-    known = paper_figures()
+    known = paper_figures(data=data)
     if name not in known:
         raise CatalogueError(f"no notebook publishes a figure called {name!r}; name it in the metadata of its cell. There are {', '.join(known)}")
     return known[name]

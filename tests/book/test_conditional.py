@@ -65,6 +65,18 @@ def test_the_catalogue_knows_which_book_draws_a_figure(tmp_path, data, drawn):
     assert list(paper_figures(tmp_path, data)) == drawn
 
 
+WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]").replace("-truth\n", "-truth\n    caption: as it is\n")
+
+
+@pytest.mark.parametrize(("data", "caption"), [("twin", "as it is"), ("zenodo", "as matched")])
+def test_a_figure_of_both_books_has_words_for_each(tmp_path, data, caption):
+    """The page and the catalogue take the caption that fits the scan."""
+    (tmp_path / "chapter.md").write_text(WORDED)
+    (cell,) = [cell for cell in for_source(jupytext.reads(WORDED, fmt="md:myst"), data == "twin").cells if "mystnb" in cell.metadata]
+    assert cell.metadata["mystnb"]["figure"]["caption"] == caption == paper_figures(tmp_path, data)["fig-needs-truth"].caption
+    assert "measured" not in cell.metadata
+
+
 def test_a_chapter_about_the_twin_reads_it_in_every_book(tmp_path):
     """Its figures count as the twin's whatever the book is made from."""
     (tmp_path / "chapter.md").write_text(TEXT.replace("datasets: [ds1]", "data: twin"))
