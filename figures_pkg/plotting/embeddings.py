@@ -8,11 +8,24 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from .maps import scale_bar, scan_map
+from .maps import domain_pair, scale_bar, scan_map
 from .style import MINUS_P, PLUS_P
 
 POLARITY = LinearSegmentedColormap.from_list("polarity", [MINUS_P, "#f4f2ee", PLUS_P])  # low is −P, high is +P
 ACTIVATION = "viridis"
+
+
+def polarity(sign_known: bool = True) -> LinearSegmentedColormap:
+    """
+    Colours of a signed domain channel: ``POLARITY``, or others where nobody knows which domain is +P.
+
+    Examples
+    --------
+    >>> polarity() is POLARITY, polarity(False).name
+    (True, 'domains A and B')
+    """
+    plus, minus = domain_pair(sign_known)
+    return POLARITY if sign_known else LinearSegmentedColormap.from_list("domains A and B", [minus, "#f4f2ee", plus])
 
 
 def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False, signed: bool = False) -> AxesImage:
@@ -117,22 +130,25 @@ def channel_histogram(ax: Axes, channel: np.ndarray, quantile: float | None = 0.
     ax.tick_params(labelsize=7)
 
 
-def embedding_sheet(embedding: xr.DataArray, differences: xr.DataArray, titles: list[str], quantile: float = 0.05) -> Figure:
+def embedding_sheet(embedding: list[xr.DataArray], differences: list[xr.DataArray], titles: list[str], quantile: float = 0.05,
+                    across: int = 4) -> Figure:
     """
     Draw all channels: map, spread of the activations, and the difference between the patterns of both tails.
 
-    The layout of Supplementary Fig. 3 of doi:10.1038/s41524-024-01265-y, four channels to a row of the page.
+    The layout of Supplementary Fig. 3 of doi:10.1038/s41524-024-01265-y.
 
     Parameters
     ----------
     embedding
-        Shape ``(channel, scan_y, scan_x)``.
+        Channels ``(scan_y, scan_x)``, or an array of them.
     differences
-        Mean pattern of the highest activations less that of the lowest, shape ``(channel, det_y, det_x)``.
+        For each the mean pattern of the highest activations less that of the lowest, ``(det_y, det_x)``.
     titles
         One for each channel.
     quantile
         Share of the positions in each tail.
+    across
+        Channels to a row of the page.
 
     Raises
     ------
@@ -141,7 +157,7 @@ def embedding_sheet(embedding: xr.DataArray, differences: xr.DataArray, titles: 
     """
     if not len(embedding) == len(differences) == len(titles):
         raise ValueError(f"{len(embedding)} channels, {len(differences)} differences and {len(titles)} titles; expected one of each")
-    across = min(4, len(titles))
+    across = min(across, len(titles))
     blocks = -(-len(titles) // across)
     figure, axes = _sheet(blocks, across)
     for place, (channel, difference, title) in enumerate(zip(embedding, differences, titles, strict=True)):
@@ -163,6 +179,6 @@ def _around_zero(channel: xr.DataArray) -> tuple[float, float]:
 
 def _sheet(blocks: int, across: int):
     """An empty sheet of blocks of three rows."""
-    ratios = {"height_ratios": [1, 0.35, 1] * blocks}
-    return plt.subplots(3 * blocks, across, figsize=(2.2 * across, 5.4 * blocks), gridspec_kw=ratios, squeeze=False)
+    ratios, side = {"height_ratios": [1, 0.35, 1] * blocks}, 8.8 / max(across, 4)  # inches; fewer than four are no larger
+    return plt.subplots(3 * blocks, across, figsize=(side * across, 5.4 / 2.2 * side * blocks), gridspec_kw=ratios, squeeze=False)
 
