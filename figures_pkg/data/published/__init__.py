@@ -82,3 +82,31 @@ def mean_pattern_numbers(dataset: str) -> dict:
     if dataset not in known:
         raise ValueError(f"no published mean pattern of {dataset!r}; there are those of {', '.join(known)}")
     return known[dataset] | {"disc_sums": {(k, l): counts for k, l, counts in known[dataset]["disc_sums"]}}
+
+
+def box_image_numbers(dataset: str) -> dict:
+    """
+    Numbers measured on the published virtual images of a scan; ``box_images.yaml`` holds their source.
+
+    Parameters
+    ----------
+    dataset
+        ``"ds1"`` or ``"ds2"``.
+
+    Returns
+    -------
+    dict
+        ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, and ``blocks``, an array (16, 16) of
+        means over equal parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean pattern.
+    """
+    known = yaml.safe_load((files(__name__) / "box_images.yaml").read_text(encoding="utf-8"))
+    if dataset not in known:
+        raise ValueError(f"no published box images of {dataset!r}; there are those of {', '.join(known)}")
+    images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known[dataset].items() if name.startswith("box")}
+    return images | {"dark_points_row_col": [tuple(place) for place in known[dataset]["dark_points_row_col"]]}
+
+
+def chip_dead_pixels() -> list[tuple[int, int]]:
+    """Pixels (row, col) of the authors' detector that count nothing, in "lab" orientation; ``detector.yaml`` holds their source."""
+    known = yaml.safe_load((files(__name__) / "detector.yaml").read_text(encoding="utf-8"))
+    return [tuple(place) for place in known["dead_pixels_row_col"]]

@@ -1,0 +1,212 @@
+"""What the counts say of the detector: depth of the counter, wrap-around, saturation, dead and hot pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter, median_filter
+
+from figures_pkg.data.files.counts import COUNTER_LIMITS, wrapped_pixels
+
+from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
+from .statistics import Statistics
+
+FEW = 8  # pixels, in the whole sample, that may look odd by chance
+SURE_COUNTS = 30  # expected in all patterns together, above which a pixel without counts is dead
+HOT_FACTOR = 2.0  # over the brightest neighbour; the blur between pixels makes a single bright spot less than twice as bright
+LISTED = 6  # pixels at most that a sentence names
+AS_BUILT = "as it is"
+LEAVE_OUT = "Leave them out of virtual detectors and centres of mass."
+NOT_COUNTS = "The values are not whole numbers, so they are not the counts of the detector; what a counter did cannot be seen in them."
+
+
+@dataclass(frozen=True)
+class KnownPixels:
+    """
+    Dead pixels of the detector that took a scan.
+
+    Attributes
+    ----------
+    chip : sequence of tuple
+        (row, col) of pixels that are known to be dead, in "lab" orientation.
+    pictured : int
+        How many dark points the published mean pattern of the scan shows.
+    opened : str
+        How the rows were taken to lie in the file, "lab" or "camera".
+    """
+
+    chip: tuple = ()
+    pictured: int = 0
+    opened: str = "lab"
+
+
+def counter_findings(statistics: Statistics, bits_expected: int | None, known: KnownPixels = KnownPixels()) -> list[Finding]:
+    """
+    Findings about the detector's counters and pixels.
+
+    Parameters
+    ----------
+    statistics
+        From :func:`figures_pkg.inspect.statistics.gather_statistics`.
+    bits_expected
+        Depth of the counter that the manifest gives, or None.
+    known
+        Dead pixels to expect.
+
+    Returns
+    -------
+    list of Finding
+        "counter depth", "wrap-around", "saturation", "dead pixels", "hot pixels".
+    """
+    if statistics.histogram is None:
+        open_rows = [Finding(check, "real numbers", "", OPEN, NOT_COUNTS) for check in ("counter depth", "wrap-around", "saturation")]
+        return open_rows + pixel_findings(statistics, known, False)
+    wrapped = wrap_finding(statistics)
+    rows = [depth_finding(statistics, bits_expected, wrapped.wrong), wrapped, saturation_finding(statistics)]
+    return rows + pixel_findings(statistics, known, wrapped.wrong)
+
+
+def depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
+    """Whether the largest count fits the counter that the manifest gives, and what it excludes."""
+    largest = int(statistics.largest.max())
+    found, expected = f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
+    kind = statistics.largest.dtype
+    if wrapped:
+        return Finding("counter depth", found, expected, OPEN, f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter.")
+    if bits and largest > 2**bits - 1:
+        deeper = next((depth for depth in (12, 16, 24, 32) if largest < 2**depth), 64)
+        source = f"the largest count in the file is {largest}, which {bits} bits cannot hold"
+        decision = Decision("container", "counter_bits", deeper, source, (8, bits))
+        return Finding("counter depth", found, expected, DECIDED, f"A counter of {bits} bits ends at {2**bits - 1:,}; this one is deeper.", decision=decision)
+    if largest > 255:
+        above = int(statistics.histogram[256:].sum())
+        text = f"{above:,} of {statistics.histogram.sum():,} counts lie above 255, so a counter of 8 bits is excluded, and so is a wrap modulo 256."
+        decision = Decision("container", "counter_bits", bits, f"the largest count in the file is {largest}, above 255", (8,), keeps_basis=True) if bits else None
+        return Finding("counter depth", found, expected, AGREES, text, decision=decision)
+    verdict = OPEN if bits and bits > 8 else AGREES
+    return Finding("counter depth", found, expected, verdict, f"No count exceeds 255, so a counter of 8 bits would look the same; the type is {kind}.")
+
+
+def wrap_finding(statistics: Statistics) -> Finding:
+    """
+    Whether counts passed the end of 8 bits and began again at zero.
+
+    A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped.
+    """
+    histogram = statistics.histogram
+    largest = int(statistics.largest.max())
+    if largest > 255:
+        return Finding("wrap-around", "none", "none", AGREES, _no_deeper_wrap(histogram, largest))
+    holes = wrapped_pixels(statistics.sample.astype(np.uint8))
+    near_end = int(histogram[240:256].sum())
+    ends = f"{near_end:,} counts lie from 240 to 255"
+    if holes <= FEW:
+        text = f"In {len(statistics.sample)} patterns {holes} dark pixels are enclosed by pixels brighter by 80 counts; {ends}."
+        return Finding("wrap-around", "none seen", "none", AGREES, text)
+    says = (f"the counts are wrapped modulo 256: in {len(statistics.sample)} patterns {holes} dark pixels lie enclosed by pixels brighter "
+            "by 80 counts and more. Bright discs are lost; use the detector's own .mib file, or convert it again to 16 bits")  # fmt: skip
+    text = (f"In {len(statistics.sample)} patterns {holes} dark pixels are enclosed by pixels brighter by 80 counts and more, which is what a "
+            f"counter leaves that passes 255 and begins again at 0; {ends}, and the histogram breaks off there. The converter mib2hspy casts "
+            "deeper counters to bytes like this. No scale brings the lost multiples of 256 back.")  # fmt: skip
+    return Finding("wrap-around", "wrapped modulo 256", "none", CONFLICT, text, wrong=True, says=says)
+
+
+def _no_deeper_wrap(histogram: np.ndarray, largest: int) -> str:
+    """How far the counts stay below the end of the next deeper counter."""
+    limit = next(limit for limit in COUNTER_LIMITS + (2**32 - 1, 2**64) if largest <= limit)
+    if largest < 0.9 * limit:
+        return f"Counts pass 255 without a break, and the largest, {largest:,}, is far from the next end of a counter, {limit:,}."
+    return f"Counts pass 255 without a break; the largest, {largest:,}, is close to {limit:,}, see saturation."
+
+
+def saturation_finding(statistics: Statistics) -> Finding:
+    """Whether counts pile up at the highest one."""
+    histogram, limit = statistics.histogram, int(statistics.largest.max())
+    if limit not in COUNTER_LIMITS or limit >= len(histogram):
+        return Finding("saturation", "none seen", "none", AGREES, f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still.")
+    always = int((statistics.smallest == limit).sum())  # pixels that never hold anything else are stuck, not saturated
+    stuck, below = int(histogram[limit]) - always * statistics.positions, int(histogram[limit - 4:limit].max())
+    text = f"{stuck:,} counts stand at {limit:,}, {below:,} at most at any of the four counts below it."
+    if stuck <= FEW or stuck <= 4 * below:
+        return Finding("saturation", "no pile-up", "none", AGREES, text)
+    pixels = int((statistics.largest == limit).sum()) - always
+    share = f"{stuck / statistics.positions:.1f} pixels a pattern at {limit:,}"
+    return Finding("saturation", share, "none", WARNING, f"{text} {pixels:,} pixels are concerned. Sums and centres of mass over them are biased.")
+
+
+def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """
+    Pixels that count nothing or too little, and pixels that count too much.
+
+    Dead: less than a fifth of the median of the 5 × 5 pixels around, where these hold enough counts to tell. Hot: always the same
+    count, or more than twice the brightest neighbour.
+
+    Returns
+    -------
+    dead, hot : list of tuple
+        (row, col), in order.
+    """
+    mean, positions = statistics.mean, statistics.positions
+    around = median_filter(mean, 5)
+    dead = (mean < 0.2 * around) & (positions * around > SURE_COUNTS)
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    brightest = maximum_filter(mean, footprint=ring)
+    noise = np.sqrt(np.maximum(brightest, 1) / positions)
+    hot = mean > HOT_FACTOR * brightest + 6 * noise + 20 / positions
+    if positions > 1:
+        hot |= (statistics.smallest == statistics.largest) & (mean > HOT_FACTOR * around)
+    return [tuple(map(int, place)) for place in np.argwhere(dead)], [tuple(map(int, place)) for place in np.argwhere(hot)]
+
+
+def pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) -> list[Finding]:
+    """Dead and hot pixels; `wrapped` counts have holes that look like dead pixels where discs are bright."""
+    dead, hot = dead_and_hot(statistics)
+    if len(dead) > 0.2 * statistics.mean.size:
+        text = f"{len(dead):,} pixels hold less than a fifth of what is around them: the patterns are too sparse, or not counts of this detector."
+        return [Finding("dead pixels", f"{len(dead):,}", "", WARNING, text)]
+    hot_text = "No pixel holds more than twice its brightest neighbour." if not hot else (
+        f"At (row, column) {_places(hot)}: more than twice the brightest neighbour in the mean pattern, or always the same count. {LEAVE_OUT}")  # fmt: skip
+    return [_dead_finding(dead, known, statistics.mean.shape, wrapped), Finding("hot pixels", str(len(hot)), "", WARNING if hot else AGREES, hot_text)]
+
+
+def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
+    """Dead pixels, compared with those that the chip is known to have: they tell how it lies, whatever the specimen is."""
+    check, found, expected = "dead pixels", str(len(dead)), f"{known.pictured} in the published picture" if known.chip else ""
+    text = f"At (row, column) {_places(dead)}: less than a fifth of the median around. {LEAVE_OUT}" if dead else "Every pixel counts."
+    met = {name: _near(places, dead) for name, places in _mirrored(known.chip, shape).items()}
+    best = max(met, key=met.get)
+    if not known.chip or met[best] < len(known.chip):
+        if wrapped:
+            return Finding(check, found, expected, OPEN, "Wrapped discs leave holes that look like dead pixels.")
+        missed = bool(known.pictured) or bool(dead)
+        more = f" Of the {len(known.chip)} dead pixels of the authors' detector, {met[AS_BUILT]} are among them." if known.chip else ""
+        return Finding(check, found, expected, WARNING if missed else AGREES, text + more)
+    if best == AS_BUILT:
+        return Finding(check, found, expected, AGREES, f"{text} The dead pixels of the authors' detector are among them, so the frame lies as in its other files.")
+    native = "camera" if known.opened == "lab" else "lab"
+    says = f"the dead pixels of the authors' detector are at their places only if the frame is {best}" + (f": stored_orientation is {native}" if best == "upside down" else "")
+    return Finding(check, found, expected, CONFLICT, f"{text} {says[0].upper()}{says[1:]}.", wrong=True, says=says)
+
+
+def _mirrored(places, shape) -> dict[str, list]:
+    """Places on the detector as they are, and where mirrors and half a turn would put them."""
+    height, width = shape[0] - 1, shape[1] - 1
+    return {
+        AS_BUILT: list(places),
+        "upside down": [(height - row, col) for row, col in places],
+        "left and right exchanged": [(row, width - col) for row, col in places],
+        "turned by half a turn": [(height - row, width - col) for row, col in places],
+    }
+
+
+def _near(places, found, reach: float = 2.0) -> int:
+    """How many of the places have one of the found pixels close by."""
+    return sum(min((np.hypot(row - r, col - c) for r, c in found), default=np.inf) <= reach for row, col in places)
+
+
+def _places(places) -> str:
+    """Some pixels in words."""
+    named = ", ".join(f"({row}, {col})" for row, col in places[:LISTED])
+    return named + (f" and {number(len(places) - LISTED)} more" if len(places) > LISTED else "")
