@@ -20,7 +20,7 @@ from figures_pkg.data.locate import artefact_path, artefacts_folder
 from figures_pkg.data.replace import check_target, replacing
 from figures_pkg.imaging import Lattice
 from figures_pkg.matching import DiscGeometry, disc_sums, find_lattice, match, prepare
-from figures_pkg.matching.matcher import SYSTEMATIC, Matcher
+from figures_pkg.matching.matcher import POOR_CHI2, Matcher
 from figures_pkg.matching.sampled import sampled_mean, sampled_patterns
 from figures_pkg.model.features import gather_features
 from figures_pkg.model.step_components import step_maps
@@ -29,8 +29,9 @@ from figures_pkg.twin import Library, LibrarySettings, load_or_build, read_truth
 from .scores import otsu_threshold
 
 CLEAR_NM = 20.0  # from the walls: where two maps of the domains are compared
-SETTLED_CHI2 = 1.2  # median chi squared per degree of freedom at which the library counts as describing the scan
-LARGEST_SYSTEMATIC = 0.25  # of a disc; a library that is wrong by more says nothing about the polarization
+SETTLED_CHI2 = 1.2  # median chi squared per degree of freedom at which the errors count as large enough
+LARGEST_SYSTEMATIC = 0.15  # of a disc, by which a library may be wrong; what is left of chi squared then scales the likelihood
+WORST_CHI2 = 10.0  # median, after that; a library that fits no better says nothing about the polarization
 LEAST_GOOD = 0.5  # share of the positions with a good fit, below which matching does not make the map
 LEAST_AGREEMENT = 0.9  # of both maps, and of the votes in each region, for the sign to count as known
 SMOOTHING = 1.0  # standard deviation in positions over which neighbours vote for a domain
@@ -109,9 +110,8 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
     """
     The domains of a scan without truth, with their sign and how far both can be trusted.
 
-    Each pattern is matched to the library. Where the library describes the scan only roughly, the share by which it may be wrong is
-    raised until chi squared is what it should be, so that the likelihood ratio does not claim more than it knows. Neighbours vote, with
-    the logarithm of that ratio, and poor fits do not. An independent map (:func:`figures_pkg.model.step_components.step_maps`) is
+    Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`), so that the likelihood ratio does not
+    claim more than it knows. Neighbours vote, with the logarithm of that ratio, and poor fits do not. An independent map (:func:`figures_pkg.model.step_components.step_maps`) is
     made of the same patterns without a crystal.
 
     Parameters
@@ -133,7 +133,7 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
         walls), the maps of :func:`figures_pkg.matching.match`, and ``steps``, the independent map, 0 at its threshold and turned so
         that it agrees. Attributes: ``basis`` "matched" or "steps"; ``sign_known`` 1 or 0 and ``sign``, why; ``agreement`` of both maps
         20 nm and more from the walls (nan without walls); ``vote``, the lesser share of the likelihood in the two regions of the independent map
-        that speaks for its domain; ``good_fits``; ``systematic``; ``median_chi2``.
+        that speaks for its domain; ``good_fits``; ``systematic`` and ``poor_chi2`` of the matcher; ``median_chi2``.
     """
     mean = sampled_mean(scan)
     up = expected.g002 if expected is not None else (-1.0, 0.0)
@@ -142,21 +142,26 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
     matcher = settled(prepare(scan, library, geometry=geometry), scan)
     maps = match(scan, matcher, progress=progress)
     steps = step_maps(gather_features(scan, progress=progress)).isel(channel=0, drop=True)
-    return known_from(maps, steps - otsu_threshold(gaussian_filter(steps.values, SMOOTHING)), matcher.systematic)
+    return known_from(maps, steps - otsu_threshold(gaussian_filter(steps.values, SMOOTHING)))
 
 
 def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
-    """The matcher with the share by which its library is wrong, raised until some hundred patterns have the chi squared they should."""
+    """
+    The matcher with errors of its library that some hundred patterns of the scan agree with.
+
+    The share of a disc by which the library may be wrong is raised until the median of chi squared per degree of freedom is near 1, at
+    most to 15 %. What is above 1 then raises the bar for a poor fit by its factor, and :func:`known_from` takes it off the likelihood.
+    """
     sums, variances = disc_sums(sampled_patterns(scan), matcher.plan)
     for _ in range(12):
         chi2 = float(np.median(matcher.fit(sums, variances)["chi2"]))
         if chi2 <= SETTLED_CHI2 or matcher.systematic >= LARGEST_SYSTEMATIC:
             break
         matcher = replace(matcher, systematic=min(matcher.systematic * min(np.sqrt(chi2), 1.5), LARGEST_SYSTEMATIC))
-    return matcher
+    return replace(matcher, poor_chi2=POOR_CHI2 * max(chi2 if chi2 > SETTLED_CHI2 else 1.0, 1.0))
 
 
-def known_from(maps: xr.Dataset, steps: xr.DataArray, systematic: float = SYSTEMATIC) -> xr.Dataset:
+def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
     """
     Domains, walls and their evidence from matched maps and an independent one; see :func:`matched_domains`.
 
@@ -166,15 +171,15 @@ def known_from(maps: xr.Dataset, steps: xr.DataArray, systematic: float = SYSTEM
         From :func:`figures_pkg.matching.match`.
     steps
         (scan_y, scan_x), zero at the threshold between two regions, of any sign.
-    systematic
-        Share of a disc by which the library was taken to be wrong.
     """
-    good, ratio = ~maps.poor_fit.values, maps.log_likelihood_ratio.values.astype(float)
-    votes = np.where(good, ratio, 0.0)
+    excess = maps.attrs["poor_chi2"] / POOR_CHI2
+    maps = maps.assign(log_likelihood_ratio=maps.log_likelihood_ratio / excess)
+    good, median = ~maps.poor_fit.values, float(np.median(maps.chi2))
+    votes = np.where(good, maps.log_likelihood_ratio.values.astype(float), 0.0)
     steps = steps * (np.sign(np.sum(votes * np.sign(steps.values))) or 1.0)
     side = np.where(gaussian_filter(steps.values, SMOOTHING) > 0, 1, -1)
     matched = _majority(votes)
-    use_matching = good.mean() >= LEAST_GOOD and systematic < LARGEST_SYSTEMATIC
+    use_matching = good.mean() >= LEAST_GOOD and median <= WORST_CHI2
     domain = matched if use_matching else side
     distance = wall_distance_nm(domain, maps)
     far = np.abs(distance) > CLEAR_NM
@@ -190,7 +195,7 @@ def known_from(maps: xr.Dataset, steps: xr.DataArray, systematic: float = SYSTEM
     known.steps.attrs |= {"units": "1", "long_name": "first step component, zero at its threshold"}
     return known.assign_attrs(
         basis="matched" if use_matching else "steps", sign_known=int(sign_known), sign=reason, agreement=agreement, vote=vote,
-        good_fits=float(good.mean()), systematic=float(systematic), median_chi2=float(np.median(maps.chi2)),
+        good_fits=float(good.mean()), median_chi2=median,
     )
 
 
@@ -249,7 +254,7 @@ def _least_vote(votes: np.ndarray, side: np.ndarray) -> float:
 def _sign(use_matching: bool, one: bool, agreement: float, vote: float, good: float) -> tuple[bool, str]:
     """Whether the sign is known, and why, as a sentence."""
     if not use_matching:
-        return False, f"The library describes only {100 * good:.0f} % of the patterns, so the map comes from the step components and its sign is unknown."
+        return False, "The library does not describe the patterns, so the map comes from the step components and its sign is unknown."
     if one:
         return True, f"Matching finds one domain only, with a good fit at {100 * good:.0f} % of the positions."
     facts = f"both maps agree at {100 * agreement:.1f} % of the positions, and at least {100 * vote:.1f} % of the likelihood in each region speaks for its sign"

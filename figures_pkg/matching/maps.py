@@ -13,7 +13,7 @@ from figures_pkg.data.cores import available_cores
 from figures_pkg.data.files.journal import open_journal, take_folder
 
 from .discs import disc_sums
-from .matcher import POOR_CHI2, UNITS, Matcher
+from .matcher import UNITS, Matcher
 
 PARTS = 32  # into which an array in memory is cut
 DISCS = {"discs": "counts of each disc above its background", "discs_variance": "variance of these counts"}
@@ -113,5 +113,5 @@ def _labelled(maps, scan, matcher):
     if "discs" in maps:
         coordinates |= {name: ("disc", column, {"units": "1/Å"}) for name, column in zip(("g_b", "g_c"), matcher.library.g.T)}
     attributes = {"source": str(scan.attrs.get("source", "")), "title": str(scan.attrs.get("title", "")), "discs": len(matcher.plan),
-                  "systematic": matcher.systematic, "poor_chi2": POOR_CHI2}
+                  "systematic": matcher.systematic, "poor_chi2": matcher.poor_chi2}
     return xr.Dataset(variables, coordinates, attributes)

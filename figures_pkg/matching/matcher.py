@@ -34,19 +34,25 @@ UNITS = {
     "tilt_c_mrad_error": ("mrad", "standard deviation from counting"),
     "chi2": ("1", "chi squared per degree of freedom"),
     "scale": ("counts", "counts of a disc that holds the whole beam"),
-    "poor_fit": ("1", f"chi squared above {POOR_CHI2:g} per degree of freedom, or a fit on the edge of the library"),
+    "poor_fit": ("1", "chi squared per degree of freedom above the attribute poor_chi2, or a fit on the edge of the library"),
 }
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """What a pattern is compared with: the discs, the library averaged over them, and the grid of the coarse search."""
+    """
+    What a pattern is compared with: the discs, the library averaged over them, and the grid of the coarse search.
+
+    ``systematic`` is the share of a disc by which the library may be wrong, ``poor_chi2`` the chi squared per degree of freedom above
+    which a fit is marked.
+    """
 
     plan: DiscPlan
     library: DiscLibrary
     grid: CoarseGrid
     systematic: float = SYSTEMATIC
     starts: int = 2
+    poor_chi2: float = POOR_CHI2
 
     @classmethod
     def of(cls, library: Library | DiscLibrary, geometry: DiscGeometry, shape: tuple, bad: np.ndarray | None = None,
@@ -122,7 +128,7 @@ class Matcher:
         names = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
         maps = {"polarization": (1 - 2 * better).astype(np.int8), "log_likelihood_ratio": (chi2[:, 1] - chi2[:, 0]) / 2}
         maps |= dict(zip(names, values.T)) | {f"{name}_error": error for name, error in zip(names, errors.T)}
-        return maps | {"chi2": reduced, "scale": best[:, 3], "poor_fit": (reduced > POOR_CHI2) | (best[:, 5] > 0)}
+        return maps | {"chi2": reduced, "scale": best[:, 3], "poor_fit": (reduced > self.poor_chi2) | (best[:, 5] > 0)}
 
 
 def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float = SYSTEMATIC) -> tuple[np.ndarray, np.ndarray]:
