@@ -2,6 +2,7 @@
 # Puts the public site together from artefacts of the book's builds: site.sh FOLDER. Asks GitHub through `gh` and writes nothing there.
 #   /            the newest laptop book of main; while there is none, the same as latest/
 #   /latest/     the newest smoke book of main
+#   /record/     the newest book on the authors' record, of main
 #   /pull/N/     the book of pull request N, if it is open and its branch is in this repository
 set -euo pipefail
 site=$1
@@ -32,6 +33,8 @@ if [ -z "$root" ]; then
 fi
 unpack "$root" "$site"
 if [ -n "$latest" ]; then unpack "$latest" "$site/latest"; fi
+record=$(newest html-record '.workflow_run.head_branch == "main"')
+if [ -n "$record" ]; then unpack "$record" "$site/record"; fi
 
 gh pr list --repo "$GITHUB_REPOSITORY" --state open --limit 50 --json number,headRefOid,isCrossRepository \
   --jq '.[] | select(.isCrossRepository | not) | "\(.number) \(.headRefOid)"' > "$site.pulls"

@@ -62,16 +62,17 @@ def _pull(number: int, head: str, fork: bool = False) -> dict:
 
 
 def test_each_place_has_its_newest_build(site):
-    """The laptop book at the root, main's newest commit under latest, and each open pull request of this repository."""
+    """The laptop book at the root, main's newest commit under latest, main's book on the record, and each open pull request of this repository."""
     fork = {"workflow_run": {"repository_id": 1, "head_repository_id": 2, "head_branch": "main", "head_sha": "f"}}
     done, pages = site([
         (1, "html-laptop", "main", "a", "2026-01-01", {}), (2, "html-laptop", "main", "b", "2026-02-01", {}),
         (3, "html-laptop", "main", "c", "2026-03-01", {"expired": True}), (4, "html-smoke", "main", "d", "2026-03-02", {}),
         (5, "html-smoke", "main", "f", "2026-04-01", fork), (6, "html-smoke", "idea", "p", "2026-03-03", {}),
-        (7, "html-smoke", "closed", "q", "2026-03-04", {}),
+        (7, "html-smoke", "closed", "q", "2026-03-04", {}), (8, "html-record", "main", "r", "2026-03-05", {}),
+        (12, "html-record", "idea", "s", "2026-03-06", {}),
     ], [_pull(9, "p"), _pull(10, "unbuilt"), _pull(11, "f", fork=True)])
     assert done.returncode == 0, done.stderr
-    assert pages == {".": "build 2", "latest": "build 4", "pull/9": "build 6"}
+    assert pages == {".": "build 2", "latest": "build 4", "record": "build 8", "pull/9": "build 6"}
 
 
 def test_smoke_book_stands_in_until_there_is_a_larger_one(site):

@@ -145,8 +145,8 @@ def test_artefacts_that_are_fetched_were_kept():
     assert all(step["with"]["path"] for _, _, job in JOBS for step in job["steps"] if "upload-artifact" in step.get("uses", ""))
     smoke = {name.replace("${{ env.PROFILE }}", "smoke") for name in kept}
     fetched = set(re.findall(r"--name (\S+)", "\n".join(scripts(job) for _, _, job in JOBS)))
-    fetched |= set(re.findall(r"newest (html-smoke)", (ROOT / ".github" / "site.sh").read_text(encoding="utf-8")))
-    assert fetched == {"notebooks-smoke", "release", "html-smoke"} and fetched <= smoke
+    fetched |= set(re.findall(r"newest (html-smoke|html-record)", (ROOT / ".github" / "site.sh").read_text(encoding="utf-8")))
+    assert fetched == {"notebooks-smoke", "release", "html-smoke", "html-record"} and fetched <= smoke
 
 
 def test_oldest_and_newest_python_are_tested():
