@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import re
 import socket
 import struct
@@ -10,6 +11,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 PIECE = 1 << 16
@@ -34,15 +36,19 @@ class Fault:
 
 class FakeZenodo:
     """
-    One record with its files; use as a context manager.
+    One record with its files, or several; use as a context manager.
 
-    `faults[path]` is a list of faults for successive requests of a path, "record" or a file's name; `always[path]`
-    holds for every request. `asked` gathers (path, headers) of all requests.
+    The content of a file is given as bytes, or as the path of a file on disk, which may be large. `others` holds the files of
+    further records by their numbers. `faults[path]` is a list of faults for successive requests of a path, "record" or a file's
+    name; `always[path]` holds for every request. `asked` gathers (path, headers) of all requests.
     """
 
-    def __init__(self, files, record="1234567", shape="legacy"):
+    def __init__(self, files, record="1234567", shape="legacy", others=None):
         self.files = files
         self.record = record
+        self.others = others or {}
+        self.answers_as = {}  # number that a record says it has, where it is not the one asked for
+        self.digests = {}
         self.shape = shape
         self.stated_sizes = {}  # what the record says where it lies
         self.licence = "bsd-2-clause"
@@ -80,20 +86,41 @@ class FakeZenodo:
         queue = self.faults[path]
         return queue.pop(0) if queue else self.always.get(path, Fault())
 
-    def description(self):
-        """Return the record as the API describes it, in the shape of today or in that of October 2023."""
-        items = [self._item(name, content) for name, content in self.files.items()]
-        metadata = {"license": {"id": self.licence}}
-        return {"id": int(self.record), "revision": 3, "metadata": metadata, "files": items}
+    def files_of(self, record):
+        """Return the files of a record by name, or None if there is no such record."""
+        return self.files if record == self.record else self.others.get(record)
 
-    def _item(self, name, content):
+    def content(self, record, name):
+        """Return the bytes of a file, without reading all of a large one."""
+        content = (self.files_of(record) or {}).get(name, b"")
+        if not isinstance(content, Path):
+            return content
+        with content.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def description(self, record):
+        """Return a record as the API describes it, in the shape of today or in that of October 2023."""
+        items = [self._item(record, name) for name in self.files_of(record)]
+        metadata = {"license": {"id": self.licence}}
+        return {"id": int(self.answers_as.get(record, record)), "revision": 3, "metadata": metadata, "files": items}
+
+    def _item(self, record, name):
         """Return the description of one file."""
+        content = self.content(record, name)
         size = self.stated_sizes.get(name, len(content))
-        digits = hashlib.md5(content).hexdigest()
+        digits = self._digest(content, self.files_of(record)[name])
         if self.shape == "new":
             return {"filename": name, "filesize": size, "checksum": digits}
-        link = f"{self.api}/records/{self.record}/files/{quote(name, safe='')}/content"
+        link = f"{self.api}/records/{record}/files/{quote(name, safe='')}/content"
         return {"key": name, "size": size, "checksum": f"md5:{digits}", "links": {"self": link}}
+
+    def _digest(self, content, given):
+        """Return the MD5 of a file, that of one on disk only once."""
+        if not isinstance(given, Path):
+            return hashlib.md5(content).hexdigest()
+        if given not in self.digests:
+            self.digests[given] = hashlib.md5(content).hexdigest()
+        return self.digests[given]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -104,32 +131,33 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Answer."""
-        path = self._name()
+        record, path = self._asked()
         self.zenodo.asked.append((path, dict(self.headers)))
         fault = self.zenodo.next_fault(path)
-        known = path == "record" or path in self.zenodo.files
+        files = self.zenodo.files_of(record)
+        known = files is not None and (path == "record" or path in files)
         if not known and fault == Fault():
             fault = Fault(404, body=b'{"status": 404, "message": "The requested URL was not found."}')
-        self._answer(path, fault)
+        self._answer(record, path, fault)
 
-    def _name(self):
-        """Return "record", a file's name, or the path itself if it is neither."""
-        base = f"/records/{self.zenodo.record}"
-        if self.path == f"/api{base}":
-            return "record"
-        found = re.fullmatch(rf"/api{base}/files/([^/]+)/content|{base}/files/([^/?]+)\?download=1", self.path)
-        return unquote(found[1] or found[2]) if found else self.path
+    def _asked(self):
+        """Return the number of a record, and "record", a file's name, or the path itself if it is neither."""
+        found = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?|/records/(\d+)/files/([^/?]+)\?download=1", self.path)
+        if not found:
+            return "", self.path
+        name = found[2] or found[4]
+        return found[1] or found[3], unquote(name) if name else "record"
 
-    def _answer(self, path, fault):
+    def _answer(self, record, path, fault):
         """Send status, headers and body as the fault has it."""
         status, headers, body = fault.status, dict(fault.headers), fault.body
         if body is None and path == "record":
-            body, headers["Content-Type"] = json.dumps(self.zenodo.description()).encode(), "application/json"
+            body, headers["Content-Type"] = json.dumps(self.zenodo.description(record)).encode(), "application/json"
         elif body is None:
-            body = self.zenodo.files.get(path, b"")
+            body = self.zenodo.content(record, path)
             status, body = self._cut_range(status, headers, body, fault)
         if fault.corrupt:
-            body = bytes([body[0] ^ 1]) + body[1:]
+            body = bytes([body[0] ^ 1]) + bytes(body[1:])
         headers.setdefault("Content-Type", fault.kind)
         if fault.chunked:
             headers["Transfer-Encoding"] = "chunked"

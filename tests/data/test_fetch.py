@@ -208,6 +208,17 @@ def test_a_full_disk_is_told_before_downloading(world, monkeypatch):
     assert world.fetch()[0].is_file()
 
 
+def test_a_disk_too_small_for_the_whole_is_told_before_the_first_file(world, monkeypatch):
+    """Room for each file alone is not room for both; nothing is begun, and what fits can be asked for by itself."""
+    both = [len(world.server.files[name]) for name in (SCAN, ODD["colon"])]
+    free = shutil.disk_usage(world.data.parent)._replace(free=download.SPARE_BYTES + sum(both) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    with pytest.raises(OSError, match="are needed; make room or point FIGURES_PKG_DATA"):
+        world.fetch(["scan", "colon"])
+    assert world.server.requests_of(SCAN) == [] and world.part() is None
+    assert world.fetch("scan")[0].is_file()
+
+
 def test_the_bar_goes_to_stderr(world, capsys):
     """Progress is drawn on stderr when asked for, and not at all where nobody watches."""
     world.fetch("colon")

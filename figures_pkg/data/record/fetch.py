@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pooch
 
 from figures_pkg.data.record import lockfile, web, zenodo
-from figures_pkg.data.record.download import Resuming
+from figures_pkg.data.record.download import Resuming, check_space
 from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.record.store import alone, data_dir, is_intact, path_of, remember, work_dir
 from figures_pkg.data.record.web import RemoteError
@@ -125,6 +125,7 @@ def fetch(ids=None, manifest=None, *, verify="stamp", refresh=False, patience=we
     pins = lockfile.known_pins(manifest, data_dir())
     todo = [one for one in datasets if one.id not in pins or not is_intact(one, pins[one.id], verify)]
     pins = _resolve(datasets if refresh else todo, manifest, refresh, patience)
+    check_space(work_dir(), sum(_missing_bytes(one, pins[one.id]) for one in todo))  # for all of them, before the first is begun
     for dataset in todo:
         with alone(f"{dataset.id}.lock", patience):
             if not is_intact(dataset, pins[dataset.id], verify):
@@ -173,10 +174,20 @@ def _checked_file(dataset, files):
     return file
 
 
+def _part_of(dataset, pin):
+    """Return where the bytes of a file gather."""
+    return work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.part"
+
+
+def _missing_bytes(dataset, pin):
+    """Return how many bytes of a file are still to come; those of a part that is here count as here."""
+    part = _part_of(dataset, pin)
+    return pin.size - (part.stat().st_size if part.exists() else 0)
+
+
 def _download(dataset, pin, patience, progress):
     """Bring one file here, checked, by a rename; the caller holds its lock."""
-    path, staging = path_of(dataset), work_dir() / dataset.id
-    part = work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.part"
+    path, staging, part = path_of(dataset), work_dir() / dataset.id, _part_of(dataset, pin)
     shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
     for old in work_dir().glob(f"{dataset.id}.*.part"):
         if old != part:
