@@ -1,0 +1,113 @@
+"""
+Small networks in the layout of the published weights, trained on a stand-in in seconds.
+
+They take what the authors' networks take, ln(1 + N) of 256 x 256 px, and give 32 channels; only the filters are 8 instead of 128. Half a minute
+on one core is no training of a network from nothing, so the start is a good one: the decoder draws the mean pattern, and the last layer of the
+encoder is fitted to the principal components of the scan by least squares. One pass over 144 patterns does the rest. Nobody is told the truth.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from figures_pkg.model.autoencoder import Autoencoder
+from figures_pkg.model.config import NetworkConfig
+from figures_pkg.model.vae import BetaVAE, gaussian_divergence
+
+CONFIG = NetworkConfig(pattern=256, filters=8, pools=(4, 4, 2), channels=32)
+SIDE = 12  # the networks see 12 x 12 positions of the scan
+COMPONENTS = 4
+BATCH = 8
+RATE = 2e-3
+EMPHASIS = 0.1  # of the error along the components beside that of all pixels, most of which is noise
+
+
+def some_patterns(scan: xr.DataArray, side: int = SIDE) -> Tensor:
+    """ln(1 + N) of positions on a grid, float32 (n, 256, 256)."""
+    chosen = scan[:: max(1, scan.shape[0] // side), :: max(1, scan.shape[1] // side)]
+    return torch.from_numpy(np.log1p(chosen.values.reshape(-1, *scan.shape[2:]).astype(np.float32)))
+
+
+def principal_components(patterns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean pattern, the strongest components (pixels, n) and the standard deviations of their scores."""
+    mean = patterns.mean(0)
+    centred = (patterns - mean).flatten(1)
+    _, vectors = torch.linalg.eigh(centred @ centred.T)
+    components = centred.T @ vectors[:, -COMPONENTS:]
+    components = components / components.norm(dim=0)
+    return mean, components, (centred @ components).std(0)
+
+
+def train_small(patterns: Tensor, variational: bool = False, seed: int = 0) -> tuple[Autoencoder, torch.optim.Adam]:
+    """A network that draws these patterns, and the optimiser that trained it."""
+    torch.manual_seed(seed)
+    net = (BetaVAE if variational else Autoencoder)(CONFIG, seed=seed)
+    mean, components, deviations = principal_components(patterns)
+    _start_from(net, patterns, mean, components / deviations)
+    return net, train_further(net, patterns)
+
+
+def train_further(net: Autoencoder, patterns: Tensor, l1: float = 1e-5) -> torch.optim.Adam:
+    """One pass over the patterns, the rate up and down once."""
+    mean, components, deviations = principal_components(patterns)
+    whiten = components / deviations
+    optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=-(-len(patterns) // BATCH))
+    for chosen in torch.randperm(len(patterns)).split(BATCH):
+        drawn, embedding, *spread = net(patterns[chosen])
+        error = drawn - patterns[chosen]
+        loss = error.square().mean() + EMPHASIS * (error.flatten(1) @ whiten).square().mean() + l1 * embedding.abs().sum(1).mean()
+        if spread:
+            loss = loss + 1e-4 * gaussian_divergence(embedding, spread[0]).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        rates.step()
+    return optimizer
+
+
+@torch.no_grad()
+def _start_from(net: Autoencoder, patterns: Tensor, mean: Tensor, whiten: Tensor) -> None:
+    """Let the decoder draw the mean pattern, and each channel of the encoder follow a component."""
+    norm = net.dec.block_layer[-1].norm_1
+    norm.weight.mul_(0.3)
+    norm.bias.copy_(mean)
+    net.dec.cov2d_1.weight.mul_(0.3)
+    net.dec.cov2d_1.weight[:, :, 1, 1] += 1 / CONFIG.filters
+    net.dec.cov2d_1.bias.zero_()
+    seen = []
+    hook = net.enc.cov2d_1.register_forward_hook(lambda layer, given, out: seen.append(out.flatten(1)))
+    for part in patterns.split(BATCH):
+        net.encode(part)
+    hook.remove()
+    features = torch.cat(seen)
+    centre = features.mean(0)
+    features = features - centre
+    scores = (patterns - mean).flatten(1) @ whiten @ _directions(whiten.shape[1]).T
+    ridge = features.square().sum(0).mean() / 10 * torch.eye(features.shape[1])
+    weight = torch.linalg.solve(features.T @ features + ridge, features.T @ scores).T / 2
+    net.enc.dense.weight.copy_(weight)
+    net.enc.dense.bias.copy_(0.5 - weight @ centre)
+    if isinstance(net, BetaVAE):
+        net.enc.set_mean.weight.copy_(2 * torch.eye(CONFIG.channels))
+        net.enc.set_mean.bias.fill_(-1.0)
+        net.enc.set_std.weight.zero_()
+        net.enc.set_std.bias.fill_(-4.0)
+
+
+def save_published(net: Autoencoder, optimizer: torch.optim.Adam, path: Path, epoch: int, **more) -> Path:
+    """Write a checkpoint with the keys of the published training."""
+    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch, "encoder": net.enc.state_dict(),
+                "decoder": net.dec.state_dict(), **more}, path)  # fmt: skip
+    return path
+
+
+def _directions(components: int) -> Tensor:
+    """What each channel follows, (channels, components): each component, its opposite, then mixtures of all."""
+    mixtures = torch.randn(CONFIG.channels - 2 * components, components)
+    return torch.cat([torch.eye(components), -torch.eye(components), mixtures / mixtures.norm(dim=1, keepdim=True)])
