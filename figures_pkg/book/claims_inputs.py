@@ -10,19 +10,19 @@ from figures_pkg.data.record.schema import read_yaml
 
 def claims_inputs(data: str, profile: str) -> list[str]:
     """
-    Paths of the scans that the cases of ``claims.yaml`` name and of its ``artefacts``.
+    Paths of the scans that the cases of ``claims.yaml`` name, and of its ``artefacts`` or ``record_artefacts``.
 
     Parameters
     ----------
     data
-        ``"twin"``, with all random fields of the profile; or ``"zenodo"``, without scores and scans that are on no record.
+        ``"twin"``, with all random fields of the profile; or ``"zenodo"``, without scans that are on no record.
     profile
         Name of a profile.
     """
     content = read_yaml(repository() / "claims.yaml")
-    named = {case.get("dataset") for row in content["rows"] for case in row.get("cases", [])}
+    named = {case.get("dataset") for row in content["rows"] for key in ("cases", "record") for case in row.get(key, [])}
     known = scans_of(profile) if data == "twin" else load_manifest().datasets
     scans = [str(locate(name, data, profile, must_exist=False)) for name in known if name.partition("-field")[0] in named]
-    kinds, recipe = ("models/", "scores/") if data == "twin" else ("models/",), load_profile(profile)["recipe"]
-    files = [name.replace("{recipe}", recipe) for name in content["artefacts"] if name.startswith(kinds)]
+    recipe = load_profile(profile)["recipe"]
+    files = [name.replace("{recipe}", recipe) for name in content["artefacts" if data == "twin" else "record_artefacts"]]
     return scans + [str(artefact_path(name, data, profile)) for name in files]

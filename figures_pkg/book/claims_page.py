@@ -11,6 +11,7 @@ from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED
 from figures_pkg.passports.catalogue import figure_names
 
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
+SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
 NAMED = ("AUC", "r", "ratio", "share", "evidence")  # units that are names and come first
 # Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
 STYLE = """<style>
@@ -33,9 +34,11 @@ table.claims td > p {margin:0 0 0.4em 0}
 </style>"""
 
 
-def claims_table(claims: list[Claim], found: dict) -> str:
+def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None = None) -> str:
     """
     HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why.
+
+    On measured scans the verdict on the twin stands beside the measured one.
 
     Parameters
     ----------
@@ -43,6 +46,8 @@ def claims_table(claims: list[Claim], found: dict) -> str:
         The rows of claims.yaml.
     found
         What :func:`figures_pkg.claims.run.read_verdicts` returns.
+    twin
+        From :func:`figures_pkg.claims.run.twin_verdicts`, where ``found`` comes from measured scans.
 
     Returns
     -------
@@ -57,10 +62,15 @@ def claims_table(claims: list[Claim], found: dict) -> str:
     rows = {row["id"]: row for row in found["rows"]}
     if missing := [claim.id for claim in claims if claim.id not in rows]:
         raise ValueError(f"{', '.join(missing)} of claims.yaml has no verdict; call `figures_pkg claims` again")
-    widths = "".join(f"<col style='width:{width}%'>" for width in (41, 24, 19, 16))
-    head = f"<colgroup>{widths}</colgroup><thead><tr><th>Claim</th><th>Value</th><th>Verdict</th><th>Data, figures</th></tr></thead>"
+    columns = {"Claim": 41, "Value": 24, "Verdict": 19, "Data, figures": 16}
+    if twin is not None:
+        columns = {"Claim": 34, "Measured value": 22, "Verdict": 15, "On the twin": 14, "Data, figures": 15}
+    widths = "".join(f"<col style='width:{width}%'>" for width in columns.values())
+    titles = "".join(f"<th>{title}</th>" for title in columns)
+    head = f"<colgroup>{widths}</colgroup><thead><tr>{titles}</tr></thead>"
     chapters = figure_names()
-    body = "".join(_row(claim, rows[claim.id], chapters) for claim in claims)
+    source = "twin" if twin is None else found["source"]
+    body = "".join(_row(claim, rows[claim.id], chapters, source, (twin or {}).get(claim.id)) for claim in claims)
     return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
 
 
@@ -87,16 +97,42 @@ def _number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def _row(claim: Claim, row: dict, chapters: dict[str, str]) -> str:
+def _row(claim: Claim, row: dict, chapters: dict[str, str], source: str, twin: dict | None) -> str:
     """One claim as HTML."""
     place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
-    first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row)}"
-    badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
-    words = f"<br>{escape(row['words'])}" if row["words"] else ""
+    first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
     figures = [f"<a href='{chapters[name]}.html#{name}'>{escape(name)}</a>" for name in claim.figures]
-    links = "<br>".join([f"<small>{KINDS[claim.data].partition(':')[0]}</small>", *figures])
-    cells = (first, _values(row), badge + words, links)
+    links = "<br>".join([f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *figures])
+    said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
+    verdict = _verdict(row | {"words": ""} if said else row)
+    cells = [first, _values(row), verdict, *([_on_the_twin(claim, twin)] if twin else []), links]
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _verdict(row: dict) -> str:
+    """The verdict in a word and a colour, with its condition or reason."""
+    badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
+    return badge + (f"<br>{escape(row['words'])}" if row["words"] else "")
+
+
+def _on_the_twin(claim: Claim, twin: dict) -> str:
+    """The verdict on the twin, and where it comes from."""
+    if not _of_scans(claim):
+        return "<small>the same: no scan is measured</small>"
+    stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""
+    return f"<small>twin: </small>{_verdict(twin)}{stated}"
+
+
+def _of_scans(claim: Claim) -> bool:
+    """Whether the value of a claim depends on whose scans are measured."""
+    return claim.data in ("twin", "record")
+
+
+def _data_words(claim: Claim, row: dict, source: str) -> str:
+    """What a claim was measured on, in words."""
+    if source not in SOURCES or not _of_scans(claim):
+        return KINDS[claim.data]
+    return SOURCES[source] if any(case["values"] for case in row["cases"]) else "not measured"
 
 
 def _values(row: dict) -> str:
@@ -109,11 +145,12 @@ def _values(row: dict) -> str:
     return "".join(lines)
 
 
-def _details(claim: Claim, row: dict) -> str:
-    """The fold-out of a claim."""
-    datasets = ", ".join(dict.fromkeys(case.dataset for case in claim.cases if case.dataset))
+def _details(claim: Claim, row: dict, source: str) -> str:
+    """The fold-out of a claim; on measured scans it says which caveats speak of the twin."""
+    datasets = ", ".join(dict.fromkeys(case["dataset"] for case in row["cases"] if case["dataset"] and (case["values"] or source == "twin")))
+    caveat = "Caveat on the twin" if source in SOURCES and _of_scans(claim) else "Caveat"
     parts = {"Measured": claim.how, "Holds": f"{row['limit']} {row['unit']}. {claim.because}" if claim.measure else "",
-             "Data": f"{KINDS[claim.data]}{': ' if datasets else ''}{datasets}", "Caveat": claim.caveat}
+             "Data": f"{_data_words(claim, row, source)}{': ' if datasets else ''}{datasets}", caveat: claim.caveat}
     body = "".join(f"<p><strong>{name}.</strong> {escape(text)}</p>" for name, text in parts.items() if text)
     code = f"<p><code>{escape(claim.measure)}</code></p>" if claim.measure else ""
     return f"<details><summary>how and why</summary>{body}{code}</details>"

@@ -1,4 +1,4 @@
-"""What a profile has made from one source, opened once: the scans, truths, scores and networks that claims are measured on."""
+"""What a profile has made from one source, opened once: the scans, their domains, scores and networks that claims are measured on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from figures_pkg.data.profiles import load_profile, scans_of
 from figures_pkg.data.record.fetch import MissingDataset
 from figures_pkg.data.record.manifest import load_manifest
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
+from figures_pkg.model.rotation import rotate_steps
 from figures_pkg.twin import Library, load_or_build, read_truth
 
 from figures_pkg.evaluate.delta_pairs import first_scan_settings
 from figures_pkg.evaluate.domains import known_domains
-from figures_pkg.evaluate.naming import open_embedding
+from figures_pkg.evaluate.known import known_maps
+from figures_pkg.evaluate.naming import at_positions, open_embedding, walls_by_course
 from figures_pkg.evaluate.score_command import read_scores
 from figures_pkg.evaluate.single_reflections import REFLECTIONS, lattice_of
+from figures_pkg.evaluate.table_rows import score_maps
+
+PUBLISHED = "published"  # recipe of the authors' networks; for instance models/zenodo/ds2-published-walls.nc
+RELEASED = {("ds1", PUBLISHED): "ca-ds1", ("ds2", PUBLISHED): "ca-ds2-domains", ("ds2", "published-walls"): "ca-ds2-walls",
+            ("ds2", "published-vae"): "vae-27"}
+METHODS = {"CA": PUBLISHED, "β-VAE": "published-vae"}  # as the scores call them -> whose they are on a measured scan
+COARSEST_NM = 10.0  # positions further apart say nothing of a wall
 
 
 class NotMade(RuntimeError):
@@ -45,7 +54,7 @@ class Made:
         self.profile, self.data = profile, data
         self.recipe = load_profile(profile)["recipe"]
         self.read: dict[str, int] = {}  # files that were opened, with the time of their last change in ns
-        for name in ("scan", "truth", "lattice", "images", "embedding", "network"):
+        for name in ("scan", "truth", "known", "lattice", "images", "embedding", "network"):
             setattr(self, name, cache(getattr(self, name)))
 
     def scan(self, dataset: str) -> xr.DataArray:
@@ -65,12 +74,44 @@ class Made:
     def truth(self, dataset: str) -> xr.Dataset:
         """The truth of a simulated scan."""
         if self.data != "twin":
-            raise NotMade("it needs the truth, which only simulated scans have")
+            raise NotMade("it needs maps that are known of simulated scans alone")
         return read_truth(self.scan(dataset).path)
 
+    @cached_property
+    def source(self) -> str:
+        """Whose scans these are: "twin", or "record" or "rehearsal" as the first of them says that is here."""
+        if self.data == "twin":
+            return "twin"
+        for dataset in (name for name, entry in load_manifest().datasets.items() if entry.role == "measured"):
+            try:
+                return self.scan(dataset).attrs["source"]
+            except NotMade:
+                continue
+        return "record"
+
+    def known(self, dataset: str) -> xr.Dataset:
+        """
+        What is known at each position: the truth of a simulated scan, or what matching found in a measured one.
+
+        Both have domains, walls with a width and a charge, thickness and tilts. Of a measured scan the charge of a wall follows from its
+        course, see :func:`figures_pkg.evaluate.naming.walls_by_course`.
+        """
+        if self.data == "twin":
+            return self.truth(dataset)
+        scan = self.scan(dataset)
+        try:
+            found = known_maps(scan, dataset, self.data, self.profile)
+        except FileNotFoundError as error:
+            raise NotMade(f"the domains of the scan {dataset} were not looked for") from error
+        self._note(artefact_path(f"domains/{dataset}.nc", self.data, self.profile))
+        return walls_by_course(found, self.lattice(dataset)[0].g002)
+
     def domains(self, dataset: str) -> np.ndarray:
-        """+1 and −1 in the true domains, 0 within 20 nm of a wall."""
-        return known_domains(self.truth(dataset))
+        """+1 and −1 in the domains, true or matched ones, 0 within 20 nm of a wall."""
+        domain = known_domains(self.known(dataset))
+        if self.data != "twin" and len({*domain.ravel().tolist()} - {0}) < 2:
+            raise NotMade(f"only one domain was found in the scan {dataset}")
+        return domain
 
     def lattice(self, dataset: str) -> tuple[Lattice, float]:
         """The lattice fitted to the mean pattern of a scan, and the radius of a disc in px."""
@@ -86,9 +127,9 @@ class Made:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """The scores of all methods on the twin's scans."""
+        """The scores of all methods on the twin's scans; on measured scans those of the authors' networks against matched domains."""
         if self.data != "twin":
-            raise NotMade("it needs scores against the truth, which only simulated scans have")
+            return self._measured_scores()
         try:
             table = read_scores(self.profile)
         except FileNotFoundError as error:
@@ -96,15 +137,38 @@ class Made:
         self._note(artefact_path("scores/table.csv", "twin", self.profile))
         return table
 
+    def _measured_scores(self) -> pd.DataFrame:
+        """A row for each of the authors' networks, raw and rotated, and way of picking the channel."""
+        rows, reasons = [], []
+        for dataset, recipe in RELEASED:
+            for method in (name for name, own in METHODS.items() if own == recipe):
+                try:
+                    rows += _scored(dataset, method, self.embedding(dataset, recipe), self.known(dataset))
+                except NotMade as error:
+                    reasons.append(str(error))
+        if not rows:
+            raise NotMade("; ".join(dict.fromkeys(reasons)))
+        return pd.DataFrame(rows)
+
     def embedding(self, dataset: str, recipe: str | None = None, seed: int = 0) -> xr.DataArray:
-        """The channels of a network, (channel, scan_y, scan_x)."""
+        """
+        The channels of a network, (channel, scan_y, scan_x); without a recipe those of the profile's own network.
+
+        The authors' networks, recipe "published", are applied to their own scans, perhaps at a grid of positions only.
+        """
         return open_embedding(self._model(dataset, recipe, seed, ".nc"))
 
     def network(self, dataset: str, recipe: str | None = None, seed: int = 0):
         """A trained network with its transform."""
         from figures_pkg.model import load_checkpoint
+        from figures_pkg.model.released import released_network
 
-        return load_checkpoint(self._model(dataset, recipe, seed, ".safetensors"))
+        if (released := RELEASED.get((dataset, recipe))) is None:
+            return load_checkpoint(self._model(dataset, recipe, seed, ".safetensors"))
+        try:
+            return released_network(released)
+        except MissingDataset as error:
+            raise NotMade(f"the authors' network {released} is not on this computer") from error
 
     @cached_property
     def library(self) -> Library:
@@ -114,10 +178,12 @@ class Made:
 
     def _model(self, dataset: str, recipe: str | None, seed: int, suffix: str) -> Path:
         """Path of a network or its embedding, checked."""
-        name = f"{dataset}-{recipe or self.recipe}-seed{seed}"
+        released = RELEASED.get((dataset, recipe))
+        name = f"{dataset}-{recipe}" if released else f"{dataset}-{recipe or self.recipe}-seed{seed}"
         path = artefact_path(f"models/{name}{suffix}", self.data, self.profile)
         if not path.is_file():
-            raise NotMade(f"the network {name} is not made in this profile")
+            raise NotMade(f"the authors' network {released} was not applied to {dataset}" if released
+                          else f"the network {name} is not made in this profile")
         self._note(path)
         return path
 
@@ -125,3 +191,15 @@ class Made:
         """Remember a file that was opened."""
         path = Path(path)
         self.read[str(path)] = path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def _scored(dataset: str, method: str, maps: xr.DataArray, known: xr.Dataset) -> list[dict]:
+    """Scores of an embedding and of its step components, as rows of the table of scores; nan where the maps do not tell."""
+    if not np.ptp(maps.values) > 0:
+        raise NotMade(f"all channels of the authors' network are constant on {dataset}")
+    known = at_positions(known, maps).assign(domain_state=known.domain * 0)
+    coarse, unmatched = abs(float(maps.scan_x[1] - maps.scan_x[0])) > COARSEST_NM, known.attrs["basis"] != "matched"
+    hidden = dict.fromkeys((["wall_auc", "charge_auc"] if coarse else []) + (["leak_bend", "leak_thickness"] if unmatched else []), np.nan)
+    both = {method: maps, f"{method}, rotated": rotate_steps(maps)}
+    named = {"scan": dataset, "field_seed": 0, "method_seed": 0}
+    return [named | {"method": name} | row | hidden for name, channels in both.items() for row in score_maps(channels, known)]

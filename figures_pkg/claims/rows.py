@@ -24,7 +24,7 @@ KINDS = {  # what a claim is measured on -> how the page calls it
     "calculation": "calculation",
 }
 REQUIRED = ("id", "claim", "place", "figures", "data", "how")
-OPTIONAL = ("measure", "cases", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")
+OPTIONAL = ("measure", "cases", "record", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")
 PLACES = ("section", "at")
 
 
@@ -53,6 +53,7 @@ class Claim:
     how: str
     measure: str | None = None
     cases: tuple[Case, ...] = ()
+    record: tuple[Case, ...] = ()  # those on the authors' scans, where they differ
     over: str = "nothing"  # "fields": the measure runs once for each random field that was made
     unit: str = ""
     limit: Limit | None = None
@@ -60,6 +61,10 @@ class Claim:
     caveat: str = ""
     not_tested: str = ""  # the reason, for a claim that no function measures
     verdict: dict[str, tuple[str, ...]] = field(default_factory=dict)  # profile -> the verdicts on the twin that it may have
+
+    def cases_on(self, data: str) -> tuple[Case, ...]:
+        """The cases to measure on the scans of one source, "twin" or "zenodo"."""
+        return self.record if data == "zenodo" and self.record else self.cases
 
     @property
     def function(self) -> Callable:
@@ -95,7 +100,7 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
     path = Path(path) if path else repository() / "claims.yaml"
     try:
         content = read_yaml(path)
-        check_keys(content, ("schema", "artefacts", "rows"), (), "top level")
+        check_keys(content, ("schema", "artefacts", "record_artefacts", "rows"), (), "top level")
         if content["schema"] != 1:
             raise ClaimsError(f"schema is {content['schema']!r}, expected 1")
         rows = [_claim(entry, figures) for entry in check_type(content["rows"], list, "rows")]
@@ -127,7 +132,7 @@ def _claim(entry, figures: Container[str] | None) -> Claim:
 
 def _untested(claim: Claim, entry: dict, where: str) -> Claim:
     """A row without a measure."""
-    if both := sorted({"measure", "cases", "holds"} & set(entry)):
+    if both := sorted({"measure", "cases", "record", "holds"} & set(entry)):
         raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
     return claim
 
@@ -138,10 +143,10 @@ def _tested(claim: Claim, entry: dict, where: str) -> Claim:
     if missing:
         raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
     over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
-    cases = tuple(_case(each, where) for each in check_type(entry["cases"], list, f"{where}, cases"))
-    made = Claim(**{**vars(claim), "measure": entry["measure"], "cases": cases, "over": over, "limit": Limit.of(entry["holds"], where)})
+    lists = {key: tuple(_case(each, where) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
+    made = Claim(**{**vars(claim), "measure": entry["measure"], **lists, "over": over, "limit": Limit.of(entry["holds"], where)})
     function = _function(made.measure, where)
-    for case in cases:
+    for case in (*made.cases, *made.record):
         _bind(function, case, where)
     return made
 

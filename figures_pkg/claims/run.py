@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from figures_pkg.data.locate import artefact_path
 from figures_pkg.data.profiles import fields_of
 from figures_pkg.data.replace import replacing
 
@@ -43,7 +44,7 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
     Returns
     -------
     Path
-        ``out``: profile, data, and one row for each claim, see :func:`evaluate_claim`.
+        ``out``: profile, data, ``source`` ("twin", "record" or "rehearsal"), and one row for each claim, see :func:`evaluate_claim`.
     """
     out = Path(out)
     if out.suffix != ".json":
@@ -60,7 +61,7 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
             rows.append(row)
             _write(kept, rows)
     shown = [{key: value for key, value in row.items() if key not in ("mark", "read")} for row in rows]
-    _write(out, {"schema": 1, "profile": profile, "data": data, "rows": shown})
+    _write(out, {"schema": 1, "profile": profile, "data": data, "source": made.source, "rows": shown})
     kept.unlink(missing_ok=True)
     return out
 
@@ -75,9 +76,10 @@ def evaluate_claim(claim: Claim, made: Made) -> dict:
         ``id``, ``verdict``, ``words`` (the condition or reason), ``limit`` in words, ``unit``, ``cases`` (each with ``dataset``,
         ``when``, ``values``, ``reason``).
     """
-    cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, made) for case in claim.cases]
+    chosen = claim.cases_on(made.data)
+    cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, made) for case in chosen]
     found, words = verdict(cases, claim.limit)
-    datasets = [case.dataset for case in claim.cases] or [None]
+    datasets = [case.dataset for case in chosen] or [None]
     shown = [{"dataset": dataset} | asdict(case) for dataset, case in zip(datasets, cases)]
     row = {"id": claim.id, "verdict": found, "words": words, "limit": str(claim.limit or ""), "unit": claim.unit, "cases": shown}
     return row
@@ -131,6 +133,36 @@ def verdict_counts(found: dict) -> dict[str, int]:
     """How many rows have each verdict."""
     given = [row["verdict"] for row in found["rows"]]
     return {name: given.count(name) for name in VERDICTS}
+
+
+def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
+    """
+    What each claim gives on the twin, to stand beside what was measured.
+
+    Parameters
+    ----------
+    claims
+        The rows of claims.yaml.
+    profile
+        Whose verdicts: those evaluated here, else those that claims.yaml states for the profile, else for another one.
+
+    Returns
+    -------
+    dict
+        Id -> ``verdict``, ``words`` (the condition, or another verdict that the profile may have) and ``stated``, the profile for which
+        claims.yaml states it; empty where the verdict was evaluated here.
+    """
+    path = artefact_path("claims/claims.json", "twin", profile)
+    evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
+    given = {}
+    for claim in claims:
+        if row := evaluated.get(claim.id):
+            given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
+            continue
+        where = profile if profile in claim.verdict else next(iter(reversed(claim.verdict)), profile)
+        first, *others = claim.verdict.get(where, (UNTESTED,))
+        given[claim.id] = {"verdict": first, "words": "".join(f"or {other}" for other in others), "stated": where}
+    return given
 
 
 def _measured(claim: Claim, case: Case, made: Made) -> Measured:

@@ -12,7 +12,7 @@ from figures_pkg.imaging.delta import pearson_map
 from figures_pkg.twin import load_preset
 from figures_pkg.twin.structure.crystal import structure
 
-from .made import Made
+from .made import Made, NotMade
 from figures_pkg.evaluate.decompose import domain_split, effect_at_equal
 from figures_pkg.evaluate.delta_pairs import aligned_means, pair_ratio, reflection_table
 from figures_pkg.evaluate.edges import edge_width_nm, step_sign_share
@@ -81,10 +81,22 @@ def com_step_sigma(made: Made, dataset: str) -> float:
 
 
 def com_step_at_equal(made: Made, dataset: str) -> float:
-    """Centre of mass along +c of +P less that of −P where tilt and thickness are equal, in 10⁻³ 1/Å; needs the truth."""
-    truth, (along, _) = made.truth(dataset), _com(made, dataset)
-    others = [truth[name].values for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")]
-    return 1e3 * effect_at_equal(along.values, truth.polarization.values / 2, others)
+    """
+    Centre of mass along +c of +P less that of −P where tilt and thickness are equal, in 10⁻³ 1/Å.
+
+    On a measured scan tilt, thickness and domains are the matched ones, and positions within 20 nm of the walls are left out.
+    """
+    known, (along, _) = made.known(dataset), _com(made, dataset)
+    others = [known[name].values for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")]
+    if made.data == "twin":
+        return 1e3 * effect_at_equal(along.values, known.polarization.values / 2, others)
+    if known.attrs["basis"] != "matched":
+        raise NotMade(f"the patterns of {dataset} do not fit the library, so their tilt and thickness are not known")
+    if not known.attrs["sign_known"]:
+        raise NotMade(f"which of the two domains of {dataset} is +P is not known")
+    domain = made.domains(dataset)
+    inside = domain != 0
+    return 1e3 * effect_at_equal(along.values[inside], domain[inside] / 2, [other[inside].astype(float) for other in others])
 
 
 def com_auc(made: Made, dataset: str) -> float:
@@ -99,7 +111,7 @@ def _com(made: Made, dataset: str) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def measured_delta(made: Made, dataset: str):
-    """Reflections of a scan ranked by the share in 1 − r between the mean patterns of its true domains."""
+    """Reflections of a scan ranked by the share in 1 − r between the mean patterns of its domains."""
     domain, (lattice, radius) = made.domains(dataset), made.lattice(dataset)
     patterns, lattices = aligned_means(made.scan(dataset), {"+P": domain > 0, "-P": domain < 0}, lattice, radius)
     return reflection_table(pearson_map(patterns["+P"], patterns["-P"]), lattices["+P"], radius)
@@ -119,15 +131,15 @@ def wall_width_over_probe(made: Made, dataset: str) -> float:
     """
     Width of a wall in an image of the domains, 10 to 90 %, over that of a step seen by the probe alone.
 
-    The image is the combination of the four discs 00l that fits the true domains best, so that no method stands between.
+    The image is the combination of the four discs 00l that fits the domains best, so that no method stands between.
     """
-    images, domain, truth = made.images(dataset), made.domains(dataset), made.truth(dataset)
+    images, domain, known = made.images(dataset), made.domains(dataset), made.known(dataset)
     discs = np.stack([images[f"00{l}"].values for l in (2, -2, 4, -4)], axis=-1)
     columns = np.concatenate([discs, np.ones((*domain.shape, 1))], axis=-1)
     used = domain != 0
     image = columns @ np.linalg.lstsq(columns[used], domain[used].astype(float), rcond=None)[0]
     probe_nm = load_preset(dataset.partition("-field")[0]).beam.probe_fwhm_nm
-    return edge_width_nm(image, truth.wall_distance_nm.values, probe_nm) / edge_of_probe_nm(probe_nm)
+    return edge_width_nm(image, known.wall_distance_nm.values, probe_nm) / edge_of_probe_nm(probe_nm)
 
 
 def edge_of_probe_nm(fwhm_nm: float) -> float:

@@ -61,11 +61,11 @@ def effect_at_equal(image: np.ndarray, cause: np.ndarray, others: list[np.ndarra
     Parameters
     ----------
     image
-        Map, shape ``(scan_y, scan_x)``.
+        Values of a map, all of it or chosen positions; any shape.
     cause
-        Known map of the cause, e.g. half the polarization, so that the effect is the step from −P to +P.
+        The cause at the same positions, e.g. half the polarization, so that the effect is the step from −P to +P.
     others
-        Known maps of the other causes, e.g. both tilts and the thickness.
+        The other causes there, e.g. both tilts and the thickness.
     order
         Total order of the polynomial.
     """

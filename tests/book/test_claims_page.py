@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 
 import pytest
 
@@ -43,6 +44,35 @@ def test_the_table_holds_values_reasons_links_and_the_fold_out():
         assert text in html, text
 
 
+TWIN = {"verdict": "does not hold", "words": "or holds", "stated": "laptop"}
+
+
+@pytest.mark.parametrize("source, words", [("record", "the authors' scans"), ("rehearsal", "rehearsal: simulated stand-in")])
+def test_two_verdicts_stand_side_by_side(source, words):
+    """The measured one with the word for its source, and that on the twin with where it comes from."""
+    html = claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN})
+    assert html.index(">holds</span>") < html.index("<small>twin: </small>") < html.index(">does not hold</span>")
+    for text in ("<th>Measured value</th>", "<th>On the twin</th>", "or holds", "as claims.yaml states for laptop", f"{escape(words)}: ds1</p>",
+                 "Caveat on the twin."):  # fmt: skip
+        assert text in html, text
+    assert "simulated, " not in html  # the twin's word never stands at a measured value
+    assert "claims.yaml" not in claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN | {"stated": ""}})
+
+
+def test_what_needs_no_scan_is_the_same_for_both():
+    """A calculation has one verdict, and its own word for what it is made of."""
+    html = claims_table([claim(data="calculation")], {"rows": [row()], "source": "record"}, {"a": TWIN})
+    assert "the same: no scan is measured" in html and "does not hold" not in html.partition("</style>")[2] and "<small>calculation</small>" in html
+
+
+def test_a_claim_that_was_not_measured_says_why_once():
+    """Beside its case; its data column names no source."""
+    cases = [{"dataset": "ds1", "values": [], "when": "", "reason": "no domains"}]
+    html = claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)], "source": "record"}, {"a": TWIN})
+    assert html.count("no domains") == 1 and "<small>not measured</small>" in html and "scans" not in html.partition("</style>")[2]
+    assert claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)]}).count("no domains") == 2  # as ever on the twin
+
+
 def test_claims_newer_than_their_evaluation_are_refused():
     """The message names the row and the command."""
     with pytest.raises(ValueError, match="new of claims.yaml has no verdict; call `figures_pkg claims`"):
@@ -72,6 +102,8 @@ def test_inputs_follow_profile_and_source(tmp_path, monkeypatch):
     assert str(tmp_path / "smoke/models/twin/ds1-smoke-seed0.nc") in smoke and str(tmp_path / "smoke/scores/twin/table.csv") in smoke
     record = claims_inputs("zenodo", "smoke")
     assert {"ds1.hspy", "ds2.hspy"} == {name for name in record if name.endswith("hspy")} and not any("scores" in name for name in record)
+    assert {str(tmp_path / "smoke" / name) for name in ("domains/zenodo/ds1.nc", "models/zenodo/ds2-published-walls.nc")} <= set(record)
+    assert not any("domains" in name or "published" in name for name in smoke)
 
 
 def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):

@@ -22,7 +22,7 @@ def load(tmp_path):
 
     def _load(*rows, **top):
         path = tmp_path / "claims.yaml"
-        path.write_text(yaml.safe_dump({"schema": 1, "artefacts": [], "rows": list(rows), **top}), encoding="utf-8")
+        path.write_text(yaml.safe_dump({"schema": 1, "artefacts": [], "record_artefacts": [], "rows": list(rows), **top}), encoding="utf-8")
         return load_claims(path, figure_names())
 
     return _load
@@ -46,8 +46,25 @@ def test_every_function_resolves_and_has_a_docstring(row):
 @pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row.id)
 def test_several_cases_are_told_apart_in_words(row):
     """Where the cases differ in more than the scan, the verdict can name them."""
-    words = [case.when for case in row.cases]
-    assert len(words) < 2 or all(words) and len(set(words)) == len(words) or not any(words) and row.id in ("lattice", "domain-patterns")
+    for cases in (row.cases, row.record):
+        words = [case.when for case in cases]
+        assert len(words) < 2 or all(words) and len(set(words)) == len(words) or not any(words) and row.id in ("lattice", "domain-patterns")
+
+
+def test_other_cases_on_the_record_are_those_of_the_authors_networks(load):
+    """They say so, bind to the measure as the others do, and only where there are any the record has its own."""
+    assert all("authors'" in case.when or "of the authors" in case.when for row in CLAIMS for case in row.record)
+    assert all(row.cases_on("twin") == row.cases and row.cases_on("zenodo") == (row.record or row.cases) for row in CLAIMS)
+    (row,) = load(GOOD | {"record": [{"dataset": "ds2", "when": "w"}]})
+    assert [case.dataset for case in row.cases_on("zenodo")] == ["ds2"] and [case.dataset for case in row.cases_on("twin")] == ["ds1"]
+    with pytest.raises(ClaimsError, match="does not take this case"):
+        load(GOOD | {"record": [{"dataset": "ds1", "with": {"colour": "red"}}]})
+
+
+def test_no_words_of_a_claim_speak_of_a_truth():
+    """The rows stand in the book on measured scans too."""
+    texts = [text for row in CLAIMS for text in (row.claim, row.how, row.because, row.caveat, *(case.when for case in (*row.cases, *row.record)))]
+    assert not [text for text in texts if {"true", "truth"} & set(text.lower().replace(",", " ").split())]
 
 
 def test_the_figures_found_are_those_of_the_notebooks(repository):

@@ -9,7 +9,7 @@ from figures_pkg.data.locate import artefact_path
 from figures_pkg.claims import run as claims_run
 from figures_pkg.claims.rows import Case, Claim, load_claims
 from figures_pkg.claims.made import Made, NotMade
-from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
+from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, twin_verdicts, verdict_counts
 from figures_pkg.claims.verdicts import Limit
 
 CALLS = []
@@ -115,9 +115,33 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     for dataset, message in (("ds1", "ds1 of the authors is not on this computer"), ("control", "simulated and on no record")):
         with pytest.raises(NotMade, match=message):
             made.scan(dataset)
-    for wanted in (lambda: made.truth("ds1"), lambda: made.scores):
-        with pytest.raises(NotMade, match="truth"):
+    with pytest.raises(NotMade, match="known of simulated scans alone"):
+        made.truth("ds1")
+    for wanted in (lambda: made.scores, lambda: made.known("ds1"), lambda: made.domains("ds1")):
+        with pytest.raises(NotMade, match="ds1 of the authors is not on this computer|authors' network ca-ds1 was not applied"):
             wanted()
+    assert made.source == "record"
+
+
+def test_the_record_has_cases_of_its_own(make):
+    """Those are measured there, and the others on the twin."""
+    claim = make(dataset="ds1", record=(Case("ds1", "authors'", {"value": 3.0}),))
+    for data, value, when in (("twin", 2.0, ""), ("zenodo", 6.0, "authors'")):
+        (case,) = evaluate_claim(claim, Made("smoke", data))["cases"]
+        assert case["values"][0] == value and case["when"] == when
+
+
+def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path, monkeypatch):
+    """The words say which; a profile without a verdict takes the last one that the row states."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    claims = [make("a", verdict={"smoke": ("holds",)}), make("b", 0.1, verdict={"smoke": ("holds", "does not hold"), "laptop": ("not tested",)})]
+    stated = twin_verdicts(claims, "smoke")
+    assert stated["a"] == {"verdict": "holds", "words": "", "stated": "smoke"}
+    assert stated["b"] == {"verdict": "holds", "words": "or does not hold", "stated": "smoke"}
+    assert twin_verdicts(claims, "paper")["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
+    evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), progress=False)
+    assert twin_verdicts(claims, "smoke") == {"a": stated["a"], "b": {"verdict": "does not hold", "words": "", "stated": ""}}
+    assert verdict_counts({"rows": stated.values()})["holds"] == 2
 
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])

@@ -39,6 +39,27 @@ def test_positions_without_domain_are_left_out(scan):
     assert domain_split(spoiled, np.where(wall, 0, domain)).step == pytest.approx(1.0)
 
 
+def test_the_step_of_matched_domains_is_that_of_the_true_ones(scan):
+    """Holes of poor fits and a wall that runs along whole positions cost precision, not correctness; noise stays within the errors."""
+    domain, y, x = scan
+    rng = np.random.default_rng(7)
+    image = 1.5 * domain + 4 * x - 3 * x * y + 2 * y**2 + 0.3 * rng.normal(size=x.shape)
+    wall = np.abs(x + 0.3 * y - 0.6) < 0.06
+    true = domain_split(image, np.where(wall, 0, domain), order=4)
+    holes = rng.random(x.shape) < 0.15
+    ragged = np.abs(x + 0.3 * y - 0.6) < 0.06 + 0.03 * rng.random(x.shape)
+    matched = domain_split(image, np.where(holes | ragged, 0, domain), order=4)
+    assert matched.step == pytest.approx(true.step, abs=2 * np.hypot(true.error, matched.error))
+    assert matched.step == pytest.approx(3.0, abs=4 * matched.error) and 0 < matched.error < 0.3
+
+
+def test_an_effect_is_that_of_the_positions_given(scan):
+    """Chosen positions, as where a domain is known, give what the whole map gives."""
+    domain, y, x = scan
+    image, inside = 0.7 * domain + x**2 * y, np.random.default_rng(1).random(x.shape) < 0.5
+    assert effect_at_equal(image[inside], domain[inside] / 2, [x[inside], y[inside]]) == pytest.approx(1.4)
+
+
 def test_independent_causes_share_by_variance():
     """Uncorrelated causes get their own variance, and everything sums to one."""
     rng = np.random.default_rng(4)
