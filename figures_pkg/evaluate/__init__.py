@@ -2,7 +2,7 @@
 
 from .channel_choice import choose_channel, plateau_score
 from .decompose import Split, domain_split, effect_at_equal, variance_shares
-from .domains import asymmetry, known_domains, two_domains
+from .domains import asymmetry, known_domains
 from .matching import Matching, match_channels
 from .scores import area_under_curve, contrast_to_noise, otsu_threshold
 from .truth_scores import confusion, domain_auc, domain_regions, domain_scores, leakage, wall_auc
@@ -25,7 +25,6 @@ __all__ = [
     "match_channels",
     "otsu_threshold",
     "plateau_score",
-    "two_domains",
     "variance_shares",
     "wall_auc",
 ]

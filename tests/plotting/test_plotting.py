@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from figures_pkg.plotting import com_cloud, density, domain_colours, mark_box, overbar, pattern_map, scale_bar, scan_map, stamp
+from figures_pkg.plotting.maps import domain_bar, domain_map, domain_pair
 
 
 @pytest.fixture
@@ -87,3 +88,15 @@ def test_domain_colours_and_indices():
     plus, minus, wall = domain_colours(np.array([1, -1, 0]))
     assert len({plus, minus, wall}) == 3
     assert overbar("00-4") == r"$00\bar{4}$"
+
+
+def test_domains_of_unknown_sign_are_neither_red_nor_blue(ax, image):
+    """Points, map and bar have one pair of colours, another one where nobody knows which domain is +P; the bar names both."""
+    known, unknown = (tuple(domain_pair(sign)) for sign in (True, False))
+    assert not set(known) & set(unknown)
+    for sign, (plus, minus) in ((1, known), (0, unknown)):
+        assert list(domain_colours(np.array([1, -1]), sign)) == [plus, minus]
+        colours = domain_map(sign)
+        assert [matplotlib.colors.to_hex(colours(place)) for place in (0.0, 1.0)] == [minus, plus]
+    bar = domain_bar(scan_map(ax, image * 0 + 1, cmap=domain_map(0), limits=(-1, 1)), "domain A", "domain B")
+    assert [label.get_text() for label in bar.ax.get_yticklabels()] == ["domain B", "neither", "domain A"]
