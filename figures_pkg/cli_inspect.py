@@ -11,7 +11,7 @@ def add_inspect_command(commands) -> None:
     inspect.add_argument("scan", metavar="SCAN", help="the path of a scan, or ds1, … as in the manifest")
     inspect.add_argument("--source", choices=("twin", "zenodo"), default="twin", help="of a dataset given by name")
     inspect.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
-    inspect.add_argument("--expect", metavar="DATASET", help="entry of the manifest to hold the file of a path against; by default the one of its name")
+    inspect.add_argument("--expect", metavar="DATASET", help="entry of the manifest to compare a path with; by default the one of its name")
     inspect.add_argument("--scan-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="where the file does not say; 1 1 for a single pattern")
     inspect.add_argument("--json", type=Path, metavar="FILE", help="write the findings here as well")
     inspect.set_defaults(run=_inspect)

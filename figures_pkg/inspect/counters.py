@@ -14,6 +14,7 @@ from .statistics import Statistics
 
 FEW = 8  # pixels, in the whole sample, that may look odd by chance
 SURE_COUNTS = 30  # expected in all patterns together, above which a pixel without counts is dead
+DARK, DEPTH = 60, 80  # counts in a pixel where a counter began again, and how much more its neighbours hold
 HOT_FACTOR = 2.0  # over the brightest neighbour; the blur between pixels makes a single bright spot less than twice as bright
 LISTED = 6  # pixels at most that a sentence names
 AS_BUILT = "as it is"
@@ -69,47 +70,71 @@ def counter_findings(statistics: Statistics, bits_expected: int | None, known: K
 
 def depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
     """Whether the largest count fits the counter that the manifest gives, and what it excludes."""
-    largest = int(statistics.largest.max())
-    found, expected = f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
-    kind = statistics.largest.dtype
+    largest, kind = int(statistics.largest.max()), statistics.largest.dtype
+    check, found, expected = "counter depth", f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
     if wrapped:
-        return Finding("counter depth", found, expected, OPEN, f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter.")
+        text = f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter."
+        return Finding(check, found, expected, OPEN, text)
     if bits and largest > 2**bits - 1:
         deeper = next((depth for depth in (12, 16, 24, 32) if largest < 2**depth), 64)
         source = f"the largest count in the file is {largest}, which {bits} bits cannot hold"
         decision = Decision("container", "counter_bits", deeper, source, (8, bits))
-        return Finding("counter depth", found, expected, DECIDED, f"A counter of {bits} bits ends at {2**bits - 1:,}; this one is deeper.", decision=decision)
+        text = f"A counter of {bits} bits ends at {2**bits - 1:,}; this one is deeper."
+        return Finding(check, found, expected, DECIDED, text, decisions=(decision,))
     if largest > 255:
         above = int(statistics.histogram[256:].sum())
         text = f"{above:,} of {statistics.histogram.sum():,} counts lie above 255, so a counter of 8 bits is excluded, and so is a wrap modulo 256."
-        decision = Decision("container", "counter_bits", bits, f"the largest count in the file is {largest}, above 255", (8,), keeps_basis=True) if bits else None
-        return Finding("counter depth", found, expected, AGREES, text, decision=decision)
-    verdict = OPEN if bits and bits > 8 else AGREES
-    return Finding("counter depth", found, expected, verdict, f"No count exceeds 255, so a counter of 8 bits would look the same; the type is {kind}.")
+        source = f"the largest count in the file is {largest}, above 255"
+        decision = Decision("container", "counter_bits", bits, source, (8,), keeps_basis=True)
+        return Finding(check, found, expected, AGREES, text, decisions=(decision,) if bits else ())
+    text = f"No count exceeds 255, so a counter of 8 bits would look the same; the type is {kind}."
+    return Finding(check, found, expected, OPEN if bits and bits > 8 else AGREES, text)
 
 
 def wrap_finding(statistics: Statistics) -> Finding:
     """
     Whether counts passed the end of 8 bits and began again at zero.
 
-    A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped.
+    A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped: neither a hole that a closed rim
+    surrounds nor a dark line one pixel wide, which the blur between pixels forbids.
     """
     histogram = statistics.histogram
     largest = int(statistics.largest.max())
     if largest > 255:
         return Finding("wrap-around", "none", "none", AGREES, _no_deeper_wrap(histogram, largest))
-    holes = wrapped_pixels(statistics.sample.astype(np.uint8))
+    sample = statistics.sample.astype(np.uint8)
+    holes = max(wrapped_pixels(sample), notched_pixels(sample))
     near_end = int(histogram[240:256].sum())
-    ends = f"{near_end:,} counts lie from 240 to 255"
+    ends, where = f"{near_end:,} counts lie from 240 to 255", f"{len(sample)} pattern{'s' if len(sample) > 1 else ''}"
     if holes <= FEW:
-        text = f"In {len(statistics.sample)} patterns {holes} dark pixels are enclosed by pixels brighter by 80 counts; {ends}."
+        text = f"In {where} {holes} dark pixels lie between pixels brighter by 80 counts; {ends}."
         return Finding("wrap-around", "none seen", "none", AGREES, text)
-    says = (f"the counts are wrapped modulo 256: in {len(statistics.sample)} patterns {holes} dark pixels lie enclosed by pixels brighter "
-            "by 80 counts and more. Bright discs are lost; use the detector's own .mib file, or convert it again to 16 bits")  # fmt: skip
-    text = (f"In {len(statistics.sample)} patterns {holes} dark pixels are enclosed by pixels brighter by 80 counts and more, which is what a "
+    says = (f"the counts are wrapped modulo 256: in {where} {holes} dark pixels lie between pixels brighter by "
+            "80 counts and more. Bright discs are lost; use the detector's own .mib file, or convert it again to 16 bits")  # fmt: skip
+    text = (f"In {where} {holes} dark pixels lie between pixels brighter by 80 counts and more, which is what a "
             f"counter leaves that passes 255 and begins again at 0; {ends}, and the histogram breaks off there. The converter mib2hspy casts "
             "deeper counters to bytes like this. No scale brings the lost multiples of 256 back.")  # fmt: skip
     return Finding("wrap-around", "wrapped modulo 256", "none", CONFLICT, text, wrong=True, says=says)
+
+
+def notched_pixels(sample: np.ndarray) -> int:
+    """
+    Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more.
+
+    Parameters
+    ----------
+    sample
+        uint8 patterns (n, det_y, det_x). Pixels that are zero in all of several patterns are dead and do not count.
+    """
+    counts = sample.astype(np.int16)
+    alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
+    notched = np.zeros(counts.shape, bool)
+    for axis in (1, 2):
+        inner = [slice(None)] * 3
+        inner[axis] = slice(1, -1)
+        before, here, after = (np.take(counts, np.arange(counts.shape[axis])[part], axis) for part in (slice(-2), slice(1, -1), slice(2, None)))
+        notched[tuple(inner)] |= (here <= DARK) & (np.minimum(before, after) - here >= DEPTH)
+    return int((notched & alive).sum())
 
 
 def _no_deeper_wrap(histogram: np.ndarray, largest: int) -> str:
@@ -124,7 +149,8 @@ def saturation_finding(statistics: Statistics) -> Finding:
     """Whether counts pile up at the highest one."""
     histogram, limit = statistics.histogram, int(statistics.largest.max())
     if limit not in COUNTER_LIMITS or limit >= len(histogram):
-        return Finding("saturation", "none seen", "none", AGREES, f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still.")
+        text = f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still."
+        return Finding("saturation", "none seen", "none", AGREES, text)
     always = int((statistics.smallest == limit).sum())  # pixels that never hold anything else are stuck, not saturated
     stuck, below = int(histogram[limit]) - always * statistics.positions, int(histogram[limit - 4:limit].max())
     text = f"{stuck:,} counts stand at {limit:,}, {below:,} at most at any of the four counts below it."
@@ -132,7 +158,8 @@ def saturation_finding(statistics: Statistics) -> Finding:
         return Finding("saturation", "no pile-up", "none", AGREES, text)
     pixels = int((statistics.largest == limit).sum()) - always
     share = f"{stuck / statistics.positions:.1f} pixels a pattern at {limit:,}"
-    return Finding("saturation", share, "none", WARNING, f"{text} {pixels:,} pixels are concerned. Sums and centres of mass over them are biased.")
+    text += f" {pixels:,} pixels are concerned. Sums and centres of mass over them are biased."
+    return Finding("saturation", share, "none", WARNING, text)
 
 
 def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -166,9 +193,11 @@ def pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) ->
     if len(dead) > 0.2 * statistics.mean.size:
         text = f"{len(dead):,} pixels hold less than a fifth of what is around them: the patterns are too sparse, or not counts of this detector."
         return [Finding("dead pixels", f"{len(dead):,}", "", WARNING, text)]
-    hot_text = "No pixel holds more than twice its brightest neighbour." if not hot else (
-        f"At (row, column) {_places(hot)}: more than twice the brightest neighbour in the mean pattern, or always the same count. {LEAVE_OUT}")  # fmt: skip
-    return [_dead_finding(dead, known, statistics.mean.shape, wrapped), Finding("hot pixels", str(len(hot)), "", WARNING if hot else AGREES, hot_text)]
+    text = "No pixel holds more than twice its brightest neighbour."
+    if hot:
+        text = f"At (row, column) {_places(hot)}: more than twice the brightest neighbour in the mean pattern, or always one count. {LEAVE_OUT}"
+    hot_finding = Finding("hot pixels", str(len(hot)), "", WARNING if hot else AGREES, text)
+    return [_dead_finding(dead, known, statistics.mean.shape, wrapped), hot_finding]
 
 
 def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
@@ -178,15 +207,17 @@ def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
     met = {name: _near(places, dead) for name, places in _mirrored(known.chip, shape).items()}
     best = max(met, key=met.get)
     if not known.chip or met[best] < len(known.chip):
-        if wrapped:
+        if wrapped and dead:
             return Finding(check, found, expected, OPEN, "Wrapped discs leave holes that look like dead pixels.")
         missed = bool(known.pictured) or bool(dead)
         more = f" Of the {len(known.chip)} dead pixels of the authors' detector, {met[AS_BUILT]} are among them." if known.chip else ""
         return Finding(check, found, expected, WARNING if missed else AGREES, text + more)
     if best == AS_BUILT:
-        return Finding(check, found, expected, AGREES, f"{text} The dead pixels of the authors' detector are among them, so the frame lies as in its other files.")
+        text += " The dead pixels of the authors' detector are among them, so the frame lies as in its other files."
+        return Finding(check, found, expected, AGREES, text)
     native = "camera" if known.opened == "lab" else "lab"
-    says = f"the dead pixels of the authors' detector are at their places only if the frame is {best}" + (f": stored_orientation is {native}" if best == "upside down" else "")
+    remedy = f": stored_orientation is {native}" if best == "upside down" else ""
+    says = f"the dead pixels of the authors' detector are at their places only if the frame is {best}{remedy}"
     return Finding(check, found, expected, CONFLICT, f"{text} {says[0].upper()}{says[1:]}.", wrong=True, says=says)
 
 

@@ -6,7 +6,10 @@ import json
 import textwrap
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
+
 AGREES, CONFLICT, DECIDED, OPEN, WARNING = VERDICTS = ("agrees", "conflict", "decided", "cannot be told", "warning")
+GRAVEST = ("file", "shape", "wrap-around", "rows and columns", "half a turn")  # checks whose findings come first
 WIDTHS = (29, 30, 30)  # of the columns of the printed table: check, this file, expected
 TEXT_WIDTH = 100  # of the evidence below each row
 
@@ -64,7 +67,7 @@ class Finding:
         Whether results from this file would be wrong. Then the message of the exit status is ``says``.
     says : str
         The finding in one sentence, where `wrong`.
-    decision : Decision or None
+    decisions : tuple of Decision
         What follows for the manifest.
     """
 
@@ -75,7 +78,7 @@ class Finding:
     evidence: str
     wrong: bool = False
     says: str = ""
-    decision: Decision | None = field(default=None, repr=False)
+    decisions: tuple[Decision, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         if self.verdict not in VERDICTS:
@@ -98,6 +101,10 @@ class FirstLook:
         A unified diff of the manifest with what the file decides; empty where nothing changes.
     seconds : float
         What the look took.
+    histogram : array of int64, shape (n,), or None
+        How often each count from 0 to the largest occurs in the whole scan (those above 65535 share the last place).
+    strengths : dict
+        (k, l) -> logarithms of the strength of a reflection over that of its opposite, here and in the published picture.
     """
 
     path: str
@@ -106,6 +113,8 @@ class FirstLook:
     findings: tuple[Finding, ...]
     patch: str = ""
     seconds: float = 0.0
+    histogram: np.ndarray | None = field(default=None, repr=False, compare=False)
+    strengths: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, check: str) -> Finding:
         """The finding of one check."""
@@ -114,7 +123,9 @@ class FirstLook:
     @property
     def contradictions(self) -> list[str]:
         """The sentences of all findings that make results wrong, the gravest first."""
-        return [finding.says for finding in self.findings if finding.wrong]
+        rank = {check: place for place, check in enumerate(GRAVEST)}
+        wrong = [finding for finding in self.findings if finding.wrong]
+        return [finding.says for finding in sorted(wrong, key=lambda finding: rank.get(finding.check, len(rank)))]
 
     def rows(self) -> list[dict[str, str]]:
         """The table for a page: check, this file, expected, verdict and evidence of every finding."""
@@ -127,15 +138,19 @@ class FirstLook:
         lines = [f"First look at {self.path} ({self.source}{against}), {self.seconds:.0f} s", ""]
         lines += [_columns("check", "this file", "expected", "verdict")]
         for finding in self.findings:
-            lines += ["", _columns(finding.check, finding.found, finding.expected, finding.verdict.upper() if finding.wrong else finding.verdict)]
+            verdict = finding.verdict.upper() if finding.wrong else finding.verdict
+            lines += ["", _columns(finding.check, finding.found, finding.expected, verdict)]
             lines += textwrap.wrap(finding.evidence, TEXT_WIDTH, initial_indent="    ", subsequent_indent="    ")
         if self.patch:
             lines += ["", "The file decides what the manifest left open. To take it over, paste this into `git apply`:", "", self.patch.rstrip("\n")]
         return "\n".join(lines)
 
     def json(self) -> str:
-        """Everything as JSON: the head, and ``findings`` as a list."""
-        return json.dumps(asdict(self) | {"contradictions": self.contradictions}, ensure_ascii=False, indent=1, default=float) + "\n"
+        """The head, ``contradictions``, ``findings`` as a list and ``patch``, as JSON."""
+        head = {"path": self.path, "source": self.source, "dataset": self.dataset, "seconds": round(self.seconds, 1)}
+        rows = [asdict(finding) for finding in self.findings]
+        content = head | {"contradictions": self.contradictions, "findings": rows, "patch": self.patch}
+        return json.dumps(content, ensure_ascii=False, indent=1, default=float) + "\n"
 
 
 def _columns(*texts: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from figures_pkg.data.files.opened import ScanFileError
@@ -19,11 +21,11 @@ from figures_pkg.imaging import Lattice
 from figures_pkg.imaging.lattice import disc_radius_px
 
 from .counters import KnownPixels, counter_findings
-from .findings import CONFLICT, Finding, FirstLook
-from .geometry import counts_finding, geometry_findings, lattice_decisions
+from .findings import CONFLICT, Decision, Finding, FirstLook
+from .geometry import counts_finding, geometry_findings
 from .labels import label_findings
 from .manifest_patch import manifest_patch
-from .orientation import AS_PUBLISHED, Frame, frame_of, orientation_findings
+from .orientation import Frame, frame_of, opposite_strengths, orientation_findings
 from .pictures import box_masks, picture_findings
 from .statistics import gather_statistics
 
@@ -96,15 +98,15 @@ def _look(path: Path, manifest: Manifest, entry: Dataset | None, origin: str, pr
     try:
         scan = _opened(path, entry, scan_shape)
         source = scan.source if scan.source != "user" else origin
-        findings, decisions = _findings(scan, path, entry, source, progress, profile)
+        look = _held_against(scan, path, entry, source, progress, profile)
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except UNREADABLE as error:
         says = f"the file cannot be read: {error}"
         return FirstLook(str(path), origin, name, (Finding("file", "damaged or of another kind", "", CONFLICT, str(error), wrong=True, says=says),))
     of_record = entry is not None and source != "twin"
-    patch = manifest_patch(manifest.path, entry, decisions) if of_record else ""
-    return FirstLook(str(path), source, name, tuple(findings), patch, time.perf_counter() - begin)
+    patch = manifest_patch(manifest.path, entry, _decisions(look)) if of_record else ""
+    return replace(look, patch=patch, seconds=time.perf_counter() - begin)
 
 
 def _opened(path: Path, entry: Dataset | None, scan_shape) -> xr.DataArray:
@@ -115,8 +117,8 @@ def _opened(path: Path, entry: Dataset | None, scan_shape) -> xr.DataArray:
         return open_scan(path, scan_shape=scan_shape, stored_orientation=stored, check_counts=False)
 
 
-def _findings(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, progress: bool, profile: str):
-    """All findings in the order of the table, and what follows for the manifest."""
+def _held_against(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, progress: bool, profile: str) -> FirstLook:
+    """All findings in the order of the table."""
     of_record = source != "twin"
     pictures = _published(entry, scan)
     lattice, radius = _expected(scan, entry)
@@ -130,10 +132,18 @@ def _findings(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str
     findings += orientation_findings(frame, statistics.mean_log, pictures["mean"], opened)
     findings += geometry_findings(scan, statistics, frame, entry) + counts_finding(statistics, entry)
     findings += picture_findings(statistics, frame, entry, pictures["images"], pictures["mean"])
-    decisions = [finding.decision for finding in findings if finding.decision]
-    if frame.orientation == AS_PUBLISHED and frame.lattice is not None:
-        decisions += lattice_decisions(frame)
-    return findings, decisions
+    known = pictures["mean"] if frame.lattice is not None else None
+    strengths = opposite_strengths(statistics.mean_log, frame.lattice, known) if known else {}
+    histogram = None if statistics.histogram is None else np.trim_zeros(statistics.histogram, "b")
+    return FirstLook(str(path), source, entry.id if entry else "", tuple(findings), histogram=histogram, strengths=strengths)
+
+
+def _decisions(look: FirstLook) -> list[Decision]:
+    """What the file decides; where it contradicts the manifest, nothing but what mends that."""
+    wrong = [finding for finding in look.findings if finding.wrong]
+    if any(finding.check in ("shape", "wrap-around") for finding in wrong):
+        return []
+    return [decision for finding in wrong or look.findings for decision in finding.decisions]
 
 
 def _no_frame() -> Frame:

@@ -16,7 +16,7 @@ from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Findin
 from .orientation import Frame
 from .statistics import Statistics
 
-SCALE_ERROR = 0.005  # of a lattice fitted to rims of discs: half a pixel in the radius of the circle moves it by so much; elliptic distortion comes on top
+SCALE_ERROR = 0.005  # of a lattice fitted to rims: half a pixel in the radius of the circle moves it by so much; distortion adds to it
 OTHER_CAMERA_LENGTH = 0.03  # a scale that is off by more belongs to another camera length
 BEAM_REACH_PX = 2.0  # the direct beam may wander so far from where the published picture has it
 ELECTRONS_PER_PA_MS = 6241.5
@@ -82,17 +82,18 @@ def scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Fi
     own = float(np.mean(scan.attrs["det_scale_inv_angstrom"]))
     sources = candidates_of(entry, "axes", "det_scale_inv_angstrom")
     found = f"{scale:.5f} 1/Å ± {100 * error:.1f} %"
-    text = (f"From the lattice and a = 6.112, c = 11.42 Å: 002 asks for {along_c:.5f}, 010 for {along_b:.5f} 1/Å a pixel; a projector with elliptic "
-            f"distortion makes them differ. {_own_scale(own, scale, error)}")  # fmt: skip
+    text = (f"From the lattice and a = 6.112, c = 11.42 Å: 002 asks for {along_c:.5f}, 010 for {along_b:.5f} 1/Å a pixel; a projector with "
+            f"elliptic distortion makes them differ. {_own_scale(own, scale, error)}")  # fmt: skip
     if not sources:
         verdict = OPEN if np.isnan(own) else AGREES if abs(own / scale - 1) <= error else CONFLICT
         return Finding("detector scale", found, "" if np.isnan(own) else f"{own:.5f} 1/Å in the file", verdict, text)
     expected, off = f"{sources[0].value:g} 1/Å", sources[0].value / scale - 1
     if abs(off) > OTHER_CAMERA_LENGTH:
-        says = f"the lattice asks for {scale:.5f} 1/Å a pixel, {scale / sources[0].value:.2f} times the manifest's {sources[0].value:g}: another camera length"
+        factor = f"{scale / sources[0].value:.2f} times the manifest's {sources[0].value:g}"
+        says = f"the lattice asks for {scale:.5f} 1/Å a pixel, {factor}: another camera length"
         source = f"lattice of the file against a = 6.112 and c = 11.42 angstrom, {frame.lattice.n_discs} discs"
         decision = Decision("axes", "det_scale_inv_angstrom", round(scale, 5), source, tuple(one.value for one in sources))
-        return Finding("detector scale", found, expected, CONFLICT, text, wrong=True, says=says, decision=decision)
+        return Finding("detector scale", found, expected, CONFLICT, text, wrong=True, says=says, decisions=(decision,))
     return _decided_scale(found, expected, text, scale, error, sources)
 
 
@@ -107,7 +108,7 @@ def _decided_scale(found, expected, text, scale, error, sources: list[Candidate]
     value = kept[0].value if kept else round(scale, 5)
     source = f"the lattice of the file gives {scale:.5f} within {100 * error:.1f} %"
     decision = Decision("axes", "det_scale_inv_angstrom", value, source, tuple(one.value for one in excluded), keeps_basis=bool(kept))
-    return Finding("detector scale", found, expected, DECIDED, text, decision=decision)
+    return Finding("detector scale", found, expected, DECIDED, text, decisions=(decision,))
 
 
 def _own_scale(own: float, scale: float, error: float) -> str:
@@ -123,7 +124,7 @@ def _own_scale(own: float, scale: float, error: float) -> str:
 
 
 def beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
-    """Where the direct beam lies, and what lattice follows for the manifest."""
+    """Where the direct beam lies; its decisions are that place and the two vectors of the lattice."""
     row, col = frame.lattice.centre
     found = f"row {row:.1f}, column {col:.1f}"
     sources = candidates_of(entry, "axes", "origin_row_col_px")
@@ -132,19 +133,21 @@ def beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
     if not sources:
         return Finding("direct beam", found, "", OPEN, text + " Nothing to compare with.")
     wanted = np.array(sources[0].value, float)
+    expected = f"row {wanted[0]:g}, column {wanted[1]:g}"
     if frame.orientation not in (None, "as published"):
-        return Finding("direct beam", found, f"row {wanted[0]:g}, column {wanted[1]:g}", OPEN, text + " It is to be compared once the frame is turned, see above.")
+        return Finding("direct beam", found, expected, OPEN, text + " It is to be compared once the frame is turned, see above.")
     away = float(np.hypot(row - wanted[0], col - wanted[1]))
     source = f"lattice of the file, {frame.lattice.n_discs} discs, {frame.lattice.rms_px:.2f} px rms"
     decision = Decision("axes", "origin_row_col_px", [round(row, 1), round(col, 1)], source, tolerance=0.5)
     verdict = AGREES if away <= BEAM_REACH_PX else CONFLICT
     says = f"the direct beam lies {away:.1f} px from where the manifest has it, at row {row:.1f}, column {col:.1f}: take over the patch"
     wrong = away > 0.7 * frame.radius_px and verdict == CONFLICT
-    return Finding("direct beam", found, f"row {wanted[0]:g}, column {wanted[1]:g}", verdict, f"{text} It lies {away:.1f} px from the expected place.",
-                   wrong=wrong, says=says if wrong else "", decision=decision)  # fmt: skip
+    text += f" It lies {away:.1f} px from the expected place."
+    decisions = (decision, *_lattice_decisions(frame))
+    return Finding("direct beam", found, expected, verdict, text, wrong=wrong, says=says if wrong else "", decisions=decisions)
 
 
-def lattice_decisions(frame: Frame) -> list[Decision]:
+def _lattice_decisions(frame: Frame) -> list[Decision]:
     """The two vectors of the lattice, for the manifest."""
     source = f"same fit to the file; {frame.lattice.n_discs} discs"
     vectors = {"g002_row_col_px": frame.lattice.g002, "g010_row_col_px": frame.lattice.g010}
@@ -173,8 +176,9 @@ def convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None)
         return Finding("convergence", found, expected, AGREES, text)
     value = round(measured, 2) if sources[0] in excluded else sources[0].value
     source = f"discs of {frame.radius_px:.1f} px in the file are {measured:.2f} mrad"
-    decision = Decision("acquisition", "convergence_mrad", value, source, tuple(one.value for one in excluded), keeps_basis=sources[0] not in excluded)
-    return Finding("convergence", found, expected, DECIDED, text, decision=decision)
+    against, kept = tuple(one.value for one in excluded), sources[0] not in excluded
+    decision = Decision("acquisition", "convergence_mrad", value, source, against, keeps_basis=kept)
+    return Finding("convergence", found, expected, DECIDED, text, decisions=(decision,))
 
 
 def drift_finding(statistics: Statistics, frame: Frame) -> Finding:
@@ -193,8 +197,8 @@ def drift_finding(statistics: Statistics, frame: Frame) -> Finding:
     slopes, scatter = _plane(centres, known)
     walk = float(np.hypot(*slopes).max())
     limit = 0.1 * frame.radius_px
-    text = (f"A lattice was fitted to each of {known.sum()} parts of the scan. From top to bottom the centre moves by {_vector(slopes[:, 0])} px (row, column), "
-            f"from left to right by {_vector(slopes[:, 1])}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
+    text = (f"A lattice was fitted to each of {known.sum()} parts of the scan. From top to bottom the centre moves by {_vector(slopes[:, 0])} px "
+            f"(row, column), from left to right by {_vector(slopes[:, 1])}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
     if walk > limit:
         text += " The plane is taken out before centres of mass are compared; fixed apertures should be wider by as much."
     return Finding("drift of the pattern", f"{walk:.2f} px over the scan", f"below {limit:.1f} px", WARNING if walk > limit else AGREES, text)
@@ -230,11 +234,12 @@ def _level_finding(mean: float, entry: Dataset | None) -> Finding:
     dose = facts["current_pa"].value * facts["dwell_ms"].value * ELECTRONS_PER_PA_MS if {"current_pa", "dwell_ms"} <= set(facts) else None
     text = f"The published picture allows no fewer than {least:,}; geometric means lie below means."
     if dose:
-        text += (f" {facts['current_pa'].value:g} pA for {facts['dwell_ms'].value:g} ms are {number(dose)} electrons, of which {100 * mean / dose:.0f} % "
-                 "were counted; the rest missed the chip, or current or dwell time are not those of this scan.")  # fmt: skip
+        current, dwell = facts["current_pa"].value, facts["dwell_ms"].value
+        text += (f" {current:g} pA for {dwell:g} ms are {number(dose)} electrons, of which {100 * mean / dose:.0f} % were counted; the rest "
+                 "missed the chip, or current or dwell time are not those of this scan.")  # fmt: skip
     fits = mean >= 0.9 * least and not (dose and mean > 1.2 * dose)
     decision = Decision("acquisition", "counts_per_pattern", int(round(mean, -3)), "mean over all patterns of the file", tolerance=mean)
-    return Finding("counts a pattern", found, f"at least {least:,}", AGREES if fits else CONFLICT, text, decision=decision)
+    return Finding("counts a pattern", found, f"at least {least:,}", AGREES if fits else CONFLICT, text, decisions=(decision,))
 
 
 def _trend_finding(total: np.ndarray, mean: float) -> Finding:
@@ -245,7 +250,8 @@ def _trend_finding(total: np.ndarray, mean: float) -> Finding:
     design = np.stack([np.ones(total.size), rows.ravel(), cols.ravel()], axis=1)
     down, right = np.linalg.lstsq(design, total.ravel() / mean, rcond=None)[0][1:]
     dark = int((total < 0.2 * np.median(total)).sum())
-    text = f"A plane through the counts changes by {signed(100 * down, 1)} % from the first row to the last and by {signed(100 * right, 1)} % from left to right."
+    down_words, right_words = (signed(100 * change, 1, " %") for change in (down, right))
+    text = f"A plane through the counts changes by {down_words} from the first row to the last and by {right_words} from left to right."
     text += f" {dark} patterns hold less than a fifth of the median: the beam was off, or frames were lost." if dark else ""
     large = max(abs(down), abs(right)) > 0.25
-    return Finding("drift of the counts", f"{signed(100 * down, 1)} %, {signed(100 * right, 1)} %", "within 25 %", WARNING if dark or large else AGREES, text)
+    return Finding("drift of the counts", f"{down_words}, {right_words}", "within 25 %", WARNING if dark or large else AGREES, text)

@@ -40,8 +40,8 @@ def label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_rec
     list of Finding
         "file", "shape", "type", "chunks", "scan step", "beam energy".
     """
-    first = [_file_finding(scan, path, entry, of_record), shape_finding(scan, entry, of_record, profile), _type_finding(scan), _chunk_finding(scan, path)]
-    return first + [step_finding(scan, entry, of_record), energy_finding(scan, entry)]
+    first = [_file_finding(scan, path, entry, of_record), shape_finding(scan, entry, of_record, profile)]
+    return first + [_type_finding(scan), _chunk_finding(scan, path), step_finding(scan, entry, of_record), energy_finding(scan, entry)]
 
 
 def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> Finding:
@@ -60,7 +60,7 @@ def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> F
     stated = entry.container["format"]
     decision = Decision("container", "format", stated.value, f"the file names its format, {scan.attrs['format']}")
     verdict = _format_verdict(scan, entry)
-    return Finding("file", found, expected, verdict, f"The manifest expects {stated.value}.", decision=decision if verdict == AGREES else None)
+    return Finding("file", found, expected, verdict, f"The manifest expects {stated.value}.", decisions=(decision,) if verdict == AGREES else ())
 
 
 def _format_verdict(scan, entry: Dataset) -> str:
@@ -76,7 +76,7 @@ def shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) ->
     wanted = tuple(entry.container["shape"].value)
     if scan.shape == wanted:
         decision = Decision("container", "shape", list(wanted), "the file's array has this shape")
-        return Finding("shape", found, times(wanted), AGREES, "(scan_y, scan_x, det_y, det_x).", decision=decision if of_record else None)
+        return Finding("shape", found, times(wanted), AGREES, "(scan_y, scan_x, det_y, det_x).", decisions=(decision,) if of_record else ())
     if not of_record and scan.shape[2:] == wanted[2:]:
         text = f"The detector is the one of the record; how many positions the twin has is set by the profile{' ' + profile if profile else ''}."
         return Finding("shape", found, times(wanted), AGREES, text)
@@ -93,8 +93,10 @@ def _type_finding(scan) -> Finding:
     if kind == np.uint8:
         text = "Bytes hold counts up to 255. Deeper counters are wrapped or cut by a conversion to bytes; see wrap-around."
         return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
-    text = "Counts are whole numbers; these values may have been scaled, and then noise estimates from counting do not hold." if kind.kind == "f" else "Room for any counter."
-    return Finding("type", str(kind), "whole numbers, 16 bits", WARNING if kind.kind == "f" else AGREES, text)
+    if kind.kind != "f":
+        return Finding("type", str(kind), "whole numbers, 16 bits", AGREES, "Room for any counter.")
+    text = "Counts are whole numbers; these values may have been scaled, and then noise estimates from counting do not hold."
+    return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
 
 
 def _chunk_finding(scan, path: Path) -> Finding:
@@ -113,7 +115,8 @@ def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     sources = candidates_of(entry, "axes", "scan_step_nm")
     expected = f"{sources[0].value:.4g} nm" if sources else ""
     if not np.isfinite(own).all():
-        return Finding("scan step", "not in the file", expected, OPEN, "The scan axes of the file are not in nm; nothing in the counts tells the step.")
+        text = "The scan axes of the file are not in nm; nothing in the counts tells the step."
+        return Finding("scan step", "not in the file", expected, OPEN, text)
     found = f"{own[0]:.3g} nm" if np.isclose(*own) else f"{own[0]:.3g} nm down, {own[1]:.3g} nm across"
     if not sources:
         return Finding("scan step", found, "", OPEN, "As the file's axes say. Nothing to compare with.")
@@ -127,8 +130,9 @@ def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     if len(sources) == 1:
         return Finding("scan step", found, expected, AGREES, text)
     others = tuple(one.value for one in sources if one not in fitting)
-    decision = Decision("axes", "scan_step_nm", fitting[0].value, f"the axes of the file say {own[0]:g} nm", others, keeps_basis=fitting[0] is sources[0])
-    return Finding("scan step", found, expected, DECIDED, text, decision=decision)
+    source, kept = f"the axes of the file say {own[0]:g} nm", fitting[0] is sources[0]
+    decision = Decision("axes", "scan_step_nm", fitting[0].value, source, others, keeps_basis=kept)
+    return Finding("scan step", found, expected, DECIDED, text, decisions=(decision,))
 
 
 def _field_words(scan, own, sources, entry) -> str:
@@ -145,4 +149,5 @@ def energy_finding(scan, entry: Dataset | None) -> Finding:
     if np.isnan(energy):
         return Finding("beam energy", "not in the file", expected, OPEN, "The manifest's value is used.")
     verdict = OPEN if wanted is None else AGREES if abs(energy / wanted - 1) < 0.01 else CONFLICT
-    return Finding("beam energy", f"{energy:g} keV", expected, verdict, "From the file's metadata, where this laboratory's converter writes V in the place of keV.")
+    text = "From the file's metadata, where this laboratory's converter writes V in the place of keV."
+    return Finding("beam energy", f"{energy:g} keV", expected, verdict, text)

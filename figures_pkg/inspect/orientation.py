@@ -238,42 +238,44 @@ def orientation_findings(frame: Frame, mean_log: np.ndarray, published: dict | N
     if published is None or frame.lattice is None:
         why = frame.why or "No published picture of this scan is known to compare with."
         return [Finding(check, "unknown", "", OPEN, why) for check in ("rows and columns", "half a turn")]
-    angle = f"c axis {_tilt_of_c(frame.found.lattice):.1f}° from image up"
+    angle = _course_of_c(frame.found.lattice)
     if frame.found and frame.orientation is None:
-        text = f"The lattice of this file fits the published one in no clear way: {angle}. The scan may have been taken with another rotation."
-        return [Finding("rows and columns", angle, "", OPEN, text), Finding("half a turn", "unknown", "", OPEN, text)]
+        text = f"The lattice of this file fits the published one in no clear way: the {angle}. The scan may have been taken with another rotation."
+        return [Finding("rows and columns", "unknown", AS_PUBLISHED, OPEN, text), Finding("half a turn", "unknown", "", OPEN, text)]
     return [_rows_finding(frame, angle, opened), _half_turn_finding(frame, mean_log, published)]
 
 
-def _tilt_of_c(lattice: Lattice) -> float:
-    """Angle from image up to the c axis, anticlockwise, from −90° to 90°."""
+def _course_of_c(lattice: Lattice) -> str:
+    """How the c axis runs, whichever of its ends is +c."""
     row, col = lattice.g002
-    angle = np.degrees(np.arctan2(-col, -row))
-    return float((angle + 90) % 180 - 90)
+    angle = (np.degrees(np.arctan2(-col, -row)) + 90) % 180 - 90  # from image up, anticlockwise
+    return f"c axis lies {abs(angle):.1f}° {'left' if angle > 0 else 'right'} of image up"
 
 
 def _rows_finding(frame: Frame, angle: str, opened: str) -> Finding:
     """Whether the frame is mirrored or turned with respect to the published one."""
     discs = f"{frame.found.n_discs} discs, {frame.found.rms_px:.2f} px scatter"
     if frame.orientation in (AS_PUBLISHED, HALF_TURN):
-        source = f"the lattice of the file lies as in the published picture: {angle}"
-        decision = Decision("axes", "orientation", opened, source) if frame.orientation == AS_PUBLISHED else None
-        text = f"{angle.capitalize()}, as in the published picture; a mirror would lean it to the other side ({discs})."
-        return Finding("rows and columns", "as published", opened, AGREES, text, decision=decision)
-    where, remedy, decision = _mirror_words(frame, angle, opened)
+        source = f"the lattice of the file lies as in the published picture: the {angle}"
+        decisions = (Decision("axes", "orientation", opened, source),) if frame.orientation == AS_PUBLISHED else ()
+        text = f"The {angle}, as in the published picture; a mirror would lean it to the other side ({discs})."
+        return Finding("rows and columns", AS_PUBLISHED, AS_PUBLISHED, AGREES, text, decisions=decisions)
+    where, remedy, decisions = _mirror_words(frame, angle, opened)
     says = f"{where} with respect to the published picture{remedy}"
-    text = (f"The {angle} where the published picture has it on the other side or along the other axis ({discs}). The strengths of opposite "
-            f"reflections tell a mirror of the rows from one of the columns (likeness {frame.likeness:.2f}). The sign of P along c hangs on it.")  # fmt: skip
-    return Finding("rows and columns", frame.orientation, opened, CONFLICT, text, wrong=True, says=says, decision=decision)
+    text = (f"The {angle} ({discs}), where the published picture has it on the other side or along the other axis. Which of two opposite "
+            f"reflections is stronger tells a mirror of the rows from one of the columns (likeness {frame.likeness:.2f}). The sign of P depends "
+            "on it.")  # fmt: skip
+    return Finding("rows and columns", frame.orientation, AS_PUBLISHED, CONFLICT, text, wrong=True, says=says, decisions=decisions)
 
 
-def _mirror_words(frame: Frame, angle: str, opened: str) -> tuple[str, str, Decision | None]:
+def _mirror_words(frame: Frame, angle: str, opened: str) -> tuple[str, str, tuple[Decision, ...]]:
     """Name of a wrong orientation, the remedy, and what follows for the manifest."""
     if frame.orientation != UPSIDE_DOWN:
-        return f"the detector's frame is {frame.orientation}", ": turn the array before it is used; no option of the manifest does it", None
+        return f"the detector's frame is {frame.orientation}", ": turn the array before it is used; no option of the manifest does it", ()
     native = "camera" if opened == "lab" else "lab"
-    source = f"upside down with respect to the published picture: {angle} when opened as {opened}"
-    return "the rows are upside down", f": stored_orientation is {native}", Decision("axes", "orientation", native, source, (opened,))
+    source = f"upside down with respect to the published picture: the {angle} when opened as {opened}"
+    doubt = "" if frame.likeness >= LEAST_LIKENESS else " (or left and right are exchanged: the strengths of the reflections do not tell)"
+    return f"the rows are upside down{doubt}", f": stored_orientation is {native}", (Decision("axes", "orientation", native, source, (opened,)),)
 
 
 def _half_turn_finding(frame: Frame, mean_log, published: dict) -> Finding:

@@ -27,8 +27,12 @@ def box_masks(entry: Dataset | None, shape: tuple[int, int], frame_shape: tuple[
     """
     if entry is None or tuple(shape) != tuple(frame_shape) or shape[0] != shape[1]:
         return {}
-    boxes = {name: Box(tuple(fact.value["rows"]), tuple(fact.value["cols"])).mask(shape) for name, fact in entry.boxes.items() if name in BOXES}
-    return {f"{name}, {orientation}": np.ascontiguousarray(reoriented(mask, orientation)) for name, mask in boxes.items() for orientation in ORIENTATIONS}
+    masks = {}
+    for name in BOXES:
+        box = entry.boxes[name].value
+        mask = Box(tuple(box["rows"]), tuple(box["cols"])).mask(shape)
+        masks |= {f"{name}, {orientation}": np.ascontiguousarray(reoriented(mask, orientation)) for orientation in ORIENTATIONS}
+    return masks
 
 
 def picture_findings(statistics: Statistics, frame: Frame, entry: Dataset | None, images: dict | None, published: dict | None) -> list[Finding]:
@@ -66,8 +70,9 @@ def _box_finding(name: str, statistics: Statistics, orientation: str, entry: Dat
     mean = float(statistics.images[f"{name}, {orientation}"].mean()) / area
     reflection = "0{1}{2}".format(*box["reflection"])
     off = (mean - image["mean"]) / image["error"]
-    text = (f"Rows {box['rows'][0]} to {box['rows'][1] - 1}, columns {box['cols'][0]} to {box['cols'][1] - 1} of the published frame, on {reflection}; "
-            f"{signed(100 * (mean / image['mean'] - 1))} % against the published mean, read off the colour bar of the box image.")  # fmt: skip
+    rows, cols = (f"{start} to {stop - 1}" for start, stop in (box["rows"], box["cols"]))
+    text = (f"Rows {rows}, columns {cols} of the published frame, on {reflection}; {signed(100 * (mean / image['mean'] - 1))} % against the "
+            "published mean, read off the colour bar of the box image.")  # fmt: skip
     digits = 1 if image["mean"] >= 10 else 2
     expected = f"{image['mean']:.{digits}f} ± {image['error']:g} counts per px"
     return Finding(name, f"{mean:.{digits}f} counts per px", expected, AGREES if abs(off) <= BOX_ERRORS else WARNING, text)
@@ -87,7 +92,8 @@ def scan_axes_finding(maps: dict[str, np.ndarray], images: dict) -> Finding:
     check, expected = "rows and columns of the scan", "as in the box images"
     shape = next(iter(maps.values())).shape
     if min(shape) < PARTS:
-        return Finding(check, "unknown", expected, OPEN, f"The scan of {shape[0]} × {shape[1]} positions is too small to compare with the published box images.")
+        text = f"The scan of {shape[0]} × {shape[1]} positions is too small to compare with the published box images."
+        return Finding(check, "unknown", expected, OPEN, text)
     likeness = {name: _image_likeness(maps, images, name) for name in ORIENTATIONS}
     best, second = sorted(likeness, key=likeness.get, reverse=True)[:2]
     listed = ", ".join(f"{likeness[name]:.2f} if it is {name}" for name in dict.fromkeys((AS_PUBLISHED, best, second)))
@@ -126,8 +132,8 @@ def ring_finding(statistics: Statistics, frame: Frame, published: dict, images: 
     if not ratio.size:
         return Finding("mean pattern", "no rings", "", OPEN, "The detector is too small for the rings of the published picture.")
     low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
-    text = (f"Mean log pattern, drawn like the published one, in {ratio.size} rings between the discs: {middle:.2f} times the published counts in the "
-            f"median, {low:.2f} to {high:.2f} in four fifths of the rings.")  # fmt: skip
+    text = (f"Mean log pattern, drawn like the published one, in {ratio.size} rings between the discs: {middle:.2f} times the published counts "
+            f"in the median, {low:.2f} to {high:.2f} in four fifths of the rings.")  # fmt: skip
     fits = abs(middle - 1) <= RING_ERROR
     return Finding("mean pattern", f"{middle:.2f} of the published", "1", AGREES if fits else WARNING, text)
 

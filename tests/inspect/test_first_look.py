@@ -1,0 +1,167 @@
+"""The first look at files: good, flipped, at another camera length, of another shape, damaged; and the loop back into the manifest."""
+
+import json
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+
+from drawn_scans import SHAPE, counts, manifest_for, mean_pattern, published_lattice, write
+from figures_pkg.cli import main
+from figures_pkg.data import load_manifest, locate
+from figures_pkg.data.published import box_image_numbers
+from figures_pkg.inspect import inspect_dataset, inspect_scan
+from figures_pkg.inspect.pictures import PARTS, scan_axes_finding
+from figures_pkg.inspect.orientation import reoriented
+
+REMOTE = load_manifest()["ds1"].remote  # a file of this name is held against the manifest's entry
+FLIPPED = "the rows are upside down with respect to the published picture: stored_orientation is camera"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the files of this module lie."""
+    return tmp_path_factory.mktemp("scans")
+
+
+@pytest.fixture(scope="module")
+def good(folder):
+    """A file that holds what the manifest expects, under the record's name."""
+    (folder / "good").mkdir()
+    return write(folder / "good" / REMOTE, counts())
+
+
+@pytest.fixture
+def expecting(monkeypatch, tmp_path):
+    """Makes the manifest expect the shape and size of a file."""
+    def expect(path, shape=SHAPE):
+        monkeypatch.setenv("FIGURES_PKG_MANIFEST", str(manifest_for(tmp_path, path, shape)))
+        return path
+
+    return expect
+
+
+def test_a_good_file_contradicts_nothing(good, expecting):
+    """All that the published numbers went into agrees, conflicts that the file decides are decided, and the patch can be applied."""
+    look = inspect_scan(expecting(good))
+    assert look.dataset == "ds1" and look.contradictions == []
+    agree = ("file", "shape", "type", "wrap-around", "saturation", "dead pixels", "hot pixels", "rows and columns", "half a turn", "direct beam")
+    assert {check: look[check].verdict for check in agree} == dict.fromkeys(agree, "agrees")
+    assert look["convergence"].verdict == look["scan step"].verdict == "decided" and "9 mrad (paper)" in look["convergence"].evidence
+    assert "-        conflicts: [{value: 0.977" in look.patch and "0.977 (notebook)" in look.patch
+    assert json.loads(look.json())["findings"][0]["check"] == "file"
+    assert look.histogram.sum() == np.prod(SHAPE) and len(look.strengths) >= 4
+
+
+def test_a_flipped_file_is_named_and_its_patch_mends_it(folder, expecting, tmp_path):
+    """The finding names the flip; with the patch in the manifest the same file contradicts nothing any more."""
+    (folder / "flipped").mkdir()
+    path = expecting(write(folder / "flipped" / REMOTE, counts()[:, :, ::-1]))
+    look = inspect_scan(path)
+    assert look.contradictions[0] == FLIPPED and look["dead pixels"].wrong
+    subprocess.run(["git", "apply", "-p1", "-"], input=look.patch, cwd=tmp_path, text=True, check=True)
+    assert load_manifest()["ds1"].axes["orientation"].value == "camera"
+    again = inspect_scan(path)
+    assert again.contradictions == [] and again["rows and columns"].verdict == again["direct beam"].verdict == "agrees"
+
+
+def test_axes_of_a_wrong_camera_length_are_noticed_and_not_believed(folder, expecting):
+    """The lattice contradicts the axes of the file; the book does not use them, so results are not wrong."""
+    (folder / "axes").mkdir()
+    look = inspect_scan(expecting(write(folder / "axes" / REMOTE, counts(), scale=0.0038)))
+    assert "another camera length" in look["detector scale"].evidence and look.contradictions == []
+
+
+def test_a_pattern_of_another_camera_length_makes_results_wrong(folder, expecting):
+    """A lattice that is smaller than expected contradicts the manifest's scale, and the patch holds the right one."""
+    (folder / "length").mkdir()
+    small = counts(mean_pattern(published_lattice(0.85), 4.5))
+    look = inspect_scan(expecting(write(folder / "length" / REMOTE, small)))
+    assert look["detector scale"].wrong and "another camera length" in look["detector scale"].says
+    value = next(decision.value for decision in look["detector scale"].decisions)
+    assert value == pytest.approx(0.00949 / 0.85, rel=0.01) and f"+        value: {value}" in look.patch
+
+
+def test_another_shape_is_said_in_one_sentence_and_the_rest_is_checked(good, expecting):
+    """The manifest expects more rows: that is the finding, no patch is offered, and the frame is checked all the same."""
+    look = inspect_scan(expecting(good, (8, 6, 256, 256)))
+    (says,) = look.contradictions
+    assert says.startswith("the file holds 6 × 6 × 256 × 256 numbers, the manifest expects 8 × 6 × 256 × 256 of ds1")
+    assert look["rows and columns"].verdict == "agrees" and look.patch == ""
+
+
+def test_a_detector_of_another_shape_is_not_compared_pixel_by_pixel(folder):
+    """Half the columns: neither boxes nor dead pixels nor the published picture belong to such a detector."""
+    look = inspect_scan(write(folder / "half.hspy", counts()[..., :128]), "ds1")
+    checks = [finding.check for finding in look.findings]
+    assert look["shape"].wrong and "box1" not in checks and look["rows and columns"].verdict == "cannot be told"
+
+
+def test_an_unknown_file_is_only_looked_at_by_itself(folder):
+    """Without an entry of the manifest nothing can contradict it."""
+    look = inspect_scan(write(folder / "mine.hspy", counts()))
+    assert look.dataset == "" and look.contradictions == [] and look.patch == ""
+    assert look["shape"].verdict == "cannot be told" and look["detector scale"].verdict == "agrees"
+
+
+@pytest.mark.parametrize("damage", ["cut", "chunk"])
+def test_a_damaged_file_is_a_finding(good, folder, damage):
+    """A truncated file, and one whose compressed data are not what they were."""
+    path = folder / f"{damage}.hspy"
+    whole = good.read_bytes()
+    if damage == "chunk":
+        with h5py.File(good) as file:
+            place = next(iter(file["Experiments"].values()))["data"].id.get_chunk_info(0)
+        whole = whole[:place.byte_offset + 64] + bytes(64) + whole[place.byte_offset + 128:]
+    path.write_bytes(whole if damage == "chunk" else whole[:len(whole) // 2])
+    look = inspect_scan(path, "ds1")
+    assert look["file"].wrong and look.contradictions[0].startswith("the file cannot be read: ")
+
+
+def test_the_command_prints_the_table_and_ends_with_the_finding(good, folder, expecting, capsys, tmp_path):
+    """Status 0 without contradictions; else 1, the finding as the last line, and all findings in the JSON file."""
+    expecting(good)
+    assert main(["inspect", str(good)]) == 0
+    assert "rows and columns" in capsys.readouterr().out
+    wrapped = counts(4 * mean_pattern()) % 256
+    (folder / "wrapped").mkdir()
+    path = expecting(write(folder / "wrapped" / REMOTE, wrapped.astype(np.uint8)))
+    assert main(["inspect", str(path), "--json", str(tmp_path / "look.json")]) == 1
+    output = capsys.readouterr()
+    assert "CONFLICT" in output.out and "wrapped modulo 256" in output.err.splitlines()[-1]
+    assert json.loads((tmp_path / "look.json").read_text())["contradictions"][0].startswith("the counts are wrapped")
+
+
+def test_a_missing_file_is_no_finding(capsys):
+    """There is nothing to look at, and the message says so."""
+    assert main(["inspect", "nowhere.hspy"]) == 1
+    assert "no such scan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("orientation", ["as published", "turned by half a turn", "rows and columns exchanged"])
+def test_the_scans_rows_and_columns_are_told_from_the_box_images(orientation):
+    """Images that repeat the published ones are recognised in each orientation of the scan."""
+    images = box_image_numbers("ds1")
+    noise = np.random.default_rng(0)
+    maps = {name: np.kron(reoriented(images[name]["blocks"], orientation), np.ones((3, 3))) for name in ("box1", "box2")}
+    finding = scan_axes_finding({name: 250 * image + noise.normal(0, 50, image.shape) for name, image in maps.items()}, images)
+    assert finding.found == orientation and finding.wrong == (orientation != "as published")
+
+
+def test_box_images_without_contrast_decide_nothing():
+    """Even images, and scans with fewer positions than parts."""
+    images, noise = box_image_numbers("ds1"), np.random.default_rng(0)
+    for shape in ((48, 48), (PARTS - 1, 48)):
+        finding = scan_axes_finding({name: noise.normal(1e4, 100, shape) for name in ("box1", "box2")}, images)
+        assert finding.verdict == "cannot be told"
+
+
+@pytest.mark.parametrize("dataset", ["ds1", "ds2"])
+def test_the_twin_contradicts_nothing(dataset):
+    """The smoke size of the twin, where it was made."""
+    if not locate(dataset, "twin", "smoke", must_exist=False).is_file():
+        pytest.skip(f"no smoke twin of {dataset}; `make book PROFILE=smoke` makes it")
+    look = inspect_dataset(dataset, "twin", "smoke")
+    assert look.contradictions == [] and look.source == "twin" and look.patch == ""
+    assert look["rows and columns"].verdict == look["half a turn"].verdict == look["mean pattern"].verdict == "agrees"

@@ -1,0 +1,70 @@
+"""The frame of a file is told from its mean pattern: mirrors by the lattice, half a turn by the strengths of opposite reflections."""
+
+import numpy as np
+import pytest
+
+from drawn_scans import mean_pattern, published_lattice
+from figures_pkg.data.published import mean_pattern_numbers
+from figures_pkg.inspect.orientation import ORIENTATIONS, carried, frame_of, orientation_findings, reoriented
+
+PUBLISHED = mean_pattern_numbers("ds1")
+
+
+def frame_and_findings(mean, published=PUBLISHED):
+    """The frame of a pattern without noise, and its two findings by check."""
+    mean_log = np.log1p(mean)
+    frame = frame_of(mean, mean_log, published_lattice(), 5.2, published)
+    return frame, {finding.check: finding for finding in orientation_findings(frame, mean_log, published)}
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_pictures_and_places_are_carried_alike(orientation):
+    """A marked pixel lies in the reoriented picture where its place is carried to, also in frames that are not square."""
+    picture = np.zeros((7, 5))
+    picture[1, 3] = 1
+    row, col = carried((1, 3), orientation, picture.shape)
+    assert reoriented(picture, orientation)[int(row), int(col)] == 1
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_every_orientation_is_named(orientation):
+    """The same pattern in all eight orientations is recognised in each, and its lattice lies where it was carried to."""
+    frame, findings = frame_and_findings(np.ascontiguousarray(reoriented(mean_pattern(), orientation)))
+    assert frame.orientation == orientation and frame.likeness > 0.9
+    np.testing.assert_allclose(frame.lattice.centre, carried(published_lattice().centre, orientation, (256, 256)), atol=0.3)
+    np.testing.assert_allclose(frame.lattice.g002, np.array(ORIENTATIONS[orientation]) @ published_lattice().g002, atol=0.2)
+    wrong = [finding for finding in findings.values() if finding.wrong]
+    assert len(wrong) == (orientation != "as published")
+    if orientation == "upside down":
+        assert wrong[0].says == "the rows are upside down with respect to the published picture: stored_orientation is camera"
+    if orientation == "turned by half a turn":
+        assert wrong[0].check == "half a turn" and findings["rows and columns"].verdict == "agrees"
+
+
+def test_half_a_turn_cannot_be_told_where_opposite_reflections_are_alike():
+    """A pattern with Friedel pairs of one strength fits both ways, and the finding says so."""
+    pattern, centre = mean_pattern(dead=False), published_lattice().centre
+    row, col = (int(round(2 * place)) for place in centre)  # the pixel that half a turn about the beam puts on (0, 0)
+    turned = np.roll(pattern[::-1, ::-1], (row - 255, col - 255), axis=(0, 1))
+    frame, findings = frame_and_findings((pattern + turned) / 2)
+    assert findings["half a turn"].verdict == "cannot be told" and "convention" in findings["half a turn"].evidence
+    assert findings["rows and columns"].verdict == "agrees" and frame.orientation == "as published"
+
+
+def test_another_rotation_of_the_scan_is_no_flip():
+    """A lattice turned by 20 degrees fits no orientation of the published one."""
+    lattice = published_lattice()
+    turn = np.radians(20)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    turned = type(lattice)(lattice.centre, tuple(matrix @ lattice.g002), tuple(matrix @ lattice.g010))
+    frame, findings = frame_and_findings(mean_pattern(turned))
+    assert frame.orientation is None and findings["rows and columns"].verdict == "cannot be told"
+
+
+def test_without_lattice_or_picture_nothing_is_claimed():
+    """Noise without discs, and a scan of which nothing was published."""
+    noise = np.random.default_rng(0).poisson(20.0, (256, 256)).astype(float)
+    frame, findings = frame_and_findings(noise)
+    assert frame.lattice is None and {finding.verdict for finding in findings.values()} == {"cannot be told"}
+    frame, findings = frame_and_findings(mean_pattern(), published=None)
+    assert frame.orientation is None and {finding.verdict for finding in findings.values()} == {"cannot be told"}

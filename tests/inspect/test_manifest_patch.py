@@ -1,0 +1,90 @@
+"""What a file decides becomes a change of the manifest that applies, loads, and leaves everything else alone."""
+
+import subprocess
+
+import pytest
+
+from figures_pkg.data import load_manifest
+from figures_pkg.data.record.entries import Fact
+from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST
+from figures_pkg.inspect import Decision
+from figures_pkg.inspect.manifest_patch import decided_fact, manifest_patch
+
+CALIBRATION = Fact(0.0096, "calibration", "a table", (Fact(0.0097, "calibration", "an older table"), Fact(0.0095, "picture", "a picture")))
+
+
+def patched(folder, decisions, id="ds1"):
+    """The manifest after the patch, and the patch."""
+    path = folder / "data_manifest.yaml"
+    path.write_text(REPOSITORY_MANIFEST.read_text(encoding="utf-8"), encoding="utf-8")
+    patch = manifest_patch(path, load_manifest(path)[id], decisions)
+    if patch:
+        subprocess.run(["git", "apply", "-p1", "-"], input=patch, cwd=folder, text=True, check=True, capture_output=True)
+    return load_manifest(path), patch
+
+
+def test_a_measurement_takes_the_place_of_what_was_read_off_a_picture():
+    """The new value has the basis "file"; the old one goes where it is as good, and stays as a conflict where it is not."""
+    old = Fact([124.0, 128.6], "picture", "38 spots")
+    near = decided_fact(old, Decision("axes", "origin_row_col_px", [124.2, 128.5], "98 discs", tolerance=0.5))
+    far = decided_fact(old, Decision("axes", "origin_row_col_px", [131.0, 128.5], "98 discs", tolerance=0.5))
+    assert (near.value, near.basis, near.conflicts) == ([124.2, 128.5], "file", ())
+    assert (far.value, far.basis, far.conflicts) == ([131.0, 128.5], "file", (old,))
+
+
+def test_a_stated_value_that_the_file_confirms_stays_as_it_is():
+    """Only what rests on pictures or inference is replaced where it agrees."""
+    stated = Fact([124.0, 128.6], "paper", "Methods")
+    assert decided_fact(stated, Decision("axes", "origin_row_col_px", [124.2, 128.5], "98 discs", tolerance=0.5)) is stated
+
+
+def test_excluded_sources_go_and_are_named():
+    """A value that the file only tells from others keeps its basis; open conflicts stay."""
+    new = decided_fact(CALIBRATION, Decision("axes", "scale", 0.0096, "the lattice", (0.0097,), keeps_basis=True))
+    assert (new.value, new.basis) == (0.0096, "calibration") and [one.value for one in new.conflicts] == [0.0095]
+    assert "a table; the lattice, against 0.0097 (calibration)" == new.source
+
+
+def test_the_source_that_the_file_chooses_takes_the_place_of_the_one_used():
+    """Another source's value becomes the one that is used, with its own basis."""
+    new = decided_fact(CALIBRATION, Decision("axes", "scale", 0.0095, "the lattice", (0.0096, 0.0097), keeps_basis=True))
+    assert (new.value, new.basis, new.conflicts) == (0.0095, "picture", ()) and "0.0096 (calibration)" in new.source
+
+
+def test_the_patch_applies_and_loads(tmp_path):
+    """Flow style, block style and conflicts in either are edited where they stand; the rest of the manifest is the same."""
+    decisions = [Decision("axes", "orientation", "camera", "upside down", ("lab",)),
+                 Decision("axes", "det_scale_inv_angstrom", 0.009555, "the lattice says \"0.0095\"", (0.0097,), keeps_basis=True),
+                 Decision("acquisition", "convergence_mrad", 1.24, "discs of 5.2 px", (9, 1.03), keeps_basis=True),
+                 Decision("axes", "g002_row_col_px", [-17.4, -5.9], "a fit")]  # fmt: skip
+    new, patch = patched(tmp_path, decisions)
+    old = load_manifest(REPOSITORY_MANIFEST)
+    axes, before = new["ds1"].axes, old["ds1"].axes
+    assert (axes["orientation"].value, axes["orientation"].basis, axes["orientation"].conflicts) == ("camera", "file", ())
+    assert [one.value for one in axes["det_scale_inv_angstrom"].conflicts] == [0.00949]
+    assert '"0.0095"' in axes["det_scale_inv_angstrom"].source and axes["det_scale_inv_angstrom"].basis == "calibration"
+    assert new["ds1"].acquisition["convergence_mrad"].conflicts == ()
+    assert axes["scan_step_nm"] == before["scan_step_nm"] and new["ds2"] == old["ds2"] and new.figures == old.figures
+    assert all(line.startswith(("+", "-", " ", "@")) for line in patch.splitlines())
+
+
+def test_each_dataset_is_edited_at_its_own_place(tmp_path):
+    """The second scan's fact changes although the first has one of the same name."""
+    new, _ = patched(tmp_path, [Decision("axes", "orientation", "camera", "upside down")], id="ds2")
+    assert new["ds2"].axes["orientation"].value == "camera" and new["ds1"].axes["orientation"].value == "lab"
+
+
+@pytest.mark.parametrize("decisions", [[], [Decision("axes", "no_such_fact", 1, "x")], [Decision("container", "shape", [256] * 4, "the array")]])
+def test_nothing_new_is_no_patch(tmp_path, decisions):
+    """Without decisions, for facts that the manifest does not have, and where the file only confirms what is stated."""
+    assert patched(tmp_path, decisions)[1] == ""
+
+
+def test_a_manifest_without_the_basis_gets_it(tmp_path):
+    """A manifest that never saw a file learns the word."""
+    path = tmp_path / "data_manifest.yaml"
+    lines = REPOSITORY_MANIFEST.read_text(encoding="utf-8").splitlines(True)
+    path.write_text("".join(line for line in lines if not line.startswith("  file:")), encoding="utf-8")
+    patch = manifest_patch(path, load_manifest(path)["ds1"], [Decision("axes", "orientation", "lab", "as published")])
+    subprocess.run(["git", "apply", "-p1", "-"], input=patch, cwd=tmp_path, text=True, check=True)
+    assert load_manifest(path)["ds1"].axes["orientation"].basis == "file"
