@@ -29,6 +29,7 @@ from .orientation import Frame, frame_of, opposite_strengths, orientation_findin
 from .pictures import box_masks, picture_findings
 from .statistics import gather_statistics
 
+OF_RECORD = ("record", "rehearsal")  # sources of files under a record's name
 UNREADABLE = (ScanFileError, OSError)
 
 
@@ -96,40 +97,44 @@ def _look(path: Path, manifest: Manifest, entry: Dataset | None, origin: str, pr
     begin = time.perf_counter()
     name = entry.id if entry else ""
     try:
-        scan = _opened(path, entry, scan_shape)
-        source = scan.source if scan.source != "user" else origin
-        look = _held_against(scan, path, entry, source, progress, profile)
+        stored = entry.axes["orientation"].value if entry and (origin in OF_RECORD or path.name == entry.remote) else None
+        scan = _opened(path, stored, scan_shape)
+        look = _held_against(scan, path, entry, _source(scan, origin), stored or "lab", progress, profile)
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except UNREADABLE as error:
         says = f"the file cannot be read: {error}"
         return FirstLook(str(path), origin, name, (Finding("file", "damaged or of another kind", "", CONFLICT, str(error), wrong=True, says=says),))
-    of_record = entry is not None and source != "twin"
-    patch = manifest_patch(manifest.path, entry, _decisions(look)) if of_record else ""
+    patch = manifest_patch(manifest.path, entry, _decisions(look)) if entry and look.source != "twin" else ""
     return replace(look, patch=patch, seconds=time.perf_counter() - begin)
 
 
-def _opened(path: Path, entry: Dataset | None, scan_shape) -> xr.DataArray:
-    """The scan with its own axes, its rows as the manifest says they lie in the file."""
-    stored = entry.axes["orientation"].value if entry and path.name in (entry.remote, Path(entry.local).name) else None
+def _source(scan: xr.DataArray, origin: str) -> str:
+    """Where a file comes from: what it says itself, else the word of who gave its checksum; a record's file that names a twin is a rehearsal."""
+    if scan.source == "user":
+        return origin
+    return "rehearsal" if origin in OF_RECORD else scan.source
+
+
+def _opened(path: Path, stored: str | None, scan_shape) -> xr.DataArray:
+    """The scan with its own axes and in "lab" orientation; None leaves to the format how its rows are stored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of missing calibrations: they are findings
         return open_scan(path, scan_shape=scan_shape, stored_orientation=stored, check_counts=False)
 
 
-def _held_against(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, progress: bool, profile: str) -> FirstLook:
-    """All findings in the order of the table."""
+def _held_against(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, stored: str, progress: bool, profile: str) -> FirstLook:
+    """All findings in the order of the table; `stored` is how the rows were taken to lie in the file."""
     of_record = source != "twin"
-    pictures = _published(entry, scan)
+    pictures = _published(entry, scan, stored)
     lattice, radius = _expected(scan, entry)
     frame_shape = tuple(entry.container["shape"].value[2:]) if entry else scan.shape[2:]
-    opened = entry.axes["orientation"].value if entry else "lab"
 
     findings = label_findings(scan, path, entry, of_record, profile)
     statistics = gather_statistics(scan, box_masks(entry, scan.shape[2:], frame_shape), progress=progress)
     findings += counter_findings(statistics, entry.container["counter_bits"].value if entry else None, pictures["pixels"])
     frame = frame_of(statistics.mean, statistics.mean_log, lattice, radius, pictures["mean"]) if min(scan.shape[2:]) >= 32 else _no_frame()
-    findings += orientation_findings(frame, statistics.mean_log, pictures["mean"], opened)
+    findings += orientation_findings(frame, statistics.mean_log, pictures["mean"], stored)
     findings += geometry_findings(scan, statistics, frame, entry) + counts_finding(statistics, entry)
     findings += picture_findings(statistics, frame, entry, pictures["images"], pictures["mean"])
     known = pictures["mean"] if frame.lattice is not None else None
@@ -151,12 +156,12 @@ def _no_frame() -> Frame:
     return Frame(None, None, float("nan"), float("nan"), None, "The detector has fewer than 32 pixels along an axis.")
 
 
-def _published(entry: Dataset | None, scan: xr.DataArray) -> dict:
+def _published(entry: Dataset | None, scan: xr.DataArray, stored: str) -> dict:
     """The published numbers that belong to an entry and to a detector of its shape."""
     if entry is None or entry.id not in ("ds1", "ds2") or scan.shape[2:] != tuple(entry.container["shape"].value[2:]):
         return {"mean": None, "images": None, "pixels": KnownPixels()}
     images = box_image_numbers(entry.id)
-    pixels = KnownPixels(tuple(chip_dead_pixels()), len(images["dark_points_row_col"]), entry.axes["orientation"].value)
+    pixels = KnownPixels(tuple(chip_dead_pixels()), len(images["dark_points_row_col"]), stored)
     return {"mean": mean_pattern_numbers(entry.id), "images": images, "pixels": pixels}
 
 

@@ -1,5 +1,6 @@
 """The first look at files: good, flipped, at another camera length, of another shape, damaged; and the loop back into the manifest."""
 
+import hashlib
 import json
 import subprocess
 
@@ -96,6 +97,24 @@ def test_a_detector_of_another_shape_is_not_compared_pixel_by_pixel(folder):
     look = inspect_scan(write(folder / "half.hspy", counts()[..., :128]), "ds1")
     checks = [finding.check for finding in look.findings]
     assert look["shape"].wrong and "box1" not in checks and look["rows and columns"].verdict == "cannot be told"
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_the_source_of_a_fetched_file_comes_from_its_pin(good, monkeypatch, tmp_path, twin):
+    """A file that another manifest vouches for is a rehearsal, and so is one under a record's name that says itself that it is simulated."""
+    path = tmp_path / "data" / "ds1" / "ds1.hspy"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(good.read_bytes())
+    if twin:
+        with h5py.File(path, "r+") as file:
+            file.visititems(lambda name, item: item.attrs.update(source="twin") if name.endswith("original_metadata/figures_pkg") else None)
+    manifest = manifest_for(tmp_path, path)
+    pin = f"pin: given\n    size: {path.stat().st_size}\n    checksum: sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("    pin: resolve", f"    {pin}", 1), encoding="utf-8")
+    monkeypatch.setenv("FIGURES_PKG_MANIFEST", str(manifest))
+    monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path / "data"))
+    look = inspect_dataset("ds1", "zenodo")
+    assert (look.source, look.dataset, look.contradictions) == ("rehearsal", "ds1", []) and look.patch
 
 
 def test_an_unknown_file_is_only_looked_at_by_itself(folder):
