@@ -40,10 +40,10 @@ class RehearsalError(RuntimeError):
 class Rehearsal:
     """Folders and environment of one rehearsal, and what its steps took."""
 
-    def __init__(self, folder: Path, profile: str):
+    def __init__(self, folder: Path, profile: str, twins_book: Path | None = None):
         self.folder, self.profile = folder, profile
         self.record, self.data, self.artefacts, self.book = (folder / name for name in ("record", "data", "artefacts", "book"))
-        self.twin, self.twins_book = artefacts_folder(profile), book_folder() / "_build" / "html"
+        self.twin, self.twins_book = artefacts_folder(profile), twins_book or book_folder() / "_build" / "html"
         self.scans = {name: self.twin / f"{name}.hspy" for name in SCANS}
         self.times: list[tuple[str, float]] = []
         self.failures: list[str] = []
@@ -92,9 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--profile", default="smoke", help="of the twin's book, which has to be there")
     parser.add_argument("--folder", type=Path, default=ROOT / "artefacts" / "rehearsal", help="where everything is written")
+    parser.add_argument("--twins-book", type=Path, help="the HTML of the twin's book, by default where `make book` puts it")
     parser.add_argument("--full", action="store_true", help="every variant of both scans, and a book that has to be refused")
     options = parser.parse_args(arguments)
-    rehearsal = Rehearsal(options.folder.absolute(), options.profile)
+    rehearsal = Rehearsal(options.folder.absolute(), options.profile, options.twins_book)
     begin = time.perf_counter()
     for each in steps(rehearsal, options.full):
         each()
@@ -198,14 +199,14 @@ def build(rehearsal: Rehearsal) -> None:
 
 
 def check_pages(rehearsal: Rehearsal) -> None:
-    """Every page of both books, and the drawings behind them."""
+    """Every page of the book, the drawings behind them, and the numbers of figures against the twin's book."""
     html = rehearsal.book / "_build" / "html"
     with rehearsal.step("check the pages"):
         if not (html / "index.html").is_file():
             raise RehearsalError("no book was built")
-        drawings = rehearsal.artefacts / rehearsal.profile / "figures" / "zenodo"
-        found = words.all_problems(html, drawings, "rehearsal")
-        found += words.shifted_numbers(words.read_book(rehearsal.twins_book), words.read_book(html))
+        if (origin := words.origin_of_book(html)) != "rehearsal":
+            raise RehearsalError(f"the figures of the book say that their scans are of origin {origin!r}")
+        found = words.all_problems(html) + words.shifted_numbers(words.read_book(rehearsal.twins_book), words.read_book(html))
         if found:
             raise RehearsalError(f"{len(found)} findings\n" + "\n".join(found))
 

@@ -69,8 +69,8 @@ def turned(counts: da.Array) -> da.Array:
 
 
 def moved(counts: da.Array) -> da.Array:
-    """A sixth of the rows of the scan missing: another shape than the manifest's."""
-    return counts[counts.shape[0] // 6 :]
+    """A twelfth of the rows of the scan missing: another shape than the manifest's."""
+    return counts[counts.shape[0] // 12 :]
 
 
 VARIANTS: dict[str, Callable[[da.Array], da.Array]] = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ from PIL import Image
 from figures_pkg.book.chapters import CHAPTERS, source_of
 from figures_pkg.book.pages import GENERATED
 from figures_pkg.passports.catalogue import paper_figures
-from figures_pkg.passports.kept import read_passport
 from figures_pkg.plotting.style import SOURCE_WORDS
 
 BLOCKS = {"p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"}
@@ -41,7 +41,7 @@ FRAME_PATCHES = 5  # background and four spines
 FEW_COLOURS = 8
 BAR_ASPECT = 6
 
-NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|NaT|inf|-inf|None|undefined)(?![\w-])")
+NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|NaT|inf|-inf|None(?! of)|undefined)(?![\w-])")
 RAW = re.compile(r"\{(glue|numref|ref|eq|cite|doc|download)[:a-z]*\}`?|(?<![\w/-])fig-[a-z0-9]+(?:-[a-z0-9]+)*(?![\w.-])|<!--|\\\(|\bTODO\b")
 TRUTH = re.compile(r"\b(true|truth|truths)\b", re.IGNORECASE)
 WHOSE = re.compile(r"\b(twin|twin's|simulat\w+|null)\b|\bno truth\b|\bwithout (a |any |its |the )?truth\b|\btrue camera length\b|\bneeds? (a|the) truth\b|\btruth is (not )?known\b|"
@@ -114,9 +114,8 @@ class _Reader(HTMLParser):
         return any(tag == "article" for tag, _, _ in self.open)
 
     def _unseen(self):
-        output = False
-        for tag, classes, _ in reversed(self.open):
-            output = output or "cell_output" in classes
+        output = any("cell_output" in classes for _, classes, _ in self.open)
+        for tag, classes, _ in self.open:
             if tag in UNSEEN or {"cell_input", "headerlink", "MathJax", "math"} & set(classes) or (tag in ("code", "pre") and not output):
                 return True
         return False
@@ -236,29 +235,32 @@ def drawn_words(svg: str) -> list[str]:
     return [text.strip() for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL)]
 
 
-def wrong_drawings(folder: Path) -> list[str]:
-    """
-    What is wrong inside the published figures of one source: stamps, numbers that are none, empty panels, panels shown twice.
+def published(html: Path) -> dict[str, tuple[str, dict]]:
+    """Drawing (SVG) and passport of each figure of the paper, from the files that the gallery gives away."""
+    files = {path.name: path for path in (html / "_downloads").glob("*/fig-*.*")}
+    return {path.stem: (path.read_text(encoding="utf-8"), json.loads(files[f"{path.stem}.json"].read_text(encoding="utf-8")))
+            for path in files.values() if path.suffix == ".svg" and f"{path.stem}.json" in files}  # fmt: skip
 
-    Parameters
-    ----------
-    folder
-        With drawings and passports, ``figures/<source>`` of a profile.
-    """
+
+def origin_of_book(html: Path) -> str:
+    """Where the scans of a book come from, by the passports of its figures: "twin", "record" or "rehearsal"."""
+    origins = {passport["origin"] for _, passport in published(html).values()}
+    return next((origin for origin in ("rehearsal", "record") if origin in origins), "twin")
+
+
+def wrong_drawings(html: Path) -> list[str]:
+    """What is wrong inside the published figures of a book: stamps, numbers that are none, empty panels, panels shown twice."""
     found = []
-    for path in sorted(folder.glob("*.svg")):
-        svg, origin = path.read_text(encoding="utf-8"), read_passport(path.with_suffix(".json"), "")["origin"]
-        words, stamp = drawn_words(svg), SOURCE_WORDS.get("twin" if origin == "simulation" else origin)
-        for word in words:
-            if NO_NUMBER.search(word):
-                found.append(f"{path.name}: {word!r} is drawn")
-            if word in SOURCE_WORDS.values() and word != stamp:
-                found.append(f"{path.name}: stamped {word!r}, its passport says {origin!r}")
-            if origin in ("record", "rehearsal") and TRUTH.search(word):
-                found.append(f"{path.name}: {word!r} is drawn from a measured scan")
+    for name, (svg, passport) in sorted(published(html).items()):
+        origin, words = passport["origin"], drawn_words(svg)
+        stamp = SOURCE_WORDS.get("twin" if origin == "simulation" else origin)
+        found += [f"{name}: {word!r} is drawn" for word in words if NO_NUMBER.search(word)]
+        found += [f"{name}: stamped {word!r}, its passport says {origin!r}" for word in words if word in SOURCE_WORDS.values() and word != stamp]
+        if origin in ("record", "rehearsal"):
+            found += [f"{name}: {word!r} is drawn from a measured scan" for word in words if TRUTH.search(word)]
         if stamp and stamp not in words:
-            found.append(f"{path.name}: no stamp says {stamp!r}")
-        found += [f"{path.name}: {problem}" for problem in panel_problems(svg)]
+            found.append(f"{name}: no stamp says {stamp!r}")
+        found += [f"{name}: {problem}" for problem in panel_problems(svg)]
     return found
 
 
@@ -273,11 +275,20 @@ def panel_problems(svg: str) -> list[str]:
         artists = [kind for kind in kinds if kind not in ("patch", "text", "matplotlib.axis")]
         if not artists and kinds.count("patch") <= FRAME_PATCHES and kinds.count("text") <= 1:
             problems.append(f"{name} is empty")
-        for image in panel.findall(f"{{{SVG}}}image"):
+        for image in _images(panel):
             pixels = base64.b64decode(image.get(HREF).partition(",")[2])
             if _is_map(Image.open(io.BytesIO(pixels))):
                 images[pixels].append(name)
     return problems + [f"{' and '.join(names)} show the same image" for names in images.values() if len(names) > 1]
+
+
+def _images(panel: ElementTree.Element):
+    """Images of a panel, not those of axes inside it, such as a colour bar's."""
+    for child in panel:
+        if child.tag == f"{{{SVG}}}image":
+            yield child
+        elif not child.get("id", "").startswith("axes_"):
+            yield from _images(child)
 
 
 def _is_map(image: Image.Image) -> bool:
@@ -286,19 +297,8 @@ def _is_map(image: Image.Image) -> bool:
     return max(image.size) < BAR_ASPECT * min(image.size) and (colours is None or len(colours) >= FEW_COLOURS)
 
 
-def all_problems(html: Path, drawings: Path, origin: str) -> list[str]:
-    """
-    Everything that is wrong with a built book.
-
-    Parameters
-    ----------
-    html
-        Folder of the pages.
-    drawings
-        Folder of the published figures of the book's source, ``figures/twin`` or ``figures/zenodo`` of a profile.
-    origin
-        Of the scans: "twin", "record" or "rehearsal".
-    """
-    book = read_book(html)
-    found = missing_numbers(book) + raw_labels(book) + wrong_sources(book, origin) + pictures_shown_twice(html, book) + wrong_drawings(drawings)
+def all_problems(html: Path) -> list[str]:
+    """Everything that is wrong with a built book, whichever source it is on."""
+    book, origin = read_book(html), origin_of_book(html)
+    found = missing_numbers(book) + raw_labels(book) + wrong_sources(book, origin) + pictures_shown_twice(html, book) + wrong_drawings(html)
     return found if origin == "twin" else found + claimed_truths(book)

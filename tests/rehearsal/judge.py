@@ -1,0 +1,164 @@
+"""
+The judge of a rehearsal: what was found in a stand-in, held against the truth that it was made from.
+
+    python tests/rehearsal/judge.py ds1 --found DOMAINS.nc --scan STAND_IN.hspy --twin TWIN.truth.nc
+
+Only the judge reads the truth. It asks what a reader of the paper's figures relies on: is the sign of P right, are the domains right away from the
+walls, and do Figs. 1, 2 and 4 say with the domains found what they would say with the true ones?
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from figures_pkg.data.axes import Axes
+from figures_pkg.data.scan import open_scan
+from figures_pkg.evaluate import area_under_curve, asymmetry, domain_split, known_domains
+from figures_pkg.evaluate.delta_pairs import aligned_means, pair_ratio, reflection_table
+from figures_pkg.imaging import (
+    Disc,
+    Lattice,
+    along_and_across,
+    descan_planes,
+    refine_lattice,
+    remove_descan,
+    summarise,
+)
+from figures_pkg.imaging.delta import difference_maps
+from figures_pkg.twin import read_truth
+
+CLEAR_NM = 20.0
+LEAST_RIGHT = 0.99
+TIE = 0.005  # of an AUC: detectors so close to the best are as good
+ORDERS = (2, -2, 4, -4, 6, -6)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What Figs. 1, 2 and 4 take from a scan before any domain is known."""
+
+    scan: xr.DataArray
+    lattice: Lattice
+    radius_px: float
+    com_along_c: np.ndarray  # 1/Å
+    detectors: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the figures say with one map of the domains."""
+
+    step: float  # of the COM along c, +P less −P, 10⁻³ 1/Å
+    error: float
+    separations: dict[str, float]  # of each detector, the larger of AUC and 1 − AUC
+    ratio: float  # 004 and its opposite over 002 and its opposite, in the share of 1 − r
+
+    @property
+    def best(self) -> str:
+        """The detector that separates the domains best."""
+        return max(self.separations, key=self.separations.get)
+
+
+def images_of(scan: xr.DataArray, guess: Lattice, radius_px: float) -> Images:
+    """Lattice, centre of mass without descan, and virtual images of a scan."""
+    raw = summarise(scan, com=True)
+    lattice = refine_lattice(raw.mean_pattern.values, guess, radius_px)
+    along_c, _ = along_and_across(remove_descan(raw, descan_planes(scan, lattice, radius_px)), lattice.g002)
+    discs = {f"00{order}": Disc(tuple(lattice.position(0, order)), 1.1 * radius_px) for order in ORDERS}
+    views = summarise(scan, detectors=discs, com=False, mean=False)
+    detectors = {name: views[name].values for name in discs}
+    detectors |= {f"A(00{order})": asymmetry(detectors[f"00{order}"], detectors[f"00-{order}"]) for order in (2, 4, 6)}
+    return Images(scan, lattice, radius_px, along_c.values, detectors)
+
+
+def told_by(images: Images, domain: np.ndarray) -> Told:
+    """What Figs. 1, 2 and 4 say with a map of the domains: +1, −1, and 0 where none is known."""
+    plus, minus = domain > 0, domain < 0
+    block = max(2, round(60 / float(images.scan.scan_x[1] - images.scan.scan_x[0])))
+    split = domain_split(1e3 * images.com_along_c, domain, order=4, block=block)
+    aucs = {name: area_under_curve(image, plus, minus) for name, image in images.detectors.items()}
+    aligned, lattices = aligned_means(images.scan, {"+P": plus, "-P": minus}, images.lattice, images.radius_px)
+    delta = difference_maps(aligned["+P"], aligned["-P"])["pearson"]
+    ratio = pair_ratio(reflection_table(delta, lattices["+P"], images.radius_px))
+    return Told(split.step, split.error, {name: max(auc, 1 - auc) for name, auc in aucs.items()}, ratio)
+
+
+def right_share(found: xr.Dataset, truth: xr.Dataset, sense: int = 1) -> float:
+    """Share of the positions 20 nm and more from a true wall at which the domain found is the true one; unknown counts as wrong."""
+    clear = np.abs(truth.wall_distance_nm.values) > CLEAR_NM
+    return float((found.domain.values == sense * truth.domain.values)[clear].mean())
+
+
+def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 1) -> dict[str, tuple[str, bool]]:
+    """
+    Each question with its answer in words, and whether that is good enough.
+
+    Parameters
+    ----------
+    found
+        From :func:`figures_pkg.evaluate.known.matched_domains`.
+    truth
+        Of the twin's scan behind the stand-in.
+    images
+        From :func:`images_of`.
+    sense
+        −1 for a stand-in whose patterns were turned by half a turn, which has the other polarization.
+    """
+    true_domain = sense * truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int)
+    said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, true_domain)
+    right, off = right_share(found, truth, sense), abs(said.step - so.step)
+    as_good = {name for name, value in so.separations.items() if value >= so.separations[so.best] - TIE}
+    return {
+        "sign of P": ("known" if found.attrs["sign_known"] else "said to be unknown", bool(found.attrs["sign_known"])),
+        "domains right, 20 nm from walls": (f"{100 * right:.2f} %", right >= LEAST_RIGHT),
+        "both maps agree": (f"{100 * found.attrs['agreement']:.2f} %", found.attrs["agreement"] >= LEAST_RIGHT - 0.09),
+        "COM step (10⁻³ 1/Å)": (f"{said.step:.2f} ± {said.error:.2f}, true domains {so.step:.2f} ± {so.error:.2f}", off <= max(said.error, so.error)),
+        "best detector": (f"{said.best} ({said.separations[said.best]:.3f}), true domains {so.best} ({so.separations[so.best]:.3f})", said.best in as_good),
+        "004 over 002": (f"{said.ratio:.2f}, true domains {so.ratio:.2f}", (said.ratio > 1) == (so.ratio > 1)),
+    }
+
+
+def lattice_for(truth: xr.Dataset, shape: tuple[int, ...], turned: bool = False) -> tuple[Lattice, float]:
+    """The lattice that a manifest would give for a stand-in, and the radius of its discs; half a turn moves the centre and leaves c."""
+    origin, g002, g010 = (tuple(map(float, truth.attrs[name])) for name in ("origin_row_col", "g002_row_col", "g010_row_col"))
+    if turned:
+        origin = tuple(size - 1 - place for size, place in zip(shape[-2:], origin))
+    return Lattice(origin, g002, g010), float(truth.attrs["disc_radius_px"])
+
+
+def opened(path: Path, truth: xr.Dataset, lattice: Lattice) -> xr.DataArray:
+    """A stand-in with the axes that a manifest gives, not the nominal ones of the file."""
+    step = float(truth.scan_y[1] - truth.scan_y[0])
+    return open_scan(path, axes=Axes(step, 0.009555, lattice.centre, 200.0))
+
+
+def table(name: str, answers: dict[str, tuple[str, bool]]) -> str:
+    """The answers as lines."""
+    return "\n".join([name, *(f"  {'ok   ' if good else 'WRONG'} {question:33} {answer}" for question, (answer, good) in answers.items())])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge one map of domains."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser.add_argument("name", help="of the stand-in, for the table")
+    for option, words in (("found", "the map of the domains"), ("scan", "the stand-in"), ("twin", "the truth of the twin behind it")):
+        parser.add_argument(f"--{option}", type=Path, required=True, help=words)
+    parser.add_argument("--turned", action="store_true", help="the stand-in's patterns were turned by half a turn")
+    options = parser.parse_args(arguments)
+    truth = read_truth(options.twin)
+    with xr.open_dataset(options.found, engine="h5netcdf") as file:
+        found = file.load()
+    lattice, radius = lattice_for(truth, (256, 256), options.turned)
+    answers = verdicts(found, truth, images_of(opened(options.scan, truth, lattice), lattice, radius), -1 if options.turned else 1)
+    sys.stdout.write(table(options.name, answers) + "\n")
+    return 0 if all(good for _, good in answers.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

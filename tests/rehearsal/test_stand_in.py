@@ -1,0 +1,108 @@
+"""Stand-ins are the twin's counts in another writer's file, in which nothing tells of the twin; and networks that open like the authors'."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import checkpoints
+import stand_in
+from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST, load_manifest
+from figures_pkg.data.scan import open_scan
+from figures_pkg.model.published import load_published
+from figures_pkg.model.vae import BetaVAE
+
+
+def everything(path) -> str:
+    """Names of all groups and all attributes of a file."""
+    texts = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: texts.append(f"{name} {dict(item.attrs)}"))
+        return f"{dict(file.attrs)} {texts}"
+
+
+@pytest.mark.parametrize("chunks", [stand_in.CONVERTERS_CHUNKS, stand_in.WHOLE_PATTERNS])
+def test_a_stand_in_holds_the_counts_and_nothing_of_the_twin(tiny, tmp_path, chunks):
+    """Format, package, units, energy in V and nominal axes as the laboratory's converter leaves them; no name, no preset, no seed."""
+    path = stand_in.write_scan(tiny, tmp_path / "a.hspy", chunks=chunks)
+    scan = open_scan(path, check_counts=False)
+    np.testing.assert_array_equal(scan.values, open_scan(tiny, check_counts=False).values)
+    text = everything(path).lower()
+    assert not [word for word in ("twin", "preset", "seed", "figures_pkg", "truth", "simulat") if word in text]
+    assert scan.format == "hspy 3.0" and scan.source == "user" and scan.title == "" and scan.beam_energy_kev == 200
+    assert scan.attrs["origin_row_col"] == (128, 128) and scan.attrs["scan_step_nm"] == (7.5, 7.5) and scan.attrs["camera_length_cm"] == 12
+    with h5py.File(path) as file:
+        group = file["Experiments/__unnamed__"]
+        assert group.attrs["package"] == "pyxem" and group["axis-3"].attrs["units"] == "$A^{-1}$" and "attributes" not in group
+        assert group["metadata/Acquisition_instrument/TEM"].attrs["beam_energy"] == 200000
+        assert group["data"].compression == "gzip" and group["data"].chunks == tuple(map(min, chunks, scan.shape))
+
+
+def test_variants_are_wrong_as_their_names_say(tiny, tmp_path):
+    """Upside down, wrapped in bytes, turned by half a turn, and of another shape."""
+    counts = open_scan(tiny, check_counts=False).values
+    made = {name: open_scan(stand_in.write_scan(tiny, tmp_path / f"{name}.hspy", name), check_counts=False).values for name in stand_in.VARIANTS}
+    np.testing.assert_array_equal(made["flipped"], counts[:, :, ::-1])
+    np.testing.assert_array_equal(made["turned"], counts[:, :, ::-1, ::-1])
+    assert made["wrapped"].dtype == np.uint8 and counts.max() > 255
+    np.testing.assert_array_equal(made["wrapped"], counts % 256)
+    assert made["moved"].shape != counts.shape and made["moved"].shape[1:] == counts.shape[1:]
+
+
+def test_the_half_turn_moves_the_centre_and_leaves_the_axes(tiny):
+    """A manifest of the turned stand-in names the centre where it now lies; +c keeps its direction, so the polarization is reversed."""
+    plain, turned = stand_in.specimen_of(tiny), stand_in.specimen_of(tiny, "turned")
+    assert turned.origin == (64 - 1 - 31, 64 - 1 - 30) and turned.g002 == plain.g002
+    assert plain.shape == (12, 8, 64, 64) and plain.step_nm == pytest.approx(7.4667)
+
+
+def test_the_manifest_is_its_own(tiny, tmp_path):
+    """It passes the schema, says rehearsal in every title, and none of its facts rests on a source of the authors'."""
+    for name in stand_in.SCANS:
+        stand_in.write_scan(tiny, tmp_path / stand_in.REMOTE[name])
+    torch.save({"net": {"one": torch.zeros(2, 3), "other": torch.zeros(4)}}, tmp_path / stand_in.REMOTE["ca-ds1"])
+    manifest = load_manifest(stand_in.write_manifest(tmp_path, {name: stand_in.specimen_of(tiny) for name in stand_in.SCANS}))
+    authors = load_manifest(REPOSITORY_MANIFEST)
+    assert set(manifest.datasets) == {"ds1", "ds2", "ca-ds1"} and set(manifest.bases) == {"rehearsal"}
+    assert all("rehearsal" in record.title for record in manifest.records.values())
+    assert not {record.record for record in manifest.records.values()} & {record.record for record in authors.records.values()}
+    for name, entry in manifest.datasets.items():
+        assert entry.remote == authors[name].remote and entry.local == authors[name].local
+    ours = manifest["ds1"]
+    assert tuple(ours.container["shape"].value) == (12, 8, 64, 64) and ours.axes["scan_step_nm"].value == pytest.approx(7.4667)
+    for group in ("container", "axes", "acquisition", "boxes"):
+        assert set(getattr(ours, group)) <= set(getattr(authors["ds1"], group))
+    assert manifest["ca-ds1"].container["parameters"].value == 10
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_checkpoints_open_like_the_published_ones(tmp_path, variational):
+    """Keys, 256 px, 32 channels, ln(1 + N); the network draws what it was trained on better than a blank page."""
+    rng = torch.Generator().manual_seed(1)
+    ground = torch.rand(256, 256, generator=rng) * 3
+    patterns = torch.stack([ground + 0.3 * number / 8 * (ground > 2) for number in range(8)])
+    net, optimizer = checkpoints.train_small(patterns, variational)
+    path = checkpoints.save_published(net, optimizer, tmp_path / "a.pkl", epoch=27)
+    content = torch.load(path, weights_only=True)
+    assert {"net", "encoder", "decoder", "optimizer", "epoch"} <= content.keys() and content["epoch"] == 27
+    opened = load_published(path)
+    assert isinstance(opened, BetaVAE) == variational and opened.config.pattern == 256 and opened.config.channels == 32
+    with torch.no_grad():
+        drawn = opened(patterns)[0]
+        assert float((drawn - patterns).square().mean()) < 0.3 * float((patterns - patterns.mean()).square().mean())
+        assert opened.encode(patterns).std(0).max() > 0.01  # some channel tells the patterns apart
+
+
+def test_a_record_is_not_made_twice(tiny, tmp_path, monkeypatch):
+    """Files made from the same scan by the same code are left alone; a scan of a newer date is written again."""
+    monkeypatch.setattr(stand_in, "write_checkpoints", lambda scans, folder: None)
+    scans = dict.fromkeys(stand_in.SCANS, tiny)
+    stand_in.make_record(scans, tmp_path)
+    made = (tmp_path / stand_in.REMOTE["ds1"]).stat().st_mtime_ns
+    stand_in.make_record(scans, tmp_path)
+    assert (tmp_path / stand_in.REMOTE["ds1"]).stat().st_mtime_ns == made
+    other = tmp_path / "other.hspy"
+    for suffix in (".hspy", ".truth.nc"):
+        other.with_suffix(suffix).write_bytes(tiny.with_suffix(suffix).read_bytes())
+    stand_in.make_record(dict.fromkeys(stand_in.SCANS, other), tmp_path)
+    assert (tmp_path / stand_in.REMOTE["ds1"]).stat().st_mtime_ns > made
