@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import numpy as np
 
 from figures_pkg.claims.rows import KINDS, Claim
 from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED
-from figures_pkg.passports.catalogue import figure_names
+from figures_pkg.passports.catalogue import figure_names, paper_figures
 
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
 SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
@@ -68,9 +69,10 @@ def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None 
     widths = "".join(f"<col style='width:{width}%'>" for width in columns.values())
     titles = "".join(f"<th>{title}</th>" for title in columns)
     head = f"<colgroup>{widths}</colgroup><thead><tr>{titles}</tr></thead>"
-    chapters = figure_names()
+    chapters, panels = figure_names(), {name: figure.panel for name, figure in paper_figures().items()}
+    links = {name: f"<a href='{chapter}.html#{name}'>{escape(panels.get(name) or figure_words(name))}</a>" for name, chapter in chapters.items()}
     source = "twin" if twin is None else found["source"]
-    body = "".join(_row(claim, rows[claim.id], chapters, source, (twin or {}).get(claim.id)) for claim in claims)
+    body = "".join(_row(claim, rows[claim.id], links, source, (twin or {}).get(claim.id)) for claim in claims)
     return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
 
 
@@ -91,21 +93,32 @@ def value_words(values: list[float], unit: str) -> str:
     return f"{unit} {value}" if unit in NAMED else f"{value} {unit}".strip()
 
 
+def figure_words(name: str) -> str:
+    """
+    A name of a figure that is none of the paper's, as words.
+
+    Examples
+    --------
+    >>> figure_words("fig-com-causes"), figure_words("fig-4-thickness"), figure_words("walls-inclined")
+    ('com causes', 'thickness', 'walls inclined')
+    """
+    return re.sub(r"^(fig-)?(\d+-)?", "", name).replace("-", " ")
+
+
 def _number(value: float) -> str:
     """Three digits, a true minus, whole numbers in full."""
     text = f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.3g}"
     return text.replace("-", "−")
 
 
-def _row(claim: Claim, row: dict, chapters: dict[str, str], source: str, twin: dict | None) -> str:
+def _row(claim: Claim, row: dict, links: dict[str, str], source: str, twin: dict | None) -> str:
     """One claim as HTML."""
     place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
     first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
-    figures = [f"<a href='{chapters[name]}.html#{name}'>{escape(name)}</a>" for name in claim.figures]
-    links = "<br>".join([f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *figures])
+    named = [f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *(links[name] for name in claim.figures)]
     said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
     verdict = _verdict(row | {"words": ""} if said else row)
-    cells = [first, _values(row), verdict, *([_on_the_twin(claim, twin)] if twin else []), links]
+    cells = [first, _values(row), verdict, *([_on_the_twin(claim, twin)] if twin else []), "<br>".join(named)]
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

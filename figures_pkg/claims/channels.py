@@ -149,12 +149,18 @@ def _reason(made: Made, dataset: str, column: str, *methods: str) -> str:
     if made.data == "twin":
         names = " and ".join(methods)
         return f"{names} are not both scored on {dataset} in this profile" if len(methods) > 1 else f"{names} is not scored on {dataset} in this profile"
-    foreign = [name.removesuffix(", rotated") for name in methods if name.removesuffix(", rotated") not in METHODS]
-    if foreign:
-        return f"{foreign[0]} is scored on simulated scans only"
+    for name in (method.removesuffix(", rotated") for method in methods):
+        if name not in METHODS:
+            return f"{name} is scored on simulated scans only"
+        try:
+            made.embedding(dataset, METHODS[name])
+        except NotMade as error:
+            return str(error)
     if column in ONLY_KNOWN:
         return f"{ONLY_KNOWN[column]} is known of simulated scans only"
-    return f"the authors' networks were not applied to {dataset}, or at positions too far apart"
+    if column.startswith("leak"):
+        return f"the patterns of {dataset} do not fit the library, so its bend and thickness are not known"
+    return f"the authors' networks were applied to {dataset} at positions too far apart for walls"
 
 
 def _walls_at(known: xr.Dataset, maps: xr.DataArray) -> xr.Dataset:

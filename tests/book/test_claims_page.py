@@ -40,7 +40,7 @@ def test_the_table_holds_values_reasons_links_and_the_fold_out():
     """Texts are escaped, and a row can be linked to."""
     html = claims_table([claim()], {"rows": [row()]})
     for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan", "ds1: it leans", "it &lt; leans", "P &amp; Q", "built in",
-                 "<a href='fig-2.html#fig-2ab'>", "id='claim-a'", "<details>", "at least 0 r. b"):
+                 "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>", "id='claim-a'", "<details>", "at least 0 r. b"):
         assert text in html, text
 
 

@@ -383,7 +383,9 @@ def test_the_authors_networks_are_scored_against_matched_domains(measured):
         (lambda: channels.score(world, "hard", "CA", "domain_auc"), "hard is simulated and on no record"),
         (lambda: channels.score(world, "ds2", "CA", "vortex_accuracy", "truth"), "which of six states a domain has is known of simulated scans only"),
         (lambda: channels.probe_margin(world, "ds2", "CA"), "only simulated scans have"),
+        (lambda: channels.leaks(measured(basis="steps"), "ds1", "CA", "truth"), "ds1 do not fit the library, so its bend and thickness"),
         (lambda: channels.best_wall_channel(measured(networks=()), "ds1", "published"), "authors' network ca-ds1 was not applied to ds1"),
+        (lambda: channels.score(measured(networks=["ds2-published"]), "ds1", "CA", "domain_auc"), "authors' network ca-ds1 was not applied to ds1"),
     ):
         with pytest.raises(NotMade, match=reason):
             call()
