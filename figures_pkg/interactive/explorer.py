@@ -13,7 +13,7 @@ SCRIPTS = ("unpack.js", "patterns.js", "explorer_draw.js")
 MAP = "Map over the scan. The arrow keys move the position whose pattern is shown, plus and minus resize the aperture; the list below says all numbers."
 PATTERN = "Diffraction pattern at the chosen position. The arrow keys move the aperture, plus and minus resize it; the list below says all numbers."
 WITHOUT = "The explorer needs JavaScript; the figure on this page shows the same scan, pattern and virtual dark-field image."
-OVERLAYS = {"com": "COM as arrows", "domains": "domains (truth)", "wall": "wall (truth)", "held": "hold the position"}
+OVERLAYS = {"com": "COM as arrows", "domains": "domains", "wall": "wall", "held": "hold the position"}
 READOUT = {"position": "Position", "value": "Map here", "counts": "In the aperture here", "centre": "Aperture at", "disc": "Aperture", "com": "COM of this pattern"}
 HELP = (
     "Move over the map and the pattern follows; a click holds the position. Drag the circle on the pattern to move it, its rim to "
