@@ -120,7 +120,7 @@ RELEASED = {"ds1-published": "ca-ds1", "ds2-published": "ca-ds2-domains", "ds2-p
 rule released_embedding:
     input:
         modules=lambda wildcards: modules_behind("figures_pkg.model.released"),
-        pins=["constraints.txt", "data_manifest.yaml"],
+        pins=["constraints.txt", MANIFEST],
         weights=lambda wildcards: str(locate(RELEASED[wildcards.network], "zenodo", PROFILE)),
         scan=lambda wildcards: str(locate(wildcards.network[:3], "zenodo", PROFILE)),
     output: f"{KEPT}/models/zenodo/{{network}}.nc"

@@ -70,11 +70,13 @@ def _embed(options) -> None:
 
     from figures_pkg.data.replace import check_target
     from figures_pkg.model import embed, load_checkpoint
+    from figures_pkg.model.devices import keep_freed_memory
     from figures_pkg.model.keep import save_embedding
     from figures_pkg.model.released import position_grid, released_attributes, released_network
 
     out = check_target(options.out, ".nc", options.overwrite)
     net = load_checkpoint(options.model) if Path(options.model).suffix else released_network(options.model)
+    keep_freed_memory()
     released = net.about.get("format") == "published"
     device = "cuda" if released and torch.cuda.is_available() else "cpu"
     scan = position_grid(opened_scan(options.data, options), options.grid if device == "cpu" else None)
