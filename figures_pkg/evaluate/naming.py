@@ -20,7 +20,7 @@ from figures_pkg.twin.specimen.texture import wall_type
 from .matching import correlations, match_channels
 from .scores import otsu_threshold
 
-WALL_WIDTH_NM = 20.0  # over which the wall of the published first scan is seen; taken for every wall of a measured scan
+WALL_WIDTH_NM = 10.0  # taken for every wall of a measured scan; those of the twin are 3 to 13 nm wide
 COURSE_NM = 8.0  # over which the course of a matched wall is smoothed
 KINDS = {1: "head-to-head", -1: "tail-to-tail", 0: "neutral"}
 SIGN_UNKNOWN = {1: "charge A", -1: "charge B", 0: "neutral"}
@@ -144,7 +144,7 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A truth unchanged. Else with ``polarization``, ±1; ``wall_width_nm``, 20 nm everywhere; ``wall_charge`` and ``wall_type`` as
+        A truth unchanged. Else with ``polarization``, ±1; ``wall_width_nm``, 10 nm everywhere; ``wall_charge`` and ``wall_type`` as
         a truth has them. With an unknown sign of P, head-to-head and tail-to-tail may be exchanged.
     """
     if known.attrs.get("basis", "truth") == "truth":
@@ -156,7 +156,9 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     on_wall = np.abs(known.wall_distance_nm.values) < step
     if on_wall.any():
         charge = charge[tuple(distance_transform_edt(~on_wall, return_distances=False, return_indices=True))]
-    found = {"polarization": side, "wall_width_nm": np.full(side.shape, WALL_WIDTH_NM), "wall_charge": charge, "wall_type": wall_type(charge)}
+    distance = 0.999 * known.wall_distance_nm.values  # positions on both sides of a wall are half a step from it, and count as on it
+    found = {"polarization": side, "wall_distance_nm": distance, "wall_width_nm": np.full(side.shape, WALL_WIDTH_NM),
+             "wall_charge": charge, "wall_type": wall_type(charge)}  # fmt: skip
     return known.assign({name: (SCAN_DIMS, values) for name, values in found.items()})
 
 
