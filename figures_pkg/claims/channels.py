@@ -147,8 +147,8 @@ def _scores(made: Made, dataset: str) -> pd.DataFrame:
 def _reason(made: Made, dataset: str, column: str, *methods: str) -> str:
     """Why there is no score."""
     if made.data == "twin":
-        names = " and ".join(methods)
-        return f"{names} are not both scored on {dataset} in this profile" if len(methods) > 1 else f"{names} is not scored on {dataset} in this profile"
+        verb = "are not both" if len(methods) > 1 else "is not"
+        return f"{' and '.join(methods)} {verb} scored on {dataset} in this profile"
     for name in (method.removesuffix(", rotated") for method in methods):
         if name not in METHODS:
             return f"{name} is scored on simulated scans only"
