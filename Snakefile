@@ -153,6 +153,7 @@ rule explorer:
         pins="constraints.txt",
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
         embedding=f"{KEPT}/models/{{source}}/{{dataset}}-{load_profile(PROFILE)['recipe']}-seed0.nc",
+        known=lambda wildcards: [] if wildcards.source == "twin" else f"{KEPT}/domains/{wildcards.source}/{wildcards.dataset}.nc",
     output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"
     params: profile=PROFILE
     run:

@@ -28,7 +28,7 @@ def _explore(options) -> None:
     scan = opened_scan(options.scan, options)
     lattice, radius_px = _lattice(options.scan, scan)
     title = f"{options.scan if lattice else Path(options.scan).name}, {SOURCE_WORDS[scan.source]}"
-    packed = pack(scan, _layers(scan, lattice, radius_px, options.embedding), {"source": scan.source, "title": title}, lattice, radius_px)
+    packed = pack(scan, _layers(scan, lattice, radius_px, _known(scan, lattice, options), options.embedding), {"source": scan.source, "title": title}, lattice, radius_px)
     page = options.out.suffix == ".html"
     print(write_page(packed, options.out, title) if page else write_script(packed, options.out))
 
@@ -52,16 +52,29 @@ def _lattice(name: str, scan):
     return refine_lattice(summarise(scan, com=False).mean_pattern.values, guess, radius_px), radius_px
 
 
-def _layers(scan, lattice, radius_px, embedding: Path | None) -> list:
-    """All maps that there are for a scan."""
-    from figures_pkg.interactive.explorer_maps import com_layers, network_layers, truth_layers
+def _known(scan, lattice, options):
+    """The truth beside a simulated scan, the matched domains of one of the record where they were made, or None."""
+    from figures_pkg.data.locate import artefact_path
+    from figures_pkg.evaluate.known import known_maps
+    from figures_pkg.evaluate.naming import walls_by_course
     from figures_pkg.twin.truth import read_truth, truth_path
 
-    truth = read_truth(scan.path) if scan.source == "twin" and truth_path(scan.path).exists() else None
-    layers = com_layers(scan, lattice, radius_px) + truth_layers(truth)
+    if scan.source == "twin":
+        return read_truth(scan.path) if truth_path(scan.path).exists() else None
+    of_record = Path(options.scan).suffix == "" and options.source == "zenodo"
+    if of_record and artefact_path(f"domains/{options.scan}.nc", options.source, options.profile).is_file():
+        return walls_by_course(known_maps(scan, options.scan, options.source, options.profile), lattice.g002)
+    return None
+
+
+def _layers(scan, lattice, radius_px, known, embedding: Path | None) -> list:
+    """All maps that there are for a scan."""
+    from figures_pkg.interactive.explorer_maps import com_layers, known_layers, network_layers
+
+    layers = com_layers(scan, lattice, radius_px) + known_layers(known)
     if embedding is None:
         return layers
     from figures_pkg.evaluate.naming import domain_channel, name_channels, open_embedding
 
     maps = open_embedding(embedding)
-    return layers + network_layers(maps, domain_channel(maps, truth), name_channels(maps, truth))
+    return layers + network_layers(maps, domain_channel(maps, known), name_channels(maps, known))

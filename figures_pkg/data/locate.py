@@ -124,8 +124,9 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
     path = locate(dataset, data, profile)
     if data == "twin":
         return open_scan(path)
-    scan = open_scan(path, axes=recorded_axes(dataset))
-    expected = tuple(load_manifest()[dataset].container["shape"].value)
+    entry = load_manifest()[dataset]
+    scan = open_scan(path, axes=recorded_axes(dataset), stored_orientation=entry.axes["orientation"].value)
+    expected = tuple(entry.container["shape"].value)
     if scan.shape != expected:
         raise ScanFileError(
             f"{path} holds {_times(scan.shape)} numbers, the manifest expects {_times(expected)} of {dataset}: its steps and reflections "

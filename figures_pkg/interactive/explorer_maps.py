@@ -1,4 +1,4 @@
-"""The maps that the explorer offers: from the data, from the truth where it is known, and from an embedding."""
+"""The maps that the explorer offers: from the data, from a truth or from matching, and from an embedding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from figures_pkg.imaging import Lattice, descan_planes, remove_descan, summarise
 
 from .explorer_data import Layer
 
-DATA, TRUTH, NETWORK = "from the data", "truth of the twin", "from the autoencoder"
-TRUE_MAPS = {
+DATA, TRUTH, MATCHED, NETWORK = "from the data", "truth of the twin", "matched to the library", "from the autoencoder"
+KNOWN_MAPS = {
     "polarization": ("domains: weight of +P less −P", "RdBu_r", True),
     "thickness_nm": ("thickness", "viridis", False),
     "tilt_b_mrad": ("tilt along b*", "PuOr_r", False),
@@ -48,13 +48,23 @@ def com_layers(scan: xr.DataArray, lattice: Lattice | None = None, radius_px: fl
     return [Layer("com_c", "COM along c", DATA, y * row + x * col, units, "PuOr_r", True), *layers]
 
 
-def truth_layers(truth: xr.Dataset | None) -> list[Layer]:
-    """The known maps of a simulated scan; distances without any wall are infinite and left out."""
-    if truth is None:
+def known_layers(known: xr.Dataset | None) -> list[Layer]:
+    """
+    The truth of a simulated scan, or what matching found in a measured one; distances without any wall are infinite and left out.
+
+    Parameters
+    ----------
+    known
+        From :func:`figures_pkg.evaluate.known.known_maps` or :func:`figures_pkg.twin.read_truth`.
+    """
+    if known is None:
         return []
-    known = [name for name in TRUE_MAPS if name in truth and np.isfinite(truth[name].values).all()]
-    units = {name: truth[name].attrs.get("units", "").replace("1", "") for name in known}
-    return [Layer(name, TRUE_MAPS[name][0], TRUTH, truth[name], units[name], *TRUE_MAPS[name][1:]) for name in known]
+    group = TRUTH if known.attrs.get("basis", "truth") == "truth" else MATCHED
+    if group == MATCHED:  # the domains as figures show them, without poor fits
+        known = known.assign(polarization=known.domain)
+    names = [name for name in KNOWN_MAPS if name in known and np.isfinite(known[name].values).all()]
+    units = {name: known[name].attrs.get("units", "").replace("1", "") for name in names}
+    return [Layer(name, KNOWN_MAPS[name][0], group, known[name], units[name], *KNOWN_MAPS[name][1:]) for name in names]
 
 
 def network_layers(embedding: xr.DataArray, domains: xr.DataArray, names: list) -> list[Layer]:

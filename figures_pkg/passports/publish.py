@@ -40,7 +40,7 @@ def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.
     name
         Its name in the metadata of the notebook's cell, e.g. ``"fig-4cd"``, written out.
     source
-        The scan behind it, or several of one origin; ``"twin"`` for a simulation without a scan; None for a drawing of a model, which
+        The scan behind it, or several of one origin; ``"simulation"`` for calculated patterns without a scan; None for a drawing of a model, which
         gets no stamp.
     profile, data
         As in the notebook's parameters.

@@ -16,6 +16,7 @@ SOURCE_WORDS = {
     "record": "measured: authors' record",
     "rehearsal": "rehearsal: simulated stand-in",
     "user": "measured: own file",
+    "simulation": "simulation, no scan",
 }
 
 
@@ -48,7 +49,7 @@ def stamp(figure: Figure, source: str) -> Text:
     figure
         The whole figure; the words go below its lower right corner.
     source
-        ``"twin"``, ``"record"``, ``"rehearsal"`` or ``"user"``, the ``source`` attribute of a scan.
+        ``"twin"``, ``"record"``, ``"rehearsal"`` or ``"user"``, the ``source`` attribute of a scan; ``"simulation"`` for calculated patterns without one.
 
     Returns
     -------

@@ -17,7 +17,7 @@ def write_scan(path, source, shape=(2, 3, 8, 8)):
     path.parent.mkdir(parents=True, exist_ok=True)
     with HspyWriter(path, shape, chunks=shape, scan_step_nm=9.0, det_scale_inv_angstrom=0.5,
                     origin_row_col=(1.0, 2.0), extra={"source": source}) as writer:
-        writer.write((0, 0), np.ones(shape, np.uint16))
+        writer.write((0, 0), np.arange(np.prod(shape), dtype=np.uint16).reshape(shape))
 
 
 def test_the_twin_brings_its_own_axes(tmp_path, monkeypatch):
@@ -66,6 +66,19 @@ def test_only_zenodos_word_makes_a_scan_measured(record, url, source):
     """A file pinned by another server, or one that says that it is simulated, is a stand-in whatever was asked for."""
     record(url, source)
     assert open_dataset("ds1", "zenodo").source == "rehearsal"
+
+
+def test_a_record_that_lies_upside_down_is_turned(record, tmp_path):
+    """The manifest's orientation says how the rows lie in the file; the scan opens in "lab" all the same."""
+    record("https://zenodo.org/api/ds1")
+    as_stored = open_dataset("ds1", "zenodo").values
+    path = tmp_path / "data_manifest.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["datasets"][0]["axes"]["orientation"]["value"] = "camera"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    turned = open_dataset("ds1", "zenodo")
+    np.testing.assert_array_equal(turned.values, as_stored[:, :, ::-1])
+    assert turned.orientation == "lab" and as_stored[0, 0, 0, 0] != as_stored[0, 0, -1, 0]
 
 
 def test_a_record_of_another_shape_is_refused(record):

@@ -11,7 +11,7 @@ from figures_pkg.imaging import Lattice
 from figures_pkg.interactive.explorer import explorer, write_page
 from figures_pkg.interactive.explorer_data import MOST_CODES, Layer, choose_bins, code_means, pack, quantise
 from figures_pkg.interactive.explorer_file import UNIT, ExplorerFileError, map_values, read_script, unpack, write_script
-from figures_pkg.interactive.explorer_maps import TRUE_MAPS, truth_layers
+from figures_pkg.interactive.explorer_maps import KNOWN_MAPS, known_layers
 
 
 def scan_of(counts, **axes):
@@ -132,11 +132,22 @@ def test_a_map_without_contrast_can_be_stored(scan):
 def test_the_truth_offers_what_is_finite(scan):
     """Without a wall its distance is infinite and not offered; without a truth nothing is."""
     places = {d: scan[d] for d in DIMS[:2]}
-    truth = xr.Dataset({name: (DIMS[:2], np.ones((5, 4)), {"units": "nm"}) for name in TRUE_MAPS}, places)
-    assert [each.key for each in truth_layers(truth)] == list(TRUE_MAPS)
+    truth = xr.Dataset({name: (DIMS[:2], np.ones((5, 4)), {"units": "nm"}) for name in KNOWN_MAPS}, places)
+    assert [each.key for each in known_layers(truth)] == list(KNOWN_MAPS)
     truth["wall_distance_nm"] = truth.wall_distance_nm * np.inf
-    assert "wall_distance_nm" not in [each.key for each in truth_layers(truth)]
-    assert truth_layers(None) == []
+    assert "wall_distance_nm" not in [each.key for each in known_layers(truth)]
+    assert known_layers(None) == []
+
+
+def test_matched_domains_are_offered_as_such(scan):
+    """Positions with a poor fit belong to neither domain, whatever the match prefers there."""
+    places = {d: scan[d] for d in DIMS[:2]}
+    maps = {name: (DIMS[:2], np.ones((5, 4))) for name in ("domain", "polarization", "thickness_nm")}
+    known = xr.Dataset(maps, places, {"basis": "matched", "sign_known": 1})
+    known.domain[0, 0] = 0
+    layers = {each.key: each for each in known_layers(known)}
+    assert list(layers) == ["polarization", "thickness_nm"] and {each.group for each in layers.values()} == {"matched to the library"}
+    assert np.asarray(layers["polarization"].values)[0, 0] == 0
 
 
 def test_the_page_loads_nothing_by_itself(scan, tmp_path):

@@ -253,7 +253,7 @@ def wrong_drawings(html: Path) -> list[str]:
     found = []
     for name, (svg, passport) in sorted(published(html).items()):
         origin, words = passport["origin"], drawn_words(svg)
-        stamp = SOURCE_WORDS.get("twin" if origin == "simulation" else origin)
+        stamp = SOURCE_WORDS.get(origin)
         found += [f"{name}: {word!r} is drawn" for word in words if NO_NUMBER.search(word)]
         found += [f"{name}: stamped {word!r}, its passport says {origin!r}" for word in words if word in SOURCE_WORDS.values() and word != stamp]
         if origin in ("record", "rehearsal"):
