@@ -128,22 +128,22 @@ def reconstruction_losses(net: Autoencoder, scan: xr.DataArray, side: int = CHEC
     Returns
     -------
     dict
-        ``loss as used``: mean squared error of ln(1 + N) over pixels and patterns, and ``loss error``, its standard error over
-        the patterns; ``loss upside down`` and ``loss half turn``, the same with the detector turned over; ``loss square root``, the
-        error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N) over pixels and patterns; ``loss positions``.
+        ``loss_as_used``: mean squared error of ln(1 + N) over pixels and patterns, and ``loss_error``, its standard error over
+        the patterns; ``loss_upside_down`` and ``loss_half_turn``, the same with the detector turned over; ``loss_square_root``, the
+        error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N) over pixels and patterns; ``loss_positions``.
         A β-VAE draws from a random embedding, as in its training.
     """
     check_patterns(net, scan, InputTransform("log"))
     chosen = position_grid(scan, side)
     counts = np.asarray(chosen.compute().values).reshape(-1, *scan.shape[2:])
-    found, spread = {}, float(InputTransform("log").apply(counts).var())
+    losses, spread = {"loss_positions": len(counts)}, float(InputTransform("log").apply(counts).var())
     for way, (turned, stabiliser) in WAYS.items():
         values = InputTransform(stabiliser).apply(np.ascontiguousarray(turned(counts)))
         errors = pattern_errors(net, values) * spread / float(values.var())
-        found[f"loss {way}"] = float(errors.mean())
+        losses[_attribute(way)] = float(errors.mean())
         if way == "as used":
-            found["loss error"] = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else 0.0
-    return found | {"loss positions": len(counts)}
+            losses["loss_error"] = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else 0.0
+    return losses
 
 
 def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -160,9 +160,8 @@ def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.nd
 
 def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float | str]:
     """What is stored with the embedding of a scan by a released network: which one it is, its losses, and the one in its name."""
-    told = {name: net.about[name] for name in ("id", "file", "training_loss") if name in net.about}
-    losses = {name.replace(" ", "_"): value for name, value in reconstruction_losses(net, scan).items()}
-    return {f"weights_{name}" if name in ("id", "file") else name: value for name, value in told.items()} | losses
+    names = {"id": "weights_id", "file": "weights_file", "training_loss": "training_loss"}
+    return {name: net.about[key] for key, name in names.items() if key in net.about} | reconstruction_losses(net, scan)
 
 
 def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
@@ -177,7 +176,7 @@ def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     rows = {}
     for name, maps in embeddings.items():
         row = {"in the file's name": maps.attrs.get("training_loss")}
-        rows[name] = row | {way: maps.attrs[f"loss_{way.replace(' ', '_')}"] for way in WAYS}
+        rows[name] = row | {way: maps.attrs[_attribute(way)] for way in WAYS}
     return pd.DataFrame(rows).T.astype(float)
 
 
@@ -192,12 +191,11 @@ def losses_words(maps: xr.DataArray) -> str:
 
     Examples
     --------
-    >>> losses = dict(zip(WAYS, (0.14, 0.52, 0.55, 0.31)))
-    >>> attrs = {f"loss_{way.replace(' ', '_')}": value for way, value in losses.items()} | {"loss_error": 0.002, "training_loss": 0.1362}
-    >>> losses_words(xr.DataArray(0.0, attrs=attrs))
+    >>> losses = {"loss_as_used": 0.14, "loss_upside_down": 0.52, "loss_half_turn": 0.55, "loss_square_root": 0.31}
+    >>> losses_words(xr.DataArray(0.0, attrs=losses | {"loss_error": 0.002, "training_loss": 0.1362}))
     'a loss of 0.1400 ± 0.0020, the smallest of the four, 2.8 % above the 0.1362 in the name of the file'
     """
-    losses = {way: maps.attrs[f"loss_{way.replace(' ', '_')}"] for way in WAYS}
+    losses = {way: maps.attrs[_attribute(way)] for way in WAYS}
     used, best = losses["as used"], min(losses, key=losses.get)
     rank = "the smallest of the four" if best == "as used" else f"**not the smallest of the four**: {losses[best]:.4f} for {best}"
     words = f"a loss of {used:.4f} ± {maps.attrs['loss_error']:.4f}, {rank}"
@@ -206,3 +204,8 @@ def losses_words(maps: xr.DataArray) -> str:
         return words
     percent = 100 * (used / named - 1)
     return f"{words}, {abs(percent):.1f} % {'above' if percent >= 0 else 'below'} the {named:.4f} in the name of the file"
+
+
+def _attribute(way: str) -> str:
+    """The name under which the loss of a way is stored."""
+    return f"loss_{way.replace(' ', '_')}"

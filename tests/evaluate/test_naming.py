@@ -107,6 +107,8 @@ def test_walls_between_matched_domains_are_named_by_their_course(truth, matched)
     np.testing.assert_array_equal(found.wall_type.values[near], truth.wall_type.values[near])
     np.testing.assert_array_equal(turned.wall_type.values[near], -truth.wall_type.values[near])
     np.testing.assert_allclose(np.abs(found.wall_charge.values[near]), 1, atol=0.02)
+    on_wall = np.abs(found.wall_distance_nm.values) <= 4.0 / 2  # half a step: the positions on both sides
+    assert on_wall[:, [14, 15, 26, 27]].all() and on_wall.sum() == 4 * 40
     along = walls_by_course(matched, (2.0, 0.0))
     assert not along.wall_type.values[near].any()  # walls along c carry no charge
     slanted = walls_by_course(matched, (3.0, 4.0))

@@ -118,11 +118,11 @@ def test_the_loss_is_that_of_the_published_network(net, scan):
 def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan):
     """Upside down, turned by half a turn, or as a square root they are drawn worse by a wide margin."""
     found = reconstruction_losses(net, scan, side=4)
-    assert found["loss positions"] == 16 and 0 < found["loss error"] < 0.1 * found["loss as used"]
-    others = [found[f"loss {way}"] for way in WAYS if way != "as used"]
-    assert min(others) > 1.5 * found["loss as used"]
+    assert found["loss_positions"] == 16 and 0 < found["loss_error"] < 0.1 * found["loss_as_used"]
+    others = [found[f"loss_{way.replace(' ', '_')}"] for way in WAYS if way != "as used"]
+    assert min(others) > 1.5 * found["loss_as_used"]
     turned = reconstruction_losses(net, scan[:, :, ::-1], side=4)
-    assert turned["loss upside down"] == pytest.approx(found["loss as used"]) and turned["loss as used"] > 1.5 * turned["loss upside down"]
+    assert turned["loss_upside_down"] == pytest.approx(found["loss_as_used"]) and turned["loss_as_used"] > 1.5 * turned["loss_upside_down"]
 
 
 def test_a_wrong_orientation_is_said(net, scan):
