@@ -13,7 +13,8 @@ def load_profile(profile: str) -> dict:
     -------
     dict
         ``parameters`` for the notebooks; ``twin_size``, the size of the twin's scans; ``recipe``, what a network is trained
-        by unless told otherwise; ``scored``, number of seeds by scan on which all methods are scored.
+        by unless told otherwise; ``released_grid``, positions a side at which the authors' networks are applied on a processor, None
+        for all; ``scored``, number of seeds by scan on which all methods are scored.
 
     Raises
     ------
