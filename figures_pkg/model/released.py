@@ -197,7 +197,7 @@ def losses_words(maps: xr.DataArray) -> str:
     """
     losses = {way: maps.attrs[_attribute(way)] for way in WAYS}
     used, best = losses["as used"], min(losses, key=losses.get)
-    rank = "the smallest of the four" if best == "as used" else f"**not the smallest of the four**: {losses[best]:.4f} for {best}"
+    rank = "the smallest of the four" if best == "as used" else f"not the smallest of the four: {losses[best]:.4f} for {best}"
     words = f"a loss of {used:.4f} ± {maps.attrs['loss_error']:.4f}, {rank}"
     named = maps.attrs.get("training_loss")
     if named is None:
