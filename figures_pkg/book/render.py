@@ -110,7 +110,8 @@ def _configuration(book: Path, notice: str) -> Path:
     if not notice:
         return book / "_config.yml"
     settings, path = _settings(book), book / "executed" / "_config.yml"
-    settings["html"] = settings.get("html", {}) | {"announcement": notice}
+    theme = settings.setdefault("sphinx", {}).setdefault("config", {}).setdefault("html_theme_options", {})
+    theme["announcement"] = notice  # here, since these options take the place of those under `html`
     path.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     return path
 

@@ -4,9 +4,10 @@ import base64
 
 import nbformat
 import pytest
+import yaml
 
 from figures_pkg.book.execute import FailedCell
-from figures_pkg.book.render import LANDING, ForeignHost, foreign_requests, refuse_foreign_hosts, stage
+from figures_pkg.book.render import LANDING, ForeignHost, _configuration, foreign_requests, refuse_foreign_hosts, stage
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,13 @@ def test_the_first_page_shows_a_figure_of_this_run(tmp_path):
     stage(tmp_path, [tmp_path / "good.ipynb"])
     assert (tmp_path / "executed" / f"{LANDING}.png").read_bytes() == b"landing"
     assert sorted(path.name for path in (tmp_path / "executed").iterdir()) == [f"{LANDING}.png", "good.ipynb"]
+
+
+def test_a_notice_is_added_to_the_theme_and_changes_nothing_else(tmp_path):
+    """What every page shows comes from a copy of the configuration; without a notice the configuration itself is used."""
+    (tmp_path / "executed").mkdir()
+    (tmp_path / "_config.yml").write_text("title: T\nsphinx: {config: {html_theme_options: {navbar_persistent: []}}}\n", encoding="utf-8")
+    assert _configuration(tmp_path, "") == tmp_path / "_config.yml"
+    settings = yaml.safe_load(_configuration(tmp_path, "a rehearsal").read_text(encoding="utf-8"))
+    assert settings["title"] == "T"
+    assert settings["sphinx"]["config"]["html_theme_options"] == {"navbar_persistent": [], "announcement": "a rehearsal"}
