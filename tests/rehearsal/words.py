@@ -33,6 +33,7 @@ from figures_pkg.plotting.style import SOURCE_WORDS
 BLOCKS = {"p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 UNSEEN = {"script", "style", "template", "head"}
+ASIDE = {"cell_input", "headerlink", "MathJax", "math", "xr-wrap", "xr-text-repr-fallback"}  # code, formulas, and what xarray prints of a file's labels
 CARDS = {"not-known.svg", "not-simulated.svg"}  # stand for figures that the other book draws
 REFERENCE = re.compile(r"api(/.*)?|glossary|changelog|bibliography|citing|chapters|teaching")  # pages that no scan is behind
 
@@ -42,9 +43,9 @@ FEW_COLOURS = 8
 BAR_ASPECT = 6
 
 NO_NUMBER = re.compile(r"(?<![\w-])(nan|NaN|NaT|inf|-inf|None(?! of)|undefined)(?![\w-])")
-RAW = re.compile(r"\{(glue|numref|ref|eq|cite|doc|download)[:a-z]*\}`?|(?<![\w/-])fig-[a-z0-9]+(?:-[a-z0-9]+)*(?![\w.-])|<!--|\\\(|\bTODO\b")
+RAW = re.compile(r"\{(glue|numref|ref|eq|cite|doc|download)[:a-z]*\}`?|(?<![\w/-])fig-[a-z0-9]+(?:-[a-z0-9]+)*(?![\w.-])|<!--|\\\(|`|\bTODO\b")
 TRUTH = re.compile(r"\b(true|truth|truths)\b", re.IGNORECASE)
-WHOSE = re.compile(r"\b(twin|twin's|simulat\w+|null)\b|\bno truth\b|\bwithout (a |any |its |the )?truth\b|\btrue camera length\b|\bneeds? (a|the) truth\b|\btruth is (not )?known\b|"
+WHOSE = re.compile(r"\b(twin|twin's|simulat\w+|null)\b|\bno truth\b|\bwithout (a |any |its |the )?truth\b|\btrue camera length\b|\bwith (a )?known truth\b|\bneeds? (a|the) truth\b|\btruth is (not )?known\b|"
                    r"\bknows? no truth\b|\bnot? .{0,40}\btruth\b|\btruth .{0,30}\bnot\b|\btrue only\b|\b(holds|is|be|are|remains?) true\b", re.IGNORECASE)  # fmt: skip
 SENTENCE = re.compile(r"(?<=[.!?:;])\s+(?=[^a-z])")
 
@@ -116,7 +117,7 @@ class _Reader(HTMLParser):
     def _unseen(self):
         output = any("cell_output" in classes for _, classes, _ in self.open)
         for tag, classes, _ in self.open:
-            if tag in UNSEEN or {"cell_input", "headerlink", "MathJax", "math"} & set(classes) or (tag in ("code", "pre") and not output):
+            if tag in UNSEEN or ASIDE & set(classes) or (tag in ("code", "pre") and not output):
                 return True
         return False
 
@@ -194,8 +195,8 @@ def wrong_sources(book: dict[str, Seen], origin: str) -> list[str]:
         Of the scans: "twin", "record" or "rehearsal".
     """
     found = []
-    for other in SOURCE_WORDS.keys() - {origin}:
-        if other == "twin" or (other == "user" and origin != "twin"):  # a simulation is one in every book; "own file" is explained for readers
+    for other in sorted(SOURCE_WORDS.keys() - {origin}):
+        if other in ("twin", "simulation", "user"):  # every book has simulations, and tells a reader how her own file is called
             continue
         said = re.compile(re.escape(SOURCE_WORDS[other]))
         found += [quoted(page, block, word) for page, seen in book.items() if about_measured(page) for block in seen.blocks for word in said.finditer(block.text)]

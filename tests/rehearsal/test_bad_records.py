@@ -1,0 +1,111 @@
+"""A reader's `fetch` of a record that is not what the manifest expects: one clear sentence, nothing lost, nothing believed."""
+
+import numpy as np
+import pytest
+
+import stand_in
+from fake_zenodo import FakeZenodo, Fault
+from figures_pkg.cli import main
+from figures_pkg.data.locate import open_dataset
+from figures_pkg.data.record import manifest, store
+from figures_pkg.data.record.fetch import MissingDataset, ensure, origin_of
+from figures_pkg.data.record.zenodo import API_VARIABLE
+
+SED, DS1, DS2 = stand_in.RECORDS["sed"], stand_in.REMOTE["ds1"], stand_in.REMOTE["ds2"]
+
+
+@pytest.fixture
+def record(tiny, tmp_path, monkeypatch):
+    """Both scans of a stand-in on a server, its manifest in force, and an empty data folder."""
+    monkeypatch.setattr(stand_in, "write_checkpoints", lambda scans, folder: None)
+    path = stand_in.make_record(dict.fromkeys(stand_in.SCANS, tiny), tmp_path / "record")
+    with FakeZenodo({name: path.parent / name for name in (DS1, DS2)}, record=SED) as server:
+        monkeypatch.setenv(API_VARIABLE, server.api)
+        monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "data"))
+        monkeypatch.setenv(manifest.MANIFEST_VARIABLE, str(path))
+        yield server
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command that has to fail; returns what it says, without a traceback."""
+
+    def _refused(*command: str) -> str:
+        assert main(list(command)) == 1
+        said = capsys.readouterr().err
+        assert "Traceback" not in said and said.count("figures_pkg: ") == 1
+        return said
+
+    return _refused
+
+
+def test_a_stand_in_is_fetched_and_says_that_it_is_a_rehearsal(record, tiny):
+    """The server is not Zenodo, so its word makes no measured scan; the manifest's axes replace the nominal ones."""
+    assert main(["fetch", "ds1", "ds2"]) == 0
+    scan = open_dataset("ds1", "zenodo")
+    assert origin_of("ds1") == "rehearsal" == scan.source and scan.attrs["origin_row_col"] == (31, 30)
+    assert scan.attrs["scan_step_nm"] == pytest.approx((7.4667, 7.4667))
+    np.testing.assert_array_equal(scan[3, 4].values, open_dataset("ds2", "zenodo")[3, 4].values)
+
+
+def test_a_record_that_moved_to_a_new_version_is_not_believed(record, refused):
+    """Where the old number answers for the new one, both are named and nothing is downloaded."""
+    record.answers_as[SED] = "9900099"
+    said = refused("fetch", "ds1")
+    assert f"records/{SED}" in said and "9900099" in said and "data_manifest.yaml" in said
+    assert record.requests_of(DS1) == []
+    with pytest.raises(MissingDataset):
+        ensure("ds1")
+
+
+def test_a_record_that_moved_later_changes_nothing_here(record, refused):
+    """What was pinned at the first contact is fetched and used; asking again is refused."""
+    assert main(["fetch", "ds1"]) == 0
+    record.answers_as[SED] = "9900099"
+    assert "9900099" in refused("fetch", "--refresh", "ds1")
+    assert main(["fetch", "ds2"]) == 0
+    assert ensure("ds1").is_file() and ensure("ds2").is_file()
+
+
+def test_a_record_that_is_gone_is_told(record, refused):
+    """404 ends at once, with the server's words and where to look."""
+    record.always["record"] = Fault(404, body=b'{"message": "The persistent identifier has been deleted."}', kind="application/json")
+    said = refused("fetch", "ds1")
+    assert "404" in said and "deleted" in said and "data_manifest.yaml" in said
+    assert len(record.requests_of("record")) == 1
+
+
+def test_a_renamed_file_is_told_with_the_names_there_are(record, refused):
+    """The other file of the record is not held up."""
+    record.files["a better name.hspy"] = record.files.pop(DS1)
+    said = refused("fetch", "ds1")
+    assert DS1 in said and "a better name.hspy" in said
+    assert main(["fetch", "ds2"]) == 0
+
+
+def test_a_replaced_file_is_refused_and_the_one_here_stays(record, refused, tmp_path):
+    """Other bytes under the same name and number contradict the pin; the file of the first contact is kept and used."""
+    assert main(["fetch", "ds1"]) == 0
+    before = ensure("ds1").read_bytes()
+    other = tmp_path / "other.hspy"
+    other.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    record.files[DS1] = other
+    said = refused("fetch", "--refresh", "ds1")
+    assert "never changes" in said and said.count("md5:") == 2
+    assert ensure("ds1", verify="full").read_bytes() == before
+
+
+def test_a_file_of_quite_another_size_is_not_downloaded(record, refused):
+    """The manifest's bracket stands before the first byte."""
+    record.files[DS1] = b"short"
+    said = refused("fetch", "ds1")
+    assert "5 bytes" in said and "expected_bytes" in said
+    assert record.requests_of(DS1) == []
+
+
+def test_a_scan_of_another_shape_is_refused_where_it_is_opened(record, tiny, tmp_path):
+    """One sentence, with both shapes and the next step."""
+    record.files[DS1] = stand_in.write_scan(tiny, tmp_path / "moved.hspy", "moved")
+    assert main(["fetch", "ds1"]) == 0
+    with pytest.raises(ValueError, match="11 × 8 × 64 × 64.*12 × 8 × 64 × 64.*inspect ds1 --source zenodo"):
+        open_dataset("ds1", "zenodo")
