@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book check pdf course release test browser bench clean
+.PHONY: book check rehearse pdf course release test browser bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -16,7 +16,12 @@ book: $(VENV)/installed
 check: $(VENV)/installed
 	$(RUN) -m figures_pkg figures --check --profile $(PROFILE)
 	$(RUN) -m figures_pkg claims --check --profile $(PROFILE)
-	$(RUN) -m pytest tests/book/test_pages.py tests/book/test_images.py tests/browser/test_book.py -rs
+	$(RUN) -m pytest tests/book/test_pages.py tests/book/test_images.py tests/rehearsal/test_words.py tests/browser/test_book.py -rs
+
+# The book on the record, from fetching to the last page, with simulated stand-ins for the record's files; after `make book PROFILE=…`.
+rehearse: $(VENV)/installed
+	@echo "make rehearse: fetches, inspects and builds stand-ins for the authors' record; about 8 minutes for smoke, with the twin's book built before."
+	$(RUN) tests/rehearsal/rehearse.py --profile $(PROFILE) --full
 
 pdf: book
 	$(RUN) -m figures_pkg pdf --profile $(PROFILE)

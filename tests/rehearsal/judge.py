@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import xarray as xr
 
@@ -21,15 +22,7 @@ from figures_pkg.data.axes import Axes
 from figures_pkg.data.scan import open_scan
 from figures_pkg.evaluate import area_under_curve, asymmetry, domain_split, known_domains
 from figures_pkg.evaluate.delta_pairs import aligned_means, pair_ratio, reflection_table
-from figures_pkg.imaging import (
-    Disc,
-    Lattice,
-    along_and_across,
-    descan_planes,
-    refine_lattice,
-    remove_descan,
-    summarise,
-)
+from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, descan_planes, refine_lattice, remove_descan, summarise
 from figures_pkg.imaging.delta import difference_maps
 from figures_pkg.twin import read_truth
 
@@ -65,14 +58,16 @@ class Told:
         return max(self.separations, key=self.separations.get)
 
 
-def images_of(scan: xr.DataArray, guess: Lattice, radius_px: float) -> Images:
-    """Lattice, centre of mass without descan, and virtual images of a scan."""
+def images_of(scan: xr.DataArray, guess: Lattice, radius_px: float, boxes: dict[str, Box] | None = None) -> Images:
+    """Lattice, centre of mass without descan, and virtual images of a scan: discs on 00l, a ring, and boxes."""
     raw = summarise(scan, com=True)
     lattice = refine_lattice(raw.mean_pattern.values, guess, radius_px)
     along_c, _ = along_and_across(remove_descan(raw, descan_planes(scan, lattice, radius_px)), lattice.g002)
     discs = {f"00{order}": Disc(tuple(lattice.position(0, order)), 1.1 * radius_px) for order in ORDERS}
-    views = summarise(scan, detectors=discs, com=False, mean=False)
-    detectors = {name: views[name].values for name in discs}
+    ring = Annulus(lattice.centre, 1.5 * radius_px, 3.5 * np.hypot(*lattice.g002))
+    masks = discs | {"ring": ring} | (boxes or {})
+    views = summarise(scan, detectors=masks, com=False, mean=False)
+    detectors = {name: views[name].values for name in masks}
     detectors |= {f"A(00{order})": asymmetry(detectors[f"00{order}"], detectors[f"00-{order}"]) for order in (2, 4, 6)}
     return Images(scan, lattice, radius_px, along_c.values, detectors)
 
@@ -124,6 +119,38 @@ def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 
     }
 
 
+def printed(notebooks: Path, truth: xr.Dataset, images: Images) -> dict[str, tuple[str, bool]]:
+    """
+    What Figs. 1, 2 and 4 print about the first scan, against the true domains.
+
+    Parameters
+    ----------
+    notebooks
+        Folder of the executed chapters.
+    truth, images
+        As for :func:`verdicts`; the images with the boxes of the manifest, which Fig. 1 uses as well.
+    """
+    so = told_by(images, truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int))
+    first, second, fourth = (glued(notebooks / f"{chapter}.ipynb") for chapter in ("fig-1cd", "fig-2", "fig-4"))
+    step, error, best, ratio = float(second["com-step"]), float(second["com-step-error"]), first["vdf-best"].strip("'"), float(fourth["delta-ratio-scan"])
+    return {
+        "Fig. 1: best detector": (f"{best}, true domains {so.best} ({so.separations[so.best]:.3f})", so.separations[best] >= so.separations[so.best] - TIE),
+        "Fig. 2: COM step (10⁻³ 1/Å)": (f"{step:.2f} ± {error:.2f}, true domains {so.step:.2f} ± {so.error:.2f}", abs(step - so.step) <= error),
+        "Fig. 4: 004 over 002": (f"{ratio:.2f}, true domains {so.ratio:.2f}", (ratio > 1) == (so.ratio > 1)),
+    }
+
+
+def glued(notebook: Path) -> dict[str, str]:
+    """Name -> text of each value that an executed chapter keeps for its sentences."""
+    found = {}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name:
+                found[name] = next(text for kind, text in output.data.items() if kind.endswith("text/plain"))
+    return found
+
+
 def lattice_for(truth: xr.Dataset, shape: tuple[int, ...], turned: bool = False) -> tuple[Lattice, float]:
     """The lattice that a manifest would give for a stand-in, and the radius of its discs; half a turn moves the centre and leaves c."""
     origin, g002, g010 = (tuple(map(float, truth.attrs[name])) for name in ("origin_row_col", "g002_row_col", "g010_row_col"))
@@ -136,6 +163,12 @@ def opened(path: Path, truth: xr.Dataset, lattice: Lattice) -> xr.DataArray:
     """A stand-in with the axes that a manifest gives, not the nominal ones of the file."""
     step = float(truth.scan_y[1] - truth.scan_y[0])
     return open_scan(path, axes=Axes(step, 0.009555, lattice.centre, 200.0))
+
+
+def read_found(path: Path) -> xr.Dataset:
+    """The map of the domains that a book made."""
+    with xr.open_dataset(path, engine="h5netcdf") as file:
+        return file.load()
 
 
 def table(name: str, answers: dict[str, tuple[str, bool]]) -> str:
@@ -152,8 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--turned", action="store_true", help="the stand-in's patterns were turned by half a turn")
     options = parser.parse_args(arguments)
     truth = read_truth(options.twin)
-    with xr.open_dataset(options.found, engine="h5netcdf") as file:
-        found = file.load()
+    found = read_found(options.found)
     lattice, radius = lattice_for(truth, (256, 256), options.turned)
     answers = verdicts(found, truth, images_of(opened(options.scan, truth, lattice), lattice, radius), -1 if options.turned else 1)
     sys.stdout.write(table(options.name, answers) + "\n")

@@ -24,11 +24,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "data")]
 
+import judge  # noqa: E402
 import words  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
 from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_manifest, write_scan  # noqa: E402
 
 from figures_pkg.data.locate import artefacts_folder, book_folder  # noqa: E402
+from figures_pkg.data.record.manifest import load_manifest  # noqa: E402
 
 COPIED_BYTES = 1 << 20  # smaller files are copied, larger ones linked: nobody may write into the twin's
 
@@ -109,7 +111,7 @@ def steps(rehearsal: Rehearsal, full: bool) -> list[Callable[[], None]]:
     noticed = [lambda case=case: notice(rehearsal, *case) for case in variants]
     refused = [lambda: refuse(rehearsal, full)]
     return [lambda: prepare(rehearsal), lambda: stand_in(rehearsal), lambda: fetch(rehearsal), lambda: look(rehearsal), *noticed, *refused,
-            lambda: build(rehearsal), lambda: check_pages(rehearsal)]  # fmt: skip
+            lambda: build(rehearsal), lambda: check_pages(rehearsal), lambda: ask_the_judge(rehearsal)]  # fmt: skip
 
 
 def prepare(rehearsal: Rehearsal) -> None:
@@ -209,6 +211,26 @@ def check_pages(rehearsal: Rehearsal) -> None:
         found = words.all_problems(html) + words.shifted_numbers(words.read_book(rehearsal.twins_book), words.read_book(html))
         if found:
             raise RehearsalError(f"{len(found)} findings\n" + "\n".join(found))
+
+
+def ask_the_judge(rehearsal: Rehearsal) -> None:
+    """What the book found and prints, against the truth that only the judge may read."""
+    made = rehearsal.artefacts / rehearsal.profile
+    for name in SCANS:
+        with rehearsal.step(f"judge {name}"):
+            if not (found := made / "domains" / "zenodo" / f"{name}.nc").is_file():
+                raise RehearsalError(f"there is no {found}")
+            truth = judge.read_truth(rehearsal.scans[name])
+            lattice, radius = judge.lattice_for(truth, specimen_of(rehearsal.scans[name]).shape)
+            facts = load_manifest(rehearsal.record / "manifest.yaml")[name].boxes
+            boxes = {box: judge.Box(fact.value["rows"], fact.value["cols"]) for box, fact in facts.items()}
+            images = judge.images_of(judge.opened(rehearsal.data / name / f"{name}.hspy", truth, lattice), lattice, radius, boxes)
+            answers = judge.verdicts(judge.read_found(found), truth, images)
+            if name == "ds1":
+                answers |= judge.printed(made / "notebooks" / "zenodo", truth, images)
+            print(judge.table(name, answers), flush=True)
+            if not all(good for _, good in answers.values()):
+                raise RehearsalError("the book does not say what is true\n" + judge.table(name, answers))
 
 
 def table(rehearsal: Rehearsal, seconds: float) -> str:
