@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile, source_of
 from figures_pkg.book.claims_inputs import claims_inputs
 from figures_pkg.data.locate import artefacts_folder, book_folder, locate
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.data.record.manifest import manifest_of
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
 PROFILE = config.get("profile", "laptop")
@@ -22,7 +22,6 @@ DATA = config.get("data", "twin")
 KEPT = str(artefacts_folder(PROFILE))
 BOOK = book_folder()
 PAGES = [p for p in BOOK.rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
-MANIFEST = str(load_manifest().path)
 NOTEBOOKS = [f"{KEPT}/notebooks/{source_of(chapter, DATA)}/{chapter}.ipynb" for chapter in CHAPTERS]
 
 
@@ -56,7 +55,7 @@ rule notebook:
     input:
         text="notebooks/{chapter}.md",
         profile=f"notebooks/profiles/{PROFILE}.yaml",
-        pins=["constraints.txt", MANIFEST],
+        pins=lambda wildcards: ["constraints.txt", str(manifest_of(wildcards.source))],
         modules=lambda wildcards: modules_behind_notebook(f"notebooks/{wildcards.chapter}.md"),
         scans=lambda wildcards: datasets_of(wildcards.chapter, wildcards.source, PROFILE),
         artefacts=lambda wildcards: artefacts_of(wildcards.chapter, wildcards.source, PROFILE),
@@ -120,7 +119,7 @@ RELEASED = {"ds1-published": "ca-ds1", "ds2-published": "ca-ds2-domains", "ds2-p
 rule released_embedding:
     input:
         modules=lambda wildcards: modules_behind("figures_pkg.model.released"),
-        pins=["constraints.txt", MANIFEST],
+        pins=["constraints.txt", str(manifest_of("zenodo"))],
         weights=lambda wildcards: str(locate(RELEASED[wildcards.network], "zenodo", PROFILE)),
         scan=lambda wildcards: str(locate(wildcards.network[:3], "zenodo", PROFILE)),
     output: f"{KEPT}/models/zenodo/{{network}}.nc"
@@ -137,7 +136,7 @@ rule released_embedding:
 rule domains:
     input:
         modules=lambda wildcards: modules_behind("figures_pkg.evaluate.known"),
-        pins=["constraints.txt", MANIFEST],
+        pins=lambda wildcards: ["constraints.txt", str(manifest_of(wildcards.source))],
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/domains/{{source}}/{{dataset}}.nc"
     params: profile=PROFILE

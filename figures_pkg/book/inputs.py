@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from figures_pkg.data.locate import repository
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.data.record.manifest import manifest_of
 from figures_pkg.passports.checksums import sha256
 from figures_pkg.passports.facts import memory
 
-from .chapters import artefacts_of, datasets_of
+from .chapters import artefacts_of, datasets_of, source_of
 from .dependencies import modules_behind_notebook
 
 PINS = ("constraints.txt",)
@@ -29,7 +29,7 @@ def inputs_of(chapter: str, data: str, profile: str) -> dict[str, Path]:
     """
     source = f"notebooks/{chapter}.md"
     names = [source, f"notebooks/profiles/{profile}.yaml", *PINS, *modules_behind_notebook(source)]
-    found = {name: repository() / name for name in names} | {"data_manifest.yaml": load_manifest().path}
+    found = {name: repository() / name for name in names} | {"data_manifest.yaml": manifest_of(source_of(chapter, data))}
     found |= {f"scan {Path(path).name}": Path(path) for path in datasets_of(chapter, data, profile)}
     return found | {f"artefact {Path(path).name}": Path(path) for path in artefacts_of(chapter, data, profile)}
 

@@ -1,9 +1,11 @@
 """Run a chapter and complete the passports of its figures with what they were made of."""
 
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 
 from figures_pkg.data.locate import artefacts_folder
+from figures_pkg.data.record.manifest import MANIFEST_VARIABLE, manifest_of
 from figures_pkg.passports.catalogue import paper_figures
 from figures_pkg.passports.facts import model_facts
 from figures_pkg.passports.kept import PassportError, read_passport
@@ -40,6 +42,7 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
         If a figure that the notebook announces was not published in this run.
     """
     data = source_of(chapter, data)
+    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))  # for the notebook's kernel: another record's manifest says nothing of the twin
     announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
     datasets_of(chapter, data, profile, must_exist=True)
     made_of, start = checksums_of(chapter, data, profile), datetime.now(timezone.utc).replace(microsecond=0)

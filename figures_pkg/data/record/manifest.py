@@ -61,6 +61,19 @@ class Manifest:
         return list({dataset.id: dataset for group in groups for dataset in group}.values())
 
 
+def manifest_of(data):
+    """
+    Return the path of the manifest that a scan of a source is described by.
+
+    Parameters
+    ----------
+    data : str
+        "zenodo" for the one that FIGURES_PKG_MANIFEST names, else the repository's; "twin" always for the repository's, whose pictures the
+        twin was fitted to.
+    """
+    return REPOSITORY_MANIFEST if data == "twin" else Path(os.environ.get(MANIFEST_VARIABLE) or REPOSITORY_MANIFEST)
+
+
 def load_manifest(path=None):
     """
     Read and check a data manifest.
@@ -83,7 +96,7 @@ def load_manifest(path=None):
     ManifestError
         If an entry breaks a rule.
     """
-    path = Path(path or os.environ.get(MANIFEST_VARIABLE) or REPOSITORY_MANIFEST)
+    path = Path(path or manifest_of("zenodo"))
     if not path.is_file():
         raise FileNotFoundError(
             f"no data manifest at {path}; work in a clone of the repository installed with `pip install -e .`, "
