@@ -145,7 +145,12 @@ def copy_artefacts(source: Path, target: Path) -> None:
 def stand_in(rehearsal: Rehearsal) -> None:
     """Scans, networks and manifest of the stand-in record."""
     with rehearsal.step("write the stand-in record"):
+        stamp = rehearsal.record / "made-of.json"
+        before = stamp.stat().st_mtime_ns if stamp.is_file() else 0
         make_record(rehearsal.scans, rehearsal.record)
+        if stamp.stat().st_mtime_ns != before:  # another record under the same names: what was fetched of the one before is not its
+            for folder in (rehearsal.data, *(path.parent for path in rehearsal.folder.glob("*-ds*/data"))):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def fetch(rehearsal: Rehearsal) -> None:
