@@ -105,7 +105,7 @@ def _chunk_finding(scan, path: Path) -> Finding:
     dragged = min(piece[0], scan.shape[0]) * min(piece[1], scan.shape[1]) * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
     text = f"To see a single pattern, {dragged / 1e6:,.1f} MB are decoded. Blocks of whole chunks are read here, each once."
     if dragged > SLOW_CHUNK_BYTES:
-        text += " A copy made with `figures_pkg convert` gives single patterns at once."
+        text += " A copy made with figures_pkg convert gives single patterns at once."
     return Finding("chunks", times(piece), "", AGREES, text)
 
 
