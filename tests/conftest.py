@@ -27,3 +27,14 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real detector files are not at {folder} (set FIGURES_PKG_REALDATA)")
     return folder
+
+
+@pytest.fixture
+def built(repository) -> Path:
+    """The built book: ``FIGURES_PKG_HTML``, by default where ``make book`` puts it."""
+    named = os.environ.get("FIGURES_PKG_HTML")
+    folder = Path(named) if named else repository / "book" / "_build" / "html"
+    if not (folder / "index.html").is_file():
+        assert not named, f"FIGURES_PKG_HTML is {named}, and there is no index.html"
+        pytest.skip(f"no built book at {folder} (make book builds it; FIGURES_PKG_HTML names another)")
+    return folder

@@ -10,7 +10,6 @@ from figures_pkg.data.profiles import fields_of, load_profile
 from figures_pkg.data.record.manifest import load_manifest
 
 NOTEBOOKS = repository() / "notebooks"
-MEASURED_ONLY = re.compile(r"domains/|.*-published")  # artefacts that stand in for a truth, or that only the record has
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
 
 
@@ -68,13 +67,13 @@ def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
     Paths of what must be made before a chapter runs, trained models and scores for instance: ``companion: artefacts``.
 
     The workflow holds a rule for each kind; the arguments are those of :func:`datasets_of`, and ``companion: data`` counts
-    here too. The text ``{recipe}`` in a name stands for the recipe of the profile. Maps of domains and embeddings by the authors'
-    networks are made of measured scans only; the twin has its truth.
+    here too. The text ``{recipe}`` in a name stands for the recipe of the profile. What is read of measured scans alone stands under
+    ``companion: measured``: maps of domains, in place of a truth, and embeddings by the authors' networks.
     """
     wanted, data = front_matter(chapter).get("companion", {}), source_of(chapter, data)
     recipe = load_profile(profile)["recipe"]
-    names = [name.replace("{recipe}", recipe) for name in wanted.get("artefacts", [])]
-    return [str(artefact_path(name, data, profile)) for name in names if data != "twin" or not MEASURED_ONLY.match(name)]
+    names = [*wanted.get("artefacts", []), *(wanted.get("measured", []) if data != "twin" else [])]
+    return [str(artefact_path(name.replace("{recipe}", recipe), data, profile)) for name in names]
 
 
 def source_of(chapter: str, data: str) -> str:

@@ -1,6 +1,7 @@
 """Run a chapter and complete the passports of its figures with what they were made of."""
 
 import os
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -42,16 +43,30 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
         If a figure that the notebook announces was not published in this run.
     """
     data = source_of(chapter, data)
-    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))  # for the notebook's kernel: another record's manifest says nothing of the twin
     announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
     datasets_of(chapter, data, profile, must_exist=True)
     made_of, start = checksums_of(chapter, data, profile), datetime.now(timezone.utc).replace(microsecond=0)
     parameters = load_profile(profile)["parameters"] | {"data": data}
-    done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)
+    with _manifest_for_kernel(data):
+        done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)
     if announced:
         artefacts = [model_facts(Path(path), profile) for path in artefacts_of(chapter, data, profile)]
         seal(figures_folder(profile, data), chapter, announced, start, {"artefacts": artefacts, "inputs": made_of})
     return done
+
+
+@contextmanager
+def _manifest_for_kernel(data: str):
+    """Within the block, kernels that start read the manifest of a source: another record's says nothing of the twin."""
+    before = os.environ.get(MANIFEST_VARIABLE)
+    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MANIFEST_VARIABLE]
+        else:
+            os.environ[MANIFEST_VARIABLE] = before
 
 
 def executed_path(chapter: str, data: str, profile: str) -> Path:

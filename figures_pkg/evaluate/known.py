@@ -158,7 +158,7 @@ def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
         if chi2 <= SETTLED_CHI2 or matcher.systematic >= LARGEST_SYSTEMATIC:
             break
         matcher = replace(matcher, systematic=min(matcher.systematic * min(np.sqrt(chi2), 1.5), LARGEST_SYSTEMATIC))
-    return replace(matcher, poor_chi2=POOR_CHI2 * max(chi2 if chi2 > SETTLED_CHI2 else 1.0, 1.0))
+    return replace(matcher, poor_chi2=POOR_CHI2 * (chi2 if chi2 > SETTLED_CHI2 else 1.0))
 
 
 def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:

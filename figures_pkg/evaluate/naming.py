@@ -72,7 +72,14 @@ def at_positions(where: xr.DataArray | xr.Dataset, maps: xr.DataArray):
         An embedding of the same scan, or a map.
     """
     same = all(where.sizes[dim] == maps.sizes[dim] for dim in SCAN_DIMS)
-    return where if same else where.sel({dim: maps[dim].values for dim in SCAN_DIMS}, method="nearest")
+    return where if same else where.isel({dim: _places(where, maps, dim) for dim in SCAN_DIMS})
+
+
+def _places(where: xr.DataArray | xr.Dataset, maps: xr.DataArray, dim: str) -> slice | np.ndarray:
+    """Indices of the positions of `maps` along one side, as a slice where they can be: dask then takes them block by block."""
+    places = where.get_index(dim).get_indexer(maps[dim].values, method="nearest")
+    even = slice(int(places[0]), int(places[-1]) + 1, int(places[1] - places[0])) if len(places) > 1 else slice(places[0], places[0] + 1)
+    return even if even.step != 0 and np.array_equal(np.arange(where.sizes[dim])[even], places) else places
 
 
 def domain_channel(maps: xr.DataArray, known: xr.Dataset | None) -> xr.DataArray:

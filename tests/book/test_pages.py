@@ -1,25 +1,11 @@
 """Links, anchors and weights: the checker on tiny pages always, on the built book where there is one."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from figures_pkg.book.pages import broken_links, data_weights, orphans, weights
 
 LIMIT_BYTES = 3_000_000  # of a page with its pictures, scripts and styles
 DATA_LIMIT_BYTES = 1_000_000  # of what its interactive figures carry in it; larger data are asked for when they are wanted
-
-
-@pytest.fixture
-def built(repository) -> Path:
-    """The built book: ``FIGURES_PKG_HTML``, by default where ``make book`` puts it."""
-    named = os.environ.get("FIGURES_PKG_HTML")
-    folder = Path(named) if named else repository / "book" / "_build" / "html"
-    if not (folder / "index.html").is_file():
-        assert not named, f"FIGURES_PKG_HTML is {named}, and there is no index.html"
-        pytest.skip(f"no built book at {folder} (make book builds it; FIGURES_PKG_HTML names another)")
-    return folder
 
 
 @pytest.fixture

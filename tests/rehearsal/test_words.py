@@ -1,8 +1,6 @@
 """What a page must not show is found on tiny pages, and is absent from the built book where there is one."""
 
 import io
-import os
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -156,17 +154,6 @@ def test_an_image_in_two_panels_is_found():
         plt.close(figure)
         problems[name] = words.panel_problems(file.getvalue())
     assert problems == {"same": ["axes_1 and axes_2 show the same image"], "different": [], "constant": []}
-
-
-@pytest.fixture
-def built(repository) -> Path:
-    """The built book: ``FIGURES_PKG_HTML``, by default where ``make book`` puts it."""
-    named = os.environ.get("FIGURES_PKG_HTML")
-    folder = Path(named) if named else repository / "book" / "_build" / "html"
-    if not (folder / "index.html").is_file():
-        assert not named, f"FIGURES_PKG_HTML is {named}, and there is no index.html"
-        pytest.skip(f"no built book at {folder} (make book builds it; FIGURES_PKG_HTML names another)")
-    return folder
 
 
 def test_the_built_book_shows_nothing_of_the_kind(built):

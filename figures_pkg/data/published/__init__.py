@@ -78,10 +78,8 @@ def mean_pattern_numbers(dataset: str) -> dict:
         ``clearance_px`` away from lattice points; ``disc_sums``, ``{(k, l): counts}`` over discs of ``disc_px``. Counts are
         exp(mean log(1 + counts)) - 1.
     """
-    known = yaml.safe_load((files(__name__) / "mean_patterns.yaml").read_text(encoding="utf-8"))
-    if dataset not in known:
-        raise ValueError(f"no published mean pattern of {dataset!r}; there are those of {', '.join(known)}")
-    return known[dataset] | {"disc_sums": {(k, l): counts for k, l, counts in known[dataset]["disc_sums"]}}
+    known = _of_scan("mean_patterns.yaml", dataset, "mean pattern")
+    return known | {"disc_sums": {(k, l): counts for k, l, counts in known["disc_sums"]}}
 
 
 def box_image_numbers(dataset: str) -> dict:
@@ -99,14 +97,24 @@ def box_image_numbers(dataset: str) -> dict:
         ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, and ``blocks``, an array (16, 16) of
         means over equal parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean pattern.
     """
-    known = yaml.safe_load((files(__name__) / "box_images.yaml").read_text(encoding="utf-8"))
-    if dataset not in known:
-        raise ValueError(f"no published box images of {dataset!r}; there are those of {', '.join(known)}")
-    images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known[dataset].items() if name.startswith("box")}
-    return images | {"dark_points_row_col": [tuple(place) for place in known[dataset]["dark_points_row_col"]]}
+    known = _of_scan("box_images.yaml", dataset, "box images")
+    images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known.items() if name.startswith("box")}
+    return images | {"dark_points_row_col": [tuple(place) for place in known["dark_points_row_col"]]}
 
 
 def chip_dead_pixels() -> list[tuple[int, int]]:
     """Pixels (row, col) of the authors' detector that count nothing, in "lab" orientation; ``detector.yaml`` holds their source."""
-    known = yaml.safe_load((files(__name__) / "detector.yaml").read_text(encoding="utf-8"))
-    return [tuple(place) for place in known["dead_pixels_row_col"]]
+    return [tuple(place) for place in _table("detector.yaml")["dead_pixels_row_col"]]
+
+
+def _of_scan(name: str, dataset: str, what: str) -> dict:
+    """What a table holds of one scan."""
+    known = _table(name)
+    if dataset not in known:
+        raise ValueError(f"no published {what} of {dataset!r}; there are those of {', '.join(known)}")
+    return known[dataset]
+
+
+def _table(name: str) -> dict:
+    """One of the tables in this folder."""
+    return yaml.safe_load((files(__name__) / name).read_text(encoding="utf-8"))
