@@ -13,8 +13,9 @@ from subprocess import run
 sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile, source_of
 from figures_pkg.book.claims_inputs import claims_inputs
-from figures_pkg.data.locate import artefacts_folder, book_folder, locate
-from figures_pkg.data.record.manifest import manifest_of
+from figures_pkg.workspace import artefacts_folder, book_folder
+from figures_pkg.data.scan import locate
+from figures_pkg.record.manifest import manifest_of
 from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
 PROFILE = config.get("profile", "laptop")

@@ -180,7 +180,7 @@ def _render(options) -> None:
     from figures_pkg import book
     from figures_pkg.book.gallery import add_figures, add_landing, notice_of, shown_figures
     from figures_pkg.book.seal import executed_path
-    from figures_pkg.data.locate import book_folder
+    from figures_pkg.workspace import book_folder
 
     notebooks = [executed_path(chapter, options.data, options.profile) for chapter in book.CHAPTERS]
     shown, shipped = shown_figures(options.data, options.profile), book.shipped_files(options.data, options.profile)

@@ -16,7 +16,7 @@ def add_claims_command(commands) -> None:
 
 
 def _claims(options) -> None:
-    from figures_pkg.data.locate import artefact_path
+    from figures_pkg.workspace import artefact_path
     from figures_pkg.claims.rows import load_claims
     from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
     from figures_pkg.passports.catalogue import figure_names

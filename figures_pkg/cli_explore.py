@@ -54,7 +54,7 @@ def _lattice(name: str, scan):
 
 def _known(scan, lattice, options):
     """The truth beside a simulated scan, the matched domains of one of the record where they were made, or None."""
-    from figures_pkg.data.locate import artefact_path
+    from figures_pkg.workspace import artefact_path
     from figures_pkg.evaluate.known import known_maps
     from figures_pkg.evaluate.naming import walls_by_course
     from figures_pkg.twin.truth import read_truth, truth_path

@@ -18,7 +18,7 @@ def add_inspect_command(commands) -> None:
 
 
 def _inspect(options) -> None:
-    from figures_pkg.data.replace import replacing
+    from figures_pkg.workspace import replacing
     from figures_pkg.inspect import ScanContradicts, inspect_dataset, inspect_scan
 
     if Path(options.scan).suffix:

@@ -35,8 +35,8 @@ def add_matching_command(commands) -> None:
 
 def _domains(options) -> None:
     from figures_pkg.data import load_manifest
-    from figures_pkg.data.locate import open_dataset
-    from figures_pkg.data.replace import check_target
+    from figures_pkg.data.scan import open_dataset
+    from figures_pkg.workspace import check_target
     from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
     from figures_pkg.imaging import expected_lattice
 
@@ -49,7 +49,7 @@ def _domains(options) -> None:
 
 
 def _match(options) -> None:
-    from figures_pkg.data.replace import replacing
+    from figures_pkg.workspace import replacing
     from figures_pkg.matching import match, prepare
 
     _check(options)
@@ -65,7 +65,7 @@ def _match(options) -> None:
 
 def _check(options) -> None:
     """Refuse what could not end well, before any work is done."""
-    from figures_pkg.data.replace import check_target
+    from figures_pkg.workspace import check_target
 
     check_target(options.out, ".nc", options.overwrite)
     if (options.structure is None) != (options.zone is None):

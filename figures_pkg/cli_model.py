@@ -48,8 +48,8 @@ def _add_score_command(commands) -> None:
 
 
 def _train(options) -> None:
-    from figures_pkg.data.profiles import load_profile
-    from figures_pkg.data.replace import check_target
+    from figures_pkg.workspace import load_profile
+    from figures_pkg.workspace import check_target
     from figures_pkg.model import load_checkpoint
     from figures_pkg.model.keep import save_trained
     from figures_pkg.model.recipes import recipe_called
@@ -68,7 +68,7 @@ def _train(options) -> None:
 def _embed(options) -> None:
     import torch
 
-    from figures_pkg.data.replace import check_target
+    from figures_pkg.workspace import check_target
     from figures_pkg.model import embed, load_checkpoint
     from figures_pkg.model.devices import keep_freed_memory
     from figures_pkg.model.keep import save_embedding
@@ -85,8 +85,8 @@ def _embed(options) -> None:
 
 
 def _score(options) -> None:
-    from figures_pkg.data.locate import locate
-    from figures_pkg.data.profiles import load_profile
+    from figures_pkg.data.scan import locate
+    from figures_pkg.workspace import load_profile
     from figures_pkg.evaluate.score_command import score_file
 
     profile = load_profile(options.profile)
@@ -103,7 +103,7 @@ def _score(options) -> None:
 def opened_scan(name: str, options):
     """A dataset by its name, with the source and profile asked for, or a scan by its path."""
     from figures_pkg.data import open_scan
-    from figures_pkg.data.locate import open_dataset
+    from figures_pkg.data.scan import open_dataset
 
     named = Path(name).suffix == ""
     return open_dataset(name, options.source, options.profile) if named else open_scan(name)

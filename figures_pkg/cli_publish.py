@@ -62,14 +62,14 @@ def _release(options) -> None:
 
 def _book_folder() -> Path:
     """The folder of the book's text and its builds."""
-    from figures_pkg.data.locate import book_folder
+    from figures_pkg.workspace import book_folder
 
     return book_folder()
 
 
 def _dist() -> Path:
     """Where files for others to take away are put."""
-    from figures_pkg.data.locate import repository
+    from figures_pkg.workspace import repository
 
     return repository() / "dist"
 

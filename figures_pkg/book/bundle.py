@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 SUMS = "SHA256SUMS"

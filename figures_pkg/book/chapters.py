@@ -5,9 +5,10 @@ from pathlib import Path
 
 import yaml
 
-from figures_pkg.data.locate import SOURCES, artefact_path, locate, repository
-from figures_pkg.data.profiles import fields_of, load_profile
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.workspace import SOURCES, artefact_path, repository
+from figures_pkg.data.scan import locate
+from figures_pkg.workspace import fields_of, load_profile
+from figures_pkg.record.manifest import load_manifest
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))

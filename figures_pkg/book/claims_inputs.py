@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from figures_pkg.data.locate import artefact_path, locate, repository
-from figures_pkg.data.profiles import load_profile, scans_of
-from figures_pkg.data.record.manifest import load_manifest
-from figures_pkg.data.record.schema import read_yaml
+from figures_pkg.workspace import artefact_path, repository
+from figures_pkg.data.scan import locate
+from figures_pkg.workspace import load_profile, scans_of
+from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import read_yaml
 
 
 def claims_inputs(data: str, profile: str) -> list[str]:

@@ -9,7 +9,7 @@ import jupytext
 import nbformat
 import yaml
 
-from figures_pkg.data.replace import check_target
+from figures_pkg.workspace import check_target
 
 from .bundle import write_zip
 from .chapters import CHAPTERS, chapter_path

@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
 
-from figures_pkg.data.locate import repository
-from figures_pkg.data.record.schema import check_keys, read_yaml
+from figures_pkg.workspace import repository
+from figures_pkg.record.manifest import check_keys, read_yaml
 
 STATUS = {
     "settled": "the evidence decides, and the book follows it",

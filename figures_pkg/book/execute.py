@@ -8,7 +8,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 from .conditional import for_source
 

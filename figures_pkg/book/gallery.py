@@ -8,7 +8,7 @@ import nbformat
 from PIL import Image
 
 from figures_pkg.claims.rows import load_claims
-from figures_pkg.data.locate import repository
+from figures_pkg.workspace import repository
 from figures_pkg.passports.catalogue import figure_names, paper_figures
 from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
 from figures_pkg.passports.page import claim_links, passport_html, stale_badge

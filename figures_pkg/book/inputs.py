@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from figures_pkg.data.locate import repository
-from figures_pkg.data.record.manifest import manifest_of
+from figures_pkg.workspace import repository
+from figures_pkg.record.manifest import manifest_of
 from figures_pkg.passports.checksums import sha256
 from figures_pkg.passports.facts import memory
 

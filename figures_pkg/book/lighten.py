@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 ICONS = "_static/scripts/fontawesome.js"
 # name: [width, height, [other names], "code", "path"] as the theme's script lists its two thousand icons

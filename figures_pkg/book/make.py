@@ -6,8 +6,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from figures_pkg.data.cores import available_cores
-from figures_pkg.data.locate import repository
+from figures_pkg.workspace import available_cores
+from figures_pkg.workspace import repository
 
 
 def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = ()) -> None:

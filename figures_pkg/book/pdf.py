@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pypdf import PdfReader, PdfWriter
 
-from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.workspace import check_target, replacing
 
 from .printed import Chapter, chapters_of, printed
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from figures_pkg.data.locate import artefacts_folder
-from figures_pkg.data.record.manifest import MANIFEST_VARIABLE, manifest_of
+from figures_pkg.workspace import artefacts_folder
+from figures_pkg.record.manifest import MANIFEST_VARIABLE, manifest_of
 from figures_pkg.passports.catalogue import paper_figures
 from figures_pkg.passports.facts import model_facts
 from figures_pkg.passports.kept import PassportError, read_passport

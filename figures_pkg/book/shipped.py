@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from figures_pkg.data.locate import artefact_path
+from figures_pkg.workspace import artefact_path
 
 from .chapters import CHAPTERS, front_matter
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from figures_pkg.data.locate import SOURCES, artefact_path, artefacts_folder, locate, open_dataset
-from figures_pkg.data.profiles import load_profile, scans_of
-from figures_pkg.data.record.fetch import MissingDataset
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder
+from figures_pkg.data.scan import locate, open_dataset
+from figures_pkg.workspace import load_profile, scans_of
+from figures_pkg.record.fetch import MissingDataset
+from figures_pkg.record.manifest import load_manifest
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.model.rotation import rotate_steps
 from figures_pkg.twin import Library, load_or_build, read_truth

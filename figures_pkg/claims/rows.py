@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from figures_pkg.data.locate import repository
-from figures_pkg.data.profiles import load_profile
-from figures_pkg.data.record.manifest import load_manifest
-from figures_pkg.data.record.schema import check_choice, check_keys, check_text, check_type, read_yaml
+from figures_pkg.workspace import repository
+from figures_pkg.workspace import load_profile
+from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import check_choice, check_keys, check_text, check_type, read_yaml
 from figures_pkg.twin.presets import known_presets
 
 from .verdicts import VERDICTS, Limit

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from figures_pkg.data.locate import artefact_path
-from figures_pkg.data.profiles import fields_of
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import artefact_path
+from figures_pkg.workspace import fields_of
+from figures_pkg.workspace import replacing
 
 from .rows import Case, Claim
 from .made import Made, NotMade

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.published import mean_pattern_numbers
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.record.manifest import load_manifest
 from figures_pkg.imaging import Annulus, along_and_across, summarise, to_mrad
 from figures_pkg.imaging.delta import pearson_map
 from figures_pkg.twin import load_preset

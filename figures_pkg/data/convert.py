@@ -19,11 +19,11 @@ from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
 from .axes import DIMS
-from .cores import available_cores
-from .files.journal import Journal, open_journal, take_folder
-from .replace import check_target
+from figures_pkg.workspace import available_cores
+from .journal import Journal, open_journal, take_folder
+from figures_pkg.workspace import check_target
 from .scan import open_scan
-from .files.stores import ARRAY
+from .stores import ARRAY
 
 CHUNK_BYTES = 8e6  # of whole patterns before compression
 _NOT_STORED = ("path", "format")  # attributes that belong to a file, not to the scan

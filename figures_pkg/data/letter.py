@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from .axes import Axes
-from .files.hspy_writer import HspyWriter
-from .files.mib_writer import write_mib
-from .replace import replacing
+from .hspy_writer import HspyWriter
+from .mib import write_mib
+from figures_pkg.workspace import replacing
 
 LETTER = np.array([[0, 0, 0, 0, 0, 0, 0, 0],
                    [0, 1, 1, 1, 1, 1, 0, 0],

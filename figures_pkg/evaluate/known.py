@@ -16,8 +16,8 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.data.locate import artefact_path, artefacts_folder
-from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.workspace import artefact_path, artefacts_folder
+from figures_pkg.workspace import check_target, replacing
 from figures_pkg.imaging import Lattice
 from figures_pkg.matching import DiscGeometry, disc_sums, find_lattice, match, prepare
 from figures_pkg.matching.matcher import POOR_CHI2, Matcher

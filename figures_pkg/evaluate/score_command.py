@@ -10,8 +10,8 @@ import xarray as xr
 
 from figures_pkg.data import open_scan
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.data.locate import artefact_path
-from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.workspace import artefact_path
+from figures_pkg.workspace import check_target, replacing
 from figures_pkg.twin import read_truth
 
 from .leaderboard import score_scan

@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from figures_pkg.data.record.entries import Dataset
+from figures_pkg.record.manifest import Dataset
 
 from .lattice import Lattice, disc_radius_px
 

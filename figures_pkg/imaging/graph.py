@@ -12,7 +12,7 @@ from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
 from figures_pkg.data.blocks import block_places
-from figures_pkg.data.cores import available_cores
+from figures_pkg.workspace import available_cores
 
 from .blocks import Partial, merge, reduce_block
 from .plan import Plan

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.data.electrons import wavelength_angstrom
+from figures_pkg.data.units import wavelength_angstrom
 
 
 def to_mrad(vectors, beam_energy_kev: float | None = None):

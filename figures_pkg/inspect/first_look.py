@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.files.opened import ScanFileError
-from figures_pkg.data.locate import locate
+from figures_pkg.data.axes import ScanFileError
+from figures_pkg.data.scan import locate
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
-from figures_pkg.data.record.entries import Dataset
-from figures_pkg.data.record.fetch import origin_of
-from figures_pkg.data.record.manifest import Manifest, load_manifest
+from figures_pkg.record.manifest import Dataset
+from figures_pkg.record.fetch import origin_of
+from figures_pkg.record.manifest import Manifest, load_manifest
 from figures_pkg.data.scan import open_scan
 from figures_pkg.imaging import Lattice
 from figures_pkg.imaging.lattice import disc_radius_px

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.electrons import wavelength_angstrom
-from figures_pkg.data.record.entries import Dataset
+from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.record.manifest import Dataset
 from figures_pkg.imaging import Lattice, refine_lattice
 from figures_pkg.matching.lattice_search_zone import Zone
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.files.hspy import open_hspy
-from figures_pkg.data.record.entries import Dataset
+from figures_pkg.data.hspy import open_hspy
+from figures_pkg.record.manifest import Dataset
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, times
 from .geometry import candidates_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from figures_pkg.data.record.entries import Dataset, Fact
+from figures_pkg.record.manifest import Dataset, Fact
 
 from .findings import Decision
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from figures_pkg.data.record.entries import Dataset
+from figures_pkg.record.manifest import Dataset
 from figures_pkg.evaluate.realism import as_drawn, between_discs, ring_background
 from figures_pkg.imaging import Box, Lattice
 

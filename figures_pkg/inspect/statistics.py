@@ -12,7 +12,7 @@ from numba import njit
 from tqdm import tqdm
 
 from figures_pkg.data.blocks import block_places, read_block
-from figures_pkg.data.cores import available_cores
+from figures_pkg.workspace import available_cores
 from figures_pkg.imaging.blocks import Partial, countable, reduce_block
 from figures_pkg.imaging.kernels import MOMENTS
 from figures_pkg.imaging.plan import Plan, make_plan

@@ -3,7 +3,7 @@
 from itertools import count
 from pathlib import Path
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 from .explorer_file import Packed, write_script
 from .page import piece

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import DIMS
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 UNIT = 1 / 128  # of the decoded counts: sums of multiples of it are exact, in the browser as here
 LINE = '(self.companionData = self.companionData || {{}})["{key}"] = "{text}";\n'

@@ -9,8 +9,8 @@ import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import block_places, finished, read_block, scan_digest
-from figures_pkg.data.cores import available_cores
-from figures_pkg.data.files.journal import open_journal, take_folder
+from figures_pkg.workspace import available_cores
+from figures_pkg.data.journal import open_journal, take_folder
 
 from .discs import disc_sums
 from .matcher import UNITS, Matcher

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import convolve, map_coordinates, shift
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 from figures_pkg.imaging import wavelength_angstrom
 from figures_pkg.twin.instrument.detector import PatternGeometry
 from figures_pkg.twin.structure.crystal import ermno3

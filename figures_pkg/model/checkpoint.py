@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from figures_pkg.data.replace import check_target, replacing
+from figures_pkg.workspace import check_target, replacing
 
 from .autoencoder import Autoencoder
 from .config import NetworkConfig

@@ -8,8 +8,8 @@ from pathlib import Path
 import xarray as xr
 
 import figures_pkg
-from figures_pkg.data.replace import check_target, replacing
-from figures_pkg.data.revision import commit
+from figures_pkg.workspace import check_target, replacing
+from figures_pkg.workspace import commit
 
 from .checkpoint import save_checkpoint
 from .state import state_path

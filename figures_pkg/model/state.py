@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 from .recipes import Recipe
 

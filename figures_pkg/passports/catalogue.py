@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from figures_pkg.data.locate import repository
+from figures_pkg.workspace import repository
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", re.DOTALL | re.MULTILINE)
 OPTION = re.compile(r":[\w-]+: ")  # a line of metadata, where a cell has no block of it

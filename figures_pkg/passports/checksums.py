@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 SMALL_BYTES = 2**20  # a file below this is read each time: its date alone could deceive
 BLOCK_BYTES = 2**22

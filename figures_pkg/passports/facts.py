@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.cores import available_cores
-from figures_pkg.data.locate import artefacts_folder, repository
-from figures_pkg.data.revision import commit, tree_state
+from figures_pkg.workspace import available_cores
+from figures_pkg.workspace import artefacts_folder, repository
+from figures_pkg.workspace import commit, tree_state
 
 from .checksums import sha256
 

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from figures_pkg.data.locate import SOURCES, artefacts_folder
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import SOURCES, artefacts_folder
+from figures_pkg.workspace import replacing
 from figures_pkg.plotting.style import stamp
 
 from .catalogue import CatalogueError, PaperFigure, paper_figures

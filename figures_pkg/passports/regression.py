@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from figures_pkg.data.locate import repository
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import repository
+from figures_pkg.workspace import replacing
 
 from .kept import Kept
 from .summary import LEVELS, spread, summarise

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from figures_pkg.data.electrons import wavelength_angstrom
+from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.twin.preset_parts import (
     Background,
     Beam,

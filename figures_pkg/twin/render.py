@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures_pkg.data.electrons import wavelength_angstrom
+from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.twin.instrument.background import DiffuseModel
 from figures_pkg.twin.instrument.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.instrument.discs import draw_discs

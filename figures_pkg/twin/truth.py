@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 
 from figures_pkg.twin.specimen.coating import DESCRIPTION as COATING_DESCRIPTION
 from figures_pkg.twin.specimen.coating import coating_maps

@@ -13,7 +13,7 @@ from scipy.special import erf
 from figures_pkg.claims import channels, load_claims, scans, simulated
 from figures_pkg.claims.made import Made, NotMade
 from figures_pkg.claims.run import evaluate_claim
-from figures_pkg.data.locate import artefact_path
+from figures_pkg.workspace import artefact_path
 from figures_pkg.evaluate.edges import TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.evaluate.known import write_domains
 from figures_pkg.imaging import Lattice

@@ -4,7 +4,7 @@ import jupytext
 import pytest
 import yaml
 
-from figures_pkg.data.profiles import load_profile
+from figures_pkg.workspace import load_profile
 from figures_pkg.claims.rows import ClaimsError, load_claims
 from figures_pkg.passports.catalogue import figure_names
 

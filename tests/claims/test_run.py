@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from figures_pkg.data.locate import artefact_path
+from figures_pkg.workspace import artefact_path
 from figures_pkg.claims import run as claims_run
 from figures_pkg.claims.rows import Case, Claim, load_claims
 from figures_pkg.claims.made import Made, NotMade

@@ -13,8 +13,8 @@ import xarray as xr
 import zarr
 
 from figures_pkg.data.convert import convert
-from figures_pkg.data.files.hspy_writer import HspyWriter
-from figures_pkg.data.files.journal import Journal
+from figures_pkg.data.hspy_writer import HspyWriter
+from figures_pkg.data.journal import Journal
 from figures_pkg.data.scan import open_scan
 
 SHAPE = (23, 18, 40, 32)
@@ -24,7 +24,7 @@ AXES = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(20, 1
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """A scan with odd sizes in 4D chunks, and blocks small enough that there are many."""
-    monkeypatch.setattr("figures_pkg.data.files.lazy.BLOCK_BYTES", 1e5)
+    monkeypatch.setattr("figures_pkg.data.lazy.BLOCK_BYTES", 1e5)
     data = np.random.default_rng(5).poisson(3, SHAPE).astype(np.uint16)
     data[4:9] = 0  # empty chunks must be stored as well
     with HspyWriter(tmp_path / "a.hspy", SHAPE, chunks=(4, 5, 16, 16), scan_step_nm=1.4, det_scale_inv_angstrom=0.01,
@@ -105,9 +105,9 @@ def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
     """SIGKILL in the middle, then the same call again: the store is complete and equal."""
     program = textwrap.dedent(f"""
         import sys
-        from figures_pkg.data.files import lazy
+        from figures_pkg.data import lazy
         from figures_pkg.data.convert import convert
-        from figures_pkg.data.files.journal import Journal
+        from figures_pkg.data.journal import Journal
         lazy.BLOCK_BYTES = 1e5
         append = Journal.append
         def slow(self, key, payload):
@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path):
     program = textwrap.dedent("""
         import resource, sys
         import numpy as np
-        from figures_pkg.data.files import lazy
+        from figures_pkg.data import lazy
         from figures_pkg.data.convert import convert
         lazy.BLOCK_BYTES = 4e6
         for rows in (32, 96):

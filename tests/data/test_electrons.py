@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import constants
 
-from figures_pkg.data.electrons import interaction_constant, wavelength_angstrom
+from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 
 
 @pytest.mark.parametrize("kev, angstrom, sigma", [(100, 0.037014, 9.2440e-4), (200, 0.025079, 7.2884e-4), (300, 0.019687, 6.5262e-4)])

@@ -11,10 +11,10 @@ import rsciio.hspy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figures_pkg.data.files.chunks import ChunkReader, H5pyReader, hdf5_reader
-from figures_pkg.data.files.frames import FrameReader
-from figures_pkg.data.files.hspy_layout import Header, write_header
-from figures_pkg.data.files.opened import ScanFileError
+from figures_pkg.data.readers import ChunkReader, H5pyReader, hdf5_reader
+from figures_pkg.data.readers import FrameReader
+from figures_pkg.data.hspy_writer import Header, write_header
+from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 
 SHAPE = (5, 7, 12, 10)

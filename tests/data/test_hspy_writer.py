@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rsciio.hspy import file_reader
 
-from figures_pkg.data.files.hspy_writer import HspyWriter, stored_fingerprint
-from figures_pkg.data.files.journal import Journal
+from figures_pkg.data.hspy_writer import HspyWriter, stored_fingerprint
+from figures_pkg.data.journal import Journal
 from figures_pkg.data.scan import open_scan
 
 SHAPE, CHUNKS = (7, 6, 20, 18), (3, 4, 8, 8)

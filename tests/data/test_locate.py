@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from figures_pkg.data import HspyWriter, MissingDataset, ScanFileError, load_manifest, locate, open_dataset
-from figures_pkg.data.locate import recorded_axes
-from figures_pkg.data.record.lockfile import Pin, add_pins
+from figures_pkg.data.scan import recorded_axes
+from figures_pkg.record.fetch import Pin, add_pins
 
 
 def write_scan(path, source, shape=(2, 3, 8, 8)):

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figures_pkg.data.axes import DIMS, Axes, check_scan
-from figures_pkg.data.files.counts import saturated_pixels, wrapped_pixels
-from figures_pkg.data.files.frames import FrameReader
-from figures_pkg.data.files.hspy_writer import HspyWriter
-from figures_pkg.data.files.lazy import BLOCK_BYTES, LARGEST_BLOCK_BYTES, box_and_rest, scan_blocks
-from figures_pkg.data.files.opened import ScanFileError
+from figures_pkg.data.counters import saturated_pixels, wrapped_pixels
+from figures_pkg.data.readers import FrameReader
+from figures_pkg.data.hspy_writer import HspyWriter
+from figures_pkg.data.lazy import BLOCK_BYTES, LARGEST_BLOCK_BYTES, box_and_rest, scan_blocks
+from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 
 AXES = Axes(scan_step_nm=(2.0, 3.0), det_scale_inv_angstrom=0.01, origin_row_col=(2.0, 4.5), beam_energy_kev=200.0)

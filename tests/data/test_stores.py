@@ -6,8 +6,8 @@ import pytest
 import zarr
 
 from figures_pkg.data.convert import convert
-from figures_pkg.data.files.frames import FrameReader
-from figures_pkg.data.files.opened import ScanFileError
+from figures_pkg.data.readers import FrameReader
+from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 
 AXES = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(3, 2.5), beam_energy_kev=200.0)

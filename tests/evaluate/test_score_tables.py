@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures_pkg.data.locate import artefact_path
+from figures_pkg.workspace import artefact_path
 from figures_pkg.evaluate.score_command import read_scores
 from figures_pkg.evaluate.score_tables import (
     FAMILIES,

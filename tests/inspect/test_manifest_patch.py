@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from figures_pkg.data import load_manifest
-from figures_pkg.data.record.entries import Fact
-from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST
+from figures_pkg.record.manifest import Fact
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 from figures_pkg.inspect import Decision
 from figures_pkg.inspect.manifest_patch import decided_fact, manifest_patch
 

@@ -10,7 +10,7 @@ import yaml
 import published_form
 from figures_pkg.cli import main
 from figures_pkg.data.axes import Axes, build_scan
-from figures_pkg.data.record.manifest import load_manifest
+from figures_pkg.record.manifest import load_manifest
 from figures_pkg.evaluate.naming import open_embedding
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, embed
 from figures_pkg.model.published import PublishedFileError

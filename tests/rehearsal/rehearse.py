@@ -22,15 +22,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(HERE.parent / "data")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "record")]
 
 import judge  # noqa: E402
 import words  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
 from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_manifest, write_scan  # noqa: E402
 
-from figures_pkg.data.locate import artefacts_folder, book_folder  # noqa: E402
-from figures_pkg.data.record.manifest import load_manifest  # noqa: E402
+from figures_pkg.workspace import artefacts_folder, book_folder  # noqa: E402
+from figures_pkg.record.manifest import load_manifest  # noqa: E402
 
 COPIED_BYTES = 1 << 20  # smaller files are copied, larger ones linked: nobody may write into the twin's
 

@@ -20,7 +20,7 @@ import numpy as np
 import rsciio.hspy
 import yaml
 
-from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST, load_manifest
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.scan import open_scan
 
 REMOTE = {  # the record's own names, colons and all

@@ -6,10 +6,10 @@ import pytest
 import stand_in
 from fake_zenodo import FakeZenodo, Fault
 from figures_pkg.cli import main
-from figures_pkg.data.locate import open_dataset
-from figures_pkg.data.record import manifest, store
-from figures_pkg.data.record.fetch import MissingDataset, ensure, origin_of
-from figures_pkg.data.record.zenodo import API_VARIABLE
+from figures_pkg.data.scan import open_dataset
+from figures_pkg.record import manifest
+from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, ensure, origin_of
+from figures_pkg.record.zenodo import API_VARIABLE
 
 SED, DS1, DS2 = stand_in.RECORDS["sed"], stand_in.REMOTE["ds1"], stand_in.REMOTE["ds2"]
 
@@ -21,7 +21,7 @@ def record(tiny, tmp_path, monkeypatch):
     path = stand_in.make_record(dict.fromkeys(stand_in.SCANS, tiny), tmp_path / "record")
     with FakeZenodo({name: path.parent / name for name in (DS1, DS2)}, record=SED) as server:
         monkeypatch.setenv(API_VARIABLE, server.api)
-        monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "data"))
+        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "data"))
         monkeypatch.setenv(manifest.MANIFEST_VARIABLE, str(path))
         yield server
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 import judge
 import stand_in
-from figures_pkg.data.locate import artefacts_folder
+from figures_pkg.workspace import artefacts_folder
 from figures_pkg.evaluate.known import known_words, matched_domains, matching_library
 from figures_pkg.twin import make_dataset, read_truth
 

@@ -7,7 +7,7 @@ import torch
 
 import checkpoints
 import stand_in
-from figures_pkg.data.record.manifest import REPOSITORY_MANIFEST, load_manifest
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.scan import open_scan
 from figures_pkg.model.published import load_published
 from figures_pkg.model.vae import BetaVAE

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from figures_pkg.data.locate import repository
+from figures_pkg.workspace import repository
 
 
 def ring_counts(dataset: str) -> tuple[np.ndarray, np.ndarray]:

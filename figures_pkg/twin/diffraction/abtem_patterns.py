@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 from scipy.ndimage import convolve, map_coordinates
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 from figures_pkg.twin.diffraction.abtem_engine import QUIET, beam_along_z, through_slices
 from figures_pkg.twin.diffraction.library import Library
 from figures_pkg.twin.diffraction.library_settings import reflections

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 from figures_pkg.twin.structure.crystal import ermno3
 from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
 from figures_pkg.twin.diffraction.multislice import crystal_stack, damp_beams, propagate

@@ -17,7 +17,7 @@ import numpy as np
 import pyfftw
 from tqdm import tqdm
 
-from figures_pkg.data.cores import available_cores
+from figures_pkg.workspace import available_cores
 from figures_pkg.twin.diffraction.potential import electron_constants, fourier_crop, frequencies, log_transmission
 
 OVERSAMPLING = 2  # the product over atoms is formed on a grid this much finer, then cropped in Fourier space

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 import numpy as np
 import scipy.fft
 
-from figures_pkg.data.electrons import interaction_constant, wavelength_angstrom
+from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 
 FINE_INV_ANGSTROM = 60.0  # of one atom at rest: the cusp of exp(i sigma v_a) converges slowly (30 leaves 3e-3 at 100 nm)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 from figures_pkg.twin.diffraction import abtem_engine
 from figures_pkg.twin.diffraction.library_settings import reflections
 from figures_pkg.twin.diffraction.multislice import crystal_stack, make_stack, propagate

@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from figures_pkg.data.replace import replacing
+from figures_pkg.workspace import replacing
 from figures_pkg.twin.structure.crystal import structure
 from figures_pkg.twin.diffraction.spline import spline_coefficients
 from figures_pkg.twin.specimen.domains import polarization_weight

@@ -3,17 +3,16 @@
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pooch
 import pytest
 
-from figures_pkg.data.record import lockfile, store
-from figures_pkg.data.record.fetch import MissingDataset
-from figures_pkg.data.record.lockfile import PinConflict
-from figures_pkg.data.record.schema import ManifestError
-from figures_pkg.data.record.web import RemoteError
-from figures_pkg.data.record.zenodo import API_VARIABLE
+from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, PinConflict, data_dir, read_pins
+from figures_pkg.record.manifest import ManifestError
+from figures_pkg.record.download import RemoteError
+from figures_pkg.record.zenodo import API_VARIABLE
 
 from fake_zenodo import FakeZenodo
 from fetch_world import ODD, SCAN
@@ -39,10 +38,10 @@ def test_ensure_never_downloads(world):
 
 def test_the_default_folder_is_the_users_cache(monkeypatch):
     """Without the variable the data lies in the user's cache folder; with it, there, a tilde expanded."""
-    monkeypatch.delenv(store.FOLDER_VARIABLE, raising=False)
-    assert store.data_dir().is_absolute() and "figures_pkg" in str(store.data_dir())
-    monkeypatch.setenv(store.FOLDER_VARIABLE, "~/data")
-    assert store.data_dir() == Path.home() / "data"
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    assert data_dir().is_absolute() and "figures_pkg" in str(data_dir())
+    monkeypatch.setenv(FOLDER_VARIABLE, "~/data")
+    assert data_dir() == Path.home() / "data"
 
 
 def test_a_changed_file_is_noticed_and_fetched_again(world, monkeypatch):
@@ -96,7 +95,7 @@ def test_the_first_contact_is_pinned_in_the_data_folder(world):
     """The lock holds size and checksum of every file of the record; manifest and repository stay as they were."""
     before = world.manifest_path.read_bytes()
     world.fetch()
-    pins = lockfile.read_pins(world.data / "data_lock.yaml")
+    pins = read_pins(world.data / "data_lock.yaml")
     assert set(pins) == {"scan", *ODD} and pins["scan"].size == len(world.server.files[SCAN])
     assert world.manifest_path.read_bytes() == before
     assert list(world.manifest_path.parent.iterdir()) == [world.manifest_path]
@@ -109,7 +108,7 @@ def test_a_record_that_changes_its_mind_is_an_error(world):
     assert world.fetch()  # all pinned and here: nobody is asked
     with pytest.raises(PinConflict, match="the record now"):
         world.fetch(refresh=True)
-    assert lockfile.read_pins(world.data / "data_lock.yaml")["scan"].size == len(world.server.files[SCAN])
+    assert read_pins(world.data / "data_lock.yaml")["scan"].size == len(world.server.files[SCAN])
 
 
 def test_a_lock_beside_the_manifest_has_the_last_word(world):
@@ -139,7 +138,7 @@ def test_a_pin_of_another_file_does_not_count(world):
         world.ensure()
     assert world.fetch()[0].read_bytes() == world.server.files[remote]
     assert world.ensure() == world.data / "scan" / "scan.bin"
-    assert lockfile.read_pins(world.data / "data_lock.yaml")["scan"].remote == remote
+    assert read_pins(world.data / "data_lock.yaml")["scan"].remote == remote
 
 
 def test_a_checksum_in_the_manifest_is_the_judge(world):
@@ -186,7 +185,7 @@ def test_ensure_works_in_a_folder_that_cannot_be_written(world, monkeypatch):
     def refuse(*args):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(lockfile, "write_text", refuse)
+    monkeypatch.setattr(sys.modules["figures_pkg.record.fetch"], "write_text", refuse)
     assert world.ensure() == path
 
 

@@ -9,9 +9,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from figures_pkg.data.record import web, zenodo
-from figures_pkg.data.record.entries import Record
-from figures_pkg.data.record.web import Patience, RemoteError
+from figures_pkg.record import download as web
+from figures_pkg.record import zenodo
+from figures_pkg.record.manifest import Record
+from figures_pkg.record.download import Patience, RemoteError
 
 from fake_zenodo import FakeZenodo, Fault
 

@@ -8,11 +8,10 @@ import pytest
 import yaml
 from fake_zenodo import FakeZenodo
 
-from figures_pkg.data.record import store
-from figures_pkg.data.record.fetch import ensure, fetch
-from figures_pkg.data.record.manifest import load_manifest
-from figures_pkg.data.record.web import Patience
-from figures_pkg.data.record.zenodo import API_VARIABLE
+from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, fetch
+from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.download import Patience
+from figures_pkg.record.zenodo import API_VARIABLE
 
 SCAN = "a scan, 100 % real.hspy"
 ODD = {
@@ -82,7 +81,7 @@ class World:
     def start(self, ids="scan"):
         """Start fetching in a process of its own."""
         code = (
-            "import sys; from figures_pkg.data.record.fetch import fetch; from figures_pkg.data.record.manifest import load_manifest;"
+            "import sys; from figures_pkg.record.fetch import fetch; from figures_pkg.record.manifest import load_manifest;"
             "sys.stdout.write(str(fetch(sys.argv[2], load_manifest(sys.argv[1]))[0]))"
         )
         command = [sys.executable, "-c", code, str(self.manifest_path), ids]
@@ -100,5 +99,5 @@ def world(tmp_path, monkeypatch):
     files = {SCAN: rng.bytes(3 * MIB + 12345)} | {name: rng.bytes(1000 + n) for n, name in enumerate(ODD.values())}
     with FakeZenodo(files) as server:
         monkeypatch.setenv(API_VARIABLE, server.api)
-        monkeypatch.setenv(store.FOLDER_VARIABLE, str(tmp_path / "data"))
+        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "data"))
         yield World(server, tmp_path)

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath, PureWindowsPath
 import pytest
 import yaml
 
-from figures_pkg.data.record import manifest as manifest_module
-from figures_pkg.data.record import schema
-from figures_pkg.data.record.manifest import load_manifest
-from figures_pkg.data.record.schema import ManifestError
+from figures_pkg.record import manifest as manifest_module
+from figures_pkg.record import manifest as schema
+from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import ManifestError
 
 FACT = {"value": [1, 10], "basis": "paper", "source": "Methods"}
 ENTRY = {

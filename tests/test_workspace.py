@@ -1,4 +1,4 @@
-"""A file is replaced as a whole or not at all."""
+"""Files are replaced as a whole or not at all, and computations take the cores they may have."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from figures_pkg.data import replacing
-from figures_pkg.data.replace import check_target
+from figures_pkg.workspace import available_cores, check_target
 
 
 def test_success_replaces_and_leaves_nothing_else(tmp_path):
@@ -65,3 +65,18 @@ def test_target_is_refused_before_any_work(tmp_path):
     with pytest.raises(FileExistsError, match="--overwrite"):
         check_target(path, ".nc")
     assert check_target(path, ".nc", overwrite=True) == path and path.read_text() == "here"
+
+
+@pytest.fixture
+def eight(monkeypatch):
+    """A machine with eight cores."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+
+@pytest.mark.parametrize("asked, expected", [(None, 8), ("1", 1), ("3", 3), ("64", 8), ("0", 8), ("4,2", 8), ("", 8)])
+def test_the_environment_lowers_the_number(eight, monkeypatch, asked, expected):
+    """A number that is no number, or more than there are, changes nothing."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert available_cores() == expected

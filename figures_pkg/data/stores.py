@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from ..axes import DIMS, Axes
-from .frames import FrameReader
-from .lazy import Box
-from .opened import Opened, ScanFileError
+from .axes import DIMS, Axes
+from figures_pkg.data.readers import FrameReader
+from figures_pkg.data.lazy import Box
+from figures_pkg.data.axes import Opened, ScanFileError
 
 ARRAY = "counts"  # name of the array in a store of ours
 

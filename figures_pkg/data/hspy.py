@@ -10,11 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..axes import Axes
-from .chunks import hdf5_reader
-from .hspy_layout import NONE, PROVENANCE
-from .opened import Opened, ScanFileError
-from .units import energy_in_kev, length_in_nm, reciprocal_in_inv_angstrom
+from .axes import Axes
+from figures_pkg.data.readers import hdf5_reader
+from .hspy_writer import NONE, PROVENANCE
+from figures_pkg.data.axes import Opened, ScanFileError
+from figures_pkg.data.units import energy_in_kev, length_in_nm, reciprocal_in_inv_angstrom
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from figures_pkg.data.record import download
-from figures_pkg.data.record.fetch import MissingDataset
-from figures_pkg.data.record.web import RemoteError
+from figures_pkg.record import download
+from figures_pkg.record.fetch import MissingDataset
+from figures_pkg.record.download import RemoteError
 
 from fake_zenodo import Fault
 from fetch_world import MIB, ODD, QUICK, SCAN

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from figures_pkg.data.record import web
-from figures_pkg.data.record.web import RemoteError
+from .download import BROKEN, Patience, RemoteError, check_url, get, open_session
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class RemoteFile:
 
 def api():
     """Return the address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one; checked."""
-    return web.check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or DEFAULT_API)
+    return check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or DEFAULT_API)
 
 
 def serves(url):
@@ -36,17 +35,17 @@ def serves(url):
     return urlsplit(url).netloc == urlsplit(api()).netloc
 
 
-def resolve(record, session=None, patience=web.Patience()):
+def resolve(record, session=None, patience=Patience()):
     """
     Ask a record which files it holds.
 
     Parameters
     ----------
-    record : figures_pkg.data.record.entries.Record
+    record : figures_pkg.record.manifest.Record
         The record; its number must be that of one version, not the "all versions" one.
     session : requests.Session, optional
-        From `web.open_session`; one is opened otherwise.
-    patience : web.Patience, optional
+        From `open_session`; one is opened otherwise.
+    patience : Patience, optional
         Waiting times.
 
     Returns
@@ -60,7 +59,7 @@ def resolve(record, session=None, patience=web.Patience()):
         If the record does not answer, answers for another record, or in a form that is not understood.
     """
     url = f"{api()}/records/{quote(record.record, safe='')}"
-    with web.get(session or web.open_session(), url, patience, {"Accept": "application/json"}) as response:
+    with get(session or open_session(), url, patience, {"Accept": "application/json"}) as response:
         answer = _json(response, url)
     if str(answer.get("id", record.record)) != record.record:
         raise RemoteError(f"{url} answered for record {answer['id']}; name the version itself in data_manifest.yaml")
@@ -73,7 +72,7 @@ def _json(response, url):
     """Return the answer as a dict."""
     try:
         answer = json.loads(response.content)
-    except (ValueError, *web.BROKEN) as error:
+    except (ValueError, *BROKEN) as error:
         kind = response.headers.get("Content-Type", "an unnamed type")
         raise RemoteError(f"{url} answered {response.status_code} with {kind}, expected JSON: {error}") from error
     if not isinstance(answer, dict):
@@ -107,7 +106,7 @@ def _remote_file(item, record, url):
         raise RemoteError(f"{url} describes a file as {json.dumps(item)[:200]}, which is not understood") from error
     if not re.fullmatch(r"[0-9a-f]{32}", digits) or not isinstance(size, int) or size < 0:
         raise RemoteError(f"{url} gives {name!r} the size {size!r} and the checksum {digits!r}; expected bytes and md5")
-    return RemoteFile(name, size, f"md5:{digits}", web.check_url(link))
+    return RemoteFile(name, size, f"md5:{digits}", check_url(link))
 
 
 def _compare_licence(answer, record):
