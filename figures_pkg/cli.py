@@ -37,7 +37,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        print("figures_pkg: interrupted; call the same command again to go on", file=sys.stderr)
+        print("figures_pkg: interrupted; call the same command again", file=sys.stderr)
         return 130
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         if options.debug:

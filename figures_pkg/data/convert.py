@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import math
 import os
+import re
 import shutil
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import threading
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import numpy as np
+import filelock
 import xarray as xr
 import zarr
 from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
+from figures_pkg.workspace import available_cores, check_target, replacing
+
 from .axes import DIMS
-from figures_pkg.workspace import available_cores
-from .journal import Journal, open_journal, take_folder
-from figures_pkg.workspace import check_target
+from .blocks import block_places, read_block
 from .scan import open_scan
 from .stores import ARRAY
 
@@ -61,23 +64,46 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
     target = check_target(target, ".zarr", overwrite)
     scan = open_scan(path, orientation, axes, **how_to_open)
     part = target.with_name(target.name + ".part")
-    lock = take_folder(part)
-    try:
-        journal = open_journal(part, _identity(Path(path), scan))
-        store = _open_store(part / "store.zarr", scan, fresh=not journal.entries)
-        with contextlib.closing(journal):
-            _copy_blocks(scan, store, journal, workers or _default_workers(scan), progress)
+    part.mkdir(parents=True, exist_ok=True)
+    with _alone(part):
+        finished = _finished_blocks(part / "finished.txt", _identity(Path(path), scan))
+        store = _open_store(part / "store.zarr", scan, fresh=not finished)
+        with open(part / "finished.txt", "a", encoding="utf-8") as notes:
+            _copy_blocks(scan, store, finished, notes, workers or _default_workers(scan), progress)
         if target.exists():
             shutil.rmtree(target)
         os.replace(part / "store.zarr", target)
         shutil.rmtree(part, ignore_errors=True)
-    finally:
-        lock.release()
     return target
 
 
+@contextlib.contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Keep a second process out of a folder of unfinished work."""
+    try:
+        with filelock.FileLock(part / "lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise RuntimeError(f"{part} is in use by another process that writes there; wait for it, or write elsewhere") from None
+
+
+def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
+    """
+    First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded.
+
+    The first line is the identity, each further one a block; a line cut short by a crash does not count and is cut off.
+    """
+    lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.exists() else []
+    if lines and lines[0] != f"{identity}\n":
+        warnings.warn(f"{notes.parent} holds unfinished work of another source or layout; it is discarded", stacklevel=3)
+        lines = []
+    whole = [line for line in lines[1:] if re.fullmatch(r"\d+ \d+\n", line)]
+    with replacing(notes) as temporary:
+        temporary.write_text("".join([f"{identity}\n", *whole]), encoding="utf-8")
+    return {tuple(map(int, line.split())) for line in whole}
+
+
 def _default_workers(scan: xr.DataArray) -> int:
-    """As many threads as the machine and half a gigabyte of blocks allow."""
     block = math.prod(scan.data.chunksize) * scan.dtype.itemsize
     return max(1, min(4, available_cores(), int(500e6 // block)))
 
@@ -132,36 +158,27 @@ def _divisor(number: int, at_most: int) -> int:
     return max(size for size in range(1, max(1, min(number, at_most)) + 1) if number % size == 0)
 
 
-def _copy_blocks(scan: xr.DataArray, store: zarr.Array, journal: Journal, workers: int, progress: bool) -> None:
-    """Copy every block that the journal lacks; note each in the journal once it is in the store."""
-    starts = [np.concatenate([[0], np.cumsum(sizes)]) for sizes in scan.data.chunks[:2]]
-    boxes = [(int(y0), int(y1), int(x0), int(x1)) for (y0, y1), (x0, x1) in
-             itertools.product(itertools.pairwise(starts[0]), itertools.pairwise(starts[1]))]
-    todo = [box for box in boxes if (box[0], box[2]) not in journal.entries]
+def _copy_blocks(scan: xr.DataArray, store: zarr.Array, finished: set, notes, workers: int, progress: bool) -> None:
+    """Copy every block that is not `finished`; note each once it is in the store."""
+    places = block_places(scan)
+    todo = [place for place in places if (place[0].start, place[1].start) not in finished]
+    lock = threading.Lock()
 
-    def copy(box):
-        y0, y1, x0, x1 = box
-        block = scan.data[y0:y1, x0:x1].compute(scheduler="synchronous")
-        for y in range(y0, y1, store.chunks[0]):  # zarr holds copies of all that it is given at once
-            store[y:min(y + store.chunks[0], y1), x0:x1] = block[y - y0:y - y0 + store.chunks[0]]
-        journal.append((y0, x0), b"")
+    def copy(place):
+        rows, columns = place
+        block = read_block(scan, place, scheduler="synchronous")
+        for y in range(rows.start, rows.stop, store.chunks[0]):  # zarr holds copies of all that it is given at once
+            store[y:min(y + store.chunks[0], rows.stop), columns] = block[y - rows.start:y - rows.start + store.chunks[0]]
+        with lock:
+            notes.write(f"{rows.start} {columns.start}\n")
+            notes.flush()
         return block.nbytes
 
-    done = scan.nbytes * (1 - len(todo) / len(boxes))
-    with tqdm(desc="converting", total=scan.nbytes, initial=int(done), unit="B", unit_scale=True,
-              disable=not progress) as bar:
-        for size in _bounded(copy, todo, workers):
-            bar.update(size)
-
-
-def _bounded(function, items, workers: int):
-    """Yield results as they come, with at most ``workers`` items in hand; stop taking new ones on any error."""
-    with ThreadPoolExecutor(workers) as pool:
-        running, items = set(), iter(items)
-        while True:
-            running |= {pool.submit(function, item) for item in itertools.islice(items, workers - len(running))}
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
+    done = scan.nbytes * (1 - len(todo) / len(places))
+    with tqdm(desc="converting", total=scan.nbytes, initial=int(done), unit="B", unit_scale=True, disable=not progress) as bar:
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for task in as_completed([pool.submit(copy, place) for place in todo]):
+                    bar.update(task.result())
+            finally:  # after an error or Ctrl-C nothing new is begun
+                pool.shutdown(cancel_futures=True)

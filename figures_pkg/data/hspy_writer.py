@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import itertools
-import json
 import math
-import os
-import shutil
-import struct
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import deflate
 import h5py
 import numpy as np
+from numcodecs.shuffle import Shuffle
 
-from figures_pkg.data.readers import shuffle
-from figures_pkg.workspace import check_target
+from figures_pkg.workspace import check_target, replacing
 
 from .axes import pair
-from .journal import open_journal, take_folder
 
 AXIS_NAMES = ("y", "x", "ky", "kx")
 NONE = "_None_"  # HyperSpy's word for None in an attribute
@@ -70,7 +65,6 @@ def write_header(file: h5py.File, header: Header) -> h5py.Dataset:
 
 
 def _write_axes(group: h5py.Group, header: Header) -> None:
-    """axis-0 to axis-3 in the order of the array."""
     scales = pair(header.scan_step_nm) + pair(header.det_scale_inv_angstrom)
     zeros = (0.0, 0.0) + tuple(header.origin_row_col)
     for index, (name, size, scale, zero) in enumerate(zip(AXIS_NAMES, header.shape, scales, zeros)):
@@ -80,7 +74,6 @@ def _write_axes(group: h5py.Group, header: Header) -> None:
 
 
 def _write_metadata(group: h5py.Group, header: Header) -> None:
-    """The metadata tree of a pyxem 0.12 electron diffraction signal."""
     tem = group.create_group("Acquisition_instrument/TEM")
     tem.attrs.update(beam_energy=np.int32(round(header.beam_energy_kev * 1000)), convergence_angle=math.nan,
                      rocking_angle=math.nan, rocking_frequency=math.nan)
@@ -94,7 +87,6 @@ def _write_metadata(group: h5py.Group, header: Header) -> None:
 
 
 def _write_original_metadata(group: h5py.Group, header: Header) -> None:
-    """The converter's table of nominal and actual values, and our provenance."""
     parameters = group.create_group("Acquisition_instrument/Parameters")
     voltage = np.int32(round(header.beam_energy_kev * 1000))
     parameters.create_group("acceleration_voltage").attrs.update(Value=voltage, Units="V")
@@ -107,10 +99,9 @@ class HspyWriter:
     """
     Write a scan block by block into a HyperSpy 3.0 ``.hspy`` file laid out like those of the authors.
 
-    Blocks go, compressed, into a journal beside the target (``<name>.part/``). Threads may call :meth:`write`; the
-    compression runs outside any lock and releases the GIL. :meth:`close` copies the compressed chunks into a temporary
-    HDF5 file and renames it, so the target is either absent (or the old one) or complete. A process killed at any
-    moment loses only blocks in flight: open a writer with the same arguments again and render :meth:`missing`.
+    Blocks go, compressed, into a file under a temporary name, which :meth:`close` renames: the target is absent, the old
+    one, or complete. Leaving the ``with`` block by an error removes the temporary file. Threads may call :meth:`write`;
+    the compression runs outside any lock and releases the GIL.
 
     Parameters
     ----------
@@ -133,8 +124,7 @@ class HspyWriter:
     extra
         Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed.
     fingerprint
-        Says what the content depends on. Partial work with another fingerprint, or another layout, is discarded with
-        a warning; a finished file that carries the same non-empty fingerprint counts as written.
+        Says what the content depends on; stored with `extra`.
 
     Examples
     --------
@@ -153,17 +143,14 @@ class HspyWriter:
                              tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,
                              dict(extra or {}) | {"fingerprint": fingerprint})
         _check_header(self.header)
-        self.part = self.path.with_name(self.path.name + ".part")
-        self._lock = take_folder(self.part)
-        self.finished = bool(fingerprint) and stored_fingerprint(self.path) == fingerprint
-        self._journal = open_journal(self.part, _identity(self.header))
+        self._stack, self._lock, self._written = ExitStack(), threading.Lock(), set()
+        temporary = self._stack.enter_context(replacing(self.path))
+        self._dataset = write_header(self._stack.enter_context(h5py.File(temporary, "w")), self.header)
 
     def missing(self) -> list[tuple[int, int]]:
-        """Scan origins (y, x), multiples of the chunk, of the chunk columns that are not yet stored."""
-        if self.finished:
-            return []
+        """Scan origins (y, x), multiples of the chunk, of the chunk columns that are not yet written."""
         (n_y, n_x), (cy, cx) = self.header.shape[:2], self.header.chunks[:2]
-        return [key for key in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if key not in self._journal.entries]
+        return [origin for origin in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if origin not in self._written]
 
     def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
         """
@@ -179,13 +166,14 @@ class HspyWriter:
         self._check_block(origin_yx, block)
         cy, cx = self.header.chunks[:2]
         for y, x in itertools.product(range(0, block.shape[0], cy), range(0, block.shape[1], cx)):
-            payload = self._compress(block[y:y + cy, x:x + cx])
-            self._journal.append((origin_yx[0] + y, origin_yx[1] + x), payload)
+            origin, pieces = (origin_yx[0] + y, origin_yx[1] + x), self._compressed(block[y:y + cy, x:x + cx])
+            with self._lock:
+                for corner, piece in pieces:
+                    self._dataset.id.write_direct_chunk(origin + corner, piece)
+                self._written.add(origin)
 
     def _check_block(self, origin, block) -> None:
         """Raise unless the block has the right type and covers whole chunks inside the scan."""
-        if self.finished:
-            raise RuntimeError(f"{self.path} is already complete with this fingerprint; missing() lists nothing to write")
         if block.dtype != np.dtype(self.header.dtype):
             raise TypeError(f"block of {block.dtype}: expected {np.dtype(self.header.dtype)}; convert it, minding the range")
         if block.ndim != 4 or block.shape[2:] != self.header.shape[2:]:
@@ -196,59 +184,32 @@ class HspyWriter:
                 raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
                                  f"{self.header.chunks[:2]} inside the scan {self.header.shape[:2]}, starting on that grid")
 
-    def _compress(self, column: np.ndarray) -> bytes:
-        """One chunk column (≤cy, ≤cx, det_y, det_x) as the sizes of its compressed chunks and then their bytes."""
+    def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytes]]:
+        """The chunks of one column (≤cy, ≤cx, det_y, det_x), each with its corner on the detector."""
         shape, chunks = self.header.shape, self.header.chunks
-        parts = []
+        pieces, shuffle = [], Shuffle(np.dtype(self.header.dtype).itemsize)
         for row, col in itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])):
             piece = column[:, :, row:row + chunks[2], col:col + chunks[3]]
             if piece.shape != chunks:  # HDF5 stores whole chunks also where the data end
                 piece = np.pad(piece, [(0, c - p) for c, p in zip(chunks, piece.shape)])
-            parts.append(deflate.zlib_compress(shuffle(piece), self.header.compression_level))
-        return struct.pack(f"<{len(parts)}Q", *map(len, parts)) + b"".join(parts)
+            pieces.append(((row, col), deflate.zlib_compress(shuffle.encode(np.ascontiguousarray(piece)), self.header.compression_level)))
+        return pieces
 
     def close(self) -> Path:
         """
-        Assemble the file, rename it to its name and remove the partial work.
+        Give the file its name.
 
         Raises
         ------
         RuntimeError
-            If blocks are missing; the partial work stays for a later resume.
+            If blocks are missing; nothing is left on the disk then.
         """
         if missing := self.missing():
-            self.abandon()
-            raise RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; "
-                               f"write them, or resume later from {self.part}")
-        if not self.finished:
-            self._assemble()
-            self.finished = True
-        self._release(keep=False)
+            error = RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; write them before closing")
+            self._stack.__exit__(type(error), error, None)
+            raise error
+        self._stack.close()
         return self.path
-
-    def _assemble(self) -> None:
-        """Copy the compressed chunks, as they are, into an HDF5 file under a temporary name; rename it."""
-        temporary = self.part / "assembled.hspy"
-        with h5py.File(temporary, "w") as file:
-            dataset = write_header(file, self.header)
-            for origin, payload in self._journal.payloads():
-                _write_column(dataset, origin, payload)
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path)
-
-    def abandon(self) -> None:
-        """Let go of the files and the lock, keeping what was written for a later resume."""
-        self._release(keep=bool(self._journal.entries) and not self.finished)
-
-    def _release(self, keep: bool) -> None:
-        """Close the journal and give the lock back, and remove the partial work unless it is to be kept."""
-        self._journal.close()
-        if not keep:  # under the lock, so that no other process has begun there; Windows leaves the lock file itself
-            shutil.rmtree(self.part, ignore_errors=True)
-        self._lock.release()
-        if not keep:
-            shutil.rmtree(self.part, ignore_errors=True)
 
     def __enter__(self) -> HspyWriter:
         return self
@@ -257,34 +218,7 @@ class HspyWriter:
         if kind is None:
             self.close()
         else:
-            self.abandon()
-
-
-def stored_fingerprint(path) -> str:
-    """The fingerprint in a finished file of ours, "" for any other file or none."""
-    if not Path(path).is_file() or not h5py.is_hdf5(path):
-        return ""
-    with h5py.File(path) as file:
-        for group in file.get("Experiments", {}).values():
-            provenance = group.get(f"original_metadata/{PROVENANCE}")
-            return "" if provenance is None else str(provenance.attrs.get("fingerprint", ""))
-    return ""
-
-
-def _write_column(dataset: h5py.Dataset, origin: tuple[int, int], payload) -> None:
-    """Put the chunks of one payload of ``HspyWriter._compress`` at their places."""
-    chunks, shape = dataset.chunks, dataset.shape
-    corners = list(itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])))
-    sizes = struct.unpack_from(f"<{len(corners)}Q", payload)
-    start = 8 * len(corners)
-    for corner, size in zip(corners, sizes):
-        dataset.id.write_direct_chunk(tuple(origin) + corner, bytes(payload[start:start + size]))
-        start += size
-
-
-def _identity(header: Header) -> str:
-    """A text that differs when partial work of one writer cannot be continued by another."""
-    return hashlib.sha256(json.dumps(dataclasses.asdict(header), sort_keys=True, default=str).encode()).hexdigest()
+            self._stack.__exit__(kind, error, trace)
 
 
 def _check_header(header: Header) -> None:

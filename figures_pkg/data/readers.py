@@ -11,9 +11,11 @@ from pathlib import Path
 import deflate
 import h5py
 import numpy as np
-from numba import njit
+from numcodecs.shuffle import Shuffle
 
 from figures_pkg.data.lazy import Box, Stored
+
+logger = logging.getLogger(__name__)
 
 _READ_BYTES = 16 << 20  # frames with headers pass through a buffer of this size
 
@@ -101,121 +103,6 @@ def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
     return target
 
 
-def shuffle(chunk: np.ndarray) -> np.ndarray:
-    """
-    Bytes of ``chunk`` with the first bytes of all elements first, then all second bytes, and so on.
-
-    Parameters
-    ----------
-    chunk
-        Array (cy, cx, ky, kx), any strides, little-endian.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, ``chunk.nbytes`` long. Detector counts shuffled like this compress about a third better, because the
-        high bytes are nearly all zero.
-    """
-    out = np.empty((chunk.itemsize, chunk.size), np.uint8)
-    if chunk.dtype.itemsize == 2:
-        _shuffle_pairs(chunk.view(np.uint16), out)
-    else:
-        _shuffle_bytes(as_bytes(chunk), out)
-    return out.reshape(-1)
-
-
-def unshuffle_into(planes: np.ndarray, first_col: int, target: np.ndarray) -> None:
-    """
-    Undo :func:`shuffle` for chunks that lie side by side and put the values into ``target``.
-
-    Neighbours are taken together because the memory of ``target`` is then written in long runs: twice as fast for
-    chunks of 32 x 32 pixels as one chunk after the other.
-
-    Parameters
-    ----------
-    planes
-        uint8 (n, size, y, x, rows, cols): the byte planes of ``n`` inflated chunks, cut to the wanted part of the first
-        three axes. Their columns follow each other.
-    first_col
-        Column of the first chunk at which ``target`` begins.
-    target
-        View (y, x, rows, any number of columns) into the output array, any strides.
-    """
-    if target.dtype.itemsize == 2:
-        _unshuffle_pairs(planes[:, 0], planes[:, 1], first_col, target.view(np.uint16))
-    else:
-        _unshuffle_bytes(planes, first_col, as_bytes(target))
-
-
-def as_bytes(array: np.ndarray) -> np.ndarray:
-    """View with a new last axis for the bytes of each element, whatever the strides."""
-    return array[..., np.newaxis].view(np.uint8)
-
-
-@njit(nogil=True, cache=True)
-def _shuffle_pairs(chunk, out):
-    """Two-byte elements (cy, cx, ky, kx) -> (2, n) bytes: the case of all detector counts, so it has its own loop."""
-    n_y, n_x, n_row, n_col = chunk.shape
-    position = 0
-    for y in range(n_y):
-        for x in range(n_x):
-            for row in range(n_row):
-                for col in range(n_col):
-                    value = chunk[y, x, row, col]
-                    out[0, position + col] = value & 255
-                    out[1, position + col] = value >> 8
-                position += n_col
-
-
-@njit(nogil=True, cache=True)
-def _shuffle_bytes(chunk, out):
-    """Elements as bytes (cy, cx, ky, kx, size) -> (size, n)."""
-    n_y, n_x, n_row, n_col, size = chunk.shape
-    position = 0
-    for y in range(n_y):
-        for x in range(n_x):
-            for row in range(n_row):
-                for byte in range(size):
-                    for col in range(n_col):
-                        out[byte, position + col] = chunk[y, x, row, col, byte]
-                position += n_col
-
-
-@njit(nogil=True, cache=True)
-def _unshuffle_pairs(low, high, first_col, target):
-    """Low and high bytes (n, y, x, rows, cols) -> two-byte elements (y, x, rows, columns of all n)."""
-    n_y, n_x, n_row, n_col = target.shape
-    for y in range(n_y):
-        for x in range(n_x):
-            for row in range(n_row):
-                col, skip = 0, first_col
-                for chunk in range(low.shape[0]):
-                    lows, highs = low[chunk, y, x, row, skip:], high[chunk, y, x, row, skip:]
-                    values = target[y, x, row, col:]
-                    for step in range(min(lows.size, values.size)):
-                        values[step] = np.uint16(lows[step]) | (np.uint16(highs[step]) << 8)
-                    col, skip = col + lows.size, 0
-
-
-@njit(nogil=True, cache=True)
-def _unshuffle_bytes(planes, first_col, target):
-    """Byte planes (n, size, y, x, rows, cols) -> elements as bytes (y, x, rows, columns of all n, size)."""
-    n_y, n_x, n_row, n_col, size = target.shape
-    for y in range(n_y):
-        for x in range(n_x):
-            for row in range(n_row):
-                col, skip = 0, first_col
-                for chunk in range(planes.shape[0]):
-                    for byte in range(size):
-                        stored, values = planes[chunk, byte, y, x, row, skip:], target[y, x, row, col:, byte]
-                        for step in range(min(stored.size, values.size)):
-                            values[step] = stored[step]
-                    col, skip = col + planes.shape[5] - skip, 0
-
-
-logger = logging.getLogger(__name__)
-
-
 def hdf5_reader(path: Path, name: str) -> Stored:
     """
     The fastest reader that a dataset allows.
@@ -288,52 +175,46 @@ class ChunkReader:
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
         """Fill ``out`` with the values inside ``box``, reading chunks in the order of the file."""
-        table = self.table()
         *rest, cols = [range(start // chunk, -(-stop // chunk)) for (start, stop), chunk in zip(box, self.piece)]
         bands = [[(*place, col) for col in cols] for place in itertools.product(*rest)]
-        bands.sort(key=lambda band: table[band[0]][0])
-        planes = np.empty((len(cols), self.dtype.itemsize, *self.piece), np.uint8) if "shuffle" in self.filters else None
+        bands.sort(key=lambda band: self.table()[band[0]][0])
+        memory = np.empty((len(cols), math.prod(self.piece)), self.dtype)
         with open(self.path, "rb", buffering=0) as file:
             for band in bands:
-                if planes is not None and all(table[place][1] and not table[place][2] for place in band):
-                    self._read_band(file, band, planes, box, out)
+                inside, where = zip(*(_overlap(place, self.piece, box) for place in band))
+                parts = [self._decode(file, place, part, room) for place, part, room in zip(band, inside, memory)]
+                if len({part.shape for part in parts}) == 1:  # side by side along det_x: one copy in long runs, twice as fast as chunk by chunk
+                    y, x, rows, col = parts[0].shape
+                    target = out[where[0][:3]].reshape(y, x, rows, len(parts), col, copy=False)
+                    target[...] = memory[:, :parts[0].size].reshape(len(parts), y, x, rows, col).transpose(1, 2, 3, 0, 4)
                 else:
-                    for place in band:
-                        self._read_chunk(file, place, box, out)
+                    for part, place in zip(parts, where):
+                        out[place] = part
 
-    def _read_band(self, file, band, planes: np.ndarray, box: Box, out: np.ndarray) -> None:
-        """Decode shuffled chunks that lie side by side along det_x; ``planes`` is working memory."""
-        if len(band) == 1:
-            planes = self._inflated(file, band[0]).reshape(planes.shape)
-        else:
-            for place, plane in zip(band, planes):
-                plane.reshape(-1)[:] = self._inflated(file, place)
-        inside, where = _overlap(band[0], self.piece, box)
-        target = out[where[:3]][:, :, :, :box[3][1] - box[3][0]]
-        unshuffle_into(planes[(slice(None), slice(None), *inside[:3])], inside[3].start, target)
-
-    def _read_chunk(self, file, place, box: Box, out: np.ndarray) -> None:
-        """Decode a chunk that is not shuffled, or was never written, or skipped some filters."""
-        _, size, skipped = self.table()[place]
-        inside, where = _overlap(place, self.piece, box)
-        if size == 0:
-            out[where] = self.fill
-            return
-        raw = self._inflated(file, place)
-        if "shuffle" in self.filters and not skipped >> self.filters.index("shuffle") & 1:
-            raw = np.ascontiguousarray(raw.reshape(self.dtype.itemsize, -1).T).reshape(-1)
-        out[where] = raw.view(self.dtype).reshape(self.piece)[inside]
-
-    def _inflated(self, file, place) -> np.ndarray:
-        """The bytes of a chunk, decompressed if they were compressed."""
+    def _decode(self, file, place, inside, room: np.ndarray) -> np.ndarray:
+        """The values of a chunk within the slices ``inside``, put into the beginning of ``room``."""
         position, size, skipped = (int(value) for value in self.table()[place])
+        shape = tuple(part.stop - part.start for part in inside)
+        values = room[:math.prod(shape)]
+        if size == 0:  # never written
+            values[:] = self.fill
+            return values.reshape(shape)
         raw = read_exactly(file, position, np.empty(size, np.uint8))
-        if "gzip" not in self.filters or skipped >> self.filters.index("gzip") & 1:
-            return raw
-        try:
-            return np.frombuffer(deflate.zlib_decompress(raw, math.prod(self.piece) * self.dtype.itemsize), np.uint8)
-        except deflate.DeflateError as error:
-            raise OSError(f"{self.path}: a compressed chunk is damaged ({error}); fetch or copy the file again") from error
+        if self._applied("gzip", skipped):
+            try:
+                raw = np.frombuffer(deflate.zlib_decompress(raw, math.prod(self.piece) * self.dtype.itemsize), np.uint8)
+            except deflate.DeflateError as error:
+                raise OSError(f"{self.path}: a compressed chunk is damaged ({error}); fetch or copy the file again") from error
+        if self._applied("shuffle", skipped):
+            planes = raw.reshape(self.dtype.itemsize, *self.piece)[(slice(None), *inside)]
+            Shuffle(self.dtype.itemsize).decode(np.ascontiguousarray(planes).reshape(-1), values.view(np.uint8))
+        else:
+            values.reshape(shape)[...] = raw.view(self.dtype).reshape(self.piece)[inside]
+        return values.reshape(shape)
+
+    def _applied(self, name: str, skipped: int) -> bool:
+        """Whether a filter of the dataset was applied to a chunk whose mask of skipped filters is given."""
+        return name in self.filters and not skipped >> self.filters.index(name) & 1
 
 
 def _overlap(place, piece, box: Box) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -1,6 +1,5 @@
 """Make a simulated dataset: a scan in the format of the authors' files, and its truth beside it."""
 
-import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -46,7 +45,7 @@ def make_dataset(
     """Simulate a scan and write it with its truth.
 
     The counts depend on the preset, the size, the seed and the library, on nothing else: neither the chunks nor the
-    number of threads nor an interruption changes one of them. Interrupted work is taken up again by the same call.
+    number of threads changes one of them. Both files appear when they are complete.
 
     Parameters
     ----------
@@ -89,11 +88,11 @@ def make_dataset(
     truth = simulate_truth(chosen, size, seed)
     workers = workers or available_cores()
     renderer = Renderer(chosen, library or build_library(settings, threads=workers))
-    fingerprint = chosen.fingerprint(size, str(seed), renderer.library.fingerprint, source_digest())
+    fingerprint = chosen.fingerprint(size, str(seed), renderer.library.fingerprint)
     truth.attrs = _attributes(renderer, size, seed, fingerprint)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _writer(out, chosen, shape, chunks or (*CHUNK_POSITIONS, *shape[2:]), truth.attrs) as writer:
-        _render_missing(writer, renderer, states_of(truth), seed, workers)
+        _render_blocks(writer, renderer, states_of(truth), seed, workers)
         write_truth(truth, truth_path(out))
     return out
 
@@ -148,27 +147,12 @@ def _field_ranges(preset: Preset, seed: int | None) -> dict[str, np.ndarray]:
     return ranges
 
 
-def source_digest() -> str:
-    """Hash of the code of the twin, so that data made by other code are not taken for up to date."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool) -> None:
     """Refuse what could not end well, before any work is done."""
     check_target(out, ".hspy", overwrite)
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
-    # The writer keeps compressed blocks beside the file until it assembles them, hence twice.
-    require_disk(out, 2 * int(math.prod(shape) * BYTES_PER_PIXEL) - _stored_bytes(out))
-
-
-def _stored_bytes(out: Path) -> int:
-    """Size of the blocks that interrupted work has left beside a file."""
-    part = out.with_name(out.name + ".part")
-    return sum(path.stat().st_size for path in part.glob("*") if path.is_file())
+    require_disk(out, int(math.prod(shape) * BYTES_PER_PIXEL))
 
 
 def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> dict:
@@ -217,8 +201,8 @@ def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attribute
     )
 
 
-def _render_missing(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
-    """Render the blocks that are not stored yet, in threads; the kernels and the compression release the GIL."""
+def _render_blocks(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
+    """Render all blocks in threads; the kernels and the compression release the GIL."""
     (height, width), (cy, cx) = states.shape[:2], writer.header.chunks[:2]
     positions = np.arange(height * width).reshape(height, width)
 
@@ -234,6 +218,6 @@ def _render_missing(writer: HspyWriter, renderer: Renderer, states: np.ndarray, 
         try:
             for task in tqdm(as_completed(tasks), total=len(tasks), desc=blocks, mininterval=1.0):
                 task.result()
-        finally:  # after an error or an interruption the rest is left for the next call
+        finally:  # after an error or an interruption
             for task in tasks:
                 task.cancel()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 
+import filelock
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,7 +15,6 @@ import zarr
 
 from figures_pkg.data.convert import convert
 from figures_pkg.data.hspy_writer import HspyWriter
-from figures_pkg.data.journal import Journal
 from figures_pkg.data.scan import open_scan
 
 SHAPE = (23, 18, 40, 32)
@@ -60,17 +60,18 @@ def test_orientation_is_converted_and_noted(source, tmp_path):
 
 
 def interrupt_after(monkeypatch, blocks):
-    """Let the copy fail like a pressed Ctrl-C after some blocks; return the list of blocks that were noted."""
-    noted, append = [], Journal.append
+    """Let the copy fail like a pressed Ctrl-C after some blocks; return the list of blocks that were read."""
+    module, places = sys.modules["figures_pkg.data.convert"], []
+    read_block = module.read_block
 
-    def limited(self, key, payload):
-        if len(noted) >= blocks:
+    def limited(scan, place, scheduler):
+        if len(places) >= blocks:
             raise KeyboardInterrupt
-        append(self, key, payload)
-        noted.append(key)
+        places.append((place[0].start, place[1].start))
+        return read_block(scan, place, scheduler)
 
-    monkeypatch.setattr(Journal, "append", limited)
-    return noted
+    monkeypatch.setattr(module, "read_block", limited)
+    return places
 
 
 def test_interrupted_conversion_goes_on_where_it_stopped(source, tmp_path):
@@ -107,14 +108,14 @@ def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
         import sys
         from figures_pkg.data import lazy
         from figures_pkg.data.convert import convert
-        from figures_pkg.data.journal import Journal
+        module = sys.modules["figures_pkg.data.convert"]
         lazy.BLOCK_BYTES = 1e5
-        append = Journal.append
-        def slow(self, key, payload):
-            append(self, key, payload)
-            print(key, flush=True)
+        read_block = module.read_block
+        def slow(*args, **options):
+            print("block", flush=True)
             sys.stdin.readline()
-        Journal.append = slow
+            return read_block(*args, **options)
+        module.read_block = slow
         convert({str(source)!r}, {str(tmp_path / "b.zarr")!r}, workers=1, progress=False)
     """)
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -122,6 +123,7 @@ def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
         process.stdout.readline()
         process.stdin.write("\n")
         process.stdin.flush()
+    process.stdout.readline()  # the fifth block is being read, so four are in the store
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "b.zarr").exists()
@@ -130,6 +132,29 @@ def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
         convert(source, tmp_path / "b.zarr", progress=False)
     assert len(rest) <= np.prod(open_scan(source).data.numblocks) - 4
     np.testing.assert_array_equal(open_scan(tmp_path / "b.zarr").values, open_scan(source).values)
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_note_cut_by_a_crash_costs_one_block(source, tmp_path, cut):
+    """A block whose note is not whole is copied again, whatever remains of the line."""
+    with pytest.MonkeyPatch.context() as patch:
+        first = interrupt_after(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, tmp_path / "b.zarr", workers=1, progress=False)
+    notes = tmp_path / "b.zarr.part" / "finished.txt"
+    os.truncate(notes, notes.stat().st_size - cut)
+    with pytest.MonkeyPatch.context() as patch:
+        rest = interrupt_after(patch, 10**6)
+        convert(source, tmp_path / "b.zarr", workers=1, progress=False)
+    assert set(first) & set(rest) == {first[-1]}
+    np.testing.assert_array_equal(open_scan(tmp_path / "b.zarr").values, open_scan(source).values)
+
+
+def test_a_second_process_is_kept_out(source, tmp_path):
+    """Two conversions into one store would mix; the second is told to wait."""
+    (tmp_path / "b.zarr.part").mkdir()
+    with filelock.FileLock(tmp_path / "b.zarr.part" / "lock"), pytest.raises(RuntimeError, match="another process"):
+        convert(source, tmp_path / "b.zarr", progress=False)
 
 
 def test_existing_target_is_replaced_only_when_asked(source, tmp_path):
