@@ -8,8 +8,6 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,12 +22,9 @@ log = logging.getLogger(__name__)
 
 USER_AGENT = f"figures_pkg/{figures_pkg.__version__} (+https://doi.org/10.1038/s41524-024-01265-y)"
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
-BROKEN = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.HTTPError,  # from reading a body piece by piece
-)
+BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError)
+CHUNK_BYTES = 1 << 20  # most that one read takes, and what one write to the disk gathers
+SPARE_BYTES = 64 << 20  # left free on the disk
 
 
 class RemoteError(OSError):
@@ -49,28 +44,20 @@ class Patience:
     corrupt_tries: int = 2  # whole transfers whose checksum may be wrong before giving up
     lock_s: float = 6 * 3600.0  # another process may be fetching the same file over a slow line
 
-    def pause(self, failures):
-        """Return the pause after the given number of failures in a row, in seconds."""
+    def pause(self, failures: int) -> float:
+        """The pause after the given number of failures in a row, in seconds."""
         return min(self.pause_s * 2 ** max(failures - 1, 0), self.longest_pause_s)
 
 
-def check_url(url):
-    """
-    Return a URL if it may be asked: https anywhere, plain http only on this computer.
-
-    Raises
-    ------
-    RemoteError
-        For any other scheme or host.
-    """
+def check_url(url: str) -> str:
+    """`url`, if it may be asked: https anywhere, plain http only on this computer; a `RemoteError` otherwise."""
     parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))):
         raise RemoteError(f"{url!r} is refused: use https; plain http is accepted for loopback hosts only")
     return url
 
 
-def is_loopback(host):
-    """Return whether a host name or address means this computer."""
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -81,39 +68,17 @@ class _GuardedAdapter(HTTPAdapter):
     """Checks every hop of a redirect, and never asks a proxy for this computer."""
 
     def send(self, request, **options):
-        """Send one request if its URL may be asked."""
-        if is_loopback(urlsplit(check_url(request.url)).hostname):
+        if _is_loopback(urlsplit(check_url(request.url)).hostname):
             options["proxies"] = {}
         return super().send(request, **options)
 
 
-def open_session():
-    """Return a requests session that says who we are and refuses foreign schemes, also after a redirect."""
-    session = requests.Session()
-    # Zenodo answers 403 to clients without a name of their own; "identity" keeps byte offsets meaningful.
-    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-    for prefix in ("https://", "http://"):
-        session.mount(prefix, _GuardedAdapter())
-    return session
-
-
-def get(session, url, patience, headers=None):
+def get(url: str, patience: Patience, **headers: str) -> requests.Response:
     """
     Ask for a URL until it answers, as long as waiting can help.
 
     Broken connections and temporary statuses (429 and the like) are tried again after a growing pause or after what
     the server's ``Retry-After`` says; other errors, such as 403 and 404, end at once.
-
-    Parameters
-    ----------
-    session : requests.Session
-        From `open_session`.
-    url : str
-        What to ask for.
-    patience : Patience
-        Waiting times.
-    headers : dict, optional
-        Further request headers.
 
     Returns
     -------
@@ -125,69 +90,55 @@ def get(session, url, patience, headers=None):
     RemoteError
         If the answer is an error, or none came.
     """
+    session = requests.Session()
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, _GuardedAdapter())
+    # Zenodo answers 403 to clients without a name of their own; "identity" keeps byte offsets meaningful.
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"} | headers
     check_url(url)
     for failures in range(1, patience.tries + 1):
         wait_s = patience.pause(failures)
         try:
             response = session.get(url, headers=headers, stream=True, timeout=(patience.connect_s, patience.silence_s))
-        except requests.exceptions.SSLError as error:
-            raise RemoteError(f"{url}: no trusted connection: {error}") from error
         except BROKEN as error:
+            if isinstance(error, requests.exceptions.SSLError):
+                raise RemoteError(f"{url}: no trusted connection: {error}") from error
             problem = f"{url}: {error}"
         except requests.RequestException as error:
             raise RemoteError(f"{url}: {error}") from error
         else:
             if response.status_code < 400:
                 return response
-            wait_s, problem = _refusal(response, wait_s, patience)
+            problem, wait_s = _refusal(response, patience, wait_s)
         if failures < patience.tries:
             log.warning("%s; asking again in %.3g s", problem, wait_s)
             time.sleep(wait_s)
     raise RemoteError(f"{problem}; gave up after {patience.tries} attempts, try again later")
 
 
-def _refusal(response, pause_s, patience):
-    """Return how long to wait after an error status and what it said, or raise if waiting is no help."""
+def _refusal(response: requests.Response, patience: Patience, pause_s: float) -> tuple[str, float]:
+    """What an error status said, without HTML tags, and how long to wait after it; raises if waiting is no help."""
     with response:
-        problem = f"{response.url} answered {response.status_code} {response.reason}{said(response)}"
+        try:
+            body = next(response.iter_content(2000), b"")
+        except requests.RequestException:
+            body = b""
+        words = re.sub(r"<[^>]*>|\s+", " ", body.decode("utf-8", "replace")).strip()[:200]
+        problem = f"{response.url} answered {response.status_code} {response.reason}" + (f": {words}" if words else "")
     if response.status_code not in TEMPORARY:
         raise RemoteError(f"{problem}; check the record and file name in data_manifest.yaml")
-    wait_s = retry_after_s(response.headers)
+    try:
+        wait_s = urllib3.Retry().get_retry_after(response.raw)  # None without the header; a number of seconds or a date
+    except urllib3.exceptions.InvalidHeader:
+        wait_s = None
     if wait_s is not None and wait_s > patience.longest_retry_after_s:
         raise RemoteError(f"{problem}; it asks to wait {wait_s:.0f} s, try again then")
-    return pause_s if wait_s is None else wait_s, problem
-
-
-def retry_after_s(headers):
-    """Return the seconds that a ``Retry-After`` header asks for, given as a number or a date; None without one."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max((date - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-def said(response):
-    """Return ": " and the beginning of an answer's text without its HTML tags, for an error message."""
-    try:
-        body = next(response.iter_content(2000), b"")
-    except requests.RequestException:
-        body = b""
-    text = re.sub(r"<[^>]*>|\s+", " ", body.decode("utf-8", "replace")).strip()
-    return f": {text[:200]}" if text else ""
-
-
-CHUNK_BYTES = 1 << 20  # most that one read takes, and what one write to the disk gathers
-SPARE_BYTES = 64 << 20  # left free on the disk
+    return problem, pause_s if wait_s is None else wait_s
 
 
 class Resuming:
     """
-    Download one file into a part that survives failures and processes.
+    A pooch downloader of one file into a part that survives failures and processes.
 
     Bytes are appended to `part`; a broken connection is followed by a ``Range`` request for the rest. A server that
     ignores ``Range`` makes it start over. When the part is complete it is handed to pooch, which checks it against
@@ -195,61 +146,58 @@ class Resuming:
 
     Parameters
     ----------
-    part : path-like
+    part
         Where the bytes gather; its name should hold the checksum, so that parts of different files never mix.
-    size : int
+    size
         Size of the whole file in bytes.
-    patience : Patience, optional
+    patience
         Waiting times.
-    progress : bool, optional
-        Whether to draw a bar on stderr. Without it: only on a terminal.
-    label : str, optional
+    progress
+        Whether to draw a bar on stderr; None: only on a terminal.
+    label
         What the bar calls the file.
     """
 
-    def __init__(self, part, size, patience=Patience(), progress=None, label=""):
-        self.part = Path(part)
-        self.size = size
-        self.patience = patience
-        self.progress = progress
-        self.label = label or self.part.name
-        self.session = open_session()
+    def __init__(self, part: Path, size: int, patience: Patience, progress: bool | None, label: str):
+        self.part, self.size, self.patience, self.progress, self.label = part, size, patience, progress, label
 
     def __call__(self, url, output_file, pooch, check_only=False):
         """Fetch `url` into `output_file`; the signature is pooch's."""
-        check_space(self.part.parent, self.size - self._have())
+        check_space(self.part.parent, self.size - self._received())
         hidden = None if self.progress is None else not self.progress
         with tqdm(total=self.size, desc=self.label, unit="B", unit_scale=True, disable=hidden) as bar:
-            self._gather(url, bar)
+            failures, furthest = 0, self._received()
+            while self._received() < self.size:
+                try:
+                    self._transfer(url, bar)
+                    problem = f"{url} ended after {self._received()} of {self.size} bytes"
+                except BROKEN as error:
+                    problem = f"{url} broke off after {self._received()} of {self.size} bytes: {error}"
+                failures = 0 if self._received() > furthest else failures + 1
+                furthest = max(furthest, self._received())
+                if failures >= self.patience.tries:
+                    raise RemoteError(f"{problem}; gave up, the next call goes on from there")
+                if self._received() < self.size:
+                    log.warning("%s; going on", problem)
+                    time.sleep(self.patience.pause(failures))
         os.replace(self.part, output_file)
 
-    def _have(self):
-        """Return the number of bytes gathered so far."""
+    def _received(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _gather(self, url, bar):
-        """Ask again and again until the part is complete, as long as new bytes arrive."""
-        failures, furthest = 0, self._have()
-        while self._have() < self.size:
-            try:
-                self._transfer(url, bar)
-                problem = f"{url} ended after {self._have()} of {self.size} bytes"
-            except BROKEN as error:
-                problem = f"{url} broke off after {self._have()} of {self.size} bytes: {error}"
-            failures = 0 if self._have() > furthest else failures + 1
-            furthest = max(furthest, self._have())
-            if failures >= self.patience.tries:
-                raise RemoteError(f"{problem}; gave up, the next call goes on from there")
-            if self._have() < self.size:
-                log.warning("%s; going on", problem)
-                time.sleep(self.patience.pause(failures))
-
-    def _transfer(self, url, bar):
-        """Append what one request delivers."""
-        have = self._have()
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with get(self.session, url, self.patience, headers) as response:
-            start = self._start(response, have)
+    def _transfer(self, url: str, bar: tqdm) -> None:
+        """Append what one request delivers; the whole file where the server ignores ``Range``."""
+        start = self._received()
+        with get(url, self.patience, **({"Range": f"bytes={start}-"} if start else {})) as response:
+            if response.status_code != 206:
+                start = 0
+            else:
+                stated = response.headers.get("Content-Range", "")
+                if not re.fullmatch(rf"bytes {start}-\d+/({self.size}|\*)", stated):
+                    raise RemoteError(
+                        f"{response.url} answered {stated or None!r} when asked for the bytes from {start} on of {self.size}; "
+                        "the file on the record is not the one that was pinned"
+                    )
             with open(self.part, "r+b" if start else "wb", buffering=CHUNK_BYTES) as stream:
                 stream.seek(start)
                 bar.n = start
@@ -259,20 +207,8 @@ class Resuming:
                     if stream.tell() > self.size:
                         raise RemoteError(f"{url} sends more than the {self.size} bytes that its record states")
 
-    def _start(self, response, have):
-        """Return the offset at which the answer's first byte belongs."""
-        if response.status_code != 206:
-            return 0  # the whole file, asked for or because the server ignores Range
-        stated = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if not stated or int(stated[1]) != have or stated[2] not in ("*", str(self.size)):
-            raise RemoteError(
-                f"{response.url} answered {response.headers.get('Content-Range')!r} when asked for the bytes from "
-                f"{have} on of {self.size}; the file on the record is not the one that was pinned"
-            )
-        return have
 
-
-def check_space(folder, needed):
+def check_space(folder: Path, needed: int) -> None:
     """Raise OSError (ENOSPC) unless `folder` has room for `needed` bytes and a little more."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:

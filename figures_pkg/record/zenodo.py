@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from .download import BROKEN, Patience, RemoteError, check_url, get, open_session
+from .download import BROKEN, Patience, RemoteError, check_url, get
+from .manifest import Record
 
 log = logging.getLogger(__name__)
 
@@ -25,33 +26,31 @@ class RemoteFile:
     url: str
 
 
-def api():
-    """Return the address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one; checked."""
+def api() -> str:
+    """Address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one; checked."""
     return check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or DEFAULT_API)
 
 
-def serves(url):
-    """Return whether a file's address is at the host that `api` names; a pin may come from another one."""
+def serves(url: str) -> bool:
+    """Whether a file's address is at the host that `api` names; a pin may come from another one."""
     return urlsplit(url).netloc == urlsplit(api()).netloc
 
 
-def resolve(record, session=None, patience=Patience()):
+def resolve(record: Record, patience: Patience = Patience()) -> dict[str, RemoteFile]:
     """
     Ask a record which files it holds.
 
     Parameters
     ----------
-    record : figures_pkg.record.manifest.Record
-        The record; its number must be that of one version, not the "all versions" one.
-    session : requests.Session, optional
-        From `open_session`; one is opened otherwise.
-    patience : Patience, optional
+    record
+        Its number must be that of one version, not the "all versions" one.
+    patience
         Waiting times.
 
     Returns
     -------
-    dict of str to RemoteFile
-        By exact remote name.
+    dict
+        The files by exact remote name.
 
     Raises
     ------
@@ -59,36 +58,25 @@ def resolve(record, session=None, patience=Patience()):
         If the record does not answer, answers for another record, or in a form that is not understood.
     """
     url = f"{api()}/records/{quote(record.record, safe='')}"
-    with get(session or open_session(), url, patience, {"Accept": "application/json"}) as response:
-        answer = _json(response, url)
-    if str(answer.get("id", record.record)) != record.record:
-        raise RemoteError(f"{url} answered for record {answer['id']}; name the version itself in data_manifest.yaml")
-    _compare_licence(answer, record)
-    files = [_remote_file(item, record, url) for item in _items(answer, url)]
-    return {file.name: file for file in files}
-
-
-def _json(response, url):
-    """Return the answer as a dict."""
-    try:
-        answer = json.loads(response.content)
-    except (ValueError, *BROKEN) as error:
-        kind = response.headers.get("Content-Type", "an unnamed type")
-        raise RemoteError(f"{url} answered {response.status_code} with {kind}, expected JSON: {error}") from error
+    with get(url, patience, Accept="application/json") as response:
+        try:
+            answer = json.loads(response.content)
+        except (ValueError, *BROKEN) as error:
+            kind = response.headers.get("Content-Type", "an unnamed type")
+            raise RemoteError(f"{url} answered {response.status_code} with {kind}, expected JSON: {error}") from error
     if not isinstance(answer, dict):
         raise RemoteError(f"{url} answered a JSON {type(answer).__name__}, expected an object that describes a record")
-    return answer
-
-
-def _items(answer, url):
-    """Return the descriptions of the files, or raise with what came instead."""
+    if str(answer.get("id", record.record)) != record.record:
+        raise RemoteError(f"{url} answered for record {answer['id']}; name the version itself in data_manifest.yaml")
     items = answer.get("files")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise RemoteError(f"{url} lists no files; it says {json.dumps(answer)[:200]}")
-    return items
+    _compare_licence(answer.get("metadata"), record)
+    files = [_remote_file(item, record, url) for item in items]
+    return {file.name: file for file in files}
 
 
-def _remote_file(item, record, url):
+def _remote_file(item: dict, record: Record, url: str) -> RemoteFile:
     """
     Read one description.
 
@@ -109,9 +97,8 @@ def _remote_file(item, record, url):
     return RemoteFile(name, size, f"md5:{digits}", check_url(link))
 
 
-def _compare_licence(answer, record):
+def _compare_licence(metadata, record: Record) -> None:
     """Warn if the record states another licence than the paper."""
-    metadata = answer.get("metadata")
     stated = metadata.get("license") if isinstance(metadata, dict) else None
     stated = stated.get("id") if isinstance(stated, dict) else stated
     if isinstance(stated, str) and stated.lower() != record.licence.lower():

@@ -42,7 +42,7 @@ def record(tmp_path, monkeypatch):
         write_scan(path, source, shape)
         digits = hashlib.md5(path.read_bytes()).hexdigest()
         entry = load_manifest()["ds1"]
-        add_pins(tmp_path / "data", {"ds1": Pin(entry.record.record, entry.remote, path.stat().st_size, f"md5:{digits}", url, "2026-01-01T00:00:00")})
+        add_pins({"ds1": Pin(entry.record.record, entry.remote, path.stat().st_size, f"md5:{digits}", url, "2026-01-01T00:00:00")})
 
     return place
 

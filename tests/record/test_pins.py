@@ -185,7 +185,7 @@ def test_ensure_works_in_a_folder_that_cannot_be_written(world, monkeypatch):
     def refuse(*args):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(sys.modules["figures_pkg.record.fetch"], "write_text", refuse)
+    monkeypatch.setattr(sys.modules["figures_pkg.record.fetch"], "replacing", refuse)
     assert world.ensure() == path
 
 
