@@ -6,7 +6,7 @@ from figures_pkg.workspace import artefact_path, artefacts_folder, available_cor
 
 from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, ScanFileError, check_scan
 from .convert import convert
-from .hspy_writer import HspyWriter
+from .hspy import HspyWriter
 from .scan import locate, open_dataset, open_scan
 
 __all__ = [

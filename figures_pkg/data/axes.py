@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import xarray as xr
 
-from .lazy import Stored
+from .readers import Stored
 
 SCAN_DIMS = ("scan_y", "scan_x")
 DETECTOR_DIMS = ("det_y", "det_x")

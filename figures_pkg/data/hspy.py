@@ -1,22 +1,33 @@
-"""Understand HyperSpy .hspy files of the formats 3.0 to 3.3 with h5py alone."""
+"""HyperSpy .hspy files: those of the formats 3.0 to 3.3 are understood with h5py alone, new ones written block by block as 3.0."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import re
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import deflate
 import h5py
 import numpy as np
+from numcodecs.shuffle import Shuffle
 
-from .axes import Axes
-from figures_pkg.data.readers import hdf5_reader
-from .hspy_writer import NONE, PROVENANCE
 from figures_pkg.data.axes import Opened, ScanFileError
+from figures_pkg.data.readers import hdf5_reader
 from figures_pkg.data.units import energy_in_kev, length_in_nm, reciprocal_in_inv_angstrom
+from figures_pkg.workspace import check_target, replacing
+
+from .axes import Axes, pair
 
 logger = logging.getLogger(__name__)
+
+AXIS_NAMES = ("y", "x", "ky", "kx")
+NONE = "_None_"  # HyperSpy's word for None in an attribute
+PROVENANCE = "figures_pkg"  # subgroup of original_metadata that tells where our files come from
 
 
 def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, int] | None = None) -> Opened:
@@ -199,3 +210,211 @@ def _number(value) -> float | None:
 def _plain(value):
     """A NumPy scalar as its Python value, bytes as text."""
     return value.item() if isinstance(value, np.generic) else _text(value) if isinstance(value, bytes) else value
+
+
+@dataclass(frozen=True)
+class Header:
+    """
+    What a scan file says beside its counts.
+
+    Lengths and angles are in the units of their names; ``origin_row_col`` is the pixel with detector coordinate zero.
+    ``provenance`` holds strings and numbers, for instance source, preset and seed.
+    """
+
+    shape: tuple[int, int, int, int]
+    chunks: tuple[int, int, int, int]
+    dtype: str
+    scan_step_nm: float | tuple[float, float]
+    det_scale_inv_angstrom: float | tuple[float, float]
+    origin_row_col: tuple[float, float]
+    beam_energy_kev: float = 200.0
+    camera_length_cm: float = math.nan
+    title: str = ""
+    compression_level: int = 4
+    provenance: dict[str, str | float] = field(default_factory=dict)
+
+
+def write_header(file: h5py.File, header: Header) -> h5py.Dataset:
+    """
+    Write everything but the counts into an empty file and return the dataset (all its chunks still missing).
+
+    The traps of the authors' files are kept on purpose: the beam energy in V, ``$A^{-1}$``, a convergence angle of
+    nan, the format version 3.0 with ``package="pyxem"``. Readers must cope with them, so ours are tested on them.
+    """
+    file.attrs.update(file_format="HyperSpy", file_format_version="3.0")
+    name = header.title.replace("/", "-") or "__unnamed__"
+    group = file.create_group(f"Experiments/{name}")
+    group.attrs.update(package="pyxem", package_version="0.12.2")
+    _write_axes(group, header)
+    group.create_group("learning_results")
+    _write_metadata(group.create_group("metadata"), header)
+    _write_original_metadata(group.create_group("original_metadata"), header)
+    return group.create_dataset("data", header.shape, header.dtype, chunks=header.chunks, maxshape=(None,) * 4,
+                                compression="gzip", compression_opts=header.compression_level, shuffle=True)
+
+
+def _write_axes(group: h5py.Group, header: Header) -> None:
+    scales = pair(header.scan_step_nm) + pair(header.det_scale_inv_angstrom)
+    zeros = (0.0, 0.0) + tuple(header.origin_row_col)
+    for index, (name, size, scale, zero) in enumerate(zip(AXIS_NAMES, header.shape, scales, zeros)):
+        group.create_group(f"axis-{index}").attrs.update(
+            name=name, scale=float(scale), offset=float(0.0 - zero * scale), size=np.int32(size), navigate=index < 2,
+            units="nm" if index < 2 else "$A^{-1}$")
+
+
+def _write_metadata(group: h5py.Group, header: Header) -> None:
+    tem = group.create_group("Acquisition_instrument/TEM")
+    tem.attrs.update(beam_energy=np.int32(round(header.beam_energy_kev * 1000)), convergence_angle=math.nan,
+                     rocking_angle=math.nan, rocking_frequency=math.nan)
+    tem.create_group("Detector/Diffraction").attrs["camera_length"] = float(header.camera_length_cm)
+    group.create_group("General").attrs["title"] = header.title
+    group.create_group("Signal").attrs.update(
+        binned=False, record_by="image", signal_type="electron_diffraction", exposure_time=NONE, flyback_times=NONE,
+        frames_number_skipped=NONE, scan_X=NONE)
+    group.create_group("_HyperSpy/Folding").attrs.update(
+        original_axes_manager=NONE, original_shape=NONE, signal_unfolded=False, unfolded=False)
+
+
+def _write_original_metadata(group: h5py.Group, header: Header) -> None:
+    parameters = group.create_group("Acquisition_instrument/Parameters")
+    voltage = np.int32(round(header.beam_energy_kev * 1000))
+    parameters.create_group("acceleration_voltage").attrs.update(Value=voltage, Units="V")
+    length = float(header.camera_length_cm)
+    parameters.create_group("cameralength").attrs.update({"Nominal value": length, "Actual value": length, "Units": "cm"})
+    group.create_group(PROVENANCE).attrs.update(header.provenance)
+
+
+class HspyWriter:
+    """
+    Write a scan block by block into a HyperSpy 3.0 ``.hspy`` file laid out like those of the authors.
+
+    Blocks go, compressed, into a file under a temporary name, which :meth:`close` renames: the target is absent, the old
+    one, or complete. Leaving the ``with`` block by an error removes the temporary file. Threads may call :meth:`write`;
+    the compression runs outside any lock and releases the GIL.
+
+    Parameters
+    ----------
+    path
+        Target, ends in ``.hspy``.
+    shape
+        (scan_y, scan_x, det_y, det_x).
+    chunks
+        HDF5 chunks (cy, cx, ky, kx), for instance (32, 32, 32, 32) as the authors' converter makes them.
+    scan_step_nm, det_scale_inv_angstrom
+        Calibration in nm and 1/Å per pixel; one number or (y, x).
+    origin_row_col
+        Pixel whose detector coordinate is zero, rows downward ("lab" orientation).
+    beam_energy_kev, camera_length_cm, title
+        Written to the metadata (the energy in V, as in the authors' files).
+    dtype
+        Type of the counts.
+    compression_level
+        gzip level, 1 to 9.
+    extra
+        Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed.
+    fingerprint
+        Says what the content depends on; stored with `extra`.
+
+    Examples
+    --------
+    >>> with HspyWriter("twin.hspy", (64, 64, 256, 256), chunks=(32, 32, 32, 32), scan_step_nm=1.4,
+    ...                 det_scale_inv_angstrom=0.009555, origin_row_col=(124.0, 128.6)) as writer:  # doctest: +SKIP
+    ...     for origin in writer.missing():
+    ...         writer.write(origin, render(origin))
+    """
+
+    def __init__(self, path, shape, *, chunks, scan_step_nm, det_scale_inv_angstrom, origin_row_col,
+                 beam_energy_kev=200.0, camera_length_cm=math.nan, title="", dtype=np.uint16, compression_level=4,
+                 extra: dict[str, str | float] | None = None, fingerprint: str = ""):
+        self.path = check_target(path, ".hspy", overwrite=True)
+        chunks = tuple(min(int(c), int(s)) for c, s in zip(chunks, shape, strict=True))
+        self.header = Header(tuple(map(int, shape)), chunks, np.dtype(dtype).str, scan_step_nm, det_scale_inv_angstrom,
+                             tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,
+                             dict(extra or {}) | {"fingerprint": fingerprint})
+        _check_header(self.header)
+        self._stack, self._lock, self._written = ExitStack(), threading.Lock(), set()
+        temporary = self._stack.enter_context(replacing(self.path))
+        self._dataset = write_header(self._stack.enter_context(h5py.File(temporary, "w")), self.header)
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Scan origins (y, x), multiples of the chunk, of the chunk columns that are not yet written."""
+        (n_y, n_x), (cy, cx) = self.header.shape[:2], self.header.chunks[:2]
+        return [origin for origin in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if origin not in self._written]
+
+    def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
+        """
+        Store the patterns at scan positions ``origin_yx`` onward.
+
+        Parameters
+        ----------
+        origin_yx
+            First position (y, x), on the chunk grid.
+        block
+            (n_y, n_x, det_y, det_x): one or more whole chunks of the scan; only at the scan's end may it be shorter.
+        """
+        self._check_block(origin_yx, block)
+        cy, cx = self.header.chunks[:2]
+        for y, x in itertools.product(range(0, block.shape[0], cy), range(0, block.shape[1], cx)):
+            origin, pieces = (origin_yx[0] + y, origin_yx[1] + x), self._compressed(block[y:y + cy, x:x + cx])
+            with self._lock:
+                for corner, piece in pieces:
+                    self._dataset.id.write_direct_chunk(origin + corner, piece)
+                self._written.add(origin)
+
+    def _check_block(self, origin, block) -> None:
+        """Raise unless the block has the right type and covers whole chunks inside the scan."""
+        if block.dtype != np.dtype(self.header.dtype):
+            raise TypeError(f"block of {block.dtype}: expected {np.dtype(self.header.dtype)}; convert it, minding the range")
+        if block.ndim != 4 or block.shape[2:] != self.header.shape[2:]:
+            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.header.shape[2:]}")
+        for start, count, size, chunk in zip(origin, block.shape, self.header.shape, self.header.chunks):
+            whole = count % chunk == 0 or start + count == size
+            if start % chunk or not whole or not 0 <= start <= start + count <= size or count == 0:
+                raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
+                                 f"{self.header.chunks[:2]} inside the scan {self.header.shape[:2]}, starting on that grid")
+
+    def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytes]]:
+        """The chunks of one column (≤cy, ≤cx, det_y, det_x), each with its corner on the detector."""
+        shape, chunks = self.header.shape, self.header.chunks
+        pieces, shuffle = [], Shuffle(np.dtype(self.header.dtype).itemsize)
+        for row, col in itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])):
+            piece = column[:, :, row:row + chunks[2], col:col + chunks[3]]
+            if piece.shape != chunks:  # HDF5 stores whole chunks also where the data end
+                piece = np.pad(piece, [(0, c - p) for c, p in zip(chunks, piece.shape)])
+            pieces.append(((row, col), deflate.zlib_compress(shuffle.encode(np.ascontiguousarray(piece)), self.header.compression_level)))
+        return pieces
+
+    def close(self) -> Path:
+        """
+        Give the file its name.
+
+        Raises
+        ------
+        RuntimeError
+            If blocks are missing; nothing is left on the disk then.
+        """
+        if missing := self.missing():
+            error = RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; write them before closing")
+            self._stack.__exit__(type(error), error, None)
+            raise error
+        self._stack.close()
+        return self.path
+
+    def __enter__(self) -> HspyWriter:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._stack.__exit__(kind, error, trace)
+
+
+def _check_header(header: Header) -> None:
+    """Raise on sizes that HDF5 or a reader would stumble over later."""
+    if len(header.shape) != 4 or min(header.shape) < 1 or min(header.chunks) < 1:
+        raise ValueError(f"shape={header.shape}, chunks={header.chunks}: expected four positive sizes each")
+    if np.dtype(header.dtype).kind not in "ui" or np.dtype(header.dtype).byteorder == ">":
+        raise ValueError(f"dtype={header.dtype!r}: expected a little-endian integer type for counts, such as uint16")
+    if not 1 <= header.compression_level <= 9:
+        raise ValueError(f"compression_level={header.compression_level}: expected 1 to 9")

@@ -11,7 +11,7 @@ import zarr
 
 from .axes import DIMS, Axes
 from figures_pkg.data.readers import FrameReader
-from figures_pkg.data.lazy import Box
+from .readers import Box
 from figures_pkg.data.axes import Opened, ScanFileError
 
 ARRAY = "counts"  # name of the array in a store of ours

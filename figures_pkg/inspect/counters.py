@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter, median_filter
 
-from figures_pkg.data.counters import COUNTER_LIMITS, wrapped_pixels
+from figures_pkg.data.scan import COUNTER_LIMITS, wrapped_pixels
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
 from .statistics import Statistics

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 import figures_pkg
 from figures_pkg.workspace import available_cores
-from figures_pkg.data.hspy_writer import HspyWriter
+from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.workspace import check_target
 from figures_pkg.twin.diffraction.library import Library, build_library
 from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections

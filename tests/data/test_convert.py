@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 
 from figures_pkg.data.convert import convert
-from figures_pkg.data.hspy_writer import HspyWriter
+from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.data.scan import open_scan
 
 SHAPE = (23, 18, 40, 32)
@@ -24,7 +24,7 @@ AXES = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(20, 1
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """A scan with odd sizes in 4D chunks, and blocks small enough that there are many."""
-    monkeypatch.setattr("figures_pkg.data.lazy.BLOCK_BYTES", 1e5)
+    monkeypatch.setattr("figures_pkg.data.readers.BLOCK_BYTES", 1e5)
     data = np.random.default_rng(5).poisson(3, SHAPE).astype(np.uint16)
     data[4:9] = 0  # empty chunks must be stored as well
     with HspyWriter(tmp_path / "a.hspy", SHAPE, chunks=(4, 5, 16, 16), scan_step_nm=1.4, det_scale_inv_angstrom=0.01,
@@ -106,10 +106,10 @@ def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
     """SIGKILL in the middle, then the same call again: the store is complete and equal."""
     program = textwrap.dedent(f"""
         import sys
-        from figures_pkg.data import lazy
+        from figures_pkg.data import readers
         from figures_pkg.data.convert import convert
         module = sys.modules["figures_pkg.data.convert"]
-        lazy.BLOCK_BYTES = 1e5
+        readers.BLOCK_BYTES = 1e5
         read_block = module.read_block
         def slow(*args, **options):
             print("block", flush=True)
@@ -180,9 +180,9 @@ def test_memory_does_not_grow_with_the_scan(tmp_path):
     program = textwrap.dedent("""
         import resource, sys
         import numpy as np
-        from figures_pkg.data import lazy
+        from figures_pkg.data import readers
         from figures_pkg.data.convert import convert
-        lazy.BLOCK_BYTES = 4e6
+        readers.BLOCK_BYTES = 4e6
         for rows in (32, 96):
             name = f"{sys.argv[1]}/{rows}"
             np.lib.format.open_memmap(name + ".npy", "w+", np.uint16, (rows, 32, 128, 128))

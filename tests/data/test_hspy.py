@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from figures_pkg.data.readers import ChunkReader, H5pyReader, hdf5_reader
 from figures_pkg.data.readers import FrameReader
-from figures_pkg.data.hspy_writer import Header, write_header
+from figures_pkg.data.hspy import Header, write_header
 from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 

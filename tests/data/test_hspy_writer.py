@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rsciio.hspy import file_reader
 
-from figures_pkg.data.hspy_writer import HspyWriter
+from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.data.scan import open_scan
 
 SHAPE, CHUNKS = (7, 6, 20, 18), (3, 4, 8, 8)

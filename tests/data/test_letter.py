@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.data.letter import AXES, LETTER, letter_counts, write_letter
+from figures_pkg.chapters.conventions import AXES, LETTER, letter_counts, write_letter
 from figures_pkg.data.scan import open_scan
 
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figures_pkg.data.axes import DIMS, Axes, check_scan
-from figures_pkg.data.counters import saturated_pixels, wrapped_pixels
+from figures_pkg.data.scan import saturated_pixels, wrapped_pixels
 from figures_pkg.data.readers import FrameReader
-from figures_pkg.data.hspy_writer import HspyWriter
-from figures_pkg.data.lazy import BLOCK_BYTES, LARGEST_BLOCK_BYTES, box_and_rest, scan_blocks
+from figures_pkg.data.hspy import HspyWriter
+from figures_pkg.data.readers import BLOCK_BYTES, LARGEST_BLOCK_BYTES, box_and_rest, scan_blocks
 from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 

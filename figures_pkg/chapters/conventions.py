@@ -1,4 +1,4 @@
-"""A test card: a small scan in the shape of an F, which no flip, turn or transposition leaves as it is."""
+"""What the chapter on conventions alone needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .axes import Axes
-from .hspy_writer import HspyWriter
-from .mib import write_mib
+from figures_pkg.data.axes import Axes as Calibration
+from figures_pkg.data.hspy import HspyWriter
+from figures_pkg.data.mib import write_mib
 from figures_pkg.workspace import replacing
 
 LETTER = np.array([[0, 0, 0, 0, 0, 0, 0, 0],
@@ -17,13 +17,13 @@ LETTER = np.array([[0, 0, 0, 0, 0, 0, 0, 0],
                    [0, 1, 1, 1, 0, 0, 0, 0],
                    [0, 1, 0, 0, 0, 0, 0, 0],
                    [0, 1, 0, 0, 0, 0, 0, 0],
-                   [0, 0, 0, 0, 0, 0, 0, 0]], bool)  # an F, (scan_y, scan_x) = (7, 8)
+                   [0, 0, 0, 0, 0, 0, 0, 0]], bool)  # an F, (scan_y, scan_x) = (7, 8), which no flip, turn or transposition leaves as it is
 FRAME = (20, 24)  # (det_y, det_x)
 ORIGIN = (9.0, 11.0)  # (row, col) at which the detector coordinates are zero
 BEAM = (11, 10)  # the direct beam stands 2 rows below and 1 column left of it
 SPOT = (3, 16)  # a reflection above and to the right, bright inside the F only
 BEAM_COUNTS, SPOT_COUNTS = 100, 60
-AXES = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=ORIGIN)
+AXES = Calibration(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=ORIGIN)
 
 
 def letter_counts() -> np.ndarray:

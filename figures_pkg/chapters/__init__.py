@@ -1,0 +1,1 @@
+"""What one notebook alone needs: one file each, named as the notebook."""
