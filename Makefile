@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book check rehearse pdf course release test browser bench clean
+.PHONY: book check rehearse pdf course release test lint browser bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -36,6 +36,14 @@ test: $(VENV)/installed
 	@echo "make test: runs every test, without a network; about 10 minutes on two cores."
 	$(RUN) -m pytest
 
+# Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in CI.
+lint: $(VENV)/linters
+	$(RUN) -m ruff check
+	$(VENV)/bin/codespell $(shell git ls-files '*.py' '*.md' '*.yaml' '*.yml' '*.toml' '*.html' Makefile Snakefile)
+	$(VENV)/bin/numpydoc lint $(shell git ls-files 'figures_pkg/*.py')
+	$(RUN) -m mypy
+	@if command -v actionlint > /dev/null; then actionlint; else echo "actionlint is not installed: GitHub checks the workflow files"; fi
+
 browser: $(VENV)/installed
 	@echo "make browser: opens every page of the built book in the system's Chromium; about 3 minutes, skipped without Chromium."
 	$(RUN) -m pytest tests/browser/test_book.py -rs
@@ -51,6 +59,10 @@ $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; call make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[book,model,test]'
+	@touch $@
+
+$(VENV)/linters: $(VENV)/installed
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[lint]'
 	@touch $@
 
 clean:
