@@ -203,7 +203,7 @@ class Opened:
     axes: Axes
     format: str
     orientation: str = "lab"
-    order: tuple[int, int, int, int] = (0, 1, 2, 3)
+    order: tuple[int, ...] = (0, 1, 2, 3)
     title: str = ""
     source: str = "user"
     extra: dict = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -31,8 +32,7 @@ def block_places(scan: xr.DataArray | da.Array | np.ndarray, parts: int = 1) -> 
     data = scan.data if isinstance(scan, xr.DataArray) else scan
     if isinstance(data, da.Array):
         edges = [np.cumsum([0, *sizes]).tolist() for sizes in data.chunks[:2]]
-        rows, columns = ([slice(*pair) for pair in zip(ends, ends[1:])] for ends in edges)
-        return [(row, column) for row in rows for column in columns]
+        return [(slice(*rows), slice(*columns)) for rows in itertools.pairwise(edges[0]) for columns in itertools.pairwise(edges[1])]
     few = max(int(BLOCK_BYTES // max(data[:1].nbytes, 1)), 1)
     rows = max(min(-(-len(data) // parts), few), 1)
     return [(slice(y, min(y + rows, len(data))), slice(0, data.shape[1])) for y in range(0, len(data), rows)]
@@ -58,9 +58,10 @@ def walk_blocks(scan: xr.DataArray, progress: bool = False) -> Iterator[tuple[Pl
     places = block_places(scan)
     with ThreadPoolExecutor(1) as reader, tqdm(total=len(places), desc="blocks", disable=not progress) as bar:
         waiting = reader.submit(read_block, scan, places[0])
-        for place, following in zip(places, [*places[1:], None]):
+        for number, place in enumerate(places, start=1):
             counts = waiting.result()
-            waiting = reader.submit(read_block, scan, following) if following else None
+            if number < len(places):
+                waiting = reader.submit(read_block, scan, places[number])
             yield place, counts
             bar.update()
 

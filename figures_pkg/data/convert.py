@@ -100,7 +100,7 @@ def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
     whole = [line for line in lines[1:] if re.fullmatch(r"\d+ \d+\n", line)]
     with replacing(notes) as temporary:
         temporary.write_text("".join([f"{identity}\n", *whole]), encoding="utf-8")
-    return {tuple(map(int, line.split())) for line in whole}
+    return {(int(y), int(x)) for y, x in map(str.split, whole)}
 
 
 def _default_workers(scan: xr.DataArray) -> int:
@@ -140,7 +140,7 @@ def _has_nan(value) -> bool:
     return any(isinstance(part, float) and math.isnan(part) for part in (value if isinstance(value, list) else [value]))
 
 
-def chunk_shape(scan: xr.DataArray) -> tuple[int, int, int, int]:
+def chunk_shape(scan: xr.DataArray) -> tuple[int, ...]:
     """
     Chunks of whole patterns, about ``CHUNK_BYTES`` and nearly square on the scan.
 

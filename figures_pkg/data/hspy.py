@@ -124,7 +124,7 @@ def _axis_labels(path: Path, group: h5py.Group, ndim: int) -> list[dict]:
     return [{key: _plain(value) for key, value in group[f"axis-{index}"].attrs.items()} for index in range(ndim)]
 
 
-def _order(path: Path, data: h5py.Dataset, labels: list[dict], scan_shape) -> tuple[int, int, int, int]:
+def _order(path: Path, data: h5py.Dataset, labels: list[dict], scan_shape) -> tuple[int, ...]:
     """Stored axis of each of our four; a lone pattern gets two leading axes of size one."""
     if data.ndim == 2 and tuple(scan_shape or ()) == (1, 1):
         return (0, 1, 2, 3)
@@ -166,15 +166,20 @@ def _steps(labels: list[dict], convert) -> tuple[float, float] | None:
     scales = [_number(label.get("scale")) for label in labels]
     if not labels or None in factors or not all(scales):
         return None
-    return tuple(scale * factor for scale, factor in zip(scales, factors))
+    first, second = (scale * factor for scale, factor in zip(scales, factors))
+    return first, second
 
 
 def _origin(labels: list[dict]) -> tuple[float, float] | None:
     """Pixel (row, col) at which both detector axes are zero."""
-    pairs = [(_number(label.get("offset")), _number(label.get("scale"))) for label in labels]
-    if not all(scale and offset is not None for offset, scale in pairs):
-        return None
-    return tuple(0.0 - offset / scale for offset, scale in pairs)
+    zeros = []
+    for label in labels:
+        offset, scale = _number(label.get("offset")), _number(label.get("scale"))
+        if offset is None or not scale:
+            return None
+        zeros.append(0.0 - offset / scale)
+    row, col = zeros
+    return row, col
 
 
 def _title(group: h5py.Group) -> str:
@@ -221,8 +226,8 @@ class Header:
     ``provenance`` holds strings and numbers, for instance source, preset and seed.
     """
 
-    shape: tuple[int, int, int, int]
-    chunks: tuple[int, int, int, int]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
     dtype: str
     scan_step_nm: float | tuple[float, float]
     det_scale_inv_angstrom: float | tuple[float, float]
@@ -332,7 +337,8 @@ class HspyWriter:
                              tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,
                              dict(extra or {}) | {"fingerprint": fingerprint})
         _check_header(self.header)
-        self._stack, self._lock, self._written = ExitStack(), threading.Lock(), set()
+        self._stack, self._lock = ExitStack(), threading.Lock()
+        self._written: set[tuple[int, int]] = set()
         temporary = self._stack.enter_context(replacing(self.path))
         self._dataset = write_header(self._stack.enter_context(h5py.File(temporary, "w")), self.header)
 
@@ -373,7 +379,7 @@ class HspyWriter:
                 raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
                                  f"{self.header.chunks[:2]} inside the scan {self.header.shape[:2]}, starting on that grid")
 
-    def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytes]]:
+    def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytearray]]:
         """The chunks of one column (≤cy, ≤cx, det_y, det_x), each with its corner on the detector."""
         shape, chunks = self.header.shape, self.header.chunks
         pieces, shuffle = [], Shuffle(np.dtype(self.header.dtype).itemsize)

@@ -34,11 +34,12 @@ class Stored(Protocol):
     """
 
     path: Path
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     dtype: np.dtype
-    piece: tuple[int, int, int, int]
+    piece: tuple[int, ...]
 
-    def read_into(self, box: Box, out: np.ndarray) -> None: ...
+    def read_into(self, box: Box, out: np.ndarray) -> None:
+        """Fill ``out`` with the values inside ``box``."""
 
 
 class LazyScan:
@@ -106,7 +107,8 @@ def box_and_rest(key, shape) -> tuple[Box, tuple]:
         at = key.index(Ellipsis)
         key = key[:at] + (slice(None),) * (len(shape) - len(key) + 1) + key[at + 1:]
     key = key + (slice(None),) * (len(shape) - len(key))
-    box, rest = [], []
+    box: list[tuple[int, int]] = []
+    rest: list = []
     for item, size in zip(key, shape):
         if isinstance(item, slice):
             taken = range(size)[item]
@@ -194,23 +196,17 @@ class FrameReader:
         return np.dtype(fields + [("frame", self.stored_dtype, self.shape[2:])])
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
-        """Fill ``out`` with the values inside ``box``: one read per scan row, or one for rows that follow each other."""
+        """Fill ``out`` with the values inside ``box``, one read per scan row."""
         (y0, y1), (x0, x1) = box[:2]
-        whole_rows = (x0, x1) == (0, self.shape[1])
-        runs = [(y0 * self.shape[1], (y1 - y0) * self.shape[1])] if whole_rows else [
-            (y * self.shape[1] + x0, x1 - x0) for y in range(y0, y1)]
-        rows = out.reshape((1, -1) + out.shape[2:]) if whole_rows and _mergeable(out) else out
-        if len(rows) != len(runs):
-            runs = [(y * self.shape[1], self.shape[1]) for y in range(y0, y1)]
         with open(self.path, "rb", buffering=0) as file:
-            for (first, count), target in zip(runs, rows):
-                self._read_run(file, first, count, box[2:], target)
+            for y, target in zip(range(y0, y1), out):
+                self._read_run(file, y * self.shape[1] + x0, x1 - x0, box[2:], target)
 
     def _read_run(self, file, first: int, count: int, detector: Box, target: np.ndarray) -> None:
         """Fill ``target`` (count, rows, cols) from ``count`` frames beginning with frame number ``first``."""
         record = self.record
         start = self.offset + first * record.itemsize
-        as_stored = not self.header and self.stored_dtype.isnative and target[0].shape == self.shape[2:]
+        as_stored = not self.header and self.stored_dtype.isnative and target.shape[1:] == self.shape[2:]
         if as_stored and target.flags.c_contiguous:
             read_exactly(file, start, target)
             return
@@ -222,11 +218,6 @@ class FrameReader:
             target[begin:begin + step] = frames["frame"][:, rows, cols]
 
 
-def _mergeable(out: np.ndarray) -> bool:
-    """Whether the first two axes of ``out`` can be seen as one without a copy."""
-    return out.shape[0] == 1 or out.strides[0] == out.shape[1] * out.strides[1]
-
-
 def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
     """
     Fill the contiguous array ``target`` from ``position`` of an unbuffered file and return it.
@@ -236,7 +227,7 @@ def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
     OSError
         If the file ends before, because it was truncated after it had been opened.
     """
-    view = memoryview(target.reshape(-1).view(np.uint8))
+    view = memoryview(target.reshape(-1).view(np.uint8).data)
     file.seek(position)
     while view:
         count = file.readinto(view)
@@ -264,7 +255,7 @@ def hdf5_reader(path: Path, name: str) -> Stored:
         return H5pyReader(path, name)
 
 
-def _four(sizes: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _four(sizes: tuple[int, ...]) -> tuple[int, ...]:
     """Sizes with leading ones: a lone pattern is a scan of one position."""
     return (1,) * (4 - len(sizes)) + tuple(sizes)
 
@@ -290,8 +281,9 @@ class ChunkReader:
         with h5py.File(path) as file:
             dataset = file[name]
             self.shape, self.dtype, self.piece = _four(dataset.shape), dataset.dtype, _four(dataset.chunks)
-            self.filters, self.fill = _filters(dataset), dataset.fillvalue
-        self._table, self._lock = None, threading.Lock()
+            self.filters, self.fill = _filters(dataset) or (), dataset.fillvalue
+        self._table: np.ndarray | None = None
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
         return {key: value for key, value in vars(self).items() if key not in ("_table", "_lock")}

@@ -149,8 +149,8 @@ def sample_patterns(scan: LazyScan) -> np.ndarray:
     """Up to 16 patterns (n, det_y, det_x) along the scan's diagonal; fewer where one costs much decoding."""
     piece = [scan.stored.piece[axis] for axis in scan.order]
     cost = piece[0] * piece[1] * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
-    places = int(np.clip(_SAMPLE_BYTES // cost, 1, 16))
-    middle = (np.arange(places) + 0.5) / places
+    number = int(np.clip(_SAMPLE_BYTES // cost, 1, 16))
+    middle = (np.arange(number) + 0.5) / number
     places = sorted({(int(part * scan.shape[0]), int(part * scan.shape[1])) for part in middle})
     side = 4 if len(places) == 1 else 1  # neighbours come at no extra cost when a whole piece is decoded anyway
     boxes = [scan[y // side * side:y // side * side + side, x // side * side:x // side * side + side] for y, x in places]

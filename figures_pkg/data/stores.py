@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
 
-from .axes import DIMS, Axes
-from figures_pkg.data.readers import FrameReader
-from .readers import Box
 from figures_pkg.data.axes import Opened, ScanFileError
+from figures_pkg.data.readers import FrameReader
+
+from .axes import DIMS, Axes
+from .readers import Box
 
 ARRAY = "counts"  # name of the array in a store of ours
 
@@ -22,9 +24,9 @@ class ZarrReader:
 
     def __init__(self, path: Path, name: str):
         self.path, self.name = Path(path), name
-        array = self._open()
-        self.shape, self.dtype, self.piece = tuple(array.shape), array.dtype, tuple(array.chunks)
-        self._array, self._lock = array, threading.Lock()
+        self._array: zarr.Array | None = zarr.open_array(path, mode="r", path=name)
+        self._lock = threading.Lock()
+        self.shape, self.dtype, self.piece = tuple(self._array.shape), self._array.dtype, tuple(self._array.chunks)
 
     def __getstate__(self) -> dict:
         return {key: value for key, value in vars(self).items() if key not in ("_array", "_lock")}
@@ -32,14 +34,11 @@ class ZarrReader:
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state, _array=None, _lock=threading.Lock())
 
-    def _open(self) -> zarr.Array:
-        """The array in the store."""
-        return zarr.open_array(self.path, mode="r", path=self.name)
-
     def read_into(self, box: Box, out: np.ndarray) -> None:
         """Fill ``out`` with the values inside ``box``."""
         with self._lock:
-            self._array = self._open() if self._array is None else self._array
+            if self._array is None:
+                self._array = zarr.open_array(self.path, mode="r", path=self.name)
         out[...] = self._array[tuple(slice(*edges) for edges in box)]
 
 
@@ -57,20 +56,20 @@ def open_zarr(path: Path) -> Opened:
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise ScanFileError(f"{path}: no zarr store ({type(error).__name__}: {error}); expected a folder that "
                             "`figures_pkg convert` wrote") from error
-    name = "" if isinstance(node, zarr.Array) else ARRAY
-    if name and name not in node:
+    name, array = (ARRAY, node.get(ARRAY)) if isinstance(node, zarr.Group) else ("", node)
+    if not isinstance(array, zarr.Array):
         raise ScanFileError(f"{path}: holds {sorted(node)}, expected an array {ARRAY!r}; write it with `figures_pkg convert`")
-    array = node[name] if name else node
     _check_four(path, array.shape)
     attrs = dict(array.attrs)
-    known = {key: attrs.pop(key) for key in ("orientation", "title", "source") if key in attrs}
+    known: dict = {key: attrs.pop(key) for key in ("orientation", "title", "source") if key in attrs}
     return Opened(ZarrReader(path, name), axes_from_attributes(attrs), f"zarr {array.metadata.zarr_format}", extra=attrs, **known)
 
 
 def axes_from_attributes(attrs: dict) -> Axes:
     """Take the calibration out of the attributes that :func:`figures_pkg.data.convert` wrote."""
-    known = {key: attrs.pop(key) for key in list(vars(Axes())) if key in attrs}
-    return Axes(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
+    known: dict[str, Any] = {key: attrs.pop(key) for key in list(vars(Axes())) if key in attrs}
+    known |= {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+    return Axes(**known)
 
 
 def open_npy(path: Path, scan_shape: tuple[int, int] | None = None) -> Opened:

@@ -9,6 +9,10 @@ import warnings
 from scipy import constants
 
 REST_EV = constants.m_e * constants.c**2 / constants.e
+UNCALIBRATED = {"", "px", "pixel", "pixels", "none", "_none_", "undefined", "<undefined>", "t.undefined"}
+_NM = {"nm": 1.0, "A": 0.1, "um": 1e3, "pm": 1e-3, "mm": 1e6, "m": 1e9}
+_ANGLES_MRAD = {"mrad": 1.0, "rad": 1e3}
+_LOWEST_VOLTS = 5e3  # no scanning diffraction below 5 keV or above 5 MeV, so the number itself tells V from keV
 
 
 def wavelength_angstrom(beam_energy_kev: float) -> float:
@@ -44,12 +48,6 @@ def interaction_constant(beam_energy_kev: float) -> float:
     return 2 * math.pi * mass * constants.e * wavelength_angstrom(beam_energy_kev) * 1e-10 / constants.h**2 * 1e-10
 
 
-UNCALIBRATED = {"", "px", "pixel", "pixels", "none", "_none_", "undefined", "<undefined>", "t.undefined"}
-_NM = {"nm": 1.0, "A": 0.1, "um": 1e3, "pm": 1e-3, "mm": 1e6, "m": 1e9}
-_ANGLES_MRAD = {"mrad": 1.0, "rad": 1e3}
-_LOWEST_VOLTS = 5e3  # no scanning diffraction below 5 keV or above 5 MeV, so the number itself tells V from keV
-
-
 def length_in_nm(unit: str) -> float | None:
     """
     Length of one ``unit`` in nm; ``None`` for pixels, and, with a warning, for a unit not understood.
@@ -60,9 +58,9 @@ def length_in_nm(unit: str) -> float | None:
     1000.0
     """
     word = _plain(unit)
-    if word in _NM:
-        return _NM[word]
-    return _unknown(unit, word, "a length: " + ", ".join(_NM))
+    if word not in _NM:
+        _warn_unknown(unit, word, "a length: " + ", ".join(_NM))
+    return _NM.get(word)
 
 
 def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> float | None:
@@ -94,7 +92,8 @@ def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> floa
         return 0.1 / _NM[inverse[1] or inverse[2]]
     if word in _ANGLES_MRAD and beam_energy_kev is not None:
         return _ANGLES_MRAD[word] * 1e-3 / wavelength_angstrom(beam_energy_kev)
-    return _unknown(unit, word, "an inverse length such as 1/Å, $A^{-1}$ or 1/nm, or mrad with a known beam energy")
+    _warn_unknown(unit, word, "an inverse length such as 1/Å, $A^{-1}$ or 1/nm, or mrad with a known beam energy")
+    return None
 
 
 def energy_in_kev(value: float | None) -> float | None:
@@ -121,7 +120,6 @@ def _plain(unit: str) -> str:
     return word
 
 
-def _unknown(unit: str, word: str, expected: str) -> None:
-    """Say that a unit is not understood, unless it is one of the words for "no calibration"."""
+def _warn_unknown(unit: str, word: str, expected: str) -> None:
     if word.lower() not in UNCALIBRATED:
         warnings.warn(f"unit {unit!r} not understood: expected {expected}; give the calibration as axes=Axes(...)", stacklevel=2)

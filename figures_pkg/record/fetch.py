@@ -188,12 +188,14 @@ def known_pins(manifest: Manifest) -> dict[str, Pin]:
     PinConflict
         If two pins of one file disagree.
     """
-    given = [dataset for dataset in manifest.datasets.values() if dataset.pin == "given"]
-    pins, said_by = {one.id: Pin(one.record.record, one.remote, one.size, one.checksum, "", "") for one in given}, str(manifest.path)
+    pins, said_by = {}, str(manifest.path)
+    for dataset in manifest.datasets.values():
+        if dataset.size and dataset.checksum:
+            pins[dataset.id] = Pin(dataset.record.record, dataset.remote, dataset.size, dataset.checksum, "", "")
     for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME):
         for id, pin in read_pins(path).items():
-            dataset = manifest.datasets.get(id)
-            if dataset is None or (pin.record, pin.remote) != (dataset.record.record, dataset.remote):
+            named = manifest.datasets.get(id)
+            if named is None or (pin.record, pin.remote) != (named.record.record, named.remote):
                 continue
             if id in pins:
                 pins[id].check_agreement(pin, id, said_by, str(path))

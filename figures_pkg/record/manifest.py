@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -32,7 +33,7 @@ class ManifestError(ValueError):
 class Fact:
     """One value with where it comes from, and what other sources say instead."""
 
-    value: object
+    value: Any
     basis: str  # a key of the manifest's `bases`
     source: str  # where in that source, or why it follows
     conflicts: tuple["Fact", ...] = ()
@@ -264,7 +265,7 @@ def _manifest(path: Path, content: dict) -> Manifest:
     datasets = [_dataset(entry, bases, figures, records) for entry in entries]
     _check_apart(datasets, records)
     by_id = {dataset.id: dataset for dataset in datasets}
-    return Manifest(path, *map(MappingProxyType, (bases, figures, records, by_id)))
+    return Manifest(path, MappingProxyType(bases), MappingProxyType(figures), MappingProxyType(records), MappingProxyType(by_id))
 
 
 def _figure(entry, where: str) -> Figure:
@@ -369,7 +370,7 @@ def _check_apart(datasets: list[Dataset], records: Mapping[str, Record]) -> None
     for name in names:
         if names.count(name) > 1:
             raise ManifestError(f"{name!r} occurs twice; ids, record names and files of a record must differ")
-    local = {}
+    local: dict[str, Dataset] = {}
     for dataset in datasets:
         other = local.setdefault(dataset.local.lower(), dataset)
         if other is not dataset:

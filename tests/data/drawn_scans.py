@@ -4,8 +4,8 @@ import numpy as np
 
 from figures_pkg.data import HspyWriter, load_manifest
 from figures_pkg.data.published import chip_dead_pixels, mean_pattern_numbers
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 from figures_pkg.imaging import Lattice
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 
 POSITIONS = (6, 6)
 SHAPE = (*POSITIONS, 256, 256)

@@ -127,7 +127,7 @@ def test_damaged_chunk_is_named(tmp_path):
     path = write(tmp_path / "a.hspy", counts(), chunks=(5, 7, 12, 10), compression="gzip")
     edit(path, lambda group: group["data"].id.write_direct_chunk((0, 0, 0, 0), b"no zlib stream"))
     with pytest.raises(OSError, match="a.hspy: a compressed chunk is damaged"):
-        open_scan(path, check_counts=False).values
+        open_scan(path, check_counts=False).compute()
 
 
 @pytest.mark.parametrize("version", ["3.0", "3.1", "3.2", "3.3"])

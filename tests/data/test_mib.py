@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from rsciio.quantumdetector import file_reader
 
-from figures_pkg.data.mib import write_mib as write
 from figures_pkg.data.axes import ScanFileError
+from figures_pkg.data.mib import write_mib as write
 from figures_pkg.data.scan import open_scan
 
 AXES = dict(scan_step_nm=1.0, det_scale_inv_angstrom=0.01)

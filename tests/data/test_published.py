@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 from figures_pkg.chapters.the_data import ring_counts
+from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 from figures_pkg.imaging import ring_means
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import zarr
 
+from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.convert import convert
 from figures_pkg.data.readers import FrameReader
-from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
 
 AXES = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(3, 2.5), beam_energy_kev=200.0)
@@ -81,7 +81,7 @@ def test_file_that_shrinks_after_opening_raises(tmp_path):
     with open(tmp_path / "a.npy", "r+b") as file:
         file.truncate(600)
     with pytest.raises(OSError, match="too early"):
-        scan.values
+        scan.compute()
 
 
 def test_zarr_keeps_labels_and_travels(tmp_path):

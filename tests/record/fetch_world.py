@@ -8,9 +8,9 @@ import pytest
 import yaml
 from fake_zenodo import FakeZenodo
 
+from figures_pkg.record.download import Patience
 from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, fetch
 from figures_pkg.record.manifest import load_manifest
-from figures_pkg.record.download import Patience
 from figures_pkg.record.zenodo import API_VARIABLE
 
 SCAN = "a scan, 100 % real.hspy"

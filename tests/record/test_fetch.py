@@ -7,13 +7,12 @@ import shutil
 import time
 
 import pytest
-
-from figures_pkg.record import download
-from figures_pkg.record.fetch import MissingDataset
-from figures_pkg.record.download import RemoteError
-
 from fake_zenodo import Fault
 from fetch_world import MIB, ODD, QUICK, SCAN
+
+from figures_pkg.record import download
+from figures_pkg.record.download import RemoteError
+from figures_pkg.record.fetch import MissingDataset
 
 
 def test_a_fetched_file_is_the_one_on_the_record(world):

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pooch
 import pytest
-
-from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, PinConflict, data_dir, read_pins
-from figures_pkg.record.manifest import ManifestError
-from figures_pkg.record.download import RemoteError
-from figures_pkg.record.zenodo import API_VARIABLE
-
 from fake_zenodo import FakeZenodo
 from fetch_world import ODD, SCAN
+
+from figures_pkg.record.download import RemoteError
+from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, PinConflict, data_dir, read_pins
+from figures_pkg.record.manifest import ManifestError
+from figures_pkg.record.zenodo import API_VARIABLE
 
 
 def test_a_second_call_neither_asks_nor_hashes(world, monkeypatch):

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from fake_zenodo import FakeZenodo, Fault
 
 from figures_pkg.record import zenodo
 from figures_pkg.record.download import Patience, RemoteError, check_url, get
 from figures_pkg.record.manifest import Record
-
-from fake_zenodo import FakeZenodo, Fault
 
 RECORD = Record("sed", "10.5281/zenodo.1234567", "1234567", "BSD-2-Clause", "scans")
 FILES = {"a scan.hspy": b"counts", "Weight:100%_#1.pkl": b"weights"}
