@@ -2,9 +2,12 @@
 #
 #   snakemake --cores 2 --config profile=smoke data=twin
 #
-# A notebook is stale when its source, the modules it imports, its profile, its data or the pins have changed.
+# A job is stale when what it uses has changed: the code behind its command or notebook, module by module, and the data files that this
+# code reads (figures_pkg/book/dependencies.py says how both are found), its profile, its data or the pins. A scan uses its own preset
+# and the preset's base. What executes and renders notebooks does not count as code behind them. artefacts/PROFILE/code holds a
+# fingerprint of each part of the code, written when the workflow starts; comments, docstrings and layout leave it as it is.
 # Jobs run side by side on a core each, which costs less than one job on all cores. What others wait for goes first.
-# Snakemake compares times first and, for small files, contents, so a fresh checkout of the same text is not stale.
+# Snakemake compares times first and, for small files, contents; a fresh checkout of the same code leaves the fingerprints as they are.
 import os
 import sys
 from pathlib import Path
@@ -12,23 +15,29 @@ from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, load_profile, source_of
-from figures_pkg.book.claims_inputs import claims_inputs
+from figures_pkg.book.claims_inputs import claims_inputs, measures
+from figures_pkg.book.dependencies import installed_code
+from figures_pkg.data.datasets import locate
 from figures_pkg.workspace import artefacts_folder, book_folder
-from figures_pkg.data.scan import locate
 from figures_pkg.record.manifest import manifest_of
-from figures_pkg.book.dependencies import modules_behind, modules_behind_notebook
 
 PROFILE = config.get("profile", "laptop")
 DATA = config.get("data", "twin")
 KEPT = str(artefacts_folder(PROFILE))
 BOOK = book_folder()
 PAGES = [p for p in BOOK.rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
+CODE = installed_code()
 NOTEBOOKS = [f"{KEPT}/notebooks/{source_of(chapter, DATA)}/{chapter}.ipynb" for chapter in CHAPTERS]
 
 
 def package(*words):
     """Run one command of the package on one thread and stop the workflow when it fails."""
     run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def code(parts):
+    """Fingerprints of parts of the code, as files that are newer than a result only if what they stand for is."""
+    return CODE.fingerprint_files(parts, PROFILE)
 
 
 wildcard_constraints:
@@ -42,7 +51,7 @@ wildcard_constraints:
 rule book:
     input:
         NOTEBOOKS, PAGES, "constraints.txt",
-        sorted(map(str, Path("figures_pkg").rglob("*.py"))),  # their docstrings are the reference
+        sorted(map(str, Path("figures_pkg").rglob("*.py"))),  # the files themselves: their docstrings are the reference
     output: f"{BOOK}/_build/html/index.html"
     params: profile=PROFILE, data=DATA
     run: package("render", "--profile", params.profile, "--data", params.data)
@@ -57,7 +66,7 @@ rule notebook:
         text="notebooks/{chapter}.md",
         profile=f"notebooks/profiles/{PROFILE}.yaml",
         pins=lambda wildcards: ["constraints.txt", str(manifest_of(wildcards.source))],
-        modules=lambda wildcards: modules_behind_notebook(f"notebooks/{wildcards.chapter}.md"),
+        code=lambda wildcards: code(CODE.behind_notebook(f"notebooks/{wildcards.chapter}.md")),
         scans=lambda wildcards: datasets_of(wildcards.chapter, wildcards.source, PROFILE),
         artefacts=lambda wildcards: artefacts_of(wildcards.chapter, wildcards.source, PROFILE),
     output: f"{KEPT}/notebooks/{{source}}/{{chapter}}.ipynb"
@@ -67,7 +76,7 @@ rule notebook:
 
 rule twin:
     input:
-        modules=modules_behind("figures_pkg.twin"),
+        code=lambda wildcards: code(CODE.behind_command("twin", wildcards.preset)),
         pins="constraints.txt",
     output: f"{KEPT}/{{preset}}.hspy", f"{KEPT}/{{preset}}.truth.nc"
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
@@ -79,7 +88,7 @@ rule twin:
 # The same specimen with other random bend, thickness, wall courses and counts.
 rule twin_field:
     input:
-        modules=modules_behind("figures_pkg.twin"),
+        code=lambda wildcards: code(CODE.behind_command("twin", wildcards.preset)),
         pins="constraints.txt",
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
@@ -89,7 +98,7 @@ rule twin_field:
 
 rule model:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.model.keep"),
+        code=lambda wildcards: code(CODE.behind_command("train")),
         pins="constraints.txt",
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
@@ -102,7 +111,7 @@ rule model:
 
 rule embedding:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.model.embed"),
+        code=lambda wildcards: code(CODE.behind_command("embed")),
         model=f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors",
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
@@ -119,7 +128,7 @@ RELEASED = {"ds1-published": "ca-ds1", "ds2-published": "ca-ds2-domains", "ds2-p
 
 rule released_embedding:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.model.released"),
+        code=lambda wildcards: code(CODE.behind_command("embed")),
         pins=["constraints.txt", str(manifest_of("zenodo"))],
         weights=lambda wildcards: str(locate(RELEASED[wildcards.network], "zenodo", PROFILE)),
         scan=lambda wildcards: str(locate(wildcards.network[:3], "zenodo", PROFILE)),
@@ -136,7 +145,7 @@ rule released_embedding:
 # What stands in for the truth of a measured scan: its domains, found by matching, with their sign and evidence.
 rule domains:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.evaluate.known"),
+        code=lambda wildcards: code(CODE.behind_command("domains")),
         pins=lambda wildcards: ["constraints.txt", str(manifest_of(wildcards.source))],
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
     output: f"{KEPT}/domains/{{source}}/{{dataset}}.nc"
@@ -149,7 +158,7 @@ rule domains:
 # A scan packed for the page that a reader looks through it with.
 rule explorer:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.cli_explore"),
+        code=lambda wildcards: code(CODE.behind_command("explore")),
         pins="constraints.txt",
         scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
         embedding=f"{KEPT}/models/{{source}}/{{dataset}}-{load_profile(PROFILE)['recipe']}-seed0.nc",
@@ -164,7 +173,7 @@ rule explorer:
 # Every method against the truth of one simulated scan; an interrupted run goes on with the next scan.
 rule scan_scores:
     input:
-        modules=lambda wildcards: modules_behind("figures_pkg.evaluate.score_command"),
+        code=lambda wildcards: code(CODE.behind_command("score")),
         pins="constraints.txt",
         profile=f"notebooks/profiles/{PROFILE}.yaml",
         scan=f"{KEPT}/{{dataset}}.hspy",
@@ -178,8 +187,7 @@ rule scan_scores:
 # What the paper claims against what was made; an interrupted evaluation goes on with the next claim.
 rule claims:
     input:
-        modules=lambda wildcards: sorted({m for name in ("run", "scans", "channels", "simulated")
-                                          for m in modules_behind(f"figures_pkg.claims.{name}")}),
+        code=lambda wildcards: code({*CODE.behind_command("claims"), *CODE.behind(*measures())}),
         rows="claims.yaml",
         pins="constraints.txt",
         profile=f"notebooks/profiles/{PROFILE}.yaml",

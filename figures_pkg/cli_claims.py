@@ -16,15 +16,18 @@ def add_claims_command(commands) -> None:
 
 
 def _claims(options) -> None:
-    from figures_pkg.workspace import artefact_path
+    from figures_pkg.book.dependencies import installed_code
     from figures_pkg.claims.rows import load_claims
     from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
     from figures_pkg.passports.catalogue import figure_names
+    from figures_pkg.workspace import artefact_path
 
     rows = load_claims(figures=figure_names())
     out = options.out or artefact_path(NAME, options.data, options.profile)
     if not options.check:
-        evaluate_claims(rows, options.profile, options.data, out)
+        code = installed_code()
+        command = code.behind_command("claims")
+        evaluate_claims(rows, options.profile, options.data, out, lambda measure: code.digest({*command, *code.behind(measure)}))
         print(out)
     found = read_verdicts(out)
     print(", ".join(f"{number} {name}" for name, number in verdict_counts(found).items()))

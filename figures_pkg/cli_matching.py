@@ -35,7 +35,7 @@ def add_matching_command(commands) -> None:
 
 def _domains(options) -> None:
     from figures_pkg.data import load_manifest
-    from figures_pkg.data.scan import open_dataset
+    from figures_pkg.data.datasets import open_dataset
     from figures_pkg.workspace import check_target
     from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
     from figures_pkg.imaging import expected_lattice

@@ -85,7 +85,7 @@ def _embed(options) -> None:
 
 
 def _score(options) -> None:
-    from figures_pkg.data.scan import locate
+    from figures_pkg.data.datasets import locate
     from figures_pkg.workspace import load_profile
     from figures_pkg.evaluate.score_command import score_file
 
@@ -103,7 +103,7 @@ def _score(options) -> None:
 def opened_scan(name: str, options):
     """A dataset by its name, with the source and profile asked for, or a scan by its path."""
     from figures_pkg.data import open_scan
-    from figures_pkg.data.scan import open_dataset
+    from figures_pkg.data.datasets import open_dataset
 
     named = Path(name).suffix == ""
     return open_dataset(name, options.source, options.profile) if named else open_scan(name)

@@ -1,7 +1,7 @@
 """From notebooks as text to the rendered book: what a chapter needs, executing it, and rendering the pages."""
 
 from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
-from .dependencies import modules_behind, modules_behind_notebook
+from .dependencies import installed_code
 from .execute import FailedCell, execute
 from .make import make
 from .render import ForeignHost, render
@@ -16,10 +16,9 @@ __all__ = [
     "dataset_pattern",
     "datasets_of",
     "execute",
+    "installed_code",
     "load_profile",
     "make",
-    "modules_behind",
-    "modules_behind_notebook",
     "render",
     "ship",
     "shipped_files",

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from figures_pkg.workspace import SOURCES, artefact_path, repository
-from figures_pkg.data.scan import locate
+from figures_pkg.data.datasets import locate
 from figures_pkg.workspace import fields_of, load_profile
 from figures_pkg.record.manifest import load_manifest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from figures_pkg.workspace import artefact_path, repository
-from figures_pkg.data.scan import locate
+from figures_pkg.data.datasets import locate
 from figures_pkg.workspace import load_profile, scans_of
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.record.manifest import read_yaml
@@ -27,3 +27,8 @@ def claims_inputs(data: str, profile: str) -> list[str]:
     recipe = load_profile(profile)["recipe"]
     files = [name.replace("{recipe}", recipe) for name in content["artefacts" if data == "twin" else "record_artefacts"]]
     return scans + [str(artefact_path(name, data, profile)) for name in files]
+
+
+def measures() -> list[str]:
+    """Dotted names of the functions that the rows of ``claims.yaml`` are measured by."""
+    return sorted({row["measure"] for row in read_yaml(repository() / "claims.yaml")["rows"] if "measure" in row})

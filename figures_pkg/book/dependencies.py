@@ -1,96 +1,371 @@
-"""Which of our modules stand behind a notebook, so that a changed function makes the right pages stale."""
+"""
+What a job of the workflow uses: the code and the data files behind a command, a function or a notebook, and their fingerprints.
+
+Code comes in *parts*. A part is a module such as ``figures_pkg/twin/render.py``. Only in the ``__init__`` of a package and in the modules
+at the package's top (the command line), which gather unrelated things, a part is one name: ``figures_pkg/cli.py::_twin``. So a
+re-export leads to the module that defines the name, and to nothing else. What an ``__init__`` executes beyond imports and
+definitions is the part ``…/__init__.py::import`` of everything below it.
+
+A part uses what it imports, inside functions too, and the data files that it names. The name is a string such as ``"ermno3.yaml"``, in
+the file's own folder or beside the names of the folders on the way there; or one to be completed, such as
+``f"{name}.yaml"``. A completed name counts where it is written: in a part that imports the completing one. A preset brings its ``base:``.
+A scan's preset is written nowhere in the code of the jobs that read the scan, but the scan depends on it. A notebook that
+completes names and writes none of them depends on all files that it could name.
+"""
+
+from __future__ import annotations
 
 import ast
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-import jupytext
+from figures_pkg.workspace import artefacts_folder, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "figures_pkg"
+BASE = re.compile(r"^base:\s*([\w-]+)", re.MULTILINE)
+COMPLETED = re.compile(r".*\*[^*]*\.\w+")  # "*.cif", "*_rings.csv": the end of a file's name is fixed
+ELSEWHERE = {"data_manifest.yaml"}  # which manifest a job reads depends on its source; the rules name it
 
 
-def modules_behind(module: str) -> list[str]:
+class Imported(NamedTuple):
+    """One import: the name it binds, and the module and attribute behind it."""
+
+    alias: str
+    module: str
+    rest: tuple[str, ...]
+
+
+class Code:
     """
-    Files of this package that importing ``module`` executes, itself included, as sorted relative paths.
+    The package in one checkout, read once.
 
     Parameters
     ----------
-    module
-        Dotted name, e.g. ``"figures_pkg.twin"``.
+    root
+        The checkout; by default the one that this module lies in.
     """
-    found: set[Path] = set()
-    _follow(module, found)
-    return sorted(path.relative_to(ROOT).as_posix() for path in found | _tables(found))
 
+    def __init__(self, root: str | Path = ROOT):
+        self.root = Path(root)
+        for name in ("behind_command", "behind_notebook", "fingerprint", "uses", "_written", "_tree", "_top", "_file", "_nodes", "_literals", "_data_of"):
+            setattr(self, name, cache(getattr(self, name)))
+        inside = [p for p in (self.root / PACKAGE).rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts]
+        beside = [*self.root.glob("*.yaml"), *self.root.glob("book/*.yaml")]
+        names = sorted(path.relative_to(self.root).as_posix() for path in inside + beside)
+        self.data = [name for name in names if name not in ELSEWHERE]
 
-def modules_behind_notebook(path: str | Path) -> list[str]:
-    """
-    Files of this package that the code cells of a text notebook import, directly or through each other.
+    def behind(self, *names: str) -> list[str]:
+        """
+        Parts that functions or modules use, themselves included.
 
-    Parameters
-    ----------
-    path
-        A notebook that jupytext can read.
-    """
-    notebook = jupytext.read(ROOT / path)
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    tree = ast.parse("\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))))
-    found: set[Path] = set()
-    for name in _imported(tree, PACKAGE):
-        _follow(name, found)
-    return sorted(path.relative_to(ROOT).as_posix() for path in found | _tables(found))
+        Parameters
+        ----------
+        names
+            Dotted, e.g. ``"figures_pkg.twin.make_dataset"``. A package stands for everything that its ``__init__`` offers.
+        """
+        return self._behind({part for name in names for part in self._resolve(PACKAGE, tuple(name.split(".")[1:]))})
 
+    def behind_command(self, command: str, *picked: str) -> list[str]:
+        """
+        Parts that a command of the package uses, from the function that runs it on.
 
-def _follow(module: str, found: set[Path]) -> None:
-    """Add the file of a module, its parents' files and everything that they import."""
-    parts = module.split(".")
-    for depth in range(1, len(parts) + 1):
-        path = _file(tuple(parts[:depth]))
-        if path is None or path in found:
-            continue
-        found.add(path)
-        package = parts[:depth] if path.name == "__init__.py" else parts[: depth - 1]
-        for name in _imported_by(path, ".".join(package)):
-            _follow(name, found)
+        Parameters
+        ----------
+        command
+            e.g. ``"twin"``.
+        picked
+            Names of data files that are given to it, a preset for instance; they stand for those written in the code.
+
+        Raises
+        ------
+        ValueError
+            If no module at the package's top adds such a command.
+        """
+        for path in sorted((self.root / PACKAGE).glob("*.py")):
+            part = path.relative_to(self.root).as_posix()
+            if function := _function_of(command, self._tree(part)):
+                return self._behind({f"{part}::{function}"}, picked)
+        raise ValueError(f"no module in {PACKAGE}/ has a command {command!r}, by add_parser({command!r}) and set_defaults(run=…)")
+
+    def behind_notebook(self, path: str | Path) -> list[str]:
+        """Parts that the code cells of a text notebook use; ``path`` is absolute or relative to the checkout."""
+        part = (self.root / path).relative_to(self.root).as_posix()
+        return [found for found in self._behind({part}) if found != part]
+
+    def fingerprint(self, part: str) -> str:
+        """SHA-256 of a data file, or of parsed code without its docstrings; comments and layout do not count."""
+        path = self.root / part
+        plain = path.read_bytes() if part in self.data else _plain(self._statements(part)).encode()
+        return hashlib.sha256(plain).hexdigest()
+
+    def digest(self, parts: Iterable[str]) -> str:
+        """One SHA-256 for the fingerprints of several parts, in any order."""
+        lines = sorted(f"{self.fingerprint(part)} {part}" for part in parts)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def fingerprint_files(self, parts: Iterable[str], profile: str) -> list[str]:
+        """
+        Write the fingerprint of each part to a file of its own, as old as the part's last change that counts.
+
+        A file that holds the fingerprint already keeps its time. The first one of a part takes the time of its source, so that
+        results from before there were fingerprints are compared with that. Several processes may write at once.
+
+        Returns
+        -------
+        list of str
+            Paths of the files among the profile's artefacts, in the order of ``parts``.
+        """
+        folder = artefacts_folder(profile) / "code"
+        return [str(self._written(part, folder / f"{part.replace('::', '/')}.sha256")) for part in parts]
+
+    def uses(self, part: str) -> frozenset[str]:
+        """Parts that a part imports, and those of its own module that it names."""
+        file, _, name = part.partition("::")
+        if file in self.data:
+            return frozenset()
+        nodes, found = self._nodes(part), set()
+        chains, imports = _chains(nodes), list(_imports(nodes, _package_of(file)))
+        if name:
+            heads, top = {chain[0] for chain in chains}, self._top(file)
+            imports += [each for each in _imports(top.imports, _package_of(file)) if each.alias in heads]
+            found |= {f"{file}::{head}" for head in heads & set(top.defined)}
+        for alias, module, rest in imports:
+            for tail in {chain[1:] for chain in chains if chain[0] == alias} or {()}:
+                found |= self._resolve(module, rest + tail)
+        return frozenset(found)
+
+    def read_by(self, part: str) -> set[str]:
+        """Data files that a part names, and those whose names it completes."""
+        named, completed = self._data_of(part)
+        return named | {file for file, _ in completed}
+
+    def _behind(self, parts: Collection[str], picked: Collection[str] = ()) -> list[str]:
+        """Everything that parts use, directly or through each other, with the data files."""
+        found, waiting = set(parts), list(parts)
+        while waiting:
+            new = self.uses(waiting.pop()) - found
+            found |= new
+            waiting += new
+        return sorted(found | self._data_files(found, picked))
+
+    def _resolve(self, module: str, rest: tuple[str, ...]) -> set[str]:
+        """The parts behind an attribute of a module; a name that is not found there stands for everything in it."""
+        part = self._file(module)
+        if part is None:
+            return set()
+        names = module.split(".")
+        faces = [self._file(".".join(names[:depth])) for depth in range(1, len(names) + 1)]
+        executed = {f"{face}::import" for face in faces if face and _by_name(face) and self._top(face).executed}
+        if not _by_name(part) or not rest:
+            return executed | {part}
+        top, name, after = self._top(part), rest[0], rest[1:]
+        for each in _imports(top.imports, _package_of(part)):
+            if each.alias == name and (each.module, each.rest) != (module, rest[:1]):
+                return executed | self._resolve(each.module, each.rest + after)
+        if name in top.defined:
+            return executed | {f"{part}::{name}"}
+        return executed | (self._resolve(f"{module}.{name}", after) or {part})
+
+    def _data_files(self, parts: set[str], picked: Collection[str]) -> set[str]:
+        """Data files that parts read, each with its base."""
+        found = set()
+        for part in parts:
+            named, completed = self._data_of(part)
+            users = [other for other in parts if other == part or part in self.uses(other)] if completed else []
+            written = set(picked) or {text for user in users for text in self._literals(user)}
+            chosen = {file for file, name in completed if name in written}
+            if not chosen and any(user.endswith(".md") for user in users):
+                chosen = {file for file, _ in completed}
+            found |= named | chosen
+        while new := {base for file in found if (base := self._base(file)) in self.data} - found:
+            found |= new
+        return found
+
+    def _base(self, file: str) -> str | None:
+        """The data file that another one is based on."""
+        base = BASE.search((self.root / file).read_text(encoding="utf-8")) if file.endswith(".yaml") else None
+        return f"{file.rpartition('/')[0]}/{base[1]}.yaml" if base else None
+
+    def _data_of(self, part: str) -> tuple[set[str], set[tuple[str, str]]]:
+        """Data files that a part names, and (file, name to write) of those whose names it completes."""
+        literals, own = self._literals(part), part.partition("::")[0].split("/")[:-1]
+        patterns = [re.compile(re.escape(text).replace(r"\*", "(.*)")) for text in literals if COMPLETED.fullmatch(text)]
+        named, completed = set(), set()
+        for file in self.data:
+            *folders, name = file.split("/")
+            shared = next((i for i, (a, b) in enumerate(zip(folders, own)) if a != b), min(len(folders), len(own)))
+            if not set(folders[shared:]) <= literals:
+                continue
+            if name in literals:
+                named.add(file)
+            elif folders == own or folders[shared:]:
+                completed |= {(file, match[1]) for pattern in patterns if (match := pattern.fullmatch(name))}
+        return named, completed
+
+    def _literals(self, part: str) -> frozenset[str]:
+        """The texts in a part's code, folder by folder, with ``*`` for what is filled in."""
+        if part in self.data:
+            return frozenset()
+        nodes = self._nodes(part)
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        texts |= {"".join(v.value if isinstance(v, ast.Constant) else "*" for v in node.values) for node in nodes if isinstance(node, ast.JoinedStr)}
+        split = {piece for text in texts for piece in text.split("/")}
+        return frozenset(split | {piece for text in texts if text.startswith(f"{PACKAGE}.") for piece in text.split(".")})
+
+    def _statements(self, part: str) -> list[ast.stmt]:
+        """The statements of a part."""
+        file, _, name = part.partition("::")
+        if not name:
+            return self._tree(file).body
+        top = self._top(file)
+        return top.executed if name == "import" else top.defined[name]
+
+    def _nodes(self, part: str) -> list[ast.AST]:
+        """Every node below the statements of a part."""
+        nodes, waiting = [], list(self._statements(part))
+        while waiting:
+            node = waiting.pop()
+            if not _is_text(node):
+                nodes.append(node)
+                waiting += ast.iter_child_nodes(node)
+        return nodes
+
+    def _tree(self, file: str) -> ast.Module:
+        """The syntax tree of a module or of a notebook's cells."""
+        path = self.root / file
+        return ast.parse(_cells(path) if path.suffix == ".md" else path.read_text(encoding="utf-8"))
+
+    def _top(self, file: str) -> Top:
+        """What the top level of a module does."""
+        top = Top([], {}, [])
+        for statement in self._tree(file).body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                top.imports.append(statement)
+            elif names := _defined(statement):
+                for name in names:
+                    top.defined.setdefault(name, []).append(statement)
+            elif not _is_text(statement):
+                top.executed.append(statement)
+        return top
+
+    def _file(self, module: str) -> str | None:
+        """The file of a module or package, or None where the package has none of this name."""
+        if module.split(".")[0] != PACKAGE:
+            return None
+        base = module.replace(".", "/")
+        return next((file for file in (f"{base}/__init__.py", f"{base}.py") if (self.root / file).is_file()), None)
+
+    def _written(self, part: str, path: Path) -> Path:
+        """Write the fingerprint of one part, unless it is there."""
+        text = self.fingerprint(part) + "\n"
+        known = path.read_text(encoding="utf-8") if path.is_file() else None
+        if known != text:
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+                if known is None:
+                    source = (self.root / part.partition("::")[0]).stat()
+                    os.utime(temporary, ns=(source.st_atime_ns, source.st_mtime_ns))
+        return path
 
 
 @cache
-def _imported_by(path: Path, package: str) -> frozenset[str]:
-    """Dotted names in this package that a module imports; read once in a process, since many chapters stand on the same modules."""
-    return frozenset(_imported(ast.parse(path.read_text(encoding="utf-8")), package))
+def installed_code() -> Code:
+    """The code of the checkout that this process runs, read once."""
+    return Code()
 
 
-@cache
-def _file(parts: tuple[str, ...]) -> Path | None:
-    """The file of a dotted name, or None where the name is an attribute of a module."""
-    base = ROOT.joinpath(*parts)
-    for path in (base / "__init__.py", base.with_suffix(".py")):
-        if path.is_file():
-            return path
+class Top(NamedTuple):
+    """The statements at the top of a module: imports, definitions by name, and what else is executed."""
+
+    imports: list[ast.stmt]
+    defined: dict[str, list[ast.stmt]]
+    executed: list[ast.stmt]
+
+
+def _by_name(file: str) -> bool:
+    """Whether the parts of a module are its names: in the ``__init__`` of a package, and at the package's top."""
+    return file.endswith("/__init__.py") or file.count("/") == 1 and file.startswith(PACKAGE)
+
+
+def _package_of(file: str) -> str:
+    """Dotted name of the package that a module lies in, as relative imports see it."""
+    return ".".join(file.split("/")[:-1])
+
+
+def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[Imported]:
+    """What the imports among nodes bind; relative ones are seen from a package."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.name if alias.asname else alias.name.split(".")[0]
+                yield Imported(alias.asname or bound, bound, ())
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield Imported(alias.asname or alias.name, module, (alias.name,))
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a statement is nothing but a text, as a docstring is."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _chains(nodes: Collection[ast.AST]) -> set[tuple[str, ...]]:
+    """Names that are read, with the attributes asked of them: ``a.b.c`` gives ("a", "b", "c")."""
+    inner, chains = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}, set()
+    for node in nodes:
+        attributes, start = [], node
+        while isinstance(start, ast.Attribute):
+            attributes.append(start.attr)
+            start = start.value
+        if id(node) not in inner and isinstance(start, ast.Name):
+            chains.add((start.id, *reversed(attributes)))
+    return chains
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """Names that a definition or a plain assignment binds; none for any other statement."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _function_of(command: str, tree: ast.Module) -> str | None:
+    """The function that runs a command: ``x = ….add_parser(command)`` and ``x.set_defaults(run=function)``."""
+    for statement in tree.body:
+        parsers = set()
+        for node in ast.walk(statement):
+            call = node.value if isinstance(node, ast.Assign) else node
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            if node is not call and call.func.attr == "add_parser" and getattr(call.args[0], "value", None) == command:
+                parsers |= {target.id for target in node.targets}
+            if call.func.attr == "set_defaults" and getattr(call.func.value, "id", None) in parsers:
+                return next(word.value.id for word in call.keywords if word.arg == "run")
     return None
 
 
-def _imported(tree: ast.AST, package: str) -> set[str]:
-    """Dotted names in this package that a syntax tree imports; ``from a import b`` yields ``a.b``."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            start = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join(start + ([node.module] if node.module else []))
-            names |= {f"{base}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == PACKAGE}
+def _cells(path: Path) -> str:
+    """The Python of a text notebook, without magics."""
+    import jupytext
+
+    lines = "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
-def _tables(found: set[Path]) -> set[Path]:
-    """Data files that lie in the same rooms as the modules: presets, tables and page templates count as code."""
-    rooms = {module.parent for module in found if module.parent.name != PACKAGE}
-    return {path for room in rooms for path in _tables_in(room)}
-
-
-@cache
-def _tables_in(room: Path) -> list[Path]:
-    """Data files of one room and the rooms below it."""
-    return [path for path in room.rglob("*") if path.suffix in {".yaml", ".csv", ".html", ".js", ".css"}]
+def _plain(node) -> str:
+    """A syntax tree as text, without docstrings, places and empty fields, of which newer versions of Python have more."""
+    if isinstance(node, list):
+        return f"[{','.join(_plain(each) for each in node if not _is_text(each))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != [] and name not in ("ctx", "kind")]
+    return f"{type(node).__name__}({','.join(f'{name}={_plain(value)}' for name, value in fields)})"

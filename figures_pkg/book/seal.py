@@ -13,6 +13,7 @@ from figures_pkg.passports.kept import PassportError, read_passport
 from figures_pkg.passports.publish import figures_folder, write_passport
 
 from .chapters import artefacts_of, chapter_path, datasets_of, load_profile, source_of
+from .dependencies import installed_code
 from .execute import execute
 from .inputs import checksums_of
 
@@ -21,7 +22,8 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
     """
     Execute a chapter's notebook and seal the figures that it publishes.
 
-    The checksums are taken before the run: what changes meanwhile makes a figure out of date.
+    The checksums are taken before the run: what changes meanwhile makes a figure out of date. So are the fingerprints that the
+    workflow compares times with, so that it takes a chapter executed by hand for what it is.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
     announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
     datasets_of(chapter, data, profile, must_exist=True)
     made_of, start = checksums_of(chapter, data, profile), datetime.now(timezone.utc).replace(microsecond=0)
+    code = installed_code()
+    code.fingerprint_files(code.behind_notebook(chapter_path(chapter)), profile)
     parameters = load_profile(profile)["parameters"] | {"data": data}
     with _manifest_for_kernel(data):
         done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder
-from figures_pkg.data.scan import locate, open_dataset
+from figures_pkg.data.datasets import locate, open_dataset
 from figures_pkg.workspace import load_profile, scans_of
 from figures_pkg.record.fetch import MissingDataset
 from figures_pkg.record.manifest import load_manifest

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,12 +22,14 @@ from .verdicts import UNTESTED, VERDICTS, Measured, verdict
 from figures_pkg.evaluate.edges import TooCoarse
 
 
-def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path, progress: bool = True) -> Path:
+def evaluate_claims(
+    claims: Sequence[Claim], profile: str, data: str, out: Path, code: Callable[[str], str], progress: bool = True
+) -> Path:
     """
     Measure every claim and write the verdicts.
 
     Rows that are done are kept beside the file while it is not complete: an interrupted evaluation goes on with the next one, as
-    long as neither the row nor the files that it read have changed.
+    long as neither the row, nor the code behind its measure, nor the files that it read have changed.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
         As for :class:`figures_pkg.claims.made.Made`.
     out
         The ``.json`` to write.
+    code
+        Gives for the dotted name of a measure a text that changes with the code behind it.
     progress
         Whether to show a bar on stderr.
 
@@ -54,7 +57,7 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
     with tqdm(claims, desc="claims", unit="claim", disable=not progress) as bar:
         for claim in bar:
             bar.set_postfix_str(claim.id)
-            mark = _mark(claim, profile, data)
+            mark = _mark(claim, profile, data, code)
             row = done.get(claim.id)
             if not (row and row["mark"] == mark and _unchanged(row["read"])):
                 row = evaluate_claim(claim, made) | {"mark": mark, "read": dict(made.read)}
@@ -192,10 +195,9 @@ def _values(row: dict) -> str:
     return f"({' / '.join(cases)} {row['unit']}; holds: {row['limit']})" if row["verdict"] != UNTESTED else f"({row['words']})"
 
 
-def _mark(claim: Claim, profile: str, data: str) -> str:
-    """Changes with anything that a row says, with the text of its measure, and with what it is evaluated on."""
-    source = inspect.getsource(claim.function) if claim.measure else ""
-    text = json.dumps([asdict(claim), source, profile, data], sort_keys=True, default=str)
+def _mark(claim: Claim, profile: str, data: str, code: Callable[[str], str]) -> str:
+    """Changes with anything that a row says, with the code behind its measure, and with what it is evaluated on."""
+    text = json.dumps([asdict(claim), code(claim.measure) if claim.measure else "", profile, data], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,8 +6,9 @@ from figures_pkg.workspace import artefact_path, artefacts_folder, available_cor
 
 from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, ScanFileError, check_scan
 from .convert import convert
+from .datasets import locate, open_dataset
 from .hspy import HspyWriter
-from .scan import locate, open_dataset, open_scan
+from .scan import open_scan
 
 __all__ = [
     "Axes",

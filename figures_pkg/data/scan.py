@@ -1,4 +1,4 @@
-"""Open a scan as one labelled lazy array: any file, or a dataset of the twin or of the authors' record."""
+"""Open a scan of any format as one labelled lazy array."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from scipy import ndimage
-
-from figures_pkg.record.fetch import MissingDataset, ensure, origin_of
-from figures_pkg.record.manifest import load_manifest
-from figures_pkg.workspace import SOURCES, artefacts_folder
 
 from .axes import Axes, Opened, ScanFileError, build_scan, check_orientation
 from .hspy import open_hspy
@@ -198,98 +194,3 @@ def saturated_pixels(sample: np.ndarray) -> tuple[int, int, int]:
     near = sample[sample >= limit - 4].astype(np.int64)
     number = np.bincount(near - (limit - 4), minlength=5)
     return limit, int(number[4]), int(number[:4].max())
-
-
-def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
-    """
-    Path of a scan, from the twin or from the authors' record.
-
-    Nothing is made and nothing is downloaded here.
-
-    Parameters
-    ----------
-    dataset
-        Identifier in the manifest, e.g. ``"ds1"``; the twin's preset has the same name. ``"ds1-field2"`` is the twin's with
-        another random field.
-    data
-        ``"twin"`` for the simulated scan, ``"zenodo"`` for the authors' file.
-    profile
-        Decides which size of the twin is meant; without meaning for the record.
-    must_exist
-        Whether a missing file is an error.
-
-    Raises
-    ------
-    MissingDataset
-        If the file is not there; the message holds the command that makes or fetches it.
-    """
-    if data not in SOURCES:
-        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
-    if data == "zenodo":
-        return ensure(dataset)
-    path = artefacts_folder(profile) / f"{dataset}.hspy"
-    if must_exist and not path.is_file():
-        preset, _, field = dataset.partition("-field")
-        seed = f" --seed {field}" if field else ""
-        raise MissingDataset(
-            f"the twin's scan {dataset!r} is not at {path}; make it with "
-            f"`figures_pkg twin {preset} --size {profile}{seed} --out {path}`"
-        )
-    return path
-
-
-def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> xr.DataArray:
-    """
-    Open a scan of the twin or of the authors' record, in the "lab" orientation.
-
-    The twin's file carries its own axes. For the record the manifest's values are used, whose sources and conflicts stand
-    there: the authors' files are known to hold nominal axes.
-
-    Parameters
-    ----------
-    dataset, data, profile
-        As for :func:`locate`.
-
-    Returns
-    -------
-    xarray.DataArray
-        As from :func:`figures_pkg.data.open_scan`; its ``source`` attribute is ``"twin"``, ``"record"``, or ``"rehearsal"`` for a
-        file that Zenodo did not vouch for or that says itself that it is simulated.
-
-    Raises
-    ------
-    MissingDataset
-        As :func:`locate`.
-    ScanFileError
-        If a file of the record has another shape than the manifest expects, so that its steps and reflections cannot be right.
-    """
-    path = locate(dataset, data, profile)
-    if data == "twin":
-        return open_scan(path)
-    entry = load_manifest()[dataset]
-    scan = open_scan(path, axes=recorded_axes(dataset), stored_orientation=entry.axes["orientation"].value)
-    expected = tuple(entry.container["shape"].value)
-    if scan.shape != expected:
-        raise ScanFileError(
-            f"{path} holds {_times(scan.shape)} numbers, the manifest expects {_times(expected)} of {dataset}: its steps and reflections "
-            f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`"
-        )
-    return scan.assign_attrs(source=origin_of(dataset) if scan.source == "user" else "rehearsal")
-
-
-def _times(shape) -> str:
-    """A shape in words."""
-    return " × ".join(map(str, shape))
-
-
-def recorded_axes(dataset: str) -> Axes:
-    """The axes that the manifest gives for a measured scan, its conflicts left aside."""
-    entry = load_manifest()[dataset]
-    return Axes(
-        scan_step_nm=entry.axes["scan_step_nm"].value,
-        det_scale_inv_angstrom=entry.axes["det_scale_inv_angstrom"].value,
-        origin_row_col=tuple(entry.axes["origin_row_col_px"].value),
-        beam_energy_kev=entry.acquisition["beam_energy_kev"].value,
-        camera_length_cm=entry.acquisition["camera_length_cm"].value,
-        convergence_mrad=entry.acquisition["convergence_mrad"].value,
-    )

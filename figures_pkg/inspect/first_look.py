@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import ScanFileError
-from figures_pkg.data.scan import locate
+from figures_pkg.data.datasets import locate
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.record.manifest import Dataset
 from figures_pkg.record.fetch import origin_of

@@ -33,7 +33,7 @@ def test_unknown_names_list_the_known_ones():
 def test_scans_on_no_record_come_from_the_twin(tmp_path, monkeypatch):
     """The overview of Fig. 1c is the twin's also where the authors' record is asked for; what it has is not replaced."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr(sys.modules["figures_pkg.data.scan"], "ensure", lambda name: tmp_path / "record" / name)
+    monkeypatch.setattr(sys.modules["figures_pkg.data.datasets"], "ensure", lambda name: tmp_path / "record" / name)
     overview = str(tmp_path / "smoke" / "overview.hspy")
     assert datasets_of("fig-1cd", "zenodo", "smoke") == [str(tmp_path / "record" / "ds1"), overview]
     assert datasets_of("fig-1cd", "twin", "smoke") == [str(tmp_path / "smoke" / "ds1.hspy"), overview]

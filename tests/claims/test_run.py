@@ -67,15 +67,25 @@ def test_an_interrupted_evaluation_goes_on(make, tmp_path):
     """What was done is not measured again, unless its row changed; at the end only the verdicts are left."""
     out, claims = tmp_path / "claims.json", [make("a"), make("b", 5.0), make("c", 13)]
     with pytest.raises(KeyboardInterrupt):
-        evaluate_claims(claims, "smoke", "twin", out, progress=False)
+        evaluate_claims(claims, "smoke", "twin", out, str, progress=False)
     assert not out.exists() and [row["id"] for row in json.loads(out.with_suffix(".unfinished.json").read_text())] == ["a", "b"]
     CALLS.clear()
-    evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, progress=False)
+    evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, str, progress=False)
     assert CALLS == [(None, 5.0), (None, 0.5)]
     found = read_verdicts(out)
     assert [path.name for path in tmp_path.iterdir()] == ["claims.json"]
     assert verdict_counts(found) == {"holds": 2, "holds only when": 1, "does not hold": 0, "not tested": 0}
     assert not any({"mark", "read"} & set(row) for row in found["rows"])
+
+
+def test_a_row_is_measured_again_when_the_code_behind_its_measure_has_changed(make, tmp_path):
+    """The code is that of the measure and of everything it uses."""
+    out, claims = tmp_path / "claims.json", [make("a"), make("b", 13)]
+    for code, calls in (("before", [(None, 1.0), (None, 13)]), ("before", [(None, 13)]), ("after", [(None, 1.0), (None, 13)])):
+        CALLS.clear()
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_claims(claims, "smoke", "twin", out, lambda measure: f"{code} {measure}", progress=False)
+        assert calls == CALLS
 
 
 def test_a_file_read_before_that_changed_is_read_again(make, tmp_path):
@@ -90,7 +100,7 @@ def test_a_file_read_before_that_changed_is_read_again(make, tmp_path):
 def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
     """Once for each row, none where the row says what was found, none on the authors' data or for another profile."""
     claims = [make("a", verdict={"smoke": ("does not hold",)}), make("b", 0.1, verdict={"smoke": ("does not hold",)})]
-    found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", progress=False))
+    found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", str, progress=False))
     (line,) = changed_verdicts(claims, found)
     assert "row a: verdict of smoke is 'does not hold', now 'holds' (2.5 ; holds: at least 2)" in line
     assert not changed_verdicts([replace(claims[0], verdict={"smoke": ("holds", "does not hold")})], found)  # either may come out
@@ -103,7 +113,7 @@ def test_files_that_are_missing_or_misnamed_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="figures_pkg claims"):
         read_verdicts(tmp_path / "claims.json")
     with pytest.raises(ValueError, match="ends in it"):
-        evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt")
+        evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt", str)
     with pytest.raises(ValueError, match="twin, zenodo"):
         Made("smoke", "record")
 
@@ -139,7 +149,7 @@ def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path
     assert stated["a"] == {"verdict": "holds", "words": "", "stated": "smoke"}
     assert stated["b"] == {"verdict": "holds", "words": "or does not hold", "stated": "smoke"}
     assert twin_verdicts(claims, "paper")["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
-    evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), progress=False)
+    evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), str, progress=False)
     assert twin_verdicts(claims, "smoke") == {"a": stated["a"], "b": {"verdict": "does not hold", "words": "", "stated": ""}}
     assert verdict_counts({"rows": stated.values()})["holds"] == 2
 

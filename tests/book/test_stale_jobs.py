@@ -1,0 +1,156 @@
+"""What makes which jobs of the smoke book stale: the workflow's own list of jobs, with the fingerprints of the code behind each."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from figures_pkg.book.dependencies import Code
+
+JOB = re.compile(r"^rule (\w+):\n    input: (.*)\n    output: (.*)$", re.MULTILINE)
+CODE = "\nEDITED = True\n"
+TEXT = '\n# a comment\n"""A text that nothing reads."""\n'
+
+
+class Book:
+    """A copy of the project whose artefacts are empty files, made in the order of the workflow: a finished book."""
+
+    def __init__(self, repository: Path, root: Path):
+        self.root, self.code = root, root / "artefacts" / "smoke" / "code"
+        for name in ("Snakefile", "claims.yaml", "constraints.txt", "data_manifest.yaml"):
+            shutil.copy(repository / name, root / name)
+        for name in ("figures_pkg", "notebooks", "book"):
+            shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
+        self.jobs = self.planned("--forceall")
+        done = set()
+        while len(done) < len(self.jobs):
+            ready = {name for name in set(self.jobs) - done if all(self.jobs[name][0].isdisjoint(self.jobs[other][1]) for other in set(self.jobs) - done)}
+            for path in sorted(path for name in ready for path in self.jobs[name][1]):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).touch()
+            done |= ready
+        self.parts = {path: self._part(Path(path)) for inputs, _ in self.jobs.values() for path in inputs if Path(path).is_relative_to(self.code)}
+
+    def planned(self, *words: str) -> dict[str, tuple[set[str], set[str]]]:
+        """Jobs that the workflow would run now: rule and file -> inputs and outputs."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke", "data=twin", "--dry-run", *words, "--", "notebooks"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FIGURES_PKG_")} | {"PYTHONPATH": str(self.root)}
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        found = [(rule, set(inputs.split(", ")), set(outputs.split(", "))) for rule, inputs, outputs in JOB.findall(done.stdout + done.stderr)]
+        return {f"{rule} {Path(min(outputs)).name.split('.')[0]}": (inputs, outputs) for rule, inputs, outputs in found}
+
+    def stale(self, file: str, text: str, old: str | None = None) -> set[str]:
+        """Jobs that are stale after text was added to a file, or put in the place of another."""
+        path, before = self.root / file, Code(self.root)
+        known, when = path.read_bytes(), path.stat().st_mtime_ns
+        changed = {file} if file not in before.data and not file.endswith(".py") else set()
+        parts = {each: part for each, part in self.parts.items() if part.partition("::")[0] == file}
+        prints = {each: before.fingerprint(part) for each, part in parts.items()}
+        try:
+            path.write_bytes(known + text.encode() if old is None else known.replace(old.encode(), text.encode(), 1))
+            assert path.read_bytes() != known
+            changed |= {each for each, part in parts.items() if Code(self.root).fingerprint(part) != prints[each]}
+        finally:
+            path.write_bytes(known)
+            os.utime(path, ns=(when, when))
+        found = set()
+        while new := {name for name, (inputs, _) in self.jobs.items() if name not in found and inputs & changed}:
+            found |= new
+            changed |= {path for name in new for path in self.jobs[name][1]}
+        return found
+
+    def of(self, names: set[str]) -> set[str]:
+        """The jobs that names of jobs and rules stand for."""
+        if "everything" in names:
+            return set(self.jobs) - self.of({name[1:] for name in names if name[0] == "-"})
+        found = {name: {job for job in self.jobs if name in (job, job.partition(" ")[0])} for name in names}
+        assert all(found.values()), found
+        return set().union(*found.values())
+
+    def _part(self, path: Path) -> str:
+        """The part that a fingerprint file is of."""
+        name = path.relative_to(self.code).as_posix().removesuffix(".sha256")
+        return name if (self.root / name).is_file() else "::".join(name.rsplit("/", 1))
+
+
+@pytest.fixture(scope="module")
+def book(repository, tmp_path_factory) -> Book:
+    """A finished smoke book."""
+    return Book(repository, tmp_path_factory.mktemp("finished"))
+
+
+def jobs(*rules: str, notebooks: str = "") -> set[str]:
+    """All jobs of some rules, and the chapters named."""
+    return {*rules, *(f"notebook {name}" for name in notebooks.split())}
+
+
+def everything_but(*rules: str, notebooks: str = "") -> set[str]:
+    """All jobs without those of some rules and chapters."""
+    return {"everything", *(f"-{name}" for name in jobs(*rules, notebooks=notebooks))}
+
+
+MODELS, TABLES = jobs("model", "embedding"), jobs("scan_scores", "scores", "claims")
+SCANLESS = "another-crystal conventions losses trust"
+MEASURED = "explorer fig-1cd fig-2 fig-4 matching realism scores the-data the-twin your-own-scan conventions does-it-hold"
+TRAINED = "explorer fig-3 fig-5 generator matching recipes scores supplement your-own-scan does-it-hold"
+OF_DS2 = {f"{rule} ds2-{recipe}-seed0" for rule in ("model", "embedding") for recipe in ("smoke", "small-walls", "beta-vae")}
+CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("ds2", "control", "control-plain", "control-inclined")}
+
+
+@pytest.mark.parametrize(("file", "text", "old", "expected"), [
+    pytest.param("figures_pkg/record/download.py", TEXT, None, set(), id="a comment and a text"),
+    pytest.param("figures_pkg/record/download.py", '"""In other words: ', '"""', set(), id="a docstring"),
+    pytest.param("figures_pkg/record/download.py", CODE, None, everything_but(
+        "twin", notebooks=f"{SCANLESS} differences structure thickness-tilt-dose walls"), id="the way to the record"),
+    pytest.param("figures_pkg/data/convert.py", CODE, None, jobs(notebooks="conventions your-own-scan"), id="converting"),
+    pytest.param("figures_pkg/data/__init__.py", CODE, None, set(), id="a room's __init__"),
+    pytest.param("figures_pkg/cli.py", CODE, None, set(), id="a name at the top that no command uses"),
+    pytest.param("figures_pkg/cli.py", "out=options.out.resolve()", "out=options.out", everything_but(
+        notebooks=f"{SCANLESS} differences structure thickness-tilt-dose walls"), id="the command that makes scans"),
+    pytest.param("figures_pkg/imaging/kernels.py", CODE, None, TABLES | jobs("explorer", notebooks=MEASURED), id="a kernel of the one pass"),
+    pytest.param("figures_pkg/model/train.py", CODE, None, MODELS | TABLES | jobs("explorer", notebooks=TRAINED), id="training"),
+    pytest.param("figures_pkg/plotting/style.py", CODE, None, everything_but("twin", *MODELS, *TABLES, notebooks="differences"), id="the style of figures"),
+    pytest.param("figures_pkg/plotting/schematic.py", CODE, None, jobs(notebooks="structure"), id="what one chapter draws"),
+    pytest.param("figures_pkg/claims/verdicts.py", CODE, None, jobs("claims", notebooks="does-it-hold"), id="a helper of the claims"),
+    pytest.param("figures_pkg/twin/presets/control-plain.yaml", "# 1\n", None, {"twin control-plain", "scan_scores control-plain"} | jobs(
+        "scores", "claims", notebooks="scores does-it-hold"), id="a preset"),
+    pytest.param("figures_pkg/twin/presets/ds2.yaml", "# 1\n", None, OF_DS2 | CONTROLS | jobs("scores", "claims", notebooks=(
+        "conventions does-it-hold fig-5 realism recipes scores supplement the-twin walls")), id="a preset that others are based on"),
+    pytest.param("figures_pkg/matching/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
+    pytest.param("figures_pkg/matching/crystals/GaAs.cif", "# 1\n", None, set(), id="a crystal that no chapter shows"),
+    pytest.param("figures_pkg/matching/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
+    pytest.param("figures_pkg/chapters/published/ds1_rings.csv", "# 1\n", None, jobs(notebooks="the-data"), id="a published table"),
+    pytest.param("figures_pkg/interactive/explorer.js", "// 1\n", None, jobs("explorer", notebooks="explorer"), id="the explorer's script"),
+    pytest.param("figures_pkg/interactive/viewer.css", "/**/", None, jobs(notebooks="structure"), id="the crystal viewer's style"),
+    pytest.param("book/differences.yaml", "# 1\n", None, jobs(notebooks="differences"), id="the list of differences"),
+    pytest.param("notebooks/losses.md", "One more sentence.\n", None, jobs(notebooks="losses"), id="a chapter"),
+    pytest.param("constraints.txt", "# 1\n", None, everything_but(), id="the pins"),
+])  # fmt: skip
+def test_a_change_makes_exactly_its_users_stale(book, file, text, old, expected):
+    """Those that use it, and those that read their results."""
+    assert book.stale(file, text, old) == book.of(expected)
+
+
+def test_the_workflow_plans_the_same(book):
+    """Presets to come, words and unused files make nothing stale; a leaf, a script and a measure in a new module do."""
+    for file, text in [
+        ("figures_pkg/twin/presets/another.yaml", "base: ds1\ntitle: Another\n"),
+        ("figures_pkg/record/download.py", TEXT),
+        ("figures_pkg/matching/crystals/GaAs.cif", "# 1\n"),
+        ("figures_pkg/twin/presets/control-plain.yaml", "# 1\n"),
+        ("figures_pkg/interactive/explorer.js", "// 1\n"),
+        ("figures_pkg/claims/another.py", "from figures_pkg.claims.scans import com_auc\n\n\ndef another(made, dataset):\n    return com_auc(made, dataset)\n"),
+    ]:
+        with (book.root / file).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    rows = book.root / "claims.yaml"
+    before, text = rows.stat().st_mtime_ns, rows.read_text(encoding="utf-8")
+    rows.write_text(text.replace("measure: figures_pkg.claims.scans.com_auc\n", "measure: figures_pkg.claims.another.another\n"), encoding="utf-8")
+    os.utime(rows, ns=(before, before))  # so that the new module alone makes the claims stale
+    expected = {"twin control-plain", "scan_scores control-plain"} | jobs("explorer", "scores", "claims", notebooks="explorer scores does-it-hold")
+    assert set(book.planned()) == book.of(expected)
