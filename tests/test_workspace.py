@@ -23,7 +23,6 @@ def test_success_replaces_and_leaves_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_failure_leaves_nothing_new(tmp_path, error):
-    """After an error in the middle, Ctrl-C included, there is the old file and no scrap."""
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(error):
@@ -34,7 +33,6 @@ def test_failure_leaves_nothing_new(tmp_path, error):
 
 
 def test_two_writers_do_not_meet(tmp_path):
-    """Two blocks for the same file write to different places; the one that ends last wins."""
     path = tmp_path / "file.txt"
     with replacing(path) as one, replacing(path) as other:
         one.write_text("one")
@@ -45,7 +43,6 @@ def test_two_writers_do_not_meet(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permissions of this kind")
 @pytest.mark.parametrize("mask", [0o022, 0o077])
 def test_permissions_are_the_usual_ones(tmp_path, mask):
-    """What others may read follows the umask, as for any file."""
     before = os.umask(mask)
     try:
         with replacing(tmp_path / "file.txt") as temporary:

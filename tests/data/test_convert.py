@@ -34,7 +34,6 @@ def source(tmp_path, monkeypatch):
 
 
 def test_every_count_and_label_survives(source, tmp_path):
-    """The store holds the same counts in chunks of whole patterns, and the same labels."""
     assert convert(source, tmp_path / "b.zarr", progress=False) == tmp_path / "b.zarr"
     before, after = open_scan(source), open_scan(tmp_path / "b.zarr")
     np.testing.assert_array_equal(after.values, before.values)
@@ -53,7 +52,6 @@ def test_store_opens_in_xarray(source, tmp_path):
 
 
 def test_orientation_is_converted_and_noted(source, tmp_path):
-    """Whichever orientation is stored, opening gives the one that is asked for."""
     convert(source, tmp_path / "b.zarr", orientation="camera", progress=False)
     assert zarr.open_array(tmp_path / "b.zarr", path="counts").attrs["orientation"] == "camera"
     xr.testing.assert_equal(open_scan(tmp_path / "b.zarr").compute(), open_scan(source).compute())
@@ -90,7 +88,6 @@ def test_interrupted_conversion_goes_on_where_it_stopped(source, tmp_path):
 
 
 def test_partial_work_of_a_changed_source_is_discarded(source, tmp_path):
-    """Blocks of an earlier version of the source are never mixed in."""
     with pytest.MonkeyPatch.context() as patch:
         interrupt_after(patch, 3)
         with pytest.raises(KeyboardInterrupt):
@@ -103,7 +100,6 @@ def test_partial_work_of_a_changed_source_is_discarded(source, tmp_path):
 
 
 def test_killed_conversion_is_resumed_by_the_next_process(source, tmp_path):
-    """SIGKILL in the middle, then the same call again: the store is complete and equal."""
     program = textwrap.dedent(f"""
         import sys
         from figures_pkg.data import readers
@@ -151,7 +147,6 @@ def test_a_note_cut_by_a_crash_costs_one_block(source, tmp_path, cut):
 
 
 def test_a_second_process_is_kept_out(source, tmp_path):
-    """Two conversions into one store would mix; the second is told to wait."""
     (tmp_path / "b.zarr.part").mkdir()
     with filelock.FileLock(tmp_path / "b.zarr.part" / "lock"), pytest.raises(RuntimeError, match="another process"):
         convert(source, tmp_path / "b.zarr", progress=False)
@@ -169,14 +164,12 @@ def test_existing_target_is_replaced_only_when_asked(source, tmp_path):
 
 
 def test_progress_goes_to_stderr(source, tmp_path, capfd):
-    """The bar leaves standard output alone."""
     convert(source, tmp_path / "b.zarr")
     out, err = capfd.readouterr()
     assert out == "" and "100%" in err
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path):
-    """Converting three times as much data takes no more memory, within the noise of an interpreter."""
     program = textwrap.dedent("""
         import resource, sys
         import numpy as np

@@ -113,7 +113,6 @@ def chunked(tmp_path_factory):
 
 @given(st.tuples(*[st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)) for size in SHAPE]), st.booleans())
 def test_any_box_is_read_like_a_slice(chunked, edges, reverse):
-    """Boxes that begin and end anywhere in chunks hold what the same slice of the array holds."""
     reader, data = chunked
     box = tuple((min(pair), max(pair) + 1) for pair in edges)
     wanted = data[tuple(slice(*pair) for pair in box)]
@@ -146,7 +145,6 @@ def test_all_format_versions_give_the_same_scan(tmp_path, version):
 
 
 def test_file_written_by_rosettasciio_opens(tmp_path):
-    """A file of the newest HyperSpy format, written by RosettaSciIO itself, opens with its axes."""
     axes = [dict(name=name, size=size, scale=scale, offset=0.0, units=units, navigate=index < 2, _type="UniformDataAxis")
             for index, (name, size, scale, units) in enumerate(zip("yxvu", SHAPE, (2, 2, 0.1, 0.1), ("µm", "µm", "1/nm", "1/nm")))]
     metadata = {"General": {"title": "new"}, "Signal": {"signal_type": "electron_diffraction"},
@@ -171,7 +169,6 @@ def test_beam_energy_in_volts_or_kilovolts(tmp_path, stored, kev):
 @pytest.mark.parametrize("unit, factor", [("$A^{-1}$", 1), ("1/Å", 1), ("1/A", 1), ("A^-1", 1), ("$\\AA^{-1}$".replace("\\AA", "Å"), 1),
                                           ("Å⁻¹", 1), ("1/nm", 0.1), ("nm^-1", 0.1), ("$nm^{-1}$", 0.1), ("1/angstrom", 1)])
 def test_spellings_of_reciprocal_units(tmp_path, unit, factor):
-    """All spellings of inverse ångström and nanometre give coordinates in 1/Å."""
     path = edit(write(tmp_path / "a.hspy", counts()),
                 lambda group: [group[f"axis-{index}"].attrs.__setitem__("units", unit) for index in (2, 3)])
     with warnings.catch_warnings():
@@ -203,7 +200,6 @@ def test_missing_or_odd_units_count_pixels_with_a_warning(tmp_path, unit, messag
 
 
 def test_navigation_axes_come_first_wherever_they_stand(tmp_path):
-    """A file whose navigation axes are stored last opens as the same scan."""
     path = write(tmp_path / "a.hspy", counts().transpose(2, 3, 0, 1), chunks=(4, 5, 2, 7), compression="gzip", shuffle=True)
 
     def swap(group):
@@ -219,7 +215,6 @@ def test_navigation_axes_come_first_wherever_they_stand(tmp_path):
 
 
 def test_several_signals_must_be_chosen_from(tmp_path):
-    """The error lists the signals with their shapes; a choice opens one."""
     path = write(tmp_path / "a.hspy", counts())
     with h5py.File(path, "r+") as file:
         file.copy("Experiments/__unnamed__", "Experiments/second")
@@ -231,7 +226,6 @@ def test_several_signals_must_be_chosen_from(tmp_path):
 
 
 def test_wrong_number_of_axes_is_explained(tmp_path):
-    """Three axes, or three navigation axes, are no scan."""
     path = write(tmp_path / "three.hspy", counts()[0])
     with pytest.raises(ScanFileError, match="3 axes"):
         open_scan(path)
@@ -276,7 +270,6 @@ def spot(peak: float, clip=None) -> np.ndarray:
     (spot(9000, 4095).astype("u2"), "4095"), (spot(3000, 4095).astype("u2"), None), (spot(100, 63).astype("u1"), "saturated"),
     (spot(60000 * 3, 65535).astype("u2"), "65535"), (spot(300).astype("u2"), None)])
 def test_overflowed_counters_are_found_and_good_ones_left_alone(tmp_path, data, warned):
-    """Counts that wrapped or stuck cause a warning with numbers; counts within range cause none."""
     path = write(tmp_path / "a.hspy", data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -319,7 +312,6 @@ def fill(target: HspyWriter, data: np.ndarray, origins=None) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16])
 def test_written_file_opens_in_rosettasciio_with_the_same_counts(tmp_path, dtype):
-    """RosettaSciIO, which did not write the file, reads back every count and the calibration."""
     data = random_counts(dtype=dtype)
     with writer(tmp_path / "a.hspy", dtype=dtype) as target:
         fill(target, data)
@@ -349,7 +341,6 @@ def test_layout_is_that_of_the_authors_converter(tmp_path, realdata):
 
 
 def test_dataset_is_chunked_and_compressed_as_asked(tmp_path):
-    """The stored chunks, filters and open maximum shape are those of the record's files, and HDF5 decodes them."""
     data = random_counts()
     with writer(tmp_path / "a.hspy", compression_level=6, title="a/b") as target:
         fill(target, data)
@@ -361,7 +352,6 @@ def test_dataset_is_chunked_and_compressed_as_asked(tmp_path):
 
 
 def test_threads_write_large_blocks_in_any_order(tmp_path):
-    """Blocks of several chunks written by threads give the same file as one chunk at a time."""
     data = random_counts()
     with writer(tmp_path / "a.hspy") as target, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda yx: target.write(yx, data[yx[0]:yx[0] + 3]), [(6, 0), (3, 0), (0, 0)]))
@@ -371,7 +361,6 @@ def test_threads_write_large_blocks_in_any_order(tmp_path):
 
 
 def test_unfinished_file_is_refused(tmp_path):
-    """close() says how many blocks are missing and which is the first; nothing is left on the disk."""
     target = writer(tmp_path / "a.hspy")
     every = target.missing()
     assert every == list(itertools.product((0, 3, 6), (0, 4)))
@@ -402,6 +391,5 @@ def test_an_interrupted_writer_leaves_what_was_there(tmp_path, error):
     ((0, 0), np.zeros((3, 4, 20, 18), np.float32), TypeError),      # not counts
 ])
 def test_wrong_blocks_are_refused(tmp_path, origin, block, error):
-    """A block that does not fit is refused with what was expected."""
     with pytest.raises(error, match="expected"), writer(tmp_path / "a.hspy") as target:
         target.write(origin, block)

@@ -67,7 +67,6 @@ def test_given_scan_shape_wins_and_may_drop_an_unfinished_row(tmp_path):
 
 
 def test_single_pattern_must_be_asked_for(tmp_path):
-    """One frame is no scan, unless the caller says that it is one of a single position."""
     path = write(tmp_path / "a.mib", counts(frames=1))
     with pytest.raises(ScanFileError, match=r"\(1, 1\) for a single pattern"):
         open_scan(path)
@@ -76,7 +75,6 @@ def test_single_pattern_must_be_asked_for(tmp_path):
 
 @pytest.mark.parametrize("change", [-100, 1579])
 def test_missing_or_extra_bytes_are_refused(tmp_path, change):
-    """A file that is no whole number of frames is truncated or damaged."""
     path = write(tmp_path / "a.mib", counts(), per_line=4)
     whole = path.read_bytes()
     path.write_bytes(whole[:change] if change < 0 else whole + bytes(change))
@@ -98,7 +96,6 @@ def test_other_headers_are_refused(tmp_path):
 
 
 def test_frames_that_make_no_rectangle_need_a_shape(tmp_path):
-    """Nothing is dropped silently when the frames do not fill the rows that RosettaSciIO guesses."""
     path = write(tmp_path / "a.mib", counts(frames=11), per_line=4)
     with pytest.raises(ScanFileError, match="11 frames of which RosettaSciIO makes"):
         open_scan(path)

@@ -9,14 +9,12 @@ from figures_pkg.imaging import ring_means
 
 
 def test_rings_fall_off_and_cover_the_frame():
-    """Counts fall from the direct beam to the corner, and rings leave no gap."""
     edges, counts = ring_counts("ds1")
     assert len(edges) == len(counts) + 1 and (np.diff(edges) > 0).all()
     assert counts[0] > 2 * counts[1:].max() and counts[-1] < counts[1:-1].min()
 
 
 def test_rings_are_those_of_the_picture(realdata, monkeypatch):
-    """The stored table is the ring mean of the published picture."""
     monkeypatch.setenv("FIGURES_PKG_REALDATA", str(realdata))
     edges, counts = ring_counts("ds1")
     assert ring_means(mean_log_counts("ds1"), (124.0, 128.6), edges) == pytest.approx(counts, abs=1e-3)

@@ -18,10 +18,10 @@ from figures_pkg.chapters.conventions import AXES as CARD_AXES
 from figures_pkg.chapters.conventions import LETTER, letter_counts, write_letter
 from figures_pkg.data import MissingDataset, load_manifest, locate, open_dataset
 from figures_pkg.data.axes import DIMS, Axes, ScanFileError, check_scan
+from figures_pkg.data.datasets import recorded_axes
 from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.data.readers import BLOCK_BYTES, LARGEST_BLOCK_BYTES, FrameReader, box_and_rest, scan_blocks
 from figures_pkg.data.scan import open_scan, saturated_pixels, wrapped_pixels
-from figures_pkg.data.datasets import recorded_axes
 from figures_pkg.record.fetch import Pin, add_pins
 
 AXES = Axes(scan_step_nm=(2.0, 3.0), det_scale_inv_angstrom=0.01, origin_row_col=(2.0, 4.5), beam_energy_kev=200.0)
@@ -68,7 +68,6 @@ def test_the_other_orientation_turns_rows_and_origin_together(tmp_path):
 
 
 def test_given_axes_replace_those_of_the_file(tmp_path):
-    """The manifest's calibration wins over a file's, value by value."""
     with HspyWriter(tmp_path / "a.hspy", (2, 2, 4, 4), chunks=(2, 2, 4, 4), scan_step_nm=0.977, det_scale_inv_angstrom=0.1,
                     origin_row_col=(2, 2)) as writer:
         writer.write((0, 0), np.zeros((2, 2, 4, 4), np.uint16))
@@ -77,7 +76,6 @@ def test_given_axes_replace_those_of_the_file(tmp_path):
 
 
 def test_unknown_calibration_counts_pixels(npy):
-    """Without axes a .npy opens in pixels, and says so."""
     with pytest.warns(UserWarning, match="scan_step_nm and det_scale_inv_angstrom unknown"):
         scan = open_scan(npy)
     assert scan.scan_y.attrs["units"] == scan.det_x.attrs["units"] == "px"
@@ -87,13 +85,11 @@ def test_unknown_calibration_counts_pixels(npy):
 @pytest.mark.parametrize("wrong", [dict(scan_step_nm=0), dict(det_scale_inv_angstrom=float("nan")), dict(origin_row_col=3),
                                    dict(scan_step_nm=(1, 2, 3))])
 def test_impossible_axes_are_refused(npy, wrong):
-    """Zero, nan or the wrong number of values are no calibration."""
     with pytest.raises(ValueError, match="expected"):
         open_scan(npy, axes=wrong)
 
 
 def test_unknown_words_are_refused(npy):
-    """A misspelt orientation or source is not silently taken for another."""
     with pytest.raises(ValueError, match="'up'.*lab"):
         open_scan(npy, "up")
     with pytest.raises(ValueError, match="'simulated'.*twin"):
@@ -101,7 +97,6 @@ def test_unknown_words_are_refused(npy):
 
 
 def test_check_scan_names_the_repair():
-    """A transposed array is told to transpose, anything else to use open_scan."""
     good = xr.DataArray(np.zeros((1, 1, 1, 1)), dims=DIMS)
     check_scan(good)
     with pytest.raises(ValueError, match="transpose"):
@@ -228,7 +223,6 @@ def write_scan(path, source, shape=(2, 3, 8, 8)):
 
 
 def test_the_twin_brings_its_own_axes(tmp_path, monkeypatch):
-    """The twin lies with its profile and is opened as its file says."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     write_scan(tmp_path / "smoke" / "ds1.hspy", "twin")
     scan = open_dataset("ds1", "twin", "smoke")
@@ -296,21 +290,18 @@ def test_a_record_of_another_shape_is_refused(record):
 
 
 def test_a_missing_twin_names_the_command(tmp_path, monkeypatch):
-    """Nothing is made by itself; the message holds the command that would."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     with pytest.raises(MissingDataset, match="figures_pkg twin ds1 --size smoke --out"):
         locate("ds1", "twin", "smoke")
 
 
 def test_a_missing_record_is_not_downloaded(tmp_path, monkeypatch):
-    """Without the file, the error names the record and the command that fetches it."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
     with pytest.raises(MissingDataset, match="figures_pkg fetch ds1"):
         open_dataset("ds1", "zenodo")
 
 
 def test_an_unknown_source_is_refused():
-    """Data comes from the twin or from the record."""
     with pytest.raises(ValueError, match="it must be one of twin, zenodo"):
         locate("ds1", "internet")
 
@@ -324,6 +315,5 @@ def test_every_format_opens_as_the_same_scan(tmp_path, suffix, how):
 
 
 def test_another_suffix_is_refused(tmp_path):
-    """The message lists what can be written."""
     with pytest.raises(ValueError, match=".hspy, .mib or .npy"):
         write_letter(tmp_path / "letter.tif")

@@ -20,7 +20,6 @@ def counts(dtype="u2") -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", ">u2", "f4", "i8"])
 def test_npy_gives_its_values(tmp_path, dtype):
-    """A .npy opens lazily with the same values in native byte order."""
     np.save(tmp_path / "a.npy", counts(dtype))
     scan = open_scan(tmp_path / "a.npy", axes=AXES)
     assert scan.dtype.isnative
@@ -75,7 +74,6 @@ def test_unusable_npy_is_explained(tmp_path):
 
 
 def test_file_that_shrinks_after_opening_raises(tmp_path):
-    """A read beyond the end of a file is an error and never zeros."""
     np.save(tmp_path / "a.npy", counts())
     scan = open_scan(tmp_path / "a.npy", axes=AXES)
     with open(tmp_path / "a.npy", "r+b") as file:

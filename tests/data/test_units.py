@@ -9,7 +9,6 @@ from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 
 @pytest.mark.parametrize("kev, angstrom, sigma", [(100, 0.037014, 9.2440e-4), (200, 0.025079, 7.2884e-4), (300, 0.019687, 6.5262e-4)])
 def test_values_of_the_tables(kev, angstrom, sigma):
-    """The usual voltages, in Å and rad / (V Å)."""
     assert wavelength_angstrom(kev) == pytest.approx(angstrom, rel=3e-5)
     assert interaction_constant(kev) == pytest.approx(sigma, rel=3e-5)
 
@@ -23,6 +22,5 @@ def test_slow_electrons_are_de_broglies():
 
 @pytest.mark.parametrize("kev", [0, -200, np.nan, np.inf])
 def test_energies_that_no_microscope_has_are_refused(kev):
-    """The message names the number."""
     with pytest.raises(ValueError, match="beam_energy_kev=.*positive"):
         wavelength_angstrom(kev)

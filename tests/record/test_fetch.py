@@ -16,7 +16,6 @@ from figures_pkg.record.fetch import MissingDataset
 
 
 def test_a_fetched_file_is_the_one_on_the_record(world):
-    """One question to the API, one transfer, the right bytes, and ensure finds them."""
     (path,) = world.fetch()
     assert path == world.data / "scan" / "scan.bin" == world.ensure()
     assert path.read_bytes() == world.server.files[SCAN]
@@ -53,7 +52,6 @@ def test_a_broken_transfer_goes_on_where_it_stopped(world, fault):
 
 
 def test_many_breaks_are_survived_as_long_as_bytes_arrive(world):
-    """The number of attempts limits those in a row without progress, not the whole."""
     world.server.faults[SCAN] = [Fault(stop_after=300_000)] * 9
     (path,) = world.fetch()
     assert path.read_bytes() == world.server.files[SCAN]
@@ -61,7 +59,6 @@ def test_many_breaks_are_survived_as_long_as_bytes_arrive(world):
 
 
 def test_a_transfer_without_progress_is_given_up_and_resumed_by_the_next_call(world):
-    """What arrived before the server fell silent is kept for the next call."""
     world.server.faults[SCAN] = [Fault(stop_after=MIB)] + [Fault(stop_after=0)] * QUICK.tries
     with pytest.raises(RemoteError, match="goes on from there"):
         world.fetch()
@@ -97,7 +94,6 @@ def test_a_server_that_sends_another_range_is_refused(world, stated):
 
 
 def test_a_server_that_sends_too_much_is_stopped(world):
-    """A body longer than the record states is an error; the next call starts clean."""
     world.server.faults[SCAN] = [Fault(body=world.server.files[SCAN] + b"more")]
     with pytest.raises(RemoteError, match="more than"):
         world.fetch()
@@ -105,14 +101,12 @@ def test_a_server_that_sends_too_much_is_stopped(world):
 
 
 def test_a_wrong_checksum_once_costs_a_second_transfer(world):
-    """Damaged bytes are thrown away and fetched again from the beginning."""
     world.server.faults[SCAN] = [Fault(corrupt=True)]
     assert world.fetch()[0].read_bytes() == world.server.files[SCAN]
     assert world.server.ranges_of(SCAN) == [None, None]
 
 
 def test_a_wrong_checksum_always_is_an_error(world):
-    """Nothing is put into place, and the error names the checksum."""
     world.server.always[SCAN] = Fault(corrupt=True)
     with pytest.raises(RemoteError, match="md5:" + hashlib.md5(world.server.files[SCAN]).hexdigest()):
         world.fetch()
@@ -123,7 +117,6 @@ def test_a_wrong_checksum_always_is_an_error(world):
 
 
 def test_429_on_a_file_waits_as_told(world):
-    """Retry-After holds for files as for the API, and the transfer then goes on."""
     world.server.faults[SCAN] = [Fault(stop_after=MIB), Fault(429, {"Retry-After": "1"}, b"slow down")]
     start = time.monotonic()
     assert world.fetch()[0].read_bytes() == world.server.files[SCAN]
@@ -133,7 +126,6 @@ def test_429_on_a_file_waits_as_told(world):
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refused_file_is_asked_for_once(world, status):
-    """403 and 404 do not get better by asking again."""
     world.server.always[SCAN] = Fault(status, body=b'{"message": "Permission denied."}', kind="application/json")
     with pytest.raises(RemoteError, match=f"{status}.*Permission denied"):
         world.fetch()
@@ -158,7 +150,6 @@ def test_a_killed_process_is_succeeded_by_one_that_resumes(world):
 
 
 def test_four_processes_share_one_transfer(world):
-    """One asks the API and downloads, three wait, all four get the file."""
     world.server.faults[SCAN] = [Fault(piece_pause_s=0.01)]
     processes = [world.start() for _ in range(4)]
     ends = [process.communicate(timeout=60) for process in processes]
@@ -168,7 +159,6 @@ def test_four_processes_share_one_transfer(world):
 
 
 def test_a_size_outside_the_bracket_is_refused_before_downloading(world):
-    """The manifest's bracket guards against another file under the same name."""
     world.server.stated_sizes[SCAN] = 10**12
     with pytest.raises(RemoteError, match="1000000000000 bytes, the manifest expects"):
         world.fetch()
@@ -185,7 +175,6 @@ def test_a_size_that_the_record_states_wrongly_is_noticed(world):
 
 
 def test_a_file_that_the_record_lacks_is_told_with_those_it_has(world):
-    """A slip in the manifest's remote name is answered with the right names."""
     world.write_manifest(remote="a scan.hspy")
     with pytest.raises(RemoteError, match="holds no 'a scan.hspy'.*Weight_epoch:0000"):
         world.fetch()
@@ -219,7 +208,6 @@ def test_a_disk_too_small_for_the_whole_is_told_before_the_first_file(world, mon
 
 
 def test_the_bar_goes_to_stderr(world, capsys):
-    """Progress is drawn on stderr when asked for, and not at all where nobody watches."""
     world.fetch("colon")
     assert capsys.readouterr().err == ""
     world.fetch(progress=True)

@@ -36,7 +36,6 @@ def test_ensure_never_downloads(world):
 
 
 def test_the_default_folder_is_the_users_cache(monkeypatch):
-    """Without the variable the data lies in the user's cache folder; with it, there, a tilde expanded."""
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     assert data_dir().is_absolute() and "figures_pkg" in str(data_dir())
     monkeypatch.setenv(FOLDER_VARIABLE, "~/data")
@@ -57,7 +56,6 @@ def test_a_changed_file_is_noticed_and_fetched_again(world, monkeypatch):
 
 
 def test_a_touched_file_is_checked_once_and_kept(world):
-    """A new date on the right bytes costs one checksum and no transfer."""
     (path,) = world.fetch()
     os.utime(path)
     world.server.asked.clear()
@@ -101,7 +99,6 @@ def test_the_first_contact_is_pinned_in_the_data_folder(world):
 
 
 def test_a_record_that_changes_its_mind_is_an_error(world):
-    """After the first contact another checksum is a conflict, and the old pin stays."""
     world.fetch()
     world.server.files[SCAN] = world.server.files[SCAN][::-1]
     assert world.fetch()  # all pinned and here: nobody is asked
@@ -153,7 +150,6 @@ def test_a_checksum_in_the_manifest_is_the_judge(world):
 
 
 def test_a_new_address_of_the_api_is_followed(world, monkeypatch):
-    """A pin from another host is asked for again at the host in use, and must agree."""
     world.fetch()
     shutil.rmtree(world.data / "scan")
     with FakeZenodo(world.server.files) as other:
@@ -168,7 +164,6 @@ DAMAGED = ["schema: 1\n", "schema: 1\npins: {scan: {size: 1}}\n", "schema: 2\npi
 
 @pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_lock_is_told(world, text):
-    """A lock that cannot be read is an error that names it, and is not overwritten."""
     world.data.mkdir()
     (world.data / "data_lock.yaml").write_text(text)
     with pytest.raises(ManifestError, match="data_lock.yaml"):
@@ -189,7 +184,6 @@ def test_ensure_works_in_a_folder_that_cannot_be_written(world, monkeypatch):
 
 
 def test_an_unknown_id_asks_nobody(world):
-    """A wrong id is found before anything else happens."""
     with pytest.raises(ManifestError, match="did you mean scan"):
         world.fetch("scam")
     assert world.server.asked == []

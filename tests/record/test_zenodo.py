@@ -60,7 +60,6 @@ def test_retry_after_is_obeyed(server, wait):
 
 
 def test_a_server_that_asks_for_too_much_time_is_an_error(server):
-    """An hour's pause is reported instead of slept."""
     server.faults["record"] = [Fault(429, {"Retry-After": "3600"}, b"slow down")]
     with pytest.raises(RemoteError, match="3600 s"):
         zenodo.resolve(RECORD, QUICK)
@@ -68,7 +67,6 @@ def test_a_server_that_asks_for_too_much_time_is_an_error(server):
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_refusals_are_not_repeated(server, status):
-    """One question, and the server's own words in the error."""
     server.always["record"] = Fault(status, body=b'{"message": "no such thing"}', kind="application/json")
     with pytest.raises(RemoteError, match=f"{status}.*no such thing"):
         zenodo.resolve(RECORD, QUICK)
@@ -107,21 +105,18 @@ STRANGE = {
 
 @pytest.mark.parametrize("body, kind, said", STRANGE.values(), ids=STRANGE.keys())
 def test_answers_that_are_no_record_are_told(server, body, kind, said):
-    """A 200 with something else than a record is one clear error."""
     server.always["record"] = Fault(body=body, kind=kind)
     with pytest.raises(RemoteError, match=said):
         zenodo.resolve(RECORD, QUICK)
 
 
 def test_a_silent_api_is_given_up(server):
-    """An API that stops in the middle of its answer costs the stated patience and no more."""
     server.always["record"] = Fault(stop_after=10, how="stall")
     with pytest.raises(RemoteError):
         zenodo.resolve(RECORD, patience=dataclasses.replace(QUICK, silence_s=0.2))
 
 
 def test_an_api_that_is_not_there_is_told(monkeypatch):
-    """A closed port is an error with the address in it."""
     with FakeZenodo({}) as fake:
         address = fake.api
     monkeypatch.setenv(zenodo.API_VARIABLE, address)
@@ -130,7 +125,6 @@ def test_an_api_that_is_not_there_is_told(monkeypatch):
 
 
 def test_the_public_api_is_the_default(monkeypatch):
-    """Without the variable, or with an empty one, we speak with zenodo.org."""
     monkeypatch.delenv(zenodo.API_VARIABLE, raising=False)
     assert zenodo.api() == "https://zenodo.org/api"
     monkeypatch.setenv(zenodo.API_VARIABLE, "")
@@ -144,7 +138,6 @@ REFUSED += ["http://10.0.0.1/"]
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_other_schemes_and_hosts_are_refused(monkeypatch, url):
-    """Plain http leaves this computer under no spelling, and other schemes are no option."""
     monkeypatch.setenv(zenodo.API_VARIABLE, url)
     with pytest.raises(RemoteError, match="refused"):
         zenodo.api()
@@ -155,12 +148,10 @@ ACCEPTED = ["https://example.org/x", "http://localhost:1/x", "http://127.9.9.9/"
 
 @pytest.mark.parametrize("url", ACCEPTED)
 def test_https_and_loopback_are_accepted(url):
-    """https anywhere, http for this computer by each of its names."""
     assert check_url(url) == url
 
 
 def test_a_redirect_to_plain_http_is_refused(server):
-    """The rule holds for every hop, not only for the first."""
     server.always["record"] = Fault(302, {"Location": "http://files.example.org/record"}, b"")
     with pytest.raises(RemoteError, match="files.example.org.*refused"):
         zenodo.resolve(RECORD, QUICK)
@@ -175,7 +166,6 @@ def test_a_link_to_plain_http_is_refused(server):
 
 
 def test_loopback_is_never_asked_through_a_proxy(server, monkeypatch):
-    """A proxy in the environment is for the outside; this computer is reached directly."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
     monkeypatch.setenv("no_proxy", "")
@@ -183,19 +173,12 @@ def test_loopback_is_never_asked_through_a_proxy(server, monkeypatch):
 
 
 def test_another_licence_is_noticed(server, caplog):
-    """The record's licence is compared with the paper's; a difference is a warning."""
     with caplog.at_level(logging.WARNING):
         zenodo.resolve(RECORD, QUICK)
         assert not caplog.records
         server.licence = "cc-by-4.0"
         zenodo.resolve(RECORD, QUICK)
     assert "cc-by-4.0" in caplog.text
-
-
-def test_pauses_double_up_to_the_longest():
-    """1, 2, 4, ... seconds, and never more than the stated longest."""
-    patience = Patience(pause_s=1, longest_pause_s=5)
-    assert [patience.pause(n) for n in (1, 2, 3, 4, 50)] == [1, 2, 4, 5, 5]
 
 
 @pytest.mark.parametrize("text", ["0", "0.5", "", "soon", "Thu, 01 Jan 1970 00:00:00 GMT"])
