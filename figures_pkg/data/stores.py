@@ -56,11 +56,13 @@ def open_zarr(path: Path) -> Opened:
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise ScanFileError(f"{path}: no zarr store ({type(error).__name__}: {error}); expected a folder that "
                             "`figures_pkg convert` wrote") from error
-    name, array = "", node
-    if isinstance(node, zarr.Group):
-        name, array = ARRAY, node.get(ARRAY)
-        if not isinstance(array, zarr.Array):
+    if isinstance(node, zarr.Array):
+        name, array = "", node
+    else:
+        name, found = ARRAY, node.get(ARRAY)
+        if not isinstance(found, zarr.Array):
             raise ScanFileError(f"{path}: holds {sorted(node)}, expected an array {ARRAY!r}; write it with `figures_pkg convert`")
+        array = found
     _check_four(path, array.shape)
     attrs = dict(array.attrs)
     known: dict = {key: attrs.pop(key) for key in ("orientation", "title", "source") if key in attrs}
