@@ -2,7 +2,7 @@
 
     python benchmarks/matching.py [--side 16]
 
-The scan is simulated from another model than the library's (`figures_pkg.matching.other_model`). Disc sums are computed once and not
+The scan is simulated from another model than the library's (`figures_pkg.chapters.matching_robustness`). Disc sums are computed once and not
 timed, since all three start from them. Processor time of one thread; compilation is left out.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from figures_pkg.matching import disc_sums, match_scores, prepare
-from figures_pkg.matching.crystal_example import Example
+from figures_pkg.twin.example import Example
 from figures_pkg.matching.fit import predict
 from figures_pkg.matching.matcher import weights_of
-from figures_pkg.matching.other_model import disturbed_scan, other_library
-from figures_pkg.twin import LibrarySettings, build_library
+from figures_pkg.chapters.matching_robustness import disturbed_scan, other_library
+from figures_pkg.diffraction import LibrarySettings, build_library
 
 NAMES = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
 

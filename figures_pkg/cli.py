@@ -163,7 +163,7 @@ def _twin(options) -> None:
 
 
 def _simulate(options) -> None:
-    from figures_pkg.twin.diffraction.simulate import simulate, write_table
+    from figures_pkg.diffraction.simulate import simulate, write_table
 
     how = {"crystal": options.cif, "engine": options.engine, "thermal": options.thermal}
     how |= {"configurations": options.configurations, "seed": options.seed}

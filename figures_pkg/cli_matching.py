@@ -1,6 +1,5 @@
 """The commands that match every pattern of a scan to a library, and that map its domains: thin calls into `matching` and `evaluate`."""
 
-import shutil
 from pathlib import Path
 
 from figures_pkg.cli_model import SIZES, opened_scan
@@ -25,7 +24,7 @@ def add_matching_command(commands) -> None:
     match.add_argument("--zone", type=int, nargs=3, metavar=("U", "V", "W"), help="direction of the beam in the cell of the CIF")
     match.add_argument("--thickness-nm", type=float, nargs=2, default=(30.0, 100.0), metavar=("LEAST", "MOST"))
     match.add_argument("--tilt-mrad", type=float, nargs=2, default=(5.0, 8.5), metavar=("B", "C"), help="largest tilts to look for")
-    match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library of ErMnO3 here, or take it from here")
+    match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library here, or take it from here")
     match.add_argument("--threads", type=int, help="all processors by default")
     match.add_argument("--source", choices=("twin", "zenodo"), default="twin", help="of a dataset given by name")
     match.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
@@ -55,11 +54,9 @@ def _match(options) -> None:
     _check(options)
     scan = opened_scan(options.scan, options)
     library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
-    kept = options.out.with_name(options.out.name + ".part")  # finished blocks: the same command goes on after an interruption
-    maps = match(scan, prepare(scan, library, net), options.threads, kept=kept)
+    maps = match(scan, prepare(scan, library, net), options.threads)
     with replacing(options.out) as temporary:
         maps.to_netcdf(temporary, engine="h5netcdf")
-    shutil.rmtree(kept)
     print(options.out)
 
 
@@ -79,16 +76,20 @@ def _check(options) -> None:
 def _library(options, energy_kev):
     """The library to match with, and the net of its zone axis (None for ErMnO3)."""
     thickness, tilts = tuple(options.thickness_nm), [tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad]
+    from figures_pkg.diffraction import LibrarySettings, build_library, load_or_build
+
+    zone, given = None, {"energy_kev": energy_kev, "g_max_inv_angstrom": 1.1}
     if options.structure is None:
-        from figures_pkg.twin import LibrarySettings, build_library, load_or_build
+        settings = LibrarySettings.covering(thickness, *tilts, period_step=4, **given)
+    else:
+        from figures_pkg.crystal.zone import zone_crystal
 
-        settings = LibrarySettings.covering(thickness, *tilts, energy_kev=energy_kev, period_step=4, g_max_inv_angstrom=1.1)
-        return load_or_build(options.library, settings) if options.library else build_library(settings), None
-    from figures_pkg.matching.crystal import zone_crystal
-    from figures_pkg.matching.crystal_library import CrystalSettings, crystal_library
-    from figures_pkg.matching.lattice_search_zone import Zone
+        zone = zone_crystal(options.structure, tuple(options.zone))
+        settings = LibrarySettings.covering(thickness, *tilts, zone.crystal, **given)
+    crystal = zone.crystal if zone else None
+    library = load_or_build(options.library, settings, crystal=crystal) if options.library else build_library(settings, crystal=crystal)
+    if zone is None:
+        return library, None
+    from figures_pkg.imaging.lattice_search import Zone
 
-    zone = zone_crystal(options.structure, tuple(options.zone))
-    settings = CrystalSettings(thickness, *tilts, energy_kev=energy_kev, g_max_inv_angstrom=1.1)
-    library = crystal_library(zone, settings, progress=True)
     return library, Zone.of_library(library, zone.name)

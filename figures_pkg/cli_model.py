@@ -53,7 +53,8 @@ def _train(options) -> None:
     from figures_pkg.model import load_checkpoint
     from figures_pkg.model.keep import save_trained
     from figures_pkg.model.recipes import recipe_called
-    from figures_pkg.model.train import make_fabric, train
+    from figures_pkg.model.devices import make_fabric
+    from figures_pkg.model.train import train
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
     out = check_target(options.out, ".safetensors", options.overwrite)

@@ -1,6 +1,7 @@
 """From notebooks as text to the rendered book: what a chapter needs, executing it, and rendering the pages."""
 
-from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
+from .chapters import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of
+from figures_pkg.workspace import load_profile
 from .dependencies import installed_code
 from .execute import FailedCell, execute
 from .make import make

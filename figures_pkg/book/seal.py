@@ -12,7 +12,8 @@ from figures_pkg.passports.facts import model_facts
 from figures_pkg.passports.kept import PassportError, read_passport
 from figures_pkg.passports.publish import figures_folder, write_passport
 
-from .chapters import artefacts_of, chapter_path, datasets_of, load_profile, source_of
+from .chapters import artefacts_of, chapter_path, datasets_of, source_of
+from figures_pkg.workspace import load_profile
 from .dependencies import installed_code
 from .execute import execute
 from .inputs import checksums_of

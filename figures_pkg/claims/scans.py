@@ -10,7 +10,7 @@ from figures_pkg.record.manifest import load_manifest
 from figures_pkg.imaging import Annulus, along_and_across, summarise, to_mrad
 from figures_pkg.imaging.delta import pearson_map
 from figures_pkg.twin import load_preset
-from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.crystal.structure import structure
 
 from .made import Made, NotMade
 from figures_pkg.evaluate.decompose import domain_split, effect_at_equal

@@ -8,9 +8,11 @@ import pandas as pd
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.imaging import Lattice, wavelength_angstrom
 from figures_pkg.imaging.delta import pearson_map
-from figures_pkg.twin import ermno3, load_preset
-from figures_pkg.twin.diffraction.patterns import disc_means, disc_pattern
-from figures_pkg.twin.structure.displacements import formal_polarization
+from figures_pkg.twin import load_preset
+from figures_pkg.crystal import ermno3
+from figures_pkg.diffraction.discs import disc_means
+from figures_pkg.twin.patterns import disc_pattern
+from figures_pkg.crystal.structure import formal_polarization
 
 from .made import Made
 from .scans import measured_delta

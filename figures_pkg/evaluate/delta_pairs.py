@@ -8,8 +8,9 @@ import xarray as xr
 
 from figures_pkg.imaging import Lattice, refine_lattice, summarise
 from figures_pkg.imaging.delta import move_onto, rank_reflections
-from figures_pkg.twin import Library, LibrarySettings, load_preset
-from figures_pkg.twin.diffraction.patterns import disc_means
+from figures_pkg.twin import load_preset
+from figures_pkg.diffraction import Library, LibrarySettings
+from figures_pkg.diffraction.discs import disc_means
 
 from .domains import asymmetry
 

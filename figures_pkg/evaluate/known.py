@@ -19,12 +19,14 @@ from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.workspace import artefact_path, artefacts_folder
 from figures_pkg.workspace import check_target, replacing
 from figures_pkg.imaging import Lattice
-from figures_pkg.matching import DiscGeometry, disc_sums, find_lattice, match, prepare
+from figures_pkg.matching import DiscGeometry, disc_sums, match, prepare
+from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching.matcher import POOR_CHI2, Matcher
-from figures_pkg.matching.sampled import sampled_mean, sampled_patterns
+from figures_pkg.matching.matcher import sampled_mean, sampled_patterns
 from figures_pkg.model.features import gather_features
 from figures_pkg.model.step_components import step_maps
-from figures_pkg.twin import Library, LibrarySettings, load_or_build, read_truth
+from figures_pkg.twin import read_truth
+from figures_pkg.diffraction import Library, LibrarySettings, load_or_build
 
 from .scores import otsu_threshold
 

@@ -13,9 +13,11 @@ import xarray as xr
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder, embed
-from figures_pkg.model.recipes import Recipe, recipe_called
+from figures_pkg.model.recipe import Recipe
+from figures_pkg.model.recipes import recipe_called
 from figures_pkg.model.rotation import rotate_steps
-from figures_pkg.model.train import DeadEmbedding, first_network, make_fabric, train
+from figures_pkg.model.train import DeadEmbedding, first_network, train
+from figures_pkg.model.devices import make_fabric
 from figures_pkg.model.transform import InputTransform
 
 RAW, ROTATED = "", ", rotated"  # what follows the name of a network

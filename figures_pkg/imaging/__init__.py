@@ -7,7 +7,8 @@ from .expected import expected_lattice
 from .lattice import Lattice, disc_radius_px, refine_lattice
 from .one_pass import summarise
 from .rings import ring_means
-from .vectors import along_and_across, com_noise, fit_descan, remove_descan, scatter, to_mrad, wavelength_angstrom
+from .vectors import along_and_across, com_noise, fit_descan, remove_descan, scatter, to_mrad
+from figures_pkg.data.units import wavelength_angstrom
 
 __all__ = [
     "Annulus",

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from .vectors import wavelength_angstrom
+from figures_pkg.data.units import wavelength_angstrom
 
 CIRCLE_REACH_PX = 1.25  # how far discs are searched anew with another circle
 

@@ -10,7 +10,7 @@ import xarray as xr
 from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.record.manifest import Dataset
 from figures_pkg.imaging import Lattice, refine_lattice
-from figures_pkg.matching.lattice_search_zone import Zone
+from figures_pkg.imaging.lattice_search import Zone
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number, signed
 from .orientation import Frame

@@ -8,8 +8,8 @@ import numpy as np
 
 from figures_pkg.evaluate.realism import as_drawn, disc_sums
 from figures_pkg.imaging import Lattice, refine_lattice
-from figures_pkg.matching import find_lattice
-from figures_pkg.matching.lattice_search import FoundLattice
+from figures_pkg.imaging.lattice_search import find_lattice
+from figures_pkg.imaging.lattice_search import FoundLattice
 
 from .findings import AGREES, CONFLICT, OPEN, Decision, Finding
 

@@ -1,26 +1,24 @@
-"""What a pattern is compared with, and the match of disc sums: polarization, thickness and tilts with errors."""
+"""Every pattern of a scan matched to a library: polarization, thickness and tilts as maps with errors."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.axes import check_scan
-from figures_pkg.imaging import wavelength_angstrom
-from figures_pkg.twin.diffraction.library import Library
+from figures_pkg.data.axes import SCAN_DIMS, check_scan
+from figures_pkg.data.blocks import block_places, finished, read_block
+from figures_pkg.workspace import available_cores
+from figures_pkg.diffraction.library import Library
+from figures_pkg.imaging.lattice_search import Zone, find_lattice
 
-from .averaged import DiscLibrary, average_over_discs
-from .background import smooth_background
-from .sampled import sampled_mean
-from .discs import LARGEST_G, DiscGeometry, DiscPlan, bad_pixels, clear_px, disc_sums, plan_discs
+from .disc_library import CoarseGrid, DiscLibrary, average_over_discs
+from .discs import LARGEST_G, DiscGeometry, DiscPlan, bad_pixels, clear_px, disc_sums, plan_discs, smooth_background
 from .fit import COLUMNS, refine_all
-from .lattice_search import find_lattice
-from .lattice_search_zone import Zone
-from .search import CoarseGrid
 
 SYSTEMATIC = 0.03  # of a disc: what a library may be wrong by, as a share; see `weights_of`
 POOR_CHI2 = 2.0  # chi squared per degree of freedom above which a fit is marked
+SAMPLED = 6  # blocks whose mean shows the lattice
+PARTS = 32  # into which an array in memory is cut
 LEAST_COUNTS = 10.0  # per disc, on average, above the background
 
 UNITS = {
@@ -36,6 +34,7 @@ UNITS = {
     "scale": ("counts", "counts of a disc that holds the whole beam"),
     "poor_fit": ("1", "chi squared per degree of freedom above the attribute poor_chi2, or a fit on the edge of the library"),
 }
+DISCS = {"discs": "counts of each disc above its background", "discs_variance": "variance of these counts"}
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,7 @@ class Matcher:
             Mean pattern (det_y, det_x), which tells the shape of the background; level by default.
         """
         if isinstance(library, Library):
-            convergence = geometry.radius_px / geometry.px_per_inv_angstrom * wavelength_angstrom(energy_kev) * 1e3
-            library = average_over_discs(library, convergence, largest_g)
+            library = average_over_discs(library, geometry.convergence_mrad(energy_kev), largest_g)
         places = geometry.centre + library.g @ geometry.matrix.T
         clear = clear_px(geometry, library.g)
         background = None if mean is None else smooth_background(mean, places, geometry.centre, clear, bad)
@@ -109,13 +107,6 @@ class Matcher:
         results = np.empty((len(sums), 2, COLUMNS))
         refine_all(self.library.coefficients, sums, weights, variances, self.plan.correlation, starts, results)
         return self._named(results)
-
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with whatever changes a result."""
-        digest = hashlib.sha256(f"{self.systematic} {self.starts} {self.library.start} {self.library.step}".encode())
-        for array in (self.library.coefficients, self.plan.pixels, self.plan.weights):
-            digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()[:16]
 
     def _named(self, results):
         """Results of the compiled fit, (p, 2, 12), as maps with units."""
@@ -176,3 +167,84 @@ def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geom
         raise ValueError(f"a disc holds {counts:.2g} counts above the background on average, {LEAST_COUNTS:g} are needed to match single "
                          "patterns; sum neighbouring positions or use a higher dose")
     return matcher
+
+
+def sampled_mean(scan: xr.DataArray, most: int = SAMPLED) -> np.ndarray:
+    """Mean pattern of a few blocks spread evenly over the scan, float64 (det_y, det_x)."""
+    total, positions = np.zeros(scan.shape[2:]), 0
+    for patterns in _some_blocks(scan, most):
+        total += patterns.sum(axis=(0, 1), dtype=np.float64)
+        positions += patterns.shape[0] * patterns.shape[1]
+    return total / positions
+
+
+def sampled_patterns(scan: xr.DataArray, each: int = 64, most: int = SAMPLED) -> np.ndarray:
+    """Patterns spread over a few blocks, ``each`` at most from one, (p, det_y, det_x)."""
+    flat = (patterns.reshape(-1, *patterns.shape[2:]) for patterns in _some_blocks(scan, most))
+    return np.concatenate([block[:: -(-len(block) // each)] for block in flat])
+
+
+def _some_blocks(scan: xr.DataArray, most: int):
+    """Counts of a few blocks spread evenly over the scan, one after another."""
+    places = block_places(scan, 8)
+    for index in np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)):
+        yield read_block(scan, places[index])
+
+
+def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, progress: bool = True, discs: bool = False) -> xr.Dataset:
+    """
+    Match every pattern of a scan, block by block; the scan is read once and memory holds a few blocks.
+
+    When a ``dask.distributed`` client is active, its workers do the work.
+
+    Parameters
+    ----------
+    scan
+        Counts (scan_y, scan_x, det_y, det_x), in memory or of dask.
+    matcher
+        From :func:`figures_pkg.matching.prepare`.
+    threads
+        All processors of this process by default.
+    progress
+        Whether to show a progress bar on stderr.
+    discs
+        Whether to keep the counts of all discs too, ``discs`` and ``discs_variance`` on (scan_y, scan_x, disc), for
+        :func:`figures_pkg.matching.measure_walls` and :func:`figures_pkg.matching.disc_residuals`.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (scan_y, scan_x), the variables of `UNITS` with their units. **Sign:** polarization +1 is +P where the lattice's 002
+        points along +c; a lattice turned by half a turn exchanges the two.
+    """
+    maps = {name: np.empty(scan.shape[:2], _type(name)) for name in UNITS}
+    maps |= {name: np.empty((*scan.shape[:2], len(matcher.plan)), np.float32) for name in DISCS if discs}
+    places = block_places(scan, PARTS)
+    for place, found in finished(_match_block, places, (scan, matcher, discs), threads or available_cores(), "matching" if progress else None):
+        for name, values in found.items():
+            maps[name][place] = values
+    return _labelled(maps, scan, matcher)
+
+
+def _match_block(place, scan, matcher, discs):
+    """Maps of one block, shape (ny, nx) each."""
+    patterns = read_block(scan, place, scheduler="synchronous")
+    sums, variances = disc_sums(patterns.reshape(-1, *patterns.shape[2:]), matcher.plan)
+    found = matcher.fit(sums, variances) | (dict(zip(DISCS, (sums, variances))) if discs else {})
+    return {name: values.astype(_type(name)).reshape(*patterns.shape[:2], *values.shape[1:]) for name, values in found.items()}
+
+
+def _type(name):
+    return {"polarization": np.int8, "poor_fit": bool}.get(name, np.float32)
+
+
+def _labelled(maps, scan, matcher):
+    """The maps as a dataset."""
+    variables = {name: (SCAN_DIMS, maps[name], {"units": units, "long_name": meaning}) for name, (units, meaning) in UNITS.items()}
+    variables |= {name: ((*SCAN_DIMS, "disc"), maps[name], {"units": "counts", "long_name": DISCS[name]}) for name in DISCS if name in maps}
+    coordinates = {dim: scan.coords[dim].variable for dim in SCAN_DIMS if dim in scan.coords}
+    if "discs" in maps:
+        coordinates |= {name: ("disc", column, {"units": "1/Å"}) for name, column in zip(("g_b", "g_c"), matcher.library.g.T)}
+    attributes = {"source": str(scan.attrs.get("source", "")), "title": str(scan.attrs.get("title", "")), "discs": len(matcher.plan),
+                  "systematic": matcher.systematic, "poor_chi2": matcher.poor_chi2}
+    return xr.Dataset(variables, coordinates, attributes)

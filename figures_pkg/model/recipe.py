@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from .config import NetworkConfig
-from .losses import LossWeights
+from .loss_conventions import LossWeights
 
 SCHEDULES = ("constant", "cycle", "one-cycle")
 

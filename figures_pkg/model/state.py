@@ -13,7 +13,7 @@ import torch
 
 from figures_pkg.workspace import replacing
 
-from .recipes import Recipe
+from .recipe import Recipe
 
 FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 

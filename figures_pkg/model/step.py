@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .devices import arranged, usual_part
-from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
+from .losses import BatchStatistics, Losses, batch_statistics, total_loss
+from .loss_conventions import LossWeights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

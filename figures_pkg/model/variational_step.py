@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .losses import LossWeights
+from .loss_conventions import LossWeights
 from .step import Step
 from .vae import BetaVAE, VariationalLosses, variational_loss
 

@@ -11,14 +11,14 @@ import figures_pkg
 from figures_pkg.workspace import available_cores
 from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.workspace import check_target
-from figures_pkg.twin.diffraction.library import Library, build_library
-from figures_pkg.twin.diffraction.library_settings import LibrarySettings, reflections
+from figures_pkg.diffraction.library import Library, build_library
+from figures_pkg.diffraction.library import LibrarySettings, reflections
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.resources import require_disk, require_memory
 from figures_pkg.twin.specimen.fields import specimen_fields
 from figures_pkg.twin.specimen.texture import polar_axis
-from figures_pkg.twin.structure.crystal import ermno3
+from figures_pkg.crystal.structure import ermno3
 from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
 
 # Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
@@ -129,7 +129,7 @@ def memory_bytes(settings: LibrarySettings, shape: tuple[int, ...], built: bool 
         Whether the library is in memory already.
     """
     grids = (settings.tilt_b_mrad, settings.tilt_c_mrad, settings.periods)
-    hkl = reflections(ermno3(+1).cell_angstrom, settings.g_max_inv_angstrom)[0]
+    hkl = reflections(ermno3(+1), settings.g_max_inv_angstrom)[0]
     library = 4 * len(hkl) * math.prod(len(grid) + 2 for grid in grids)
     return int(BASE_BYTES + BYTES_PER_POSITION * math.prod(shape[:2]) + (1 if built else LIBRARY_COPIES) * library)
 

@@ -16,7 +16,7 @@ from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.twin.instrument.background import DiffuseModel
 from figures_pkg.twin.instrument.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.instrument.discs import draw_discs
-from figures_pkg.twin.diffraction.library import Library, minus_p_index
+from figures_pkg.diffraction.library import Library, minus_p_index
 from figures_pkg.twin.instrument.noise import draw_counts, poisson_tables
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.walls.folding import cubic_shares

@@ -121,9 +121,9 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
         "scores", "claims", notebooks="scores does-it-hold"), id="a preset"),
     pytest.param("figures_pkg/twin/presets/ds2.yaml", "# 1\n", None, OF_DS2 | CONTROLS | jobs("scores", "claims", notebooks=(
         "conventions does-it-hold fig-5 realism recipes scores supplement the-twin walls")), id="a preset that others are based on"),
-    pytest.param("figures_pkg/matching/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
-    pytest.param("figures_pkg/matching/crystals/GaAs.cif", "# 1\n", None, set(), id="a crystal that no chapter shows"),
-    pytest.param("figures_pkg/matching/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
+    pytest.param("figures_pkg/crystal/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
+    pytest.param("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n", None, set(), id="a crystal that no chapter shows"),
+    pytest.param("figures_pkg/diffraction/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
     pytest.param("figures_pkg/chapters/published/ds1_rings.csv", "# 1\n", None, jobs(notebooks="the-data"), id="a published table"),
     pytest.param("figures_pkg/interactive/explorer.js", "// 1\n", None, jobs("explorer", notebooks="explorer"), id="the explorer's script"),
     pytest.param("figures_pkg/interactive/viewer.css", "/**/", None, jobs(notebooks="structure"), id="the crystal viewer's style"),
@@ -141,7 +141,7 @@ def test_the_workflow_plans_the_same(book):
     for file, text in [
         ("figures_pkg/twin/presets/another.yaml", "base: ds1\ntitle: Another\n"),
         ("figures_pkg/record/download.py", TEXT),
-        ("figures_pkg/matching/crystals/GaAs.cif", "# 1\n"),
+        ("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n"),
         ("figures_pkg/twin/presets/control-plain.yaml", "# 1\n"),
         ("figures_pkg/interactive/explorer.js", "// 1\n"),
         ("figures_pkg/claims/another.py", "from figures_pkg.claims.scans import com_auc\n\n\ndef another(made, dataset):\n    return com_auc(made, dataset)\n"),

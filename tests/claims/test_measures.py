@@ -17,9 +17,11 @@ from figures_pkg.workspace import artefact_path
 from figures_pkg.evaluate.edges import TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.evaluate.known import write_domains
 from figures_pkg.imaging import Lattice
-from figures_pkg.twin import Library, ermno3, load_preset
-from figures_pkg.twin.diffraction.spline import spline_coefficients
-from figures_pkg.twin.structure.displacements import formal_polarization
+from figures_pkg.twin import load_preset
+from figures_pkg.crystal import ermno3
+from figures_pkg.diffraction import Library
+from figures_pkg.diffraction.spline import spline_coefficients
+from figures_pkg.crystal.structure import formal_polarization
 
 N, SIDE, STEP = 30, 65, 4.0
 LATTICE, RADIUS = Lattice((32.0, 32.0), (-12.0, 0.0), (0.0, 12.0 * scans.cell_ratio())), 3.0

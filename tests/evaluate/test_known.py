@@ -10,8 +10,8 @@ from scipy.ndimage import zoom
 from figures_pkg.evaluate import known_domains
 from figures_pkg.evaluate.known import known_from, known_maps, known_words, matched_domains, wall_distance_nm, write_domains
 from figures_pkg.imaging import Lattice
-from figures_pkg.matching.crystal_example import Example, example_scan
-from figures_pkg.twin import LibrarySettings, build_library
+from figures_pkg.twin.example import Example, example_scan
+from figures_pkg.diffraction import LibrarySettings, build_library
 
 STEP_NM = 6.0
 SHAPE = (20, 24)

@@ -9,7 +9,7 @@ import pytest
 
 from figures_pkg.plotting.atoms import scene
 from figures_pkg.interactive.viewer import crystal_viewer, viewer_data
-from figures_pkg.twin import ermno3
+from figures_pkg.crystal import ermno3
 
 
 class Page(HTMLParser):

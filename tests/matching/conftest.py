@@ -2,7 +2,7 @@
 
 import pytest
 
-from figures_pkg.twin import LibrarySettings, build_library
+from figures_pkg.diffraction import LibrarySettings, build_library
 
 
 @pytest.fixture(scope="session")

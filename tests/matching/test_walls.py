@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls, over_pieces
-from figures_pkg.matching.columns import across_wall, build_columns
-from figures_pkg.matching.wall_pieces import find_pieces, wall_distance
-from figures_pkg.matching.walls import _domains
+from figures_pkg.chapters.matching import over_pieces
+from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
+from figures_pkg.matching.walls import _domains, find_pieces, wall_distance
+from figures_pkg.twin.wall_columns import across_wall, build_columns
 
 CONVERGENCE, STEP_NM, STATE = 0.5, 2.0, np.array([0.3, -1.2, 56.0])  # tilt b, tilt c, thickness
 AXIS = STEP_NM * np.arange(24)

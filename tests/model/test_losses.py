@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from figures_pkg.model.loss_conventions import CONVENTIONS
-from figures_pkg.model.losses import BatchStatistics, LossWeights, activity_divergence, batch_statistics, contrastive_similarity
+from figures_pkg.model.losses import BatchStatistics, activity_divergence, batch_statistics, contrastive_similarity
+from figures_pkg.model.loss_conventions import LossWeights
 from figures_pkg.model.losses import contrastive_surrogate, direction_sum, l1_activity, total_loss
 
 NAMES = sorted(CONVENTIONS)

@@ -22,8 +22,10 @@ from figures_pkg.model.autoencoder import Autoencoder
 from figures_pkg.model.config import NetworkConfig
 from figures_pkg.model.checkpoint import load_checkpoint
 from figures_pkg.model.keep import save_trained
-from figures_pkg.model.losses import LossWeights, total_loss
-from figures_pkg.model.recipes import Recipe, Stage
+from figures_pkg.model.loss_conventions import LossWeights
+from figures_pkg.model.losses import total_loss
+from figures_pkg.model.recipe import Recipe
+from figures_pkg.model.recipes import Stage
 from figures_pkg.model.state import state_path, stop_path
 from figures_pkg.model.step import Step
 from figures_pkg.model.train import DeadEmbedding, train

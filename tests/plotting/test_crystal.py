@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from figures_pkg.plotting.atoms import bipyramids, exaggerate, fill_box, layer_displacements, project, scene
 from figures_pkg.plotting.crystal import ELEMENTS, draw_length, draw_projection, label_displacements, polarization_arrow
-from figures_pkg.twin import ermno3
+from figures_pkg.crystal import ermno3
 
 DIRECTIONS = st.tuples(*3 * [st.floats(-1, 1)]).filter(lambda v: np.hypot(v[0], v[1]) > 0.1)
 

@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "record")]
 import judge  # noqa: E402
 import words  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
-from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_manifest, write_scan  # noqa: E402
+from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_scan  # noqa: E402
 
 from figures_pkg.workspace import artefacts_folder, book_folder  # noqa: E402
 from figures_pkg.record.manifest import load_manifest  # noqa: E402

@@ -11,7 +11,7 @@ import xarray as xr
 
 from figures_pkg.data import open_scan
 from figures_pkg.data.hspy import HspyWriter
-from figures_pkg.twin import dataset, resources
+from figures_pkg.twin import resources
 from figures_pkg.twin.dataset import library_settings, make_dataset, memory_bytes
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.truth import DESCRIPTION, read_truth, simulate_truth

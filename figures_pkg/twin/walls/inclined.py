@@ -8,7 +8,7 @@ than the probe this must fail. Both ways use the same slices, waves and atoms, s
 import numpy as np
 
 from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA
-from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.crystal.structure import structure
 from figures_pkg.twin.walls.folding import depth_weights
 from figures_pkg.twin.walls.profile import default_profile
 from figures_pkg.twin.walls.scattering import Cone, cone_step_mrad, probe_discs

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from figures_pkg.twin.structure.crystal import Crystal, ermno3
+from figures_pkg.crystal.structure import Crystal, ermno3
 
 STATES = 6
 MATCH_ANGSTROM = 1.0  # corresponding atoms of two states are closer than this, others of the element farther

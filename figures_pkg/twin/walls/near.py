@@ -10,10 +10,10 @@ from threading import RLock
 
 import numpy as np
 
-from figures_pkg.twin.diffraction.library import Library
+from figures_pkg.diffraction.library import Library
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA
-from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.crystal.structure import structure
 from figures_pkg.twin.walls.folding import add_layers, cubic_shares, depth_weights, lagrange_weights, linear_weights
 from figures_pkg.twin.walls.profile import default_profile
 from figures_pkg.twin.walls.tables import DEPTH_STEP, G_MAX_INV_ANGSTROM, OFFSETS_NM

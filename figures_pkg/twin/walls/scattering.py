@@ -16,8 +16,9 @@ import numpy as np
 import scipy.fft
 from tqdm import tqdm
 
-from figures_pkg.twin.diffraction.potential import electron_constants, frequencies
-from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.crystal.structure import structure
+from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.diffraction.potential import frequencies
 from figures_pkg.twin.walls.supercell import Supercell
 
 BATCH = 4
@@ -110,7 +111,7 @@ def probe_discs(cell: Supercell, cone: Cone, periods, hkl, places_nm, threads: i
 
 def cone_step_mrad(cell: Supercell, energy_kev: float = 200.0) -> float:
     """Spacing of the plane waves that a supercell lets meet: wavelength over length."""
-    return electron_constants(energy_kev)[0] / (10 * cell.length_nm) * 1e3
+    return wavelength_angstrom(energy_kev) / (10 * cell.length_nm) * 1e3
 
 
 def bulk_discs(cone: Cone, polarization: int, axis: int, periods, hkl) -> np.ndarray:
@@ -174,7 +175,7 @@ def _line(cell: Supercell, cone: Cone, line: int, slices, periods, hkl) -> np.nd
 def _exit_waves(slices, grid, tilts_mrad, periods) -> np.ndarray:
     """Fourier coefficients (waves, t, n_b, n_c) of plane waves behind the given numbers of periods."""
     gpts, cell = grid
-    wavelength, slice_angstrom = electron_constants(200.0)[0], structure()["a_angstrom"]
+    wavelength, slice_angstrom = wavelength_angstrom(200.0), structure()["a_angstrom"]
     propagator = free_propagator(gpts, cell, tilts_mrad, slice_angstrom, wavelength)
     waves = np.ones((len(tilts_mrad), *gpts), np.complex64)
     out = np.empty((len(tilts_mrad), len(periods), *gpts), np.complex64)

@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 
-from figures_pkg.twin.diffraction.potential import electron_constants
+from figures_pkg.crystal.structure import structure
+from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.twin.specimen.landau import wall_phase_deg
-from figures_pkg.twin.structure.crystal import structure
 from figures_pkg.twin.walls.modes import phase_modes
 from figures_pkg.twin.walls.scattering import free_propagator
 from figures_pkg.twin.walls.supercell import POINTS_B, POINTS_C, slice_transmission
@@ -48,7 +48,7 @@ def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, hal
     periods : sequence of int, shape (t,)
         Thicknesses in periods, increasing.
     tilts_mrad : array, shape (m, 2)
-        Beam tilt along b* and c, sign as in `figures_pkg.twin.diffraction.multislice`.
+        Beam tilt along b* and c, sign as in `figures_pkg.diffraction.multislice`.
     hkl : int array, shape (n, 3)
     half_depth_periods : float
         Half width of the wall along the beam, in periods.
@@ -67,7 +67,7 @@ def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, hal
     result = np.empty((len(tilts), len(periods), len(index), len(hkl)), np.float32)
     for first in range(0, len(tilts), BATCH):
         part = slice(first, first + BATCH)
-        propagator = free_propagator(gpts, cell, tilts[part], structure()["a_angstrom"], electron_constants(200.0)[0])
+        propagator = free_propagator(gpts, cell, tilts[part], structure()["a_angstrom"], wavelength_angstrom(200.0))
         _propagate(slices, index, start, propagator, periods, beams, result[part])
     return result
 

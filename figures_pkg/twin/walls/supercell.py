@@ -15,8 +15,8 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 
-from figures_pkg.twin.diffraction.potential import fourier_crop, frequencies, log_transmission
-from figures_pkg.twin.structure.crystal import structure
+from figures_pkg.diffraction.potential import fourier_crop, frequencies, log_transmission
+from figures_pkg.crystal.structure import structure
 from figures_pkg.twin.walls.modes import phase_modes
 from figures_pkg.twin.walls.profile import WallProfile, default_profile
 
@@ -115,7 +115,7 @@ class Supercell:
 def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom, energy_kev=200.0) -> np.ndarray:
     """Thermally averaged transmission <exp(i sigma V)> of many columns.
 
-    As `figures_pkg.twin.diffraction.potential.log_transmission`, but the logarithm of one atom of each kind is formed once
+    As `figures_pkg.diffraction.potential.log_transmission`, but the logarithm of one atom of each kind is formed once
     and placed by exact phases, which makes supercells of a thousand columns cheap.
 
     Returns

@@ -16,8 +16,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from figures_pkg.workspace import replacing
-from figures_pkg.twin.structure.crystal import structure
-from figures_pkg.twin.diffraction.spline import spline_coefficients
+from figures_pkg.crystal.structure import structure
+from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.twin.specimen.domains import polarization_weight
 from figures_pkg.twin.walls.profile import HALF_WIDTH_AB_NM, default_profile
 from figures_pkg.twin.walls.scattering import Cone, bulk_discs, cone_step_mrad, probe_discs

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from figures_pkg.twin.diffraction.library import build_library
-from figures_pkg.twin.diffraction.library_settings import LibrarySettings
+from figures_pkg.diffraction.library import build_library
+from figures_pkg.diffraction.library import LibrarySettings
 from figures_pkg.twin.preset_parts import WallStructure
 from figures_pkg.twin.presets import load_preset, parse_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.structure.crystal import ermno3, projected_columns
+from figures_pkg.crystal.structure import ermno3, projected_columns
 from figures_pkg.twin.truth import simulate_truth, states_of
 from figures_pkg.twin.walls.compare import best_mixture, chi2_per_electron
 from figures_pkg.twin.walls.core import shared_area_nm2, walls_in_reach

@@ -1,0 +1,227 @@
+"""What the chapter on Fig. 4 alone needs.
+
+Convergent-beam patterns of both domains by abTEM: discs from plane waves, the light between them from frozen phonons.
+
+Discs. While discs lie apart, each point of a disc belongs to a plane wave of its own direction. abTEM carries plane waves on
+a square grid of tilts through the thermally averaged slices, and a cubic spline fills the disc between them. Tilts along -b*
+follow from the mirror plane that holds the beam and c. Each polarization is simulated; none is inferred from the other.
+
+Between the discs. Frozen phonons (Loane, Xu and Silcox, Acta Cryst. A47, 267 (1991)) in a supercell: the beams that are no
+reflections of the crystal hold thermal diffuse scattering alone. It varies little over the cone, so that it is simulated for
+the central wave, averaged over the mirror image and over a disc. Atoms move independently, so there are no phonon streaks.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from scipy.ndimage import convolve, map_coordinates
+
+from figures_pkg.workspace import replacing
+from figures_pkg.diffraction.abtem_engine import through_slices
+from figures_pkg.diffraction.library import Library
+from figures_pkg.diffraction.library import reflections
+from figures_pkg.diffraction.multislice import crystal_stack
+from figures_pkg.twin.patterns import disc_pattern
+from figures_pkg.diffraction.spline import spline_coefficients
+from figures_pkg.crystal.structure import ermno3, structure
+from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves
+from figures_pkg.diffraction.discs import disc_kernel, disc_radius
+from figures_pkg.diffraction.library import permutation
+
+VERSION = 1  # raise it when the same settings give other numbers
+
+
+@dataclass(frozen=True)
+class AbtemSettings:
+    """Settings of `load_or_simulate`.
+
+    Attributes
+    ----------
+    thickness_nm, convergence_mrad, energy_kev : float
+        Convergence is the half angle.
+    tilts_across : int
+        Plane waves across a disc, odd and at least 5.
+    slices : int
+        Slices per period for the discs: 6 is converged, 2 merge neighbouring layers.
+    gpts : tuple of int
+        Grid of the orthogonal cell for the discs, along b* and c; (100, 108) reaches 4.7 1/angstrom.
+    g_max_inv_angstrom : float
+        Reflections up to here have a disc.
+    supercell, configurations, seed : int
+        Cells of the frozen phonons along b* and along c, and how many slabs of displaced atoms are averaged.
+    phonon_gpts : tuple of int
+        Grid of one cell of the frozen phonons, which use two slices per period; abTEM keeps two thirds of its reach.
+    """
+
+    thickness_nm: float
+    convergence_mrad: float
+    energy_kev: float = 200.0
+    tilts_across: int = 7
+    slices: int = 6
+    gpts: tuple = (100, 108)
+    g_max_inv_angstrom: float = 1.5
+    supercell: int = 3
+    configurations: int = 3
+    seed: int = 0
+    phonon_gpts: tuple = (100, 108)
+
+    def fingerprint(self):
+        """Hash of everything that determines the numbers."""
+        content = json.dumps([VERSION, asdict(self), structure()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class AbtemState:
+    """One polarization as abTEM sees it.
+
+    Attributes
+    ----------
+    discs : Library
+        Plane waves over the cone; its slot of +P holds this state, whichever it is.
+    diffuse : array, shape (n_b, n_c)
+        Mean intensity of the beams of the supercell in Fourier order, as fractions of the incident beam; where a
+        reflection sits, the mean of its neighbours.
+    """
+
+    discs: Library
+    diffuse: np.ndarray
+
+
+def load_or_simulate(path, settings):
+    """Both domains by abTEM, stored at `path` (.npz) and computed anew when the settings differ.
+
+    Parameters
+    ----------
+    path : str or Path
+    settings : AbtemSettings
+
+    Returns
+    -------
+    states : dict of int to AbtemState
+        Keys +1 and -1.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 5 tilts across a disc or an even number of them, or a thickness below three periods.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        stored = _read(path)
+        if stored.get("fingerprint") != settings.fingerprint():
+            stored = {"fingerprint": settings.fingerprint()}
+            for sign in (+1, -1):
+                stored |= {f"discs{sign:+d}": simulate_discs(settings, sign), f"diffuse{sign:+d}": simulate_diffuse(settings, sign)}
+            _write(path, stored)
+    return {sign: AbtemState(_as_library(settings, stored[f"discs{sign:+d}"]), stored[f"diffuse{sign:+d}"]) for sign in (+1, -1)}
+
+
+def simulate_discs(settings, polarization):
+    """Intensities for plane waves over the square around the cone, shape (tilts, tilts, 4, n); the 4 are thicknesses."""
+    crystal = ermno3(polarization)
+    stack = crystal_stack(crystal, settings.gpts, settings.slices, settings.energy_kev)
+    hkl, periods, tilts = _axes(settings)
+    found = np.empty((len(tilts), len(tilts), len(periods), len(hkl)), np.float32)
+    mirror = permutation(hkl, (1, -1, 1))
+    for i, tilt_b in enumerate(tilts[len(tilts) // 2 :], len(tilts) // 2):
+        for j, tilt_c in enumerate(tilts):
+            tilt = (float(tilt_b), float(tilt_c))
+            found[i, j] = through_slices(stack, settings.energy_kev, tilt, periods.tolist(), hkl[:, 1:] * (2, 1))[0]
+            found[-1 - i, j] = found[i, j][:, mirror]
+    return found
+
+
+def simulate_diffuse(settings, polarization):
+    """Intensity of the beams between the reflections, shape as in `AbtemState`; draws its own displacements."""
+    crystal, n = ermno3(polarization), settings.supercell
+    seeds = np.random.SeedSequence([settings.seed, polarization > 0]).generate_state(settings.configurations)
+    total = sum(np.abs(_phonon_beams(settings, crystal, int(seed))) ** 2 for seed in seeds) / len(seeds)
+    total[::n, ::n] = np.nan
+    around = [np.roll(total, shift, axis) for shift in (1, -1) for axis in (0, 1)]
+    total[::n, ::n] = np.mean(around, axis=0)[::n, ::n]
+    return (total + np.roll(total[::-1], 1, axis=0)) / 2
+
+
+def abtem_pattern(state, preset, settings):
+    """
+    The pattern of one domain on the detector of a preset: discs and diffuse scattering, without noise and blur.
+
+    Parameters
+    ----------
+    state : AbtemState
+    preset : Preset
+        Gives lattice, scale and convergence, the same as in `settings`.
+    settings : AbtemSettings
+
+    Returns
+    -------
+    xarray.DataArray
+        Fraction of the incident beam per pixel, as :func:`figures_pkg.twin.patterns.disc_pattern` gives it.
+    """
+    if preset.beam.convergence_mrad != settings.convergence_mrad:
+        raise ValueError(
+            f"the preset has a convergence of {preset.beam.convergence_mrad:g} mrad and the settings "
+            f"{settings.convergence_mrad:g} mrad; take the preset's value for both"
+        )
+    return disc_pattern(state.discs, preset, +1, settings.thickness_nm) + diffuse_pattern(state.diffuse, preset, settings)
+
+
+def diffuse_pattern(diffuse, preset, settings):
+    """Diffuse scattering per pixel of the detector, array of shape (det_y, det_x); parameters as in `abtem_pattern`."""
+    p, n = preset.pattern, settings.supercell
+    to_pixels = np.array([np.divide(p.g010_row_col, 2 * n), np.divide(p.g002_row_col, 2 * n)]).T  # of one beam
+    away = np.indices(p.shape).reshape(2, -1) - np.reshape(p.origin_row_col, (2, 1))
+    beams = np.linalg.solve(to_pixels, away) + np.reshape(diffuse.shape, (2, 1)) // 2
+    per_pixel = map_coordinates(np.fft.fftshift(diffuse), beams, order=1).reshape(p.shape) / abs(np.linalg.det(to_pixels))
+    disc = disc_kernel(disc_radius(settings.convergence_mrad, settings.energy_kev) / p.scale_inv_angstrom)
+    return convolve(per_pixel, disc, mode="nearest")
+
+
+def _phonon_beams(settings, crystal, seed):
+    """Amplitudes behind one slab of displaced atoms in two slices per period; a beam that holds everything is 1."""
+    repeats = (settings.supercell, settings.supercell, int(_axes(settings)[1][-2]))
+    gpts = tuple(settings.supercell * n for n in settings.phonon_gpts)
+    return exit_waves(displaced_slab(crystal, repeats, gpts, 2, seed), settings.energy_kev).reshape(gpts)
+
+
+def _axes(settings):
+    """Reflections, four thicknesses in periods of which the last but one is the asked one, and tilts of either direction."""
+    crystal = ermno3(+1)
+    cell = crystal.cell_angstrom
+    count, last = settings.tilts_across, round(10 * settings.thickness_nm / cell[0])
+    if count < 5 or count % 2 == 0 or last < 3:
+        raise ValueError(
+            f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts "
+            "and at least 3 periods, 1.9 nm"
+        )
+    edge = settings.convergence_mrad
+    return reflections(crystal, settings.g_max_inv_angstrom)[0], np.arange(last - 2, last + 2), np.linspace(-edge, edge, count)
+
+
+def _as_library(settings, samples):
+    """The samples of one domain as a table of plane waves that patterns are drawn from."""
+    _, periods, tilts = _axes(settings)
+    crystal = ermno3(+1)
+    cell = crystal.cell_angstrom
+    hkl, g_b, g_c = reflections(crystal, settings.g_max_inv_angstrom)
+    axes = (periods * cell[0] / 10, tilts, tilts)
+    return Library(hkl, g_b, g_c, *axes, spline_coefficients(samples), settings.energy_kev, settings.fingerprint())
+
+
+def _read(path):
+    """Everything stored at `path`, or nothing."""
+    if not path.exists():
+        return {}
+    with np.load(path) as stored:
+        return {name: stored[name] if stored[name].ndim else str(stored[name]) for name in stored.files}
+
+
+def _write(path, arrays):
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)

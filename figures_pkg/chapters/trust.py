@@ -1,0 +1,427 @@
+"""What the chapter on trust alone needs."""
+
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import abtem
+import numpy as np
+from abtem.bloch import BlochWaves, StructureFactor
+from scipy.constants import e, h, m_e
+from scipy.interpolate import CubicSpline
+
+from figures_pkg.crystal.structure import ermno3
+from figures_pkg.data import units
+from figures_pkg.diffraction import abtem_engine
+from figures_pkg.diffraction.library import LibrarySettings, build_library, library_stack, reflections
+from figures_pkg.diffraction.multislice import crystal_stack, make_stack, propagate
+from figures_pkg.diffraction.potential import atom_potential, frequencies, projected_potential, scattering_factor
+from figures_pkg.twin.patterns import disc_patterns
+from figures_pkg.twin.presets import load_preset
+
+FINE_GPTS, FINE_SLICES = (144, 160), 12  # the converged run: twice the library's slices, beams to 6.8 1/angstrom
+TILTS_MRAD = np.array([(0.0, 0.0), (1.0, -3.5), (-2.0, 1.0)])
+PERIODS = (16, 33, 49, 66, 82, 98, 123, 147, 164)  # 10 to 100 nm
+MAIN_SPOTS = np.array([(0, 0), (0, 2), (0, -2), (0, 4), (0, -4)])
+FAINT, RELATIVE = 1.5e-3, 0.03  # allowance: 3 % of a reflection or 1.5e-3 of the beam, whichever is more
+SIZES = {  # arguments of the slow checks: what continuous integration and a laptop can afford
+    "smoke": {
+        "engine_convergence_in_discs": {"periods": (66,), "spacing_mrad": 0.6},
+        "bloch_waves": {"g_max_inv_angstrom": 1.5},
+        "frozen_phonons": {"configurations": 4, "periods": 16},
+    },
+    "laptop": {
+        "engine_convergence_in_discs": {},
+        "bloch_waves": {"g_max_inv_angstrom": 2.0, "slices": (32, 64)},
+        "frozen_phonons": {"configurations": 12},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table: what was compared with what, the largest difference, and the limit set beforehand.
+
+    Attributes
+    ----------
+    what, against : str
+    measured, limit : float
+        In `unit`.
+    unit : str
+    note : str
+        Conditions, or what else was measured.
+    """
+
+    what: str
+    against: str
+    measured: float
+    limit: float
+    unit: str
+    note: str = ""
+
+    @property
+    def holds(self):
+        """Whether the measured difference is within the limit."""
+        return bool(self.measured <= self.limit)
+
+
+def allowance_used(intensities, reference):
+    """
+    Largest difference in units of what is allowed, over all reflections that hold more than 1.5e-3 of the beam.
+
+    Parameters
+    ----------
+    intensities, reference : array, same shape
+        Fractions of the incident beam.
+
+    Returns
+    -------
+    float
+        1 where a reflection is off by 3 % of itself or by 1.5e-3 of the beam, whichever is more.
+    """
+    seen = reference > FAINT
+    apart = np.abs(intensities - reference)[seen]
+    return float((apart / np.maximum(RELATIVE * reference[seen], FAINT)).max(initial=0.0))
+
+
+def runs_apart(stack, reference, tilts_mrad=TILTS_MRAD, periods=PERIODS):
+    """Allowance used (see `allowance_used`) and largest difference, per plane wave, of one `Stack` from another."""
+    orders = _orders()
+    ours, finer = (propagate(each, tilts_mrad, list(periods), orders) for each in (stack, reference))
+    return allowance_used(ours, finer), float(np.abs(ours - finer).max())
+
+
+def converged_stack():
+    """+P in twelve slices per period on a grid of 144 x 160 points, nothing damped."""
+    return crystal_stack(ermno3(+1), FINE_GPTS, FINE_SLICES)
+
+
+def engine_convergence(settings=LibrarySettings(), periods=PERIODS, damped=True):
+    """
+    The library's multislice against a converged run of itself, by single plane waves at three tilts.
+
+    Parameters
+    ----------
+    settings : LibrarySettings
+    periods : sequence of int
+    damped : bool
+        Whether the beams of the first Laue ring are damped, as they are in the library. Damping blurs the ring's lines
+        over tilt on purpose, which a plane wave sees and a disc does not.
+    """
+    crystal = ermno3(+1)
+    stack = library_stack(settings, crystal) if damped else crystal_stack(crystal, settings.gpts, settings.slices)
+    used, apart = runs_apart(stack, converged_stack(), periods=periods)
+    name = f"library's engine, {'ring damped' if damped else 'undamped'}, plane waves"
+    return Check(name, "itself, 12 slices, finer grid", used, 1.0, "of the allowance", f"largest difference {apart:.1e} of the beam")
+
+
+def engine_convergence_in_discs(convergence_mrad=1.24, settings=LibrarySettings(), periods=(66, 123), spacing_mrad=0.4):
+    """As `engine_convergence` with damping, for means over discs of a half angle, at each of the three tilts."""
+    cone, orders = _cone(convergence_mrad, spacing_mrad), _orders()
+    tilts = (TILTS_MRAD[:, None] + cone).reshape(-1, 2)
+    stacks = library_stack(settings, ermno3(+1)), crystal_stack(ermno3(+1), FINE_GPTS, 6)
+    means = [propagate(s, tilts, list(periods), orders).reshape(3, len(cone), len(periods), -1).mean(axis=1) for s in stacks]
+    note = f"largest difference {np.abs(means[0] - means[1]).max():.1e} of the beam; {len(cone)} plane waves per disc"
+    name = f"library's engine, discs of {convergence_mrad:g} mrad"
+    return Check(name, "itself, 6 slices, finer grid", allowance_used(*means), 1.0, "of the allowance", note)
+
+
+def same_slices(gpts=(96, 104), periods=(16, 66, 123), tilt_mrad=(1.0, -3.5)):
+    """Our multislice against abTEM's through the same thermally averaged slices; limit 1e-4 of the beam."""
+    stack, orders = crystal_stack(ermno3(+1), gpts, 6), _orders()
+    ours = propagate(stack, [tilt_mrad], list(periods), orders)[0]
+    theirs, _ = abtem_engine.through_slices(stack, 200, tilt_mrad, list(periods), orders)
+    note = f"to {max(periods) * 0.6112:.0f} nm, tilt ({tilt_mrad[0]:g}, {tilt_mrad[1]:g}) mrad"
+    return Check("our multislice", "abTEM's, same slices", np.abs(ours - theirs).max(), 1e-4, "of the beam", note)
+
+
+def bloch_waves(g_max_inv_angstrom=2.0, periods=16, slices=(16, 32)):
+    """
+    Our multislice against abTEM's Bloch waves: same projected potential, same beams, atoms smeared, nothing absorbed.
+
+    A Bloch calculation has no slices, so ours is extrapolated to infinitely thin ones, linearly in their thickness.
+
+    Parameters
+    ----------
+    g_max_inv_angstrom : float
+        Beams up to here; the potential couples them up to twice that.
+    periods : int
+    slices : tuple of int
+        Two numbers of slices per period, the second twice the first.
+    """
+    crystal = ermno3(+1)
+    theirs, orders = _by_bloch_waves(crystal, g_max_inv_angstrom, periods)
+    coarse, fine = (_by_thin_slices(crystal, g_max_inv_angstrom, periods, count, orders) for count in slices)
+    apart = np.abs(2 * fine - coarse - theirs).max()
+    note = f"{len(orders)} beams, {periods * 0.6112:.0f} nm; without the extrapolation {np.abs(fine - theirs).max():.1e}"
+    return Check("our multislice, thin slices", "abTEM's Bloch waves, same potential", apart, 1e-3, "of the beam", note)
+
+
+def frozen_phonons(configurations=8, periods=33, gpts=(288, 320), seed=1):
+    """
+    The thermally averaged transmission against abTEM's frozen phonons, on 000, 002, 00-2, 004, 00-4; limit 10 %.
+
+    abTEM draws every atom of the slab anew and uses its own potential, whose bilinear placing of atoms needs a fine grid.
+    """
+    found, errors, _ = abtem_engine.frozen_phonons(ermno3(+1), gpts, 6, 200, (0.0, 0.0), [periods], MAIN_SPOTS, configurations, seed)
+    average = propagate(crystal_stack(ermno3(+1), FINE_GPTS, 6), [(0, 0)], [periods], MAIN_SPOTS)[0]
+    note = f"{configurations} configurations, {periods * 0.6112:.0f} nm; standard error up to {100 * (errors / average).max():.1f} %"
+    return Check("averaged transmission, main spots", "abTEM's frozen phonons", np.abs(found / average - 1).max(), 0.10, "relative", note)
+
+
+def _orders():
+    return reflections(ermno3(+1), 1.5)[0][:, 1:] * (2, 1)
+
+
+def _cone(radius_mrad, spacing_mrad):
+    """Tilts on a square grid inside a disc, shape (m, 2)."""
+    line = np.arange(-np.floor(radius_mrad / spacing_mrad), np.floor(radius_mrad / spacing_mrad) + 1) * spacing_mrad
+    grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    return grid[np.hypot(*grid.T) <= radius_mrad]
+
+
+def _by_bloch_waves(crystal, g_max, periods):
+    """Intensities of all beams on the zone axis, and their orders along b* and c."""
+    factors = StructureFactor(abtem_engine.beam_along_z(crystal), g_max=2 * g_max, thermal_sigma=np.sqrt(crystal.u_iso), cutoff="hard")
+    waves = BlochWaves(factors, 200e3, sg_max=0.11, g_max=g_max)  # the excitation error keeps the Laue rings out
+    with abtem.config.set(abtem_engine.QUIET):
+        found = waves.calculate_diffraction_patterns([float(periods * crystal.cell_angstrom[0])], lazy=False)
+    return found.array[0], found.miller_indices[:, :2]
+
+
+def _by_thin_slices(crystal, g_max, periods, slices, orders):
+    """The same beams from the projected potential in thin slices, beams beyond `g_max` cut after each."""
+    cell, depth = tuple(crystal.cell_angstrom[1:]), crystal.cell_angstrom[0]
+    gpts = tuple(2 * int(np.ceil(2.2 * g_max * length)) for length in cell)
+    g = np.hypot(*frequencies(gpts, cell))
+    potential = projected_potential((crystal.symbols, crystal.positions_angstrom[:, 1:], crystal.u_iso, cell), gpts)
+    potential = np.fft.ifft2(np.fft.fft2(potential) * (g <= 2 * g_max)).real / slices
+    transmission = np.exp(1j * units.interaction_constant(200) * potential)
+    stack = make_stack(transmission[None], cell, depth / slices, 200, np.ones(gpts, bool))
+    return propagate(replace(stack, attenuation=(g <= g_max).astype(float)), [(0, 0)], [periods * slices], orders)[0, 0]
+
+
+REPEATS = (10, 9)  # cells along b* and c: 10.6 x 10.3 nm, 0.24 mrad from pixel to pixel
+ORDERS = np.array([(2 * k, l) for k in range(-3, 4) for l in range(-6, 7, 2)])
+CAUSES = ("drawing", "splines", "damping of the ring", "slices and band limit", "plane waves for a probe", "all together")
+MEANS = "all together, means of discs"
+PROBE_SIZES = {  # of `probe_and_library`: what continuous integration and a laptop can afford; the first has the library's grid
+    "smoke": {"gpts": (128, 128), "periods": (16, 65)},
+    "laptop": {"gpts": (144, 160), "periods": (16, 65, 115)},
+}
+SETTINGS = LibrarySettings.covering((9.5, 71.0), 2.0, 2.0)  # grids and steps are the twin's
+
+
+def convergent_probe(repeats=REPEATS, gpts=(88, 96), slices=2, periods=16, convergence_mrad=1.0, places=1):
+    """
+    Discs as incoherent sums of plane waves against abTEM's probe in a supercell; limit 1e-3 of the brightest pixel.
+
+    From 1.185 mrad on the discs touch those of the next Laue zone's beams, which lie halfway between the visible ones along
+    b*. These beams hold next to nothing, yet they interfere at the rims with the visible ones, with a sign that turns when the
+    probe moves by half the orthogonal cell along b*, 0.53 nm. A probe that is blurred over more than that, as one of 2 nm is,
+    shows the mean, which two places give. Without touching discs one place is as good as any.
+
+    Parameters
+    ----------
+    repeats : tuple of int
+        Cells along b* and c; the disc's pixels lie at multiples of the supercell's reciprocal vectors.
+    gpts, slices : tuple of int, int
+        Of one cell; both codes use these slices.
+    periods : int
+    convergence_mrad : float
+    places : int
+        Of the probe, evenly spread over the orthogonal cell along b*; their mean is compared.
+    """
+    stack = crystal_stack(ermno3(+1), gpts, slices)
+    steps, tilts = _supercell_tilts(stack, repeats, convergence_mrad)
+    discs = [
+        _through_supercell(stack, repeats, (periods,), convergence_mrad, steps, place / places)[0] for place in range(places)
+    ]
+    ours = propagate(stack, tilts, [periods], ORDERS)[:, 0]
+    apart = [float(np.abs(found * len(tilts) - ours).max() / ours.max()) for found in (np.mean(discs, axis=0), *discs)]
+    note = f"{convergence_mrad:g} mrad, {periods * 0.6112:.0f} nm, {repeats[0]} × {repeats[1]} cells, {len(tilts)} pixels per disc"
+    note += f"; mean of {places} places along b*, one alone {max(apart[1:]):.1e}" if places > 1 else ""
+    return Check("discs from plane waves", "abTEM's convergent probe", apart[0], 1e-3, "of the peak", note)
+
+
+def probe_and_library(gpts, periods, settings=SETTINGS, convergence_mrad=1.0):
+    """
+    The library, drawn by the twin's renderer, against one of abTEM's probes through six slices on a grid of choice.
+
+    The discs are followed from the probe to the picture, one change at a time: plane waves through the same six slices for
+    each period; the slices and the grid of the library (six as well, so that a grid like its own shows nothing here and a
+    finer one its band limit); its damping; its splines; the drawing. Only pixels that lie
+    wholly inside a disc are compared, because the rim is sharp in one and shared out in the other.
+
+    Parameters
+    ----------
+    gpts : tuple of int
+        Grid of one cell for the probe.
+    periods : sequence of int, shape (t,)
+        Thicknesses, best between the nodes of the library.
+    settings : LibrarySettings
+        Must reach the half angle beyond zero tilt.
+    convergence_mrad : float
+        Below 1.185, where discs touch those of the next Laue zone (see `convergent_probe`).
+
+    Returns
+    -------
+    list of dict, one for each thickness
+        ``thickness (nm)`` and, for each of `CAUSES`, the largest difference in a pixel as a fraction of the brightest one;
+        `MEANS` is the largest difference between means over whole discs, in the same unit.
+    """
+    crystal = ermno3(+1)
+    fine = crystal_stack(crystal, gpts, 6)
+    steps, tilts = _supercell_tilts(fine, REPEATS, convergence_mrad)
+    probe = _through_supercell(fine, REPEATS, periods, convergence_mrad, steps) * len(tilts)
+    stacks = fine, crystal_stack(crystal, settings.gpts, settings.slices), library_stack(settings, crystal)
+    waves = [np.swapaxes(propagate(stack, tilts, list(periods), ORDERS), 0, 1) for stack in stacks]
+    library = build_library(settings, progress=False)
+    drawn = _drawn(library, periods, steps, convergence_mrad)
+    stages = [drawn, _interpolated(library, periods, tilts), *waves[::-1], probe]
+    inside = _whole_pixels(steps, np.ptp(tilts, axis=0) / np.ptp(steps, axis=0), convergence_mrad)
+    return [_parted(period, [stage[row][inside] for stage in stages]) for row, period in enumerate(periods)]
+
+
+def library_checks(rows):
+    """One `Check` for each row of `probe_and_library`: the library as drawn against the probe, limit 1e-3 of the peak."""
+    checks = []
+    for row in rows:
+        note = f"{row['thickness (nm)']:.0f} nm; " + ", ".join(f"{cause} {row[cause]:.1g}" for cause in CAUSES[:-1])
+        measured = row[CAUSES[-1]]
+        checks.append(Check("library, as the twin draws it", "abTEM's convergent probe", measured, 1e-3, "of the peak", note))
+    return checks
+
+
+def _parted(period, stages):
+    """Largest difference from each stage to the next and from the first to the last, in units of the brightest pixel."""
+    peak = stages[-1].max()
+    pairs = [*zip(stages, stages[1:]), (stages[0], stages[-1])]
+    apart = [float(np.abs(a - b).max() / peak) for a, b in pairs]
+    means = float(np.abs(stages[0].mean(axis=0) - stages[-1].mean(axis=0)).max() / peak)
+    thickness = 0.1 * period * ermno3(+1).cell_angstrom[0]
+    return {"thickness (nm)": thickness} | dict(zip(CAUSES, apart, strict=True)) | {MEANS: means}
+
+
+def _interpolated(library, periods, tilts):
+    """The library's splines read at the pixels' tilts, shape (t, m, n)."""
+    order = {tuple(row): index for index, row in enumerate(library.hkl.tolist())}
+    chosen = [order[0, b // 2, l] for b, l in ORDERS.tolist()]
+    nm = 0.1 * ermno3(+1).cell_angstrom[0] * np.asarray(periods)[:, None]
+    return library.intensities(1, nm, tilts[:, 0], tilts[:, 1])[..., chosen]
+
+
+def _drawn(library, periods, steps, convergence_mrad):
+    """Pixels of the renderer as intensities of plane waves, shape (t, m, n), on a detector whose raster is the supercell's."""
+    middle, base = 160, load_preset("ds1")
+    frame = {"shape": (2 * middle + 1,) * 2, "origin_row_col": (middle, middle)}
+    frame |= {"g002_row_col": (2.0 * REPEATS[1], 0.0), "g010_row_col": (0.0, 2.0 * REPEATS[0])}
+    beam = replace(base.beam, convergence_mrad=convergence_mrad)
+    preset = replace(base, pattern=replace(base.pattern, **frame), beam=beam, walls="mixture")
+    nm = 0.1 * ermno3(+1).cell_angstrom[0]
+    patterns = disc_patterns(library, preset, [[1.0, nm * period, 0.0, 0.0] for period in periods])
+    places = middle + ORDERS[None] * REPEATS + steps[:, None]  # columns along b*, rows along c
+    pixel_mrad = 1e3 * units.wavelength_angstrom(200) / np.multiply(ermno3(+1).cell_angstrom[1:], REPEATS)
+    pixels_per_disc = np.pi * convergence_mrad**2 / np.prod(pixel_mrad)
+    return patterns[:, places[..., 1], places[..., 0]] * pixels_per_disc
+
+
+def _whole_pixels(steps, spacing_mrad, convergence_mrad):
+    """Which pixels of a disc lie inside it with all four corners, shape (m,)."""
+    return np.hypot(*((np.abs(steps) + 0.5) * spacing_mrad).T) <= convergence_mrad
+
+
+def _supercell_tilts(stack, repeats, convergence_mrad):
+    """Pixels of a disc as steps of the supercell's reciprocal lattice, shape (m, 2), and as tilts in mrad."""
+    extent = np.multiply(stack.cell_angstrom, repeats)
+    line = [np.arange(-n, n + 1) for n in repeats]
+    steps = np.stack(np.meshgrid(*line, indexing="ij"), axis=-1).reshape(-1, 2)
+    tilts = 1e3 * stack.wavelength_angstrom * steps / extent
+    inside = np.hypot(*tilts.T) <= convergence_mrad
+    return steps[inside], tilts[inside]
+
+
+def _through_supercell(stack, repeats, periods, convergence_mrad, steps, along_b=0.0):
+    """Pixels (t, m, n) of the discs `ORDERS` of abTEM's probe behind repeated slices, fractions of the incident beam.
+
+    The probe stands in the middle of the supercell, and `along_b` of a cell further along b*.
+    """
+    potential = np.tile(abtem_engine.complex_potential(stack, 200), (1, *repeats))
+    extent, gpts = tuple(np.multiply(stack.cell_angstrom, repeats)), potential.shape[1:]
+    sampling = tuple(length / n for length, n in zip(extent, gpts, strict=True))
+    unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
+    with abtem.config.set(abtem_engine.SHARP | abtem_engine.QUIET):
+        probe = abtem.Probe(energy=200e3, semiangle_cutoff=convergence_mrad, extent=extent, gpts=gpts, soft=False)
+        slab = abtem_engine.repeated(unit, periods)
+        place = np.divide(extent, 2) + (along_b * stack.cell_angstrom[0], 0)
+        waves = probe.multislice(slab, scan=abtem.CustomScan([place]), lazy=False).array
+    places = (ORDERS[None] * repeats + steps[:, None]) % gpts
+    return np.abs(np.fft.fft2(waves.reshape(-1, *gpts))[:, places[..., 0], places[..., 1]]) ** 2
+
+
+BOX_ANGSTROM, BOX_GPTS = 16.0, 1536  # around one atom: resolves 0.01 angstrom
+
+
+def published_table(name):
+    """
+    A published table, two columns.
+
+    Parameters
+    ----------
+    name : str
+        "sigma": beam energy (keV), interaction constant (1e-3 rad / (V angstrom)); "silver": s (1/angstrom), electron
+        scattering factor (angstrom); "uranium": distance (angstrom), projected potential (V angstrom).
+
+    Returns
+    -------
+    x, y : array, shape (n,)
+    """
+    path = files(__package__) / "published" / f"{name}.csv"
+    if not path.is_file():
+        raise ValueError(f"there is no published table {name!r}; there are sigma, silver and uranium")
+    lines = path.read_text(encoding="utf-8").splitlines()[2:]
+    return np.loadtxt(lines, delimiter=",", unpack=True)
+
+
+def interaction_constant():
+    """Relative difference of sigma from Kirkland's table, 10 to 800 keV; limit 2e-4."""
+    energies, printed = published_table("sigma")
+    ours = np.array([1e3 * units.interaction_constant(energy) for energy in energies])
+    return Check("interaction constant, 10 to 800 keV", "Kirkland, printed table", np.abs(ours / printed - 1).max(), 2e-4, "relative")
+
+
+def scattering_factor_of_silver():
+    """Difference of the electron scattering factor of Ag from Doyle and Turner (1968); limit 0.02 angstrom."""
+    s, printed = published_table("silver")
+    per_angstrom = h**2 / (2 * np.pi * m_e * e) * 1e20  # V angstrom^2, from factor to potential
+    ours = scattering_factor("Ag", (2 * s) ** 2) / per_angstrom
+    note = f"{s.min():g} ≤ s ≤ {s.max():g} 1/Å"
+    return Check("scattering factor of Ag", "Doyle and Turner 1968, printed table", np.abs(ours - printed).max(), 0.02, "Å", note)
+
+
+def potential_of_uranium(reach_angstrom=np.inf):
+    """
+    Difference of the projected potential of U from Kirkland's printed curve, beyond 0.1 angstrom; limit 1 %.
+
+    The curve was read off a figure whose axis ends near 5000 V angstrom; 1 % of its far end is 2 V angstrom, 4e-4 of
+    that axis, which is finer than a figure can be read.
+
+    Parameters
+    ----------
+    reach_angstrom : float
+        Points beyond this distance do not take part.
+    """
+    distance, printed = published_table("uranium")
+    chosen = (distance > 0.1) & (distance <= reach_angstrom)
+    apart = uranium(distance[chosen]) - printed[chosen]
+    ends = f"{distance[chosen].min():.2f} to {distance[chosen].max():.2f} Å"
+    note = f"mean difference {apart.mean():.1f} V Å, which is {100 * abs(apart.mean()) / printed.max():.2f} % of the curve's top"
+    worst = np.abs(apart / printed[chosen]).max()
+    return Check(f"projected potential of U, {ends}", "Kirkland, printed curve", worst, 0.01, "relative", note)
+
+
+def uranium(distance_angstrom):
+    """Projected potential of U at distances from its axis, V angstrom, from the code that fills the slices."""
+    gpts = (BOX_GPTS, BOX_GPTS)
+    along = np.fft.ifft(atom_potential("U", gpts, (BOX_ANGSTROM, BOX_ANGSTROM)).sum(axis=0)).real * BOX_GPTS
+    radii = np.arange(BOX_GPTS // 2) * BOX_ANGSTROM / BOX_GPTS
+    return np.exp(CubicSpline(radii[1:100], np.log(along[1:100]))(distance_angstrom))

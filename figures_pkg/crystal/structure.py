@@ -1,0 +1,229 @@
+"""Crystals in orthogonal cells, and ErMnO3 in either polarization laid out for a beam along [100].
+
+Axes. x runs along the beam, y and z across it: b* and c for ErMnO3. In these axes its hexagonal lattice has the orthogonal cell
+(a, sqrt(3) a, c) with 60 atoms; it is centred by (a/2, sqrt(3) a/2, 0), so that the structure projected along the beam repeats
+already after b = sqrt(3) a/2 = 5.293 angstrom. That half cell holds 30 columns.
+
+Sign of P. The standard setting of P6_3cm, with Er1 (2a) above Er2 (4b), is down-down-up, which the paper calls -P (its
+Fig. 1a). Its inverse is +P. The two are mirror images in the plane across c. Halfway between a structure and its image lies a
+structure that is its own image and has no dipole along c; polar displacements count from there.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import yaml
+from scipy import constants
+
+FORMAL_CHARGES = {"Er": 3, "Mn": 3, "O": -2}  # in elementary charges
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """Atoms of one orthogonal cell, and how its reflections 0kl are numbered.
+
+    Attributes
+    ----------
+    symbols : tuple of str, length n
+    positions_angstrom : array, shape (n, 3)
+        Along the beam, b* and c; the origin is that of the standard setting.
+    u_iso : array, shape (n,)
+        Mean squared displacement along one direction, in squared angstrom.
+    cell_angstrom : array, shape (3,)
+        Edges along the beam, b* and c.
+    index_steps : tuple of int
+        Steps in which k and l occur: (1, 2) for ErMnO3, whose glide plane extinguishes odd l.
+    orders_per_index : tuple of int
+        Orders of the cell, along b* and c, that one unit of k and l makes: (2, 1) for ErMnO3, whose indices are those of its
+        hexagonal cell.
+    """
+
+    symbols: tuple
+    positions_angstrom: np.ndarray
+    u_iso: np.ndarray
+    cell_angstrom: np.ndarray
+    index_steps: tuple = (1, 1)
+    orders_per_index: tuple = (1, 1)
+
+    @property
+    def period_nm(self) -> float:
+        """Period along the beam."""
+        return self.cell_angstrom[0] / 10
+
+
+# Twelve operations of P6_3cm (International Tables, no. 185): rotation in the hexagonal basis, and c/2 or not.
+SYMMETRY = (
+    ([[1, 0], [0, 1]], 0), ([[0, -1], [1, -1]], 0), ([[-1, 1], [-1, 0]], 0),
+    ([[-1, 0], [0, -1]], 1), ([[0, 1], [-1, 1]], 1), ([[1, -1], [1, 0]], 1),
+    ([[0, -1], [-1, 0]], 1), ([[-1, 1], [0, 1]], 1), ([[1, 0], [1, -1]], 1),
+    ([[0, 1], [1, 0]], 0), ([[1, -1], [0, -1]], 0), ([[-1, 0], [-1, 1]], 0),
+)  # fmt: skip
+
+
+@cache
+def structure() -> dict:
+    """The structure table with its provenance, as read from ``ermno3.yaml``."""
+    return yaml.safe_load(files(__package__).joinpath("ermno3.yaml").read_text(encoding="utf-8"))
+
+
+def sense_of(polarization: int) -> int:
+    """Sign that the tabulated coordinates take for a state: 1 for the state of the table, -1 for its inverse."""
+    if polarization not in (1, -1):
+        raise ValueError(f"polarization is +1 (up-up-down) or -1 (down-down-up), got {polarization!r}")
+    return 1 if polarization == structure()["polarization"] else -1
+
+
+def ermno3(polarization: int = 1) -> Crystal:
+    """ErMnO3 in the orthogonal cell for a beam along [100].
+
+    Parameters
+    ----------
+    polarization : int
+        +1 (up-up-down) or -1 (the standard setting, down-down-up).
+
+    Returns
+    -------
+    crystal : Crystal
+        60 atoms in a cell of 6.112 x 10.586 x 11.420 angstrom.
+
+    Raises
+    ------
+    ValueError
+        If `polarization` is neither +1 nor -1.
+    """
+    table, sense = structure(), sense_of(polarization)
+    orbits = [_orbit(site["xyz"]) for site in table["sites"]]
+    symbols, u_iso = ([site[name] for site, orbit in zip(table["sites"], orbits) for _ in orbit] for name in ("symbol", "u_iso"))
+    return manganite(symbols, sense * np.concatenate(orbits), u_iso, table["a_angstrom"], table["c_angstrom"])
+
+
+def _orbit(xyz):
+    """All positions equivalent to `xyz` in one hexagonal cell, shape (multiplicity, 3), each once."""
+    images = [[*(np.array(rotation) @ xyz[:2]), xyz[2] + screw / 2] for rotation, screw in SYMMETRY]
+    unique = []
+    for image in np.mod(images, 1.0):
+        distance = [np.abs((image - other + 0.5) % 1 - 0.5).max() for other in unique]
+        if not distance or min(distance) > 1e-6:
+            unique.append(image)
+    return np.array(unique)
+
+
+def manganite(symbols, fractions, u_iso, a_angstrom: float, c_angstrom: float) -> Crystal:
+    """The atoms of a hexagonal cell, fractions of shape (30, 3), as a `Crystal` of two such cells for a beam along [100]."""
+    height = np.sqrt(3) / 2 * a_angstrom
+    cell = np.array([a_angstrom, 2 * height, c_angstrom])
+    once = fractions @ np.array([[a_angstrom, 0, 0], [-a_angstrom / 2, height, 0], [0, 0, c_angstrom]])
+    both = np.concatenate([once, once + [a_angstrom / 2, height, 0]])
+    positions = (both + 1e-9) % cell - 1e-9  # rounding errors must not send an atom of the first layer to the last
+    return Crystal(tuple(symbols) * 2, positions, np.tile(u_iso, 2), cell, index_steps=(1, 2), orders_per_index=(2, 1))
+
+
+def projected_columns(crystal: Crystal) -> tuple:
+    """
+    Atoms of the half cell that the projection of ErMnO3 along the beam repeats.
+
+    Returns
+    -------
+    symbols : tuple of str, length n/2
+    positions_angstrom : array, shape (n/2, 2)
+        Along b* and c.
+    u_iso : array, shape (n/2,)
+    cell_angstrom : array, shape (2,)
+        5.293 x 11.420 for ErMnO3.
+    """
+    half = len(crystal.symbols) // 2
+    cell = crystal.cell_angstrom[1:] / (2, 1)
+    return crystal.symbols[:half], crystal.positions_angstrom[:half, 1:] % cell, crystal.u_iso[:half], cell
+
+
+def mirror_displacements(crystal: Crystal) -> np.ndarray:
+    """Places of the atoms counted from the non-polar middle between the crystal and its mirror image.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        With a layer of Mn at height 0, so that the mirror z -> -z meets every atom close to an atom of the same element.
+
+    Returns
+    -------
+    displacements : array, shape (n, 3)
+        In angstrom along the beam, b* and c.
+
+    Raises
+    ------
+    ValueError
+        If the mirror image of an atom meets no atom of its element within 1 angstrom.
+    """
+    positions, cell = crystal.positions_angstrom, np.asarray(crystal.cell_angstrom)
+    symbols = np.asarray(crystal.symbols)
+    away = positions[:, None] - positions * [1, 1, -1]
+    away -= cell * np.round(away / cell)
+    distance = np.linalg.norm(away, axis=2)
+    distance[symbols[:, None] != symbols] = np.inf
+    nearest, atoms = distance.argmin(axis=1), np.arange(len(positions))
+    if distance[atoms, nearest].max() > 1:
+        raise ValueError(f"an atom lies {distance[atoms, nearest].max():.2f} angstrom from its mirror image; put the origin on a Mn layer")
+    return away[atoms, nearest] / 2
+
+
+def polar_displacements(crystal: Crystal) -> np.ndarray:
+    """Heights of the atoms above the non-polar middle, in angstrom, shape (n,); the last column of `mirror_displacements`."""
+    return mirror_displacements(crystal)[:, 2]
+
+
+def formal_polarization(crystal: Crystal, charges: dict | None = None) -> float:
+    """Dipole of formal charges for each volume, along c.
+
+    An estimate of sign and size, not a Berry phase: in a crystal the charges are shared and flow as the bonds bend.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        With a layer of Mn at height 0.
+    charges : dict, optional
+        Elementary charges by element; Er3+, Mn3+ and O2- by default. They must add up to zero.
+
+    Returns
+    -------
+    polarization : float
+        In microcoulomb per square centimetre, positive along +c.
+    """
+    charges = FORMAL_CHARGES if charges is None else charges
+    charge = np.array([charges[symbol] for symbol in crystal.symbols], float)
+    if abs(charge.sum()) > 1e-9:
+        raise ValueError(f"the charges add up to {charge.sum():g}, so the dipole would depend on the origin; choose a neutral set")
+    dipole = charge @ polar_displacements(crystal) / np.prod(crystal.cell_angstrom)  # e per square angstrom
+    return float(dipole * constants.e * 1e20 * 1e6 / 1e4)
+
+
+def scale_vibrations(crystal: Crystal, factor: float) -> Crystal:
+    """The crystal with all mean squared displacements (Debye-Waller factors B = 8 pi² U) multiplied by a factor >= 0."""
+    if not factor >= 0:
+        raise ValueError(f"the factor of the vibrations is {factor}; expected zero or more")
+    return replace(crystal, u_iso=crystal.u_iso * factor)
+
+
+def scale_displacements(crystal: Crystal, factor: float) -> Crystal:
+    """
+    The crystal with its polar distortion multiplied by a factor: 1 as it is, 0 non-polar, -1 the other domain.
+
+    Buckling, tilts of the bipyramids and polar shift grow together; every atom moves along the straight line between its
+    places in the two domains.
+
+    Parameters
+    ----------
+    crystal
+        With a layer of Mn at height 0.
+    factor
+        From -1.2 to 1.2; beyond, atoms come too close for the model to mean anything.
+
+    Raises
+    ------
+    ValueError
+        For a factor outside that range.
+    """
+    if not abs(factor) <= 1.2:
+        raise ValueError(f"the factor of the displacements is {factor}; expected -1.2 to 1.2")
+    return replace(crystal, positions_angstrom=crystal.positions_angstrom + (factor - 1) * mirror_displacements(crystal))

@@ -1,0 +1,253 @@
+"""Any crystal from a CIF, laid out for a beam along any of its directions that has an orthogonal cell across it.
+
+Axes are x along the beam, then b and c across it, right-handed. The first variant, polarization +1, is the structure of the
+file; the second, -1, is its inversion partner: the other domain of a polar crystal.
+"""
+
+import warnings
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from .cif import read_atoms
+from .structure import Crystal
+
+LONGEST_EDGE_ANGSTROM = 40.0
+SEARCHED = 7  # lattice vectors across the beam are sought among all whole multiples up to this one
+SAME_PLACE_ANGSTROM = 0.01
+
+
+@dataclass(frozen=True)
+class ZoneCrystal:
+    """
+    A crystal in an orthogonal cell along a zone axis.
+
+    Attributes
+    ----------
+    crystal
+        Atoms along the beam, b and c; its origin lies on a mirror across the beam where there is one.
+    uvw, b_uvw, c_uvw
+        The three edges in the basis of the file, as fractions where its lattice is centred.
+    mirrored
+        Whether a mirror or glide plane lies across the beam. Then the inversion partner is the structure turned by half a turn
+        about the beam, up to a shift, and one library holds both exactly; otherwise the upper Laue zones differ.
+    distinct
+        Whether the two variants differ along this beam at all.
+    name
+        Formula and direction.
+    """
+
+    crystal: Crystal
+    uvw: tuple
+    b_uvw: tuple
+    c_uvw: tuple
+    mirrored: bool
+    distinct: bool
+    name: str
+
+    def miller_indices(self, hkl: np.ndarray) -> np.ndarray:
+        """
+        Reflections of the orthogonal cell in the indices of the file's own cell.
+
+        Parameters
+        ----------
+        hkl
+            Rows 0 k l as in ``library.hkl``, shape (n, 3).
+
+        Returns
+        -------
+        array of int, shape (n, 3)
+            Rows h k l. Those that the centring of the lattice forbids are no whole numbers and become zero, as does 000 itself.
+        """
+        own = np.asarray(hkl) @ np.linalg.inv(np.array([self.uvw, self.b_uvw, self.c_uvw], float)).T
+        whole = np.abs(own - np.round(own)).max(axis=1) < 1e-6
+        return np.where(whole[:, None], np.round(own), 0).astype(int)
+
+
+def zone_crystal(cif: str | Path, uvw: tuple[int, int, int], up: tuple[int, int, int] | None = None) -> ZoneCrystal:
+    """
+    Read a CIF and lay its crystal out for a beam along [uvw].
+
+    Parameters
+    ----------
+    cif
+        Path of the file: cell, symmetry and sites, all fully occupied, with U_iso or B_iso for each.
+    uvw
+        Direction of the beam in the basis of the file's cell.
+    up
+        Direction of c, across the beam; by default the lattice vector nearest to the file's own c axis, of those that give the
+        smallest cell.
+
+    Returns
+    -------
+    ZoneCrystal
+
+    Raises
+    ------
+    ValueError
+        For a file that cannot be used, and a direction without an orthogonal cell of at most 40 Å.
+
+    Warns
+    -----
+    UserWarning
+        When no mirror plane lies across the beam: the upper Laue zones of the second variant are then not exact.
+    """
+    atoms, u_iso = read_atoms(Path(cif))
+    edges = _orthogonal_edges(atoms, _direction(uvw, "the beam"), None if up is None else _direction(up, "up"))
+    crystal = _cut_out(atoms, u_iso, edges, f"{cif}, {_bracket(uvw)}")
+    shift = next(symmetry_shifts(crystal, (-1, 1, 1)), None)
+    if shift is not None:
+        crystal = _wrapped(replace(crystal, positions_angstrom=crystal.positions_angstrom - [shift[0] / 2, 0, 0]))
+    name = f"{atoms.symbols.formula.reduce()[0]:metal} {_bracket(uvw)}"
+    if shift is None:
+        warnings.warn(
+            f"{name}: no mirror plane lies across the beam, so the second variant is exact in the zero Laue zone only", stacklevel=2
+        )
+    along, b, c = (tuple(Fraction(float(x)).limit_denominator(12) for x in edge) for edge in edges)
+    return ZoneCrystal(crystal, along, b, c, shift is not None, not list(symmetry_shifts(crystal, (1, -1, -1))), name)
+
+
+def example_cif(name: str) -> Path:
+    """Path of a CIF that comes with the package: PbTiO3 or GaAs; their heads say where the numbers are from."""
+    folder = Path(__file__).parent / "crystals"
+    known = sorted(path.stem for path in folder.glob("*.cif"))
+    if name not in known:
+        raise ValueError(f"no example {name!r}; there are {', '.join(known)}, or give the path of a CIF of your own")
+    return folder / f"{name}.cif"
+
+
+def _direction(uvw, what):
+    """Three whole numbers, not all zero, without common factors."""
+    direction = np.asarray(uvw)
+    if direction.shape != (3,) or not np.array_equal(direction, np.round(direction)) or not direction.any():
+        raise ValueError(f"{what} is {uvw!r}; expected three whole numbers that are not all zero, such as (1, 0, 0)")
+    whole = direction.astype(int)
+    return whole // np.gcd.reduce(whole)
+
+
+def _bracket(uvw):
+    """A direction in the usual way of writing, e.g. [110] or [1 -1 0]."""
+    return f"[{('' if all(0 <= index <= 9 for index in uvw) else ' ').join(map(str, uvw))}]"
+
+
+def _translations(atoms):
+    """Pure translations of the structure as fractions of the cell, shape (n, 3); the zero one first."""
+    fractions, kinds = atoms.get_scaled_positions(), atoms.arrays["spacegroup_kinds"]
+    rarest = np.flatnonzero(kinds == _rarest(kinds))
+    found = []
+    for other in rarest:
+        shift = (fractions[other] - fractions[rarest[0]]) % 1
+        if _maps(fractions + shift, fractions, kinds, np.array(atoms.cell)):
+            found.append(shift)
+    return np.array(sorted(found, key=lambda shift: np.abs(shift).sum()))
+
+
+def _rarest(kinds):
+    """The kind of atom of which there are fewest."""
+    names, counts = np.unique(kinds, return_counts=True)
+    return names[counts.argmin()]
+
+
+def _maps(images, fractions, kinds, cell):
+    """Whether images (fractions of the cell) meet atoms of their kind within 0.01 Å."""
+    away = images[:, None] - fractions
+    away -= np.round(away)
+    distance = np.linalg.norm(away @ cell, axis=2)
+    distance[kinds[:, None] != kinds] = np.inf
+    return bool(distance.min(axis=1).max() < SAME_PLACE_ANGSTROM)
+
+
+def _orthogonal_edges(atoms, beam, up):
+    """Shortest period along the beam and two lattice vectors across it and each other, as fractions of the cell, shape (3, 3)."""
+    cell, shifts = np.array(atoms.cell), _translations(atoms)
+    steps = np.arange(-SEARCHED, SEARCHED + 1)
+    whole = np.stack(np.meshgrid(*[steps] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    vectors = (whole + shifts).reshape(-1, 3)
+    size = np.linalg.norm(vectors @ cell, axis=1)
+    inside = (size > 0.1) & (size < LONGEST_EDGE_ANGSTROM)
+    vectors, size = vectors[inside], size[inside]
+    along = vectors @ cell @ (beam @ cell) / np.linalg.norm(beam @ cell) / size  # cosine with the beam
+    parallel, across = vectors[along > 1 - 1e-9], vectors[np.abs(along) < 2e-4]
+    pair = _pair(across, cell, up)
+    if not len(parallel) or pair is None:
+        raise ValueError(
+            f"no orthogonal cell with edges up to {LONGEST_EDGE_ANGSTROM:g} Å has the beam along {_bracket(beam)}"
+            f"{'' if up is None else ' and c along ' + _bracket(up)} of the cell "
+            f"{np.round(atoms.cell.cellpar(), 3).tolist()}; choose a zone axis of higher symmetry, a direction across it, or leave "
+            "`up` out"
+        )
+    period = parallel[np.linalg.norm(parallel @ cell, axis=1).argmin()]
+    b, c = pair
+    return np.array([period, b if np.linalg.det(np.array([period, b, c]) @ cell) > 0 else -b, c])
+
+
+def _pair(across, cell, up):
+    """The two vectors across the beam and each other that span the smallest area, c the one nearer to the file's c; or None."""
+    real = across @ cell
+    size = np.linalg.norm(real, axis=1)
+    order = np.argsort(size)[:200]
+    across, real, size = across[order], real[order], size[order]
+    towards = (np.array([0, 0, 1]) if up is None else up) @ cell
+    near = real @ towards / np.linalg.norm(towards) / size  # cosine with where c should point
+    area = size[:, None] * size
+    area[np.abs(real @ real.T) > 2e-4 * area] = np.inf
+    if up is not None:
+        area[:, near < 1 - 1e-6] = np.inf
+    if not len(across) or not np.isfinite(area.min()):
+        return None
+    rank = np.where(area < area.min() * (1 + 1e-6), near[None, :], -np.inf)
+    b, c = np.unravel_index(rank.argmax(), rank.shape)
+    return across[b], across[c]
+
+
+def _cut_out(atoms, u_iso, edges, where):
+    """The atoms of the orthogonal cell with these edges, each once."""
+    lengths, kinds = np.linalg.norm(edges @ np.array(atoms.cell), axis=1), atoms.arrays["spacegroup_kinds"]
+    origins = _cells_inside(edges)
+    places = (origins[:, None] + atoms.get_scaled_positions() @ np.linalg.inv(edges)).reshape(-1, 3) % 1
+    atom = np.tile(np.arange(len(atoms)), len(origins))
+    away = places[:, None] - places
+    distance = np.linalg.norm((away - np.round(away)) * lengths, axis=2)
+    same = (distance < SAME_PLACE_ANGSTROM) & (kinds[atom][:, None] == kinds[atom])
+    kept = np.flatnonzero(same.argmax(axis=1) == np.arange(len(atom)))
+    expected = len(atoms) * abs(np.linalg.det(edges))
+    if abs(len(kept) - expected) > 1e-6:
+        raise ValueError(
+            f"{where}: {len(kept)} atoms were cut out where {expected:.2f} belong; give the coordinates of the CIF with more digits"
+        )
+    symbols = np.array(atoms.get_chemical_symbols())[atom[kept]]
+    return _wrapped(Crystal(tuple(symbols.tolist()), places[kept] * lengths, np.asarray(u_iso, float)[atom[kept]], lengths))
+
+
+def _cells_inside(edges):
+    """Origins of the file's cells, as fractions of the orthogonal cell, that differ by more than its edges, shape (n, 3)."""
+    reach = np.arange(int(np.ceil(np.abs(edges).sum(axis=0).max())) + 1)
+    whole = np.stack(np.meshgrid(*[reach] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    places = whole @ np.linalg.inv(edges)
+    keys = np.round((places + 3e-8) % 1, 6) % 1  # the small offset keeps equal fractions from being rounded apart
+    return places[np.unique(keys, axis=0, return_index=True)[1]]
+
+
+def _wrapped(crystal):
+    """The crystal with all atoms inside its cell; rounding errors must not send one of the first layer to the last."""
+    positions = (crystal.positions_angstrom + 1e-6) % crystal.cell_angstrom - 1e-6
+    return replace(crystal, positions_angstrom=positions)
+
+
+def symmetry_shifts(crystal, signs):
+    """Yield the shifts (3,) in Å after which the crystal with its axes turned by `signs` meets itself."""
+    kinds = np.unique([f"{symbol} {u:.5f}" for symbol, u in zip(crystal.symbols, crystal.u_iso)], return_inverse=True)[1]
+    fractions = crystal.positions_angstrom / crystal.cell_angstrom
+    turned, rarest = fractions * signs, np.flatnonzero(kinds == _rarest(kinds))
+    for other in rarest:
+        shift = fractions[other] - turned[rarest[0]]
+        if _maps(turned + shift, fractions, kinds, np.diag(crystal.cell_angstrom)):
+            yield (shift % 1) * crystal.cell_angstrom
+
+
+def has_mirror_along_beam(crystal: Crystal) -> bool:
+    """Whether a mirror or glide plane holds the beam and c; intensities at -k and -tilt_b are then those at k and tilt_b."""
+    away = [shift[0] / crystal.cell_angstrom[0] for shift in symmetry_shifts(crystal, (1, -1, 1))]
+    return any(abs(part - round(part)) < 1e-4 for part in away)

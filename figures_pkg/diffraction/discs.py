@@ -1,0 +1,149 @@
+"""Discs of a convergent beam: their radius, and the library averaged over them.
+
+A point of a disc belongs to a plane wave of its own direction, so whatever holds for discs is an average of the library over
+a cone of tilts. While discs lie apart, that average is what a detector as large as the disc counts. Where they overlap, a
+detector counts the incoherent sum of all discs that cover it (averaged over the place of the probe), and averages over single
+discs are no longer measurable by themselves; functions here then warn.
+"""
+
+import warnings
+
+import numpy as np
+
+from figures_pkg.data.units import wavelength_angstrom
+
+from .library import Library
+from .spline import spline_coefficients
+
+DISC_POINTS = 9  # across a disc, at least: 69 points, right to 2e-4 of the beam at 1.3 mrad
+POINT_SPACING_MRAD = 0.3  # at most, so larger discs take more points
+
+
+def disc_radius(convergence_mrad: float, energy_kev: float) -> float:
+    """Radius of the discs of a beam of this half angle, 1/Å; divided by the size of a pixel it is the radius in px."""
+    return 1e-3 * convergence_mrad / wavelength_angstrom(energy_kev)
+
+
+def disc_kernel(radius_px: float) -> np.ndarray:
+    """Equal weights over a disc, for averages over a pattern: an odd and square array that sums to one."""
+    line = np.arange(-np.ceil(radius_px), np.ceil(radius_px) + 1)
+    disc = (np.hypot(line[:, None], line) <= radius_px).astype(float)
+    return disc / disc.sum()
+
+
+def overlap_mrad(library: Library) -> float:
+    """Half angle from which discs of neighbouring reflections touch: half the smallest spacing of the library's reflections."""
+    g = np.stack([library.g_b, library.g_c], axis=1)
+    apart = np.linalg.norm(g - g[np.abs(g).sum(axis=1).argmin()], axis=1)
+    return float(500 * np.sort(apart)[1] * wavelength_angstrom(library.energy_kev))
+
+
+def warn_of_overlap(library: Library, convergence_mrad: float) -> None:
+    """Warn when discs of this half angle overlap, and refuse one that is not positive."""
+    if not convergence_mrad > 0:
+        raise ValueError(f"convergence_mrad is {convergence_mrad}; expected a positive half angle, e.g. 0.64 for a probe of 2 nm")
+    limit = overlap_mrad(library)
+    if convergence_mrad > limit:
+        warnings.warn(
+            f"discs of {convergence_mrad:g} mrad overlap: they touch from a convergence of {limit:.2f} mrad (half angle, "
+            f"{library.energy_kev:g} kV); beyond it intensities of single reflections cannot be read from a pattern",
+            stacklevel=3,
+        )
+
+
+def cone_tilts(convergence_mrad: float, across: int | None = None) -> np.ndarray:
+    """
+    Evenly spread tilts inside a cone about zero, shape (n, 2) in mrad.
+
+    They lie on a square grid, `across` of them over the diameter (at least nine by default), and their mean square is the cone's.
+    """
+    across = across or max(DISC_POINTS, int(np.ceil(2 * convergence_mrad / POINT_SPACING_MRAD)))
+    line = (np.arange(across) + 0.5) / across * 2 * convergence_mrad - convergence_mrad
+    points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = points[np.hypot(*points.T) <= convergence_mrad]
+    return points * convergence_mrad / np.sqrt(2 * (points**2).sum(axis=1).mean())
+
+
+def disc_means(library: Library, polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad: float) -> np.ndarray:
+    """
+    Intensities of all reflections averaged over the beam's cone, which is what a detector on the whole disc counts.
+
+    Parameters
+    ----------
+    library
+        Must reach a disc's radius beyond the tilts.
+    polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad
+        Broadcast to a common shape (...,).
+    convergence_mrad
+        Half angle of the cone.
+
+    Returns
+    -------
+    array, shape (..., n)
+        Fractions of the incident beam, in the order of ``library.hkl``.
+
+    Warns
+    -----
+    UserWarning
+        When the discs overlap, with the angle from which they do.
+    """
+    warn_of_overlap(library, convergence_mrad)
+    tilts = cone_tilts(convergence_mrad)
+    total = sum(library.intensities(polarization, thickness_nm, tilt_b_mrad + b, tilt_c_mrad + c) for b, c in tilts)
+    return np.asarray(total / np.float64(len(tilts)))
+
+
+def average_over_cone(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Average spline coefficients over discs in their first two axes; on them the mean is a convolution with a small kernel.
+
+    Parameters
+    ----------
+    coefficients
+        Of two tilts and anything else, float32, shape (n_b + 2, n_c + 2, ...).
+    reach
+        Radius of a disc in nodes of either tilt, shape (2,).
+
+    Returns
+    -------
+    coefficients : float32 array, shape (m_b + 2, m_c + 2, ...)
+        Of the means, on the nodes whose discs stay inside.
+    lost : array of int, shape (2,)
+        Nodes that either tilt has lost at each end.
+
+    Raises
+    ------
+    ValueError
+        When fewer than four nodes of a tilt are left.
+    """
+    lost, kernel = lost_nodes(reach), _kernel(reach)
+    left = np.array(coefficients.shape[:2]) - 2 - 2 * lost
+    if left.min() < 4:
+        raise ValueError(f"discs that reach over {reach.max():.1f} nodes leave {left.tolist()} tilts of the library, four are needed; build one "
+                         "that reaches further, over wider tilts")
+    means = np.zeros((*left, *coefficients.shape[2:]), np.float32)
+    for (i, j), weight in np.ndenumerate(kernel.astype(np.float32)):
+        if weight > 0:
+            means += weight * coefficients[i : i + left[0], j : j + left[1]]
+    return spline_coefficients(means, axes=(0, 1)), lost
+
+
+def lost_nodes(reach: np.ndarray) -> np.ndarray:
+    """Nodes at either end of both tilts whose discs, of a radius of `reach` nodes, leave the grid; shape (2,)."""
+    return np.ceil(np.asarray(reach) + 2).astype(int) - 2
+
+
+def _kernel(reach, rings=12, angles=48):
+    """Mean over a disc of radius `reach` (in nodes) of the cubic B-splines around its middle, shape (odd, odd)."""
+    radius = np.sqrt((np.arange(rings) + 0.5) / rings)
+    angle = 2 * np.pi * (np.arange(angles) + 0.5) / angles
+    points = [np.outer(radius, wave(angle)).ravel() * r for wave, r in zip((np.cos, np.sin), reach)]
+    halves = [int(np.ceil(r + 2)) - 1 for r in reach]
+    along = [_b_spline(point[:, None] - np.arange(-half, half + 1)) for point, half in zip(points, halves)]
+    return np.einsum("pi,pj->ij", *along) / (rings * angles)
+
+
+def _b_spline(x):
+    """The cubic B-spline around zero."""
+    x = np.abs(x)
+    return np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.clip(2 - x, 0, None) ** 3 / 6)

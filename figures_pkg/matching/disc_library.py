@@ -1,0 +1,166 @@
+"""The library as discs show it, for both polarizations, and the coarse search: every pattern against every node of it at once.
+
+A point of a disc away from its middle by an angle belongs to a plane wave tilted by it, so the mean over a disc is the mean of the
+library over a round patch of tilts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from figures_pkg.diffraction.discs import average_over_cone
+from figures_pkg.diffraction.library import Library, minus_p_index
+
+WEAKEST = 1e-4  # of the incident beam; a reflection that never gets brighter, a forbidden one for instance, is left out
+BATCH = 128  # patterns; their scores at all nodes are in memory together
+
+
+@dataclass(frozen=True)
+class DiscLibrary:
+    """
+    Mean intensities of discs over two tilts and thickness, as cubic B-splines.
+
+    Attributes
+    ----------
+    coefficients
+        float32, shape (2, n_b + 2, n_c + 2, n_t + 2, n): +P, then -P.
+    start, step
+        First node and distance of nodes of tilt b, tilt c (mrad) and thickness (nm), shape (3,).
+    g
+        (g_b, g_c) in 1/Å, shape (n, 2).
+    """
+
+    coefficients: np.ndarray
+    start: np.ndarray
+    step: np.ndarray
+    g: np.ndarray
+
+    @property
+    def nodes(self) -> np.ndarray:
+        """Number of nodes along tilt b, tilt c and thickness."""
+        return np.array(self.coefficients.shape[1:4]) - 2
+
+    @property
+    def stop(self) -> np.ndarray:
+        """Last node of tilt b, tilt c (mrad) and thickness (nm)."""
+        return self.start + self.step * (self.nodes - 1)
+
+    def only(self, index: np.ndarray) -> "DiscLibrary":
+        """The same with some of the reflections."""
+        return DiscLibrary(np.ascontiguousarray(self.coefficients[..., index]), self.start, self.step, self.g[index])
+
+    def at_nodes(self) -> np.ndarray:
+        """Intensities at all nodes, float32, shape (2, n_b, n_c, n_t, n)."""
+        values = self.coefficients
+        for axis in (1, 2, 3):
+            low, middle, high = (np.moveaxis(values, axis, 0)[shift : values.shape[axis] - 2 + shift] for shift in range(3))
+            values = np.moveaxis((low + 4 * middle + high) / np.float32(6), 0, axis)
+        return values
+
+
+def average_over_discs(library: Library, convergence_mrad: float, largest_g: float = np.inf) -> DiscLibrary:
+    """
+    Average a library over the convergence of the beam; reflections below 1e-4 of the beam everywhere are left out.
+
+    Parameters
+    ----------
+    library
+        Of +P; -P follows by inversion. Its tilts must lie symmetrically about zero.
+    convergence_mrad
+        Half angle of the beam's cone.
+    largest_g
+        Reflections up to here, 1/Å.
+
+    Raises
+    ------
+    ValueError
+        When the disc needs more tilts than the library holds.
+    """
+    tilts = (library.tilt_b_mrad, library.tilt_c_mrad)
+    steps = np.array([grid[1] - grid[0] for grid in tilts])
+    means, lost = average_over_cone(library.coefficients, convergence_mrad / steps)
+    both = np.stack([means, means[::-1, ::-1][..., minus_p_index(library)]])
+    visible = library.coefficients.max(axis=(0, 1, 2)) > WEAKEST
+    kept = visible & (np.hypot(library.g_b, library.g_c) <= largest_g)
+    thickness = library.thickness_nm
+    start = np.array([tilts[0][lost[0]], tilts[1][lost[1]], thickness[0]])
+    g = np.stack([library.g_b, library.g_c], axis=1)
+    return DiscLibrary(np.ascontiguousarray(both[..., kept]), start, np.array([*steps, thickness[1] - thickness[0]]), g[kept])
+
+
+@dataclass(frozen=True)
+class CoarseGrid:
+    """
+    Templates at the nodes of a library.
+
+    Attributes
+    ----------
+    templates
+        float32, shape (2, n_b, n_c, n_t, n).
+    every
+        How many nodes of the library lie between two of the grid, along tilt b, tilt c and thickness.
+    """
+
+    templates: np.ndarray
+    every: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, library: DiscLibrary, every: tuple[int, int, int] = (1, 1, 1)) -> "CoarseGrid":
+        """Every node of a library, or every second and so on."""
+        b, c, t = every
+        return cls(np.ascontiguousarray(library.at_nodes()[:, ::b, ::c, ::t]), every)
+
+    def starts(self, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
+        """
+        Where the fit should start: the best tilts at the best local thicknesses, for both polarizations.
+
+        A pattern's score at a node is its weighted correlation with the template there, which no scale changes. The weights are
+        those of the mean over the batch, so that one product of matrices gives all scores.
+
+        Parameters
+        ----------
+        data, weights : array, shape (p, n)
+            Counts above background and the weights of their squares.
+        count
+            Starts per polarization.
+
+        Returns
+        -------
+        starts : float64 array, shape (p, 2, count, 3)
+            Grid coordinates of the library.
+        """
+        root = np.sqrt(1 / np.mean(1 / weights, axis=0)).astype(np.float32)
+        scaled = self.templates.reshape(-1, data.shape[1]) * root
+        scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+        result = np.empty((len(data), 2, count, 3))
+        for first in range(0, len(data), BATCH):
+            part = slice(first, first + BATCH)
+            scores = (data[part] * root).astype(np.float32) @ scaled.T
+            _best(scores.reshape(-1, *self.templates.shape[:4]), result[part])
+        return result * np.array(self.every)
+
+
+@njit(nogil=True, cache=True)
+def _best(scores, starts):
+    """Fill `starts` (p, 2, count, 3) from `scores` (p, 2, n_b, n_c, n_t): local maxima over thickness of the best tilts."""
+    nt = scores.shape[4]
+    for p in range(scores.shape[0]):
+        for state in range(2):
+            top = np.full(nt, -np.inf, np.float32)
+            where = np.zeros((nt, 2))
+            for b in range(scores.shape[2]):
+                for c in range(scores.shape[3]):
+                    row = scores[p, state, b, c]
+                    for t in range(nt):
+                        if row[t] > top[t]:
+                            top[t], where[t, 0], where[t, 1] = row[t], b, c
+            for s in range(starts.shape[2]):
+                best = np.argmax(top)
+                starts[p, state, s, 0], starts[p, state, s, 1], starts[p, state, s, 2] = where[best, 0], where[best, 1], best
+                low, high = best, best
+                while low > 0 and top[low - 1] < top[low]:
+                    low -= 1
+                while high < nt - 1 and top[high + 1] < top[high]:
+                    high += 1
+                top[low : high + 1] = -np.inf

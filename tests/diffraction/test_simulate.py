@@ -1,0 +1,139 @@
+"""The table of intensities: agreement of the two engines, symmetry, bookkeeping of lost intensity, and refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from figures_pkg.chapters.structure import cif_text
+from figures_pkg.diffraction.abtem_engine import coherent_intensity
+from figures_pkg.diffraction.simulate import simulate, write_table
+
+SMALL = {"g_max_inv_angstrom": 1.0, "kmax_inv_angstrom": 4.2}
+TILT = (1.0, -3.5)
+
+
+def matrix(table, value="intensity"):
+    """Values by thickness and reflection."""
+    return table.pivot_table(index="thickness_nm", columns=["k", "l"], values=value)
+
+
+@pytest.fixture(scope="module")
+def plus():
+    """+P at three thicknesses by our engine, thermally averaged."""
+    return simulate("+P", [10, 40, 75], TILT, **SMALL)
+
+
+def test_table_holds_fractions_of_the_incident_beam(plus):
+    """Every reflection once for each thickness, none negative, and the column sums to the stated share of the beam."""
+    assert list(plus.columns) == ["h", "k", "l", "thickness_nm", "intensity"]
+    assert not plus.duplicated(["k", "l", "thickness_nm"]).any() and (plus.h == 0).all() and (plus.l % 2 == 0).all()
+    assert (plus.intensity >= 0).all()
+    sums = plus.groupby("thickness_nm").intensity.sum().to_numpy()
+    np.testing.assert_allclose(sums, list(plus.attrs["in_table"].values()), atol=1e-6)
+    kept = np.array(list(plus.attrs["kept_intensity"].values()))
+    assert (sums < kept).all() and (kept < 1).all() and kept[-1] > 0.3
+
+
+def test_thicknesses_are_whole_periods_and_said_to_be(plus):
+    """Each thickness is a multiple of 0.6112 nm within half a period of what was asked; the asked values are kept."""
+    given = plus.thickness_nm.unique()
+    np.testing.assert_allclose(given / 0.6112, np.round(given / 0.6112), atol=1e-9)
+    assert np.abs(given - plus.attrs["asked_thickness_nm"]).max() <= 0.3056
+
+
+def test_both_engines_agree_on_the_same_slices(plus):
+    """abTEM's multislice through the thermally averaged slices gives the same intensities to 1e-4 of the beam, up to 75 nm."""
+    theirs = simulate("+P", [10, 40, 75], TILT, engine="abtem", **SMALL)
+    np.testing.assert_allclose(matrix(theirs), matrix(plus), atol=1e-4)
+    kept = [list(table.attrs["kept_intensity"].values()) for table in (plus, theirs)]
+    np.testing.assert_allclose(*kept, atol=1e-3)
+
+
+def test_engines_agree_at_rest_within_the_placing_of_atoms():
+    """Atoms at rest, 10 nm: abTEM's own potential, which places atoms bilinearly, is within 0.01 of exact phases."""
+    ours, theirs = (simulate("+P", 10, TILT, engine=name, thermal="none", g_max_inv_angstrom=1.0, kmax_inv_angstrom=9.2)
+                    for name in ("library", "abtem"))  # fmt: skip
+    np.testing.assert_allclose(matrix(theirs), matrix(ours), atol=0.01)
+    assert matrix(ours).to_numpy().max() > 0.2
+
+
+def test_frozen_phonons_give_the_thermal_average():
+    """At 10 nm, six configurations of abTEM's frozen phonons agree with the averaged slices on every strong reflection."""
+    grid = {"g_max_inv_angstrom": 0.6, "kmax_inv_angstrom": 9.2}
+    phonons = simulate("+P", 10, TILT, engine="abtem", thermal="phonons", configurations=6, seed=1, **grid)
+    average, rest = (matrix(simulate("+P", 10, TILT, thermal=thermal, **grid)) for thermal in ("average", "none"))
+    error = np.hypot(matrix(phonons, "intensity_error"), 0.02 * average)  # 2 % for abTEM's placing of atoms
+    assert (np.abs(matrix(phonons) - average) < 4 * error + 0.001).to_numpy().all()
+    assert (np.abs(rest - average) > 4 * error + 0.001).to_numpy().any()  # so the comparison could have failed
+
+
+def test_coherent_intensity_has_no_bias():
+    """For noise around a known mean the estimate is right on average, where the plain square is a noise variance too large."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(4, 20000)) + 1j * rng.normal(size=(4, 20000))
+    value, _ = coherent_intensity(0.5 + noise)
+    assert abs(value.mean() - 0.25) < 0.02 < (np.abs((0.5 + noise).mean(axis=0)) ** 2).mean() - 0.25
+
+
+@pytest.mark.parametrize(("mean", "excess"), [(8.0, 0.05), (0.5, 0.6)])
+def test_standard_error_of_the_coherent_intensity(mean, excess):
+    """It equals the scatter of the estimate for strong beams, and is too large, never too small, for those below the noise."""
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(4, 20000)) + 1j * rng.normal(size=(4, 20000))
+    value, error = coherent_intensity(mean + noise)
+    assert 0.97 < np.sqrt((error**2).mean()) / value.std() < 1 + excess
+
+
+def test_minus_p_is_plus_p_upside_down(plus):
+    """-P at the opposite tilt holds the intensities of +P at the opposite reflections."""
+    minus = matrix(simulate("-P", [10, 40, 75], (-TILT[0], -TILT[1]), **SMALL))
+    opposite = minus.rename(columns=lambda index: -index).sort_index(axis=1)
+    np.testing.assert_allclose(opposite, matrix(plus), atol=1e-4)
+    assert np.abs(minus - matrix(plus)).to_numpy().max() > 0.01
+
+
+def test_what_the_band_limit_takes_shrinks_on_a_finer_grid():
+    """The stated loss to the band limit falls when the grid reaches further, and at rest it is one minus what is kept."""
+    coarse, fine = (simulate("+P", 40, thermal="none", g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs for k in (4.5, 9.0))
+    (lost_coarse,), (lost_fine,) = (attrs["lost_to_band_limit"].values() for attrs in (coarse, fine))
+    assert 0 < lost_fine < lost_coarse < 0.5
+    assert lost_fine == pytest.approx(1 - next(iter(fine["kept_intensity"].values())), abs=2e-6)
+    averaged = [simulate("+P", 40, g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs["lost_to_band_limit"] for k in (2.2, 4.5)]
+    assert 0 < list(averaged[1].values())[0] < list(averaged[0].values())[0] / 3
+
+
+def test_cif_and_built_in_crystal_give_one_table(plus, tmp_path):
+    """Simulating from the CIF changes nothing."""
+    plus_cif = tmp_path / "plus.cif"
+    plus_cif.write_text(cif_text(+1), encoding="utf-8")
+    table = simulate("+P", [10, 40, 75], TILT, crystal=plus_cif, **SMALL)
+    np.testing.assert_allclose(matrix(table), matrix(plus), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"state": "P+"}, "state is 'P\\+'"),
+        ({"thickness_nm": [10, -5]}, "positive"),
+        ({"thickness_nm": []}, "positive"),
+        ({"thickness_nm": float("nan")}, "positive"),
+        ({"tilt_mrad": (0, 51)}, "within 50 mrad"),
+        ({"tilt_mrad": 3}, "two numbers"),
+        ({"engine": "bloch"}, "one of library, abtem"),
+        ({"thermal": "phonons"}, "offers none, average"),
+        ({"engine": "abtem", "thermal": "phonons", "configurations": 1}, "at least 2"),
+        ({"crystal": "nowhere.cif"}, "not a file"),
+    ],
+)
+def test_bad_requests_are_refused(change, message):
+    """Unknown states, engines and motions, impossible thicknesses and tilts, and a missing file: one clear error each."""
+    with pytest.raises(ValueError, match=message):
+        simulate(**({"state": "+P", "thickness_nm": 10} | change))
+
+
+def test_table_on_disk_reads_back(plus, tmp_path):
+    """The CSV holds the table and, in comments, how it was made; nothing else is left behind."""
+    path = write_table(plus, tmp_path / "deep" / "table.csv")
+    read = pd.read_csv(path, comment="#")
+    np.testing.assert_allclose(read, plus, rtol=1e-6, atol=1e-12)
+    assert "# engine: library" in path.read_text() and [file.name for file in path.parent.iterdir()] == ["table.csv"]
