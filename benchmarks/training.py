@@ -12,12 +12,11 @@ from statistics import median
 
 import torch
 from lightning_fabric import Fabric
-
 from one_pass import machine, write_readme
 
 from figures_pkg.data import available_cores
 from figures_pkg.model import Autoencoder, NetworkConfig
-from figures_pkg.model.loss_conventions import LossWeights
+from figures_pkg.model.losses import LossWeights
 from figures_pkg.model.losses import total_loss
 from figures_pkg.model.step import Step
 

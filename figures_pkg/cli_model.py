@@ -51,10 +51,10 @@ def _train(options) -> None:
     from figures_pkg.workspace import load_profile
     from figures_pkg.workspace import check_target
     from figures_pkg.model import load_checkpoint
-    from figures_pkg.model.keep import save_trained
     from figures_pkg.model.recipes import recipe_called
-    from figures_pkg.model.devices import make_fabric
+    from figures_pkg.model.train import make_fabric
     from figures_pkg.model.train import train
+    from figures_pkg.model.train import save_trained
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
     out = check_target(options.out, ".safetensors", options.overwrite)
@@ -71,8 +71,7 @@ def _embed(options) -> None:
 
     from figures_pkg.workspace import check_target
     from figures_pkg.model import embed, load_checkpoint
-    from figures_pkg.model.devices import keep_freed_memory
-    from figures_pkg.model.keep import save_embedding
+    from figures_pkg.model.embed import keep_freed_memory, save_embedding
     from figures_pkg.model.released import position_grid, released_attributes, released_network
 
     out = check_target(options.out, ".nc", options.overwrite)

@@ -15,10 +15,9 @@ from figures_pkg.workspace import load_profile, scans_of
 from figures_pkg.record.fetch import MissingDataset
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
-from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.model.step_components import rotate_steps
 from figures_pkg.twin import read_truth
 from figures_pkg.diffraction import Library, load_or_build
-
 from figures_pkg.evaluate.delta_pairs import first_scan_settings
 from figures_pkg.evaluate.domains import known_domains
 from figures_pkg.evaluate.known import known_maps

@@ -23,7 +23,7 @@ from figures_pkg.matching import DiscGeometry, disc_sums, match, prepare
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching.matcher import POOR_CHI2, Matcher
 from figures_pkg.matching.matcher import sampled_mean, sampled_patterns
-from figures_pkg.model.features import gather_features
+from figures_pkg.model.linear import gather_features
 from figures_pkg.model.step_components import step_maps
 from figures_pkg.twin import read_truth
 from figures_pkg.diffraction import Library, LibrarySettings, load_or_build

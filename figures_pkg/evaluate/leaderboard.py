@@ -12,9 +12,9 @@ import xarray as xr
 from tqdm import tqdm
 
 from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.model.features import Features, gather_features
+from figures_pkg.model.linear import Features, gather_features
 from figures_pkg.model.linear import cluster_map, independent_maps, mixture_map, positive_maps, principal_maps
-from figures_pkg.model.recipe import Recipe
+from figures_pkg.model.recipes import Recipe
 from figures_pkg.model.recipes import recipe_called
 from figures_pkg.model.step_components import edge_channel, step_maps
 

@@ -14,7 +14,7 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.model.step_components import rotate_steps
 from figures_pkg.twin.specimen.texture import wall_type
 
 from .matching import correlations, match_channels

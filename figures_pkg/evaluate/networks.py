@@ -13,11 +13,11 @@ import xarray as xr
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder, embed
-from figures_pkg.model.recipe import Recipe
+from figures_pkg.model.recipes import Recipe
 from figures_pkg.model.recipes import recipe_called
-from figures_pkg.model.rotation import rotate_steps
+from figures_pkg.model.step_components import rotate_steps
 from figures_pkg.model.train import DeadEmbedding, first_network, train
-from figures_pkg.model.devices import make_fabric
+from figures_pkg.model.train import make_fabric
 from figures_pkg.model.transform import InputTransform
 
 RAW, ROTATED = "", ", rotated"  # what follows the name of a network
@@ -65,7 +65,7 @@ def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str 
     Yields
     ------
     Found
-        The embedding as it is, then its step components (:func:`figures_pkg.model.rotation.rotate_steps`).
+        The embedding as it is, then its step components (:func:`figures_pkg.model.step_components.rotate_steps`).
     """
     recipe, begin = recipe_called(recipe) if isinstance(recipe, str) else recipe, time.process_time()
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.imaging import Disc, Lattice, along_and_across, summarise
-from figures_pkg.model.features import as_maps
+from figures_pkg.model.linear import as_maps
 
 from .domains import asymmetry
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from figures_pkg.data.axes import DETECTOR_DIMS
 from figures_pkg.model import Autoencoder
-from figures_pkg.model.draw import decoded_counts
+from figures_pkg.model.embed import decoded_counts
 
 from .quantiles import band_weights, mean_patterns
 

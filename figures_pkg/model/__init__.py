@@ -1,15 +1,12 @@
 """The autoencoder of the paper: network, losses, training, checkpoints. The only room that imports torch."""
 
 from . import losses
-from .autoencoder import Autoencoder
+from .autoencoder import Autoencoder, NetworkConfig
 from .checkpoint import load_checkpoint, save_checkpoint
-from .config import NetworkConfig
 from .embed import embed
-from .keep import save_trained
-from .recipe import Recipe, Stage
-from .recipes import RECIPES
-from .rotation import rotate_steps
-from .train import train
+from .recipes import RECIPES, Recipe, Stage
+from .step_components import rotate_steps
+from .train import save_trained, train
 from .vae import BetaVAE
 
 __all__ = [

@@ -1,18 +1,88 @@
-"""The paper's convolutional autoencoder: a pattern in, an embedding of a few non-negative channels, a pattern out."""
+"""The paper's convolutional autoencoder (Fig. 3): a pattern in, an embedding of a few non-negative channels, a pattern out."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import planes
-from .config import NetworkConfig
-from .raised import apply_raised
-from .stem import apply_stem
-from .winograd import convolve
+if TYPE_CHECKING:
+    from .transform import InputTransform
 
 PAPER_PARAMETERS = 4_700_770  # Methods of doi:10.1038/s41524-024-01265-y
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """
+    Sizes of the autoencoder. The defaults are the paper's (Methods and Fig. 3 of doi:10.1038/s41524-024-01265-y).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size that is no positive integer, or pools whose product does not divide the side of the pattern.
+
+    Examples
+    --------
+    >>> NetworkConfig().encoder_sides, NetworkConfig().decoder_sides
+    ((256, 64, 16), (8, 16, 64, 256))
+    >>> NetworkConfig(pattern=64, filters=16, pools=(4, 2), channels=12).bottleneck_side
+    8
+    """
+
+    pattern: int = 256  # side in px: the detector has 256 x 256, and each LayerNorm has a weight per pixel of its level
+    filters: int = 128  # of every convolution inside; the cost grows with their square
+    pools: tuple[int, ...] = (4, 4, 2)  # side of each MaxPool: 256 -> 64 -> 16 -> 8; one level of blocks per entry
+    channels: int = 32  # of the embedding: more than the contrasts expected, since sparsity switches off what is left over
+
+    def __post_init__(self) -> None:
+        """Check every size; a list of pools becomes a tuple, so that configurations compare and hash."""
+        object.__setattr__(self, "pools", tuple(self.pools))
+        for name in ("pattern", "filters", "channels"):
+            _check_count(name, getattr(self, name), 1)
+        if not self.pools:
+            raise ValueError("pools=() gives a network without a level; expected at least one pool, for instance (4, 2)")
+        for value in self.pools:
+            _check_count("pools", value, 2)
+        if self.pattern % prod(self.pools):
+            raise ValueError(f"patterns of {self.pattern} px cannot be pooled by {self.pools}: their product "
+                             f"{prod(self.pools)} must divide the side; bin or crop the patterns, or change the pools")  # fmt: skip
+
+    @property
+    def encoder_sides(self) -> tuple[int, ...]:
+        """Side in px of the images in each level of the encoder, before its pool."""
+        return tuple(self.pattern // prod(self.pools[:level]) for level in range(len(self.pools)))
+
+    @property
+    def bottleneck_side(self) -> int:
+        """Side in px of the image that is flattened into the embedding."""
+        return self.pattern // prod(self.pools)
+
+    @property
+    def decoder_scales(self) -> tuple[int, ...]:
+        """Factors of the upsampling, the pools in reverse: 8 -> 16 -> 64 -> 256 px."""
+        return self.pools[::-1]
+
+    @property
+    def decoder_sides(self) -> tuple[int, ...]:
+        """Side in px of the images in each level of the decoder; the last one is the pattern's."""
+        return tuple(self.bottleneck_side * prod(self.decoder_scales[:level]) for level in range(len(self.pools) + 1))
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r}: expected an integer (for pools: a sequence of integers)")
+    if value < least:
+        raise ValueError(f"{name}={value}: expected at least {least}")
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size, with zeros outside the image."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 class ConvBlock(nn.Module):
@@ -35,28 +105,21 @@ class ConvBlock(nn.Module):
         return self.finish(start, self.cov1d_3(self.cov1d_2(self.cov1d_1(start))))
 
     def finish(self, start: Tensor, convolved: Tensor) -> Tensor:
-        """What follows the convolutions, whose output is given up: LayerNorm, ReLU, skip connection."""
-        if planes.pays(convolved):
-            return planes.finished(self.norm_3, convolved, start)
-        out = F.relu(self.norm_3(convolved), inplace=True)  # nobody else holds what the LayerNorm gives
-        return out + start if torch.is_grad_enabled() else out.add_(start)  # the gradient of ReLU needs its output
+        """LayerNorm, ReLU and shortcut, which follow the convolutions."""
+        return F.relu(self.norm_3(convolved), inplace=True) + start
 
 
 class IdentityBlock(nn.Module):
-    """One convolution, LayerNorm, ReLU; no skip connection, in spite of the name that the published code gives it."""
+    """One convolution, LayerNorm, ReLU; no shortcut, in spite of the name that the published code gives it."""
 
     def __init__(self, filters: int, side: int):
         super().__init__()
         self.cov1d_1 = _convolution(filters, filters)
         self.norm_1 = nn.LayerNorm([side, side])
 
-    def forward(self, images: Tensor, pool: nn.MaxPool2d | None = None) -> Tensor:
-        """Images (n, filters, side, side) to images of the same shape, or what the pool behind the block makes of them."""
-        convolved = convolve(self.cov1d_1, images)
-        if planes.pays(convolved):
-            return planes.pooled(self.norm_1, convolved, pool.kernel_size) if pool else planes.finished(self.norm_1, convolved)
-        out = F.relu(self.norm_1(convolved), inplace=True)
-        return pool(out) if pool else out
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (n, filters, side, side) to images of the same shape."""
+        return F.relu(self.norm_1(self.cov1d_1(images)), inplace=True)
 
 
 class Encoder(nn.Module):
@@ -64,25 +127,90 @@ class Encoder(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        blocks = []
+        blocks: list[nn.Module] = []
         for side, pool in zip(config.encoder_sides, config.pools):
             blocks += [ConvBlock(config.filters, side), IdentityBlock(config.filters, side), nn.MaxPool2d(pool)]
         self.block_layer = nn.ModuleList(blocks)
         self.cov2d = _convolution(1, config.filters)
         self.cov2d_1 = _convolution(config.filters, 1)
         self.dense = nn.Linear(config.bottleneck_side**2, config.channels)
-        self.stem_form = "auto"  # "plain" or "collapsed" to insist on one; see stem.py
+        self.collapses = config.filters >= 16 and config.pattern >= 64  # below either, the border costs what the collapse saves
 
     def forward(self, patterns: Tensor) -> Tensor:
         """Patterns (n, height, width) to activations (n, channels)."""
-        first, *others = self.block_layer
         images = patterns.unsqueeze(1)  # (n, 1, height, width)
-        out = first.finish(*apply_stem(self.cov2d, first.convolutions, images, self.stem_form))  # (n, filters, height, width)
-        out = others[0](out, others[1])  # sides 256, 64, 16, then 8
-        for block, identity, pool in zip(others[2::3], others[3::3], others[4::3]):
-            out = identity(block(out), pool)
+        start = self.cov2d(images)  # (n, filters, height, width)
+        first, *others = self.block_layer
+        assert isinstance(first, ConvBlock)
+        if self.collapses and not torch.is_grad_enabled():
+            out = first.finish(start, self.collapsed(images, start, first.convolutions))
+        else:
+            out = first(start)
+        for block in others:  # ConvBlock, IdentityBlock, MaxPool in turn: sides 256, 64, 16, then 8
+            out = block(out)
         out = self.cov2d_1(out).flatten(1)  # (n, 64)
         return F.relu(self.dense(out))  # (n, channels)
+
+    def collapsed(self, images: Tensor, start: Tensor, convolutions: tuple[nn.Conv2d, ...]) -> Tensor:
+        """
+        What the convolutions of the first block give, as one of 9 x 9 px; for embedding, where it halves the time.
+
+        Nothing nonlinear stands between ``cov2d`` and these three, so away from the border the four are one convolution from the
+        patterns (n, 1, height, width) to all filters, 42 times cheaper at the paper's 128 filters. The zeros around the image
+        between the four make the outermost three lines different; those are computed by the convolutions themselves, from six
+        lines of ``start``, which is the output of ``cov2d``. The result differs from the plain form by rounding only.
+        """
+        out = F.conv2d(images, *_composed(self.cov2d, convolutions), padding=4)
+        for outer, ring in zip(_borders(6), _borders(3)):
+            strip = start[outer]
+            for convolution in convolutions:  # each spoils one more line on the inner side, of the six that there are
+                strip = convolution(strip)
+            out[ring] = strip[ring]
+        return out
+
+
+def _composed(stem: nn.Conv2d, convolutions: tuple[nn.Conv2d, ...]) -> tuple[Tensor, Tensor]:
+    """Kernel (filters, 1, 9, 9) and bias (filters,) of all convolutions together, in the precision of the weights."""
+    kernel: Tensor = stem.weight
+    bias: Tensor = stem.get_parameter("bias")
+    with torch.autocast(kernel.device.type, enabled=False):
+        for convolution in convolutions:
+            outer = convolution.weight  # (filters, filters, 3, 3)
+            kernel = F.conv2d(kernel.transpose(0, 1), outer.flip(2, 3), padding=2).transpose(0, 1)  # 3 -> 5 -> 7 -> 9 px
+            bias = outer.sum((2, 3)) @ bias + convolution.get_parameter("bias")
+    return kernel, bias
+
+
+def _borders(lines: int) -> list[tuple]:
+    """Indices of so many lines along top, bottom, left and right of images."""
+    first, last = slice(None, lines), slice(-lines, None)
+    return [(..., first, slice(None)), (..., last, slice(None)), (..., first), (..., last)]
+
+
+class Upsample(nn.Upsample):
+    """
+    Bilinear upsampling with ``align_corners``, as in the published code: its weights expect images stretched by (8 n - 1) / (n - 1).
+
+    On a GPU it is done as two products with a matrix, since PyTorch's own kernel has no repeatable gradient there. The result of
+    the products lies in memory with the filters last, as convolutions on a GPU want it.
+    """
+
+    def __init__(self, scale: int):
+        super().__init__(scale_factor=scale, mode="bilinear", align_corners=True)
+        self.scale = scale
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (n, filters, side, side) to (n, filters, scale * side, scale * side)."""
+        return self.as_products(images) if images.device.type == "cuda" else super().forward(images)
+
+    def as_products(self, images: Tensor) -> Tensor:
+        """The same on any device, in products of matrices."""
+        side = images.shape[-1]
+        large = self.scale * side
+        places = torch.arange(large, device=images.device, dtype=torch.float64) * ((side - 1) / (large - 1))
+        shares = (1 - (places[:, None] - torch.arange(side, device=images.device)).abs()).clamp(min=0).to(images)  # (large, side)
+        rows = shares @ images.permute(0, 2, 3, 1).flatten(2)  # (n, large, side * filters)
+        return (shares @ rows.unflatten(2, (side, -1))).permute(0, 3, 1, 2)  # (n, filters, large, large)
 
 
 class Decoder(nn.Module):
@@ -94,21 +222,17 @@ class Decoder(nn.Module):
         self.dense = nn.Linear(config.channels, self.side**2)
         self.cov2d = _convolution(1, config.filters)
         self.cov2d_1 = _convolution(config.filters, 1)
-        blocks = [ConvBlock(config.filters, self.side), IdentityBlock(config.filters, self.side)]
+        blocks: list[nn.Module] = [ConvBlock(config.filters, self.side), IdentityBlock(config.filters, self.side)]
         for side, scale in zip(config.decoder_sides[1:], config.decoder_scales):
-            # align_corners as in the published code: its weights expect images that are stretched by (8 n - 1) / (n - 1)
-            blocks.append(nn.Upsample(scale_factor=scale, mode="bilinear", align_corners=True))
-            blocks += [ConvBlock(config.filters, side), IdentityBlock(config.filters, side)]
+            blocks += [Upsample(scale), ConvBlock(config.filters, side), IdentityBlock(config.filters, side)]
         self.block_layer = nn.ModuleList(blocks)
-        self.tail_form = "auto"  # "plain" or "raised" to insist on one; see raised.py
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Activations (n, channels) to patterns (n, height, width)."""
-        out = self.cov2d(self.dense(embedding).unflatten(1, (1, self.side, self.side)))  # (n, filters, 8, 8)
-        first, second, *others = self.block_layer
-        out = second(first(out))
-        for upsample, block, identity in zip(others[::3], others[1::3], others[2::3]):
-            out = identity(block.finish(*apply_raised(upsample, block.convolutions, out, self.tail_form)))  # sides 16, 64, 256
+        out = self.dense(embedding).unflatten(1, (1, self.side, self.side))  # (n, 1, 8, 8)
+        out = self.cov2d(out)  # (n, filters, 8, 8)
+        for block in self.block_layer:  # ConvBlock, IdentityBlock, then both behind each Upsample: sides 8, 16, 64, 256
+            out = block(out)
         return self.cov2d_1(out).squeeze(1)  # (n, height, width)
 
 
@@ -141,6 +265,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: NetworkConfig | None = None, seed: int | None = None):
         super().__init__()
         self.config = config or NetworkConfig()
+        self.transform: InputTransform | None = None  # of the counts before they enter, for a network from a file
+        self.about: dict[str, Any] = {}  # how it was made, for a network from a file
         with torch.random.fork_rng(devices=[], enabled=seed is not None):
             if seed is not None:
                 torch.random.default_generator.manual_seed(seed)
@@ -171,30 +297,17 @@ class Autoencoder(nn.Module):
         return self.enc(patterns)
 
     def decode(self, embedding: Tensor) -> Tensor:
-        """
-        The patterns that the network draws for given activations.
-
-        Parameters
-        ----------
-        embedding
-            (n, channels).
-
-        Returns
-        -------
-        Tensor
-            (n, height, width), in the units of the transformed patterns.
-        """
+        """The patterns (n, height, width) that the network draws for activations (n, channels), in the units of the transformed patterns."""
         if embedding.ndim != 2 or embedding.shape[1] != self.config.channels:
             raise ValueError(f"embedding of shape {tuple(embedding.shape)}; this network expects (n, {self.config.channels})")
         return self.dec(embedding)
 
-    def forward(self, patterns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, patterns: Tensor) -> tuple[Tensor, ...]:
         """Patterns (n, height, width) to their reconstruction (n, height, width) and embedding (n, channels)."""
         embedding = self.encode(patterns)
         return self.decode(embedding), embedding
 
     def _check_patterns(self, patterns: Tensor) -> None:
-        """Raise unless the patterns have the network's size."""
         side = self.config.pattern
         if patterns.ndim != 3 or patterns.shape[1:] != (side, side):
             raise ValueError(f"patterns of shape {tuple(patterns.shape)}; this network expects (n, {side}, {side}): "
@@ -204,8 +317,3 @@ class Autoencoder(nn.Module):
 def count_parameters(net: nn.Module) -> int:
     """How many numbers the network learns."""
     return sum(parameter.numel() for parameter in net.parameters())
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3 x 3 convolution that keeps the size, with zeros outside the image."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1)

@@ -1,30 +1,38 @@
-"""Networks in files: ours are safetensors with everything that made them beside the weights, no pickle."""
+"""Networks in files: ours are safetensors with all that made them; the record's are pickles, of which only tensors are unpacked."""
 
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from figures_pkg.workspace import check_target, replacing
 
-from .autoencoder import Autoencoder
-from .config import NetworkConfig
-from .published import load_published
+from .autoencoder import Autoencoder, NetworkConfig
 from .transform import InputTransform
 from .vae import BetaVAE
 
 FORMAT = "figures_pkg trained autoencoder 1"
 KINDS = {"autoencoder": Autoencoder, "beta-vae": BetaVAE}
 OWN = ("format", "network", "kind")  # entries of the metadata that are written here
+LARGEST_BYTES = 2**30  # the paper's file has 56.5 MB, with the optimiser's two copies of the weights
+HINT = "expected a file of the record's weights: a dict whose entry 'net' holds the tensors of encoder and decoder"
 
 
 class CheckpointError(ValueError):
     """The file holds no network of ours, or one of other sizes than it says."""
+
+
+class PublishedFileError(ValueError):
+    """The file is not one of the published weights."""
 
 
 def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransform | None = None, **metadata) -> Path:
@@ -55,9 +63,9 @@ def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransfor
     if transform is not None:
         tensors |= {f"transform.{name}": torch.from_numpy(value.copy()) for name, value in transform.to_arrays().items()}
     kind = next(name for name, cls in KINDS.items() if type(net) is cls)
-    told = {"network": asdict(net.config), "kind": kind, **metadata}
+    about = {"network": asdict(net.config), "kind": kind, **metadata}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT} | {key: json.dumps(value) for key, value in told.items()})
+        save_file(tensors, temporary, {"format": FORMAT} | {key: json.dumps(value) for key, value in about.items()})
     return path
 
 
@@ -88,50 +96,118 @@ def load_checkpoint(path: str | Path) -> Autoencoder:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint; train a network, or fetch the published weights first")
     if path.suffix in (".pkl", ".pt", ".pth"):
-        net = load_published(path)
-        net.transform, net.about = InputTransform("log"), {"format": "published"}
-        return net
+        return load_published(path)
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: suffix {path.suffix!r}, expected .safetensors (ours) or .pkl (the record's)")
-    return _load_ours(path)
-
-
-def read_metadata(path: str | Path) -> dict:
-    """What a file of ours says about itself: network, kind, recipe, data, commit, scores, without loading the weights."""
-    return _read(Path(path), with_tensors=False)[0]
-
-
-def _load_ours(path: Path) -> Autoencoder:
-    """The network of a file that :func:`save_checkpoint` wrote."""
     about, tensors = _read(path)
     net = KINDS[about.get("kind", "autoencoder")](NetworkConfig(**about["network"]), seed=0)
     weights = {name.removeprefix("net."): value for name, value in tensors.items() if name.startswith("net.")}
-    _check(path, weights, net.state_dict())
+    wrong = _misfit(weights, net.state_dict())
+    if wrong:
+        raise CheckpointError(f"{path}: {wrong}; the file is of another configuration than it says")
     net.load_state_dict(weights)
     arrays = {name.removeprefix("transform."): value.numpy() for name, value in tensors.items() if name.startswith("transform.")}
     net.transform, net.about = InputTransform.from_arrays(arrays) if arrays else None, about
     return net.eval()
 
 
-def _read(path: Path, with_tensors: bool = True) -> tuple[dict, dict]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Metadata, decoded, and tensors of a file of ours."""
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); copy it again or train anew") from None
-    if told.get("format") != FORMAT:
-        raise CheckpointError(f"{path} says format {told.get('format')!r}, expected {FORMAT!r}: it holds no network of ours")
-    return {key: value if key == "format" else json.loads(value) for key, value in told.items()}, tensors
+    if about.get("format") != FORMAT:
+        raise CheckpointError(f"{path} says format {about.get('format')!r}, expected {FORMAT!r}: it holds no network of ours")
+    return {key: value if key == "format" else json.loads(value) for key, value in about.items()}, tensors
 
 
-def _check(path: Path, weights: dict, expected: dict) -> None:
-    """Raise unless names and shapes are those of the configuration in the file."""
+def _misfit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """How the names and shapes of tensors differ from a network's, as part of a sentence; empty if they do not."""
     missing, surplus = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
     if missing or surplus:
-        raise CheckpointError(f"{path}: missing tensors {missing}, unexpected ones {surplus}; the file is of another configuration")
+        return f"missing tensors {missing}, unexpected ones {surplus}"
     for name, value in expected.items():
         if weights[name].shape != value.shape:
-            raise CheckpointError(f"{path}: tensor {name!r} has shape {tuple(weights[name].shape)}, the configuration in the file "
-                                  f"expects {tuple(value.shape)}")  # fmt: skip
+            return f"tensor {name!r} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)} from the other sizes"
+    return ""
+
+
+def load_published(path: str | Path) -> Autoencoder:
+    """
+    The network of a published ``.pkl`` file, with sizes that follow from its tensors.
+
+    The file is unpacked with ``torch.load(weights_only=True)`` to the CPU: code in it is refused and not run, and weights
+    saved from a GPU need none. Only ``net`` is used; ``encoder`` and ``decoder`` repeat it, ``optimizer`` is ignored.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Autoencoder
+        Or a :class:`BetaVAE` if the file holds ``enc.set_mean``; in evaluation mode, with the paper's logarithm as its transform.
+
+    Raises
+    ------
+    PublishedFileError
+        For a file that is too large, damaged, holds anything but tensors and numbers, or lacks a tensor, has one too
+        many, or one of another shape or type, or with values that are not finite.
+    """
+    path = Path(path)
+    weights = _unpack(path)
+    try:
+        config = _infer_config(weights)
+    except KeyError as error:
+        raise PublishedFileError(f"{path}: tensor {error.args[0]!r} is missing; {HINT}") from None
+    except (IndexError, ValueError, ZeroDivisionError) as error:
+        raise PublishedFileError(f"{path}: the shapes of the tensors fit no network ({error}); {HINT}") from None
+    kind = BetaVAE if "enc.set_mean.weight" in weights else Autoencoder
+    with torch.device("meta"):  # shapes without memory: the file is checked before anything of its size is made
+        wrong = _misfit(weights, kind(config).state_dict())
+    if wrong:
+        raise PublishedFileError(f"{path}: {wrong}; {HINT}")
+    for name, tensor in weights.items():
+        if tensor.layout != torch.strided or not tensor.is_floating_point():
+            raise PublishedFileError(f"{path}: tensor {name!r} is {tensor.dtype} ({tensor.layout}), expected dense real numbers")
+        if not torch.isfinite(tensor).all():
+            raise PublishedFileError(f"{path}: tensor {name!r} holds values that are not finite; the training "
+                                     "diverged or the file is damaged")
+    net = kind(config, seed=0)
+    net.load_state_dict(weights)
+    net.transform, net.about = InputTransform("log"), {"format": "published"}
+    return net.eval()
+
+
+def _unpack(path: Path) -> Mapping[str, Tensor]:
+    """The entry ``net`` of a published file."""
+    size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        raise PublishedFileError(f"{path} has {size / 1e9:.1f} GB, the published weights 0.06 GB; {HINT}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise PublishedFileError(f"{path} holds objects other than tensors and numbers, which could run code; it was refused and "
+                                 f"nothing in it was run; {HINT}") from None  # fmt: skip
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PublishedFileError(f"{path} cannot be read ({first}); fetch or copy it again; {HINT}") from None
+    net = content.get("net") if isinstance(content, Mapping) else None
+    if not isinstance(net, Mapping) or not all(isinstance(value, Tensor) for value in net.values()):
+        entries = sorted(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+        raise PublishedFileError(f"{path} has no entry 'net' of tensors, but {entries}; {HINT}")
+    return net
+
+
+def _infer_config(weights: Mapping[str, Tensor]) -> NetworkConfig:
+    """The sizes of a network from the shapes of its tensors; KeyError or ValueError where they contradict each other."""
+    levels = sum(1 for name in weights if name.startswith("enc.block_layer.") and name.endswith(".norm_3.weight"))
+    sides = [weights[f"enc.block_layer.{3 * level}.norm_3.weight"].shape[0] for level in range(max(levels, 1))]
+    channels, flat = weights["enc.dense.weight"].shape
+    sides.append(round(flat**0.5))
+    pools = tuple(large // small for large, small in zip(sides, sides[1:]))
+    return NetworkConfig(sides[0], weights["enc.cov2d.weight"].shape[0], pools, channels)

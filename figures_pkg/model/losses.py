@@ -1,4 +1,5 @@
-"""The terms of the autoencoder's loss, under the paper's formulas and as the published code computes them.
+"""
+The terms of the autoencoder's loss, under the paper's formulas and as the published code computes them.
 
 With a_i the embedding vector of pattern i, N vectors in a batch, d channels, and u_i = a_i / ‖a_i‖ (zero for a zero vector)::
 
@@ -10,20 +11,60 @@ n_below and n_above count the components of the same vector below and above a_ij
 value and gradient are those of the sums, ties included (two equal components do not push each other).
 
 Every term is returned as a positive number; :func:`total_loss` alone knows signs. What the formulas leave open is settled by a
-convention, one of ``"book"``, ``"paper"`` and ``"published-code"``: see the table in :mod:`figures_pkg.model.loss_conventions`.
+convention:
+
+==========================  ==================  ==================  ==================
+                            "book"              "paper"             "published-code"
+==========================  ==================  ==================  ==================
+sign of divergence in loss  subtracted          added, as printed   subtracted
+components in divergence    all                 all, j and k 1..d   non-zero ones only
+a vector counts as zero     shorter than 1e-8   shorter than 1e-8   components sum to 0
+when the L1 term is 0       it is 0             it is 0             0.5 is reported
+==========================  ==================  ==================  ==================
+
+"paper" is what is printed, "published-code" what ran, "book" the paper's terms with the one sign that does what the paper wants
+of the divergence (chapter "Losses").
 
 Source: Methods and main text of the paper, doi 10.1038/s41524-024-01265-y; the form of the L1 term is that of the published code.
 """
 
-from functools import partial
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import loss_terms
-from .loss_conventions import LossWeights, checked_embedding, checked_weight, convention_called, directions_of, working_precision
-from .loss_terms import differentiable
+SHORTEST = 1e-8  # the floor of torch.nn.functional.cosine_similarity; a shorter vector has no direction worth keeping
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How one reading of the loss treats what the formulas leave open."""
+
+    divergence_sign: float  # in the total loss; −1 rewards unequal components
+    nonzero_components_only: bool  # in the divergence
+    zero_when_sum_is_zero: bool  # else a vector is zero when its length is
+    dead_value: float  # what stands for an L1 term that is exactly 0
+
+
+CONVENTIONS = {
+    "book": Convention(-1.0, False, False, 0.0),
+    "paper": Convention(+1.0, False, False, 0.0),
+    "published-code": Convention(-1.0, True, True, 0.5),
+}
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights λ of the three terms; the paper's walls use 5e-3, 5e-5 and 2e-4, its domains an L1 of 1e-5 alone."""
+
+    l1: float = 0.0
+    similarity: float = 0.0
+    divergence: float = 0.0
 
 
 class Losses(NamedTuple):
@@ -39,7 +80,7 @@ class Losses(NamedTuple):
 class BatchStatistics(NamedTuple):
     """What a part of a batch must know of the whole; each is a sum over patterns, so parts (or ranks) are added."""
 
-    count: Tensor  # N, scalar
+    patterns: Tensor  # N, scalar
     direction_sum: Tensor  # Σ u_i, (d,)
     activity: Tensor  # Σ |a|, scalar
 
@@ -67,7 +108,7 @@ def l1_activity(z: Tensor, weight: float) -> Tensor:
         For an embedding that is not a finite, floating-point matrix with at least one row and column, or a weight that is
         negative or not finite.
     """
-    return differentiable(checked_embedding(z), partial(loss_terms.activity, weight=checked_weight(weight)))[0]
+    return _activity(_checked_embedding(z), _checked_weight(weight))
 
 
 def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -81,7 +122,7 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
     Parameters
     ----------
     z
-        Embedding of the **whole** batch, shape ``(n, channels)``. For a part of it see :func:`contrastive_surrogate`.
+        Embedding of the **whole** batch, shape ``(n, channels)``. For a part of it see ``whole`` of :func:`total_loss`.
     weight
         λ_sim, not negative.
     convention
@@ -98,8 +139,7 @@ def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") 
     ValueError
         As :func:`l1_activity`, and for an unknown convention.
     """
-    z, how = checked_embedding(z), {"weight": checked_weight(weight), "rule": convention_called(convention)}
-    return differentiable(z, partial(loss_terms.similarity, **how))[0]
+    return _similarity(_checked_embedding(z), _checked_weight(weight), _convention(convention))
 
 
 def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
@@ -111,10 +151,8 @@ def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> 
 
     Parameters
     ----------
-    z
-        Embedding of a batch, shape ``(n, channels)``.
-    weight
-        λ_div, not negative.
+    z, weight
+        As for :func:`l1_activity`, with λ_div.
     convention
         ``"paper"`` compares all components; ``"published-code"`` those that are not exactly 0, so that a vector with one
         non-zero component contributes 0 instead of the most, and a component at 0 feels nothing. ``"book"`` is ``"paper"``.
@@ -122,72 +160,19 @@ def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> 
     Returns
     -------
     Tensor
-        Scalar, not negative.
-
-    Raises
-    ------
-    ValueError
-        As :func:`contrastive_similarity`.
+        Scalar, not negative. Errors as for :func:`contrastive_similarity`.
     """
-    z, how = checked_embedding(z), {"weight": checked_weight(weight), "rule": convention_called(convention)}
-    return differentiable(z, partial(loss_terms.divergence, **how))[0]
-
-
-def contrastive_surrogate(z: Tensor, weight: float, global_sum: Tensor, global_count, convention: str = "paper") -> Tensor:
-    """
-    Share of one part of a batch in the contrastive term of the whole batch, with the exact gradient.
-
-    The term couples patterns only through S = Σ u_i over the whole batch, and its derivative is λ/N S·du_i. With S given as a
-    constant, λ/N S·S_part has that gradient; a constant brings the value to λ/(2N) (S·S_part − N_nonzero,part). Values and
-    gradients of all parts (micro-batches, ranks) add up to those of :func:`contrastive_similarity` on the union. A framework
-    that averages gradients over ranks, as DDP does, needs the result times the number of ranks.
-
-    Parameters
-    ----------
-    z
-        Embedding of the part, shape ``(n_part, channels)``.
-    weight
-        λ_sim, not negative.
-    global_sum
-        S, shape ``(channels,)``: the sum of :func:`direction_sum` over all parts. Taken as a constant.
-    global_count
-        N, the number of patterns in the whole batch.
-    convention
-        As in :func:`contrastive_similarity`; the same as for `global_sum`.
-
-    Raises
-    ------
-    ValueError
-        As :func:`contrastive_similarity`, for a sum of another length, and for a count below the size of the part.
-    """
-    z, weight, rule = checked_embedding(z), checked_weight(weight), convention_called(convention)
-    if global_sum.shape != z.shape[1:]:
-        raise ValueError(f"global_sum has shape {tuple(global_sum.shape)}; expected ({z.shape[1]},), one number for each channel")
-    if not global_count >= len(z):
-        raise ValueError(f"global_count is {global_count}, this part alone holds {len(z)} patterns; give the size of the whole batch")
-    how = {"weight": weight, "rule": rule, "direction_sum": global_sum.detach(), "count": global_count}
-    return differentiable(z, partial(loss_terms.similarity, **how))[0]
-
-
-def direction_sum(z: Tensor, convention: str = "paper") -> Tensor:
-    """Sum Σ u_i of the unit vectors of a batch, shape ``(channels,)``, as a constant; sums of parts are added."""
-    return directions_of(checked_embedding(z).detach(), convention_called(convention)).units.sum(0)
+    return _divergence(_checked_embedding(z), _checked_weight(weight), _convention(convention))
 
 
 def batch_statistics(z: Tensor, convention: str = "book") -> BatchStatistics:
     """What :func:`total_loss` needs of a whole batch, for one part of it; add those of all parts, field by field."""
-    z = checked_embedding(z).detach()
-    return BatchStatistics(z.new_tensor(len(z)), direction_sum(z, convention), z.abs().sum())
+    z = _checked_embedding(z).detach()
+    return BatchStatistics(z.new_tensor(len(z)), _directions(z, _convention(convention))[0], z.abs().sum())
 
 
-def total_loss(
-    reconstruction: Tensor,
-    patterns: Tensor,
-    z: Tensor,
-    weights: LossWeights = LossWeights(),
-    convention: str = "book",
-    whole: BatchStatistics | None = None,
-) -> Losses:
+def total_loss(reconstruction: Tensor, patterns: Tensor, z: Tensor, weights: LossWeights = LossWeights(), convention: str = "book",
+               whole: BatchStatistics | None = None) -> Losses:
     """
     Mean squared error of the reconstruction plus the weighted terms, with the signs and exceptions of a convention.
 
@@ -203,7 +188,8 @@ def total_loss(
         ``"book"``, ``"paper"`` or ``"published-code"``; see the table at the head of this module.
     whole
         Statistics of the whole batch when this is a part of it. Then values and gradients of the parts add up to those of the
-        whole batch: every mean is over ``whole.count``.
+        whole batch: every mean is over ``whole.patterns``. A framework that averages gradients over ranks, as DDP does, needs
+        the result times the number of ranks.
 
     Returns
     -------
@@ -216,19 +202,91 @@ def total_loss(
     ValueError
         As the terms, and for shapes that do not fit each other.
     """
-    rule, z = convention_called(convention), checked_embedding(z)
+    rule, z = _convention(convention), _checked_embedding(z)
     if reconstruction.shape != patterns.shape or len(patterns) != len(z):
         shapes = ", ".join(str(tuple(t.shape)) for t in (reconstruction, patterns, z))
         raise ValueError(f"reconstruction, patterns and embedding have shapes {shapes}; expected (n, h, w) twice and (n, channels)")
-    count, direction_total, active = (None, None, None) if whole is None else whole
-    l1, similarity, divergence = differentiable(
-        z,  # the embedding is checked once, not by every term
-        partial(loss_terms.activity, weight=checked_weight(weights.l1), dead_value=rule.dead_value, of_batch=active),
-        partial(loss_terms.similarity, weight=checked_weight(weights.similarity), rule=rule, direction_sum=direction_total, count=count),
-        partial(loss_terms.divergence, weight=checked_weight(weights.divergence), rule=rule),
-    )
     error = F.mse_loss(working_precision(reconstruction), working_precision(patterns))
-    if whole is not None:
-        share = len(z) / whole.count
-        error, l1, divergence = share * error, share * l1, share * divergence
+    l1 = _activity(z, _checked_weight(weights.l1))
+    if rule.dead_value:
+        l1 = torch.where((l1 if whole is None else weights.l1 * whole.activity) == 0, rule.dead_value, l1)
+    divergence = _divergence(z, _checked_weight(weights.divergence), rule)
+    if whole is None:
+        similarity = _similarity(z, _checked_weight(weights.similarity), rule)
+    else:
+        similarity = _share_of_similarity(z, _checked_weight(weights.similarity), rule, whole)
+        error, l1, divergence = (len(z) / whole.patterns * term for term in (error, l1, divergence))
     return Losses(error + l1 + similarity + rule.divergence_sign * divergence, error, l1, similarity, divergence)
+
+
+def working_precision(values: Tensor) -> Tensor:
+    """Half-precision values as float32: sums over a batch do not fit half precision."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _activity(z: Tensor, weight: float) -> Tensor:
+    return weight / len(z) * z.abs().sum()
+
+
+def _similarity(z: Tensor, weight: float, rule: Convention) -> Tensor:
+    if not weight:
+        return z.new_zeros(())
+    total, nonzero = _directions(z, rule)
+    return weight / (2 * len(z)) * (total.square().sum() - nonzero)
+
+
+def _share_of_similarity(z: Tensor, weight: float, rule: Convention, whole: BatchStatistics) -> Tensor:
+    """
+    Share of a part of a batch in the contrastive term of the whole, with the exact gradient.
+
+    The term couples patterns only through S = Σ u_i over the whole batch, and its derivative is λ/N S·du_i. With S given as a
+    constant, λ/N S·S_part has that gradient; a constant brings the value to λ/(2N) (S·S_part − N_nonzero,part).
+    """
+    if not weight:
+        return z.new_zeros(())
+    mine, nonzero = _directions(z, rule)
+    along = (mine * whole.direction_sum.to(mine)).sum()
+    return weight / whole.patterns * (along - (along.detach() + nonzero) / 2)
+
+
+def _directions(z: Tensor, rule: Convention) -> tuple[Tensor, Tensor]:
+    """Σ u_i, (channels,), and the number of vectors that are not zero; nothing is nan at zero."""
+    units = F.normalize(z, dim=1, eps=SHORTEST)
+    nonzero = z.sum(1) != 0 if rule.zero_when_sum_is_zero else torch.linalg.vector_norm(z, dim=1) >= SHORTEST
+    return (units * nonzero[:, None]).sum(0), nonzero.sum()  # a product of matrices would be in half precision under autocast
+
+
+def _divergence(z: Tensor, weight: float, rule: Convention) -> Tensor:
+    return weight / len(z) * (z * _ranks(z.detach(), rule)).sum() if weight else z.new_zeros(())
+
+
+def _ranks(z: Tensor, rule: Convention) -> Tensor:
+    """Number of components below minus number above, for each component of each vector (n, d)."""
+    compared = z != 0 if rule.nonzero_components_only else torch.ones_like(z, dtype=torch.bool)
+    ordered = torch.where(compared, z, math.inf).sort(dim=1).values  # what takes no part lies above everything
+    below = torch.searchsorted(ordered, z.contiguous())
+    above = compared.sum(1, keepdim=True) - torch.searchsorted(ordered, z.contiguous(), right=True)
+    return torch.where(compared, below - above, 0).to(z)
+
+
+def _checked_embedding(z: Tensor) -> Tensor:
+    """The embedding in working precision, refused when it is not a finite matrix."""
+    if not isinstance(z, Tensor) or not z.is_floating_point() or z.ndim != 2 or 0 in z.shape:
+        given = f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
+        raise ValueError(f"the embedding is {given}; expected a floating-point tensor of shape (n, channels), both at least 1")
+    if (z.detach() * 0).sum() != 0:  # nan, from nan or infinity; fewer operations than asking for every component
+        bad = int((~torch.isfinite(z.detach())).any(1).sum())
+        raise ValueError(f"{bad} of {len(z)} embedding vectors hold nan or infinity; lower the learning rate or check the patterns")
+    return working_precision(z)
+
+
+def _checked_weight(value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"the weight of a loss is {value}; expected a finite number, not negative (signs belong to the convention)")
+    return float(value)
+
+
+def _convention(name: str) -> Convention:
+    if name not in CONVENTIONS:
+        raise ValueError(f"convention is {name!r}; it must be one of {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]

@@ -21,9 +21,8 @@ from figures_pkg.record.fetch import ensure
 from figures_pkg.record.manifest import load_manifest
 
 from .autoencoder import Autoencoder, count_parameters
-from .checkpoint import load_checkpoint
+from .checkpoint import PublishedFileError, load_checkpoint
 from .embed import batch_size, check_patterns
-from .published import PublishedFileError
 from .transform import InputTransform
 from .vae import BetaVAE
 
@@ -39,19 +38,9 @@ WAYS = {  # how patterns (n, rows, columns) of counts enter the network: what is
 
 def position_grid(scan: xr.DataArray, most: int | None) -> xr.DataArray:
     """
-    A scan at evenly spaced positions, at most ``most`` along each side.
+    A scan at evenly spaced positions, at most ``most`` along each side; None keeps them all, coordinates in nm are kept always.
 
-    Parameters
-    ----------
-    scan
-        With dimensions scan_y and scan_x; its coordinates in nm are kept.
-    most
-        Positions along each side; None keeps them all.
-
-    Returns
-    -------
-    xarray.DataArray
-        Every n-th position along both sides, with the smallest n that leaves no more, in the middle of what n leaves over.
+    Every n-th position is taken along both sides, with the smallest n that leaves no more, in the middle of what n leaves over.
 
     Examples
     --------
@@ -98,15 +87,10 @@ def released_network(id: str) -> Autoencoder:
 
 def training_loss(entry: Dataset, variational: bool) -> dict[str, float]:
     """
-    Reconstruction loss at the end of a training, as the name of the file on the record says it.
+    ``training_loss`` at the end of a training, as the name of the file on the record says it; empty for a name without one.
 
     The number in the name includes the regularisers, which are small beside it; the constant 0.5 that the published code adds for
     a β-VAE is taken off.
-
-    Returns
-    -------
-    dict
-        ``training_loss``; empty for a name without one.
     """
     named = re.search(r"trainloss[_:](\d+\.\d+)", entry.remote)
     return {"training_loss": float(named[1]) - CONSTANT_WITHOUT_L1 * variational} if named else {}
@@ -120,10 +104,8 @@ def reconstruction_losses(net: Autoencoder, scan: xr.DataArray, side: int = CHEC
     ----------
     net
         From :func:`released_network`; trained on ln(1 + N).
-    scan
-        Counts; measured at ``side`` × ``side`` of its positions.
-    side
-        See there.
+    scan, side
+        Counts, and at how many of the positions along each side to measure.
 
     Returns
     -------
@@ -136,7 +118,8 @@ def reconstruction_losses(net: Autoencoder, scan: xr.DataArray, side: int = CHEC
     check_patterns(net, scan, InputTransform("log"))
     chosen = position_grid(scan, side)
     counts = np.asarray(chosen.compute().values).reshape(-1, *scan.shape[2:])
-    losses, spread = {"loss_positions": len(counts)}, float(InputTransform("log").apply(counts).var())
+    losses: dict[str, float] = {"loss_positions": len(counts)}
+    spread = float(InputTransform("log").apply(counts).var())
     for way, (turned, stabiliser) in WAYS.items():
         values = InputTransform(stabiliser).apply(np.ascontiguousarray(turned(counts)))
         errors = pattern_errors(net, values) * spread / float(values.var())
@@ -165,14 +148,7 @@ def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float
 
 
 def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """
-    The losses of released networks, a row for each.
-
-    Parameters
-    ----------
-    embeddings
-        By the name of the row; embeddings that carry :func:`released_attributes`.
-    """
+    """The losses of released networks; a row for each embedding, which carries :func:`released_attributes`, under its name."""
     rows = {}
     for name, maps in embeddings.items():
         row = {"in the file's name": maps.attrs.get("training_loss")}
@@ -196,7 +172,7 @@ def losses_words(maps: xr.DataArray) -> str:
     'a loss of 0.1400 ± 0.0020, the smallest of the four, 2.8 % above the 0.1362 in the name of the file'
     """
     losses = {way: maps.attrs[_attribute(way)] for way in WAYS}
-    used, best = losses["as used"], min(losses, key=losses.get)
+    used, best = losses["as used"], min(losses, key=losses.__getitem__)
     rank = "the smallest of the four" if best == "as used" else f"not the smallest of the four: {losses[best]:.4f} for {best}"
     words = f"a loss of {used:.4f} ± {maps.attrs['loss_error']:.4f}, {rank}"
     named = maps.attrs.get("training_loss")
@@ -207,5 +183,4 @@ def losses_words(maps: xr.DataArray) -> str:
 
 
 def _attribute(way: str) -> str:
-    """The name under which the loss of a way is stored."""
     return f"loss_{way.replace(' ', '_')}"

@@ -1,4 +1,5 @@
-"""Step component analysis: the combination of scores that varies most over the scan and least from place to place.
+"""
+Step component analysis: the combination of scores that varies most over the scan and least from place to place.
 
 A domain map is constant up to its walls; bend and thickness cannot change over the scan without changing everywhere. So
 among all linear combinations of principal component scores, the domains maximise the total variance over the variance of
@@ -25,36 +26,21 @@ import xarray as xr
 from scipy.linalg import eigh
 from scipy.ndimage import gaussian_filter, shift
 
-from .features import Features, as_maps
+from figures_pkg.data.axes import SCAN_DIMS
+
+from .linear import Features, as_maps
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """
-    Lengths, in scan positions, and shares of the analysis.
+    """Lengths, in scan positions, and shares of the analysis."""
 
-    Parameters
-    ----------
-    components
-        Principal component scores that take part. Strong bend makes many, and the polarization may be among the weak ones.
-    sigma
-        Standard deviation of the Gaussian that smooths each score map, against counting noise.
-    reach
-        A wall is looked for in the jump between places this far on either side; :meth:`of_step` takes about 4 nm.
-    lag
-        Distance over which local differences are taken; :meth:`of_step` takes about 3 nm.
-    quiet_share
-        Share of the positions, those with the smallest jumps, that count as away from walls.
-    ridge
-        Share of the mean local variance added to each direction, so that a direction without any is not divided by zero.
-    """
-
-    components: int = 48
-    sigma: float = 1.0
-    reach: int = 1
-    lag: int = 1
-    quiet_share: float = 0.6
-    ridge: float = 1e-3
+    components: int = 48  # scores that take part; strong bend makes many, and the polarization may be among the weak ones
+    sigma: float = 1.0  # standard deviation of the Gaussian that smooths each score map, against counting noise
+    reach: int = 1  # a wall is looked for in the jump between places this far on either side; of_step takes about 4 nm
+    lag: int = 1  # distance over which local differences are taken; of_step takes about 3 nm
+    quiet_share: float = 0.6  # share of the positions, those with the smallest jumps, that count as away from walls
+    ridge: float = 1e-3  # share of the mean local variance added to each direction, so that none is divided by zero
 
     @classmethod
     def of_step(cls, scan_step_nm: float, reach_nm: float = 4.2, lag_nm: float = 2.8) -> StepSettings:
@@ -120,20 +106,9 @@ def edge_map(scores: np.ndarray, reach: int = 3) -> np.ndarray:
     """
     How abruptly all scores together change at each position: a detector of walls that knows no physics.
 
-    Along both axes the jump between places ``reach`` to either side, less the mean of the jumps just before and behind,
-    which are as large where the change is steady.
-
-    Parameters
-    ----------
-    scores
-        (components, scan_y, scan_x), each in units of its noise.
-    reach
-        In positions.
-
-    Returns
-    -------
-    numpy.ndarray
-        (scan_y, scan_x), not negative.
+    Along both axes the jump between places ``reach`` positions to either side, less the mean of the jumps just before and
+    behind, which are as large where the change is steady. Scores (components, scan_y, scan_x), each in units of its noise,
+    give a map (scan_y, scan_x), not negative.
     """
     total = np.zeros(scores.shape[1:])
     for axis in (1, 2):
@@ -174,3 +149,38 @@ def _local_covariance(scores: np.ndarray, quiet: np.ndarray, lag: int) -> np.nda
     if differences.shape[1] <= len(scores):
         raise ValueError(f"{differences.shape[1]} pairs of quiet positions for {len(scores)} scores; take fewer scores or a larger scan")
     return differences @ differences.T / differences.shape[1]
+
+
+def rotate_steps(maps: xr.DataArray, settings: StepSettings | None = None) -> xr.DataArray:
+    """
+    Step components of an embedding: linear combinations of its channels, the one with the sharpest steps first.
+
+    Training fixes the embedding only up to a mixture: from seed to seed the same domains are spread over other channels. The
+    rotation undoes that from the maps alone, without the truth. It is a part of the result and is to be named with it, and
+    the same rotation of an **untrained** network's embedding is the control.
+
+    Parameters
+    ----------
+    maps
+        Dimensions channel, scan_y, scan_x in any order, such as the embedding of a scan; channels that are constant are left out.
+    settings
+        Lengths of the analysis; by default those for the scan's step in nm.
+
+    Returns
+    -------
+    xarray.DataArray
+        (channel, scan_y, scan_x). Attributes: ``ratios``, the eigenvalues, whose first should stand well above the second;
+        ``chosen``, 0, the channel to take for the domains; ``rotation``, its name. The sign of a channel means nothing.
+
+    Raises
+    ------
+    ValueError
+        If all channels are constant (a dead embedding), or the scan is too small.
+    """
+    maps = maps.transpose("channel", *SCAN_DIMS)
+    alive = maps.isel(channel=np.flatnonzero(np.ptp(maps.values.reshape(len(maps), -1), axis=1) > 0))
+    if not len(alive):
+        raise ValueError(f"all {len(maps)} channels are constant: the embedding is dead; train again with a smaller L1 weight")
+    values, ratios = step_components(alive.values, settings or StepSettings.of_step(step_in_nm(maps)))
+    rotated = alive.drop_vars("channel", errors="ignore").copy(data=values)
+    return rotated.assign_attrs(maps.attrs, ratios=ratios, chosen=0, rotation="step components")

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .autoencoder import Autoencoder, Encoder
-from .config import NetworkConfig
-from .loss_conventions import working_precision
+from .autoencoder import Autoencoder, Encoder, NetworkConfig
+from .losses import working_precision
 
 
 class VariationalLosses(NamedTuple):
@@ -28,7 +27,7 @@ class VariationalEncoder(Encoder):
         self.set_mean = nn.Linear(config.channels, config.channels)
         self.set_std = nn.Linear(config.channels, config.channels)  # gives the log-variance, in spite of its published name
 
-    def forward(self, patterns: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, patterns: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Patterns (n, height, width) to mean and log-variance, (n, channels) each."""
         selection = super().forward(patterns)
         return self.set_mean(selection), self.set_std(selection)
@@ -53,39 +52,19 @@ class BetaVAE(Autoencoder):
 
     def encode(self, patterns: Tensor) -> Tensor:
         """
-        The mean of the embedding of patterns.
+        The mean of the embedding of patterns (n, height, width): (n, channels), of both signs.
 
         The published code returns a random draw here, so its embeddings change from call to call; the mean does not.
-
-        Parameters
-        ----------
-        patterns
-            (n, height, width), transformed as in training.
-
-        Returns
-        -------
-        Tensor
-            (n, channels), of both signs.
         """
         self._check_patterns(patterns)
         return self.enc(patterns)[0]
 
     def forward(self, patterns: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """
-        Reconstruct patterns from a draw of their embedding.
+        Reconstruction (n, height, width) from a draw of the embedding, and the embedding's mean and log-variance (n, channels).
 
-        Parameters
-        ----------
-        patterns
-            (n, height, width).
-        noise
-            Standard normal numbers, (n, channels), that make the draw; from PyTorch's global state by default. With zeros the
-            reconstruction is that of the mean.
-
-        Returns
-        -------
-        reconstruction, mean, log_variance
-            (n, height, width), (n, channels), (n, channels).
+        ``noise`` (n, channels), standard normal numbers, makes the draw; by default it comes from PyTorch's global state. With
+        zeros the reconstruction is that of the mean.
         """
         self._check_patterns(patterns)
         mean, log_variance = self.enc(patterns)

@@ -1,6 +1,6 @@
 """Fig. 3a-c: the autoencoder and its two kinds of block, drawn from a list of stages.
 
-A stage is anything with the attributes of :class:`figures_pkg.model.stages.Stage`; no network and no torch is needed here.
+A stage is anything with the attributes of :class:`figures_pkg.chapters.fig_3.Stage`; no network and no torch is needed here.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_scan
 from figures_pkg.evaluate.networks import trained_maps, unexplained
 from figures_pkg.model import NetworkConfig
 from figures_pkg.model.embed import embed
-from figures_pkg.model.recipe import Recipe
+from figures_pkg.model.recipes import Recipe
 from figures_pkg.model.recipes import Stage
-from figures_pkg.model.statistics import binned
+from figures_pkg.model.transform import binned
 from figures_pkg.model.train import DeadEmbedding, first_network
 from figures_pkg.model.transform import InputTransform
 

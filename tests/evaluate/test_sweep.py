@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from figures_pkg.evaluate.quantiles import band_weights, quantile_patterns
 from figures_pkg.evaluate.sweep import agreement, bin_pixels, end_difference, sweep_patterns
 from figures_pkg.model import Autoencoder, NetworkConfig
-from figures_pkg.model.draw import decoded_counts
+from figures_pkg.model.embed import decoded_counts
 from figures_pkg.model.transform import InputTransform
 
 DIMS = ("scan_y", "scan_x", "det_y", "det_x")

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from figures_pkg.model.autoencoder import Autoencoder, count_parameters
-from figures_pkg.model.config import NetworkConfig
+from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig, Upsample, count_parameters
 
 SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
 
@@ -59,3 +58,35 @@ def test_patterns_and_embeddings_of_another_size_are_refused():
         net.encode(torch.zeros(2, 64, 64))
     with pytest.raises(ValueError, match=r"\(2, 4\).*\(n, 3\)"):
         net.decode(torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize("sides", [(16, 16), (11, 17), (6, 40)])
+def test_the_collapsed_head_is_the_plain_one(sides):
+    """To 1e-12 in double precision, for every pixel of the border too, whatever the shape of the images."""
+    encoder = Autoencoder(NetworkConfig(16, 4, (2,), 2), seed=0).double().enc
+    images = torch.rand(2, 1, *sides, dtype=torch.double)
+    block = encoder.block_layer[0]
+    with torch.no_grad():
+        start = encoder.cov2d(images)
+        expected = block.cov1d_3(block.cov1d_2(block.cov1d_1(start)))
+        torch.testing.assert_close(encoder.collapsed(images, start, block.convolutions), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits, allowed", [(32, 1e-5), (16, 0.1)])
+def test_embedding_takes_the_collapsed_head_and_gives_the_same(bits, allowed):
+    """A network of 16 filters at 64 px embeds the same with and without gradients, in bfloat16 to its rounding."""
+    net, patterns = Autoencoder(NetworkConfig(64, 16, (4, 2), 5), seed=3), torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    expected = net.encode(patterns).detach()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bits == 16):
+        assert (net.encode(patterns).float() - expected).abs().max() <= allowed * expected.max()
+
+
+@pytest.mark.parametrize("side, scale", [(8, 4), (5, 2), (2, 3)])
+def test_upsampling_as_products(side, scale):
+    """What a GPU computes is PyTorch's bilinear upsampling, in value and gradient."""
+    images = torch.randn(2, 3, side, side, dtype=torch.double, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    upsample, found = Upsample(scale), []
+    for result in (upsample(images), upsample.as_products(images)):
+        found.append([result, *torch.autograd.grad(result.sin().sum(), images)])
+    for plain, other in zip(*found, strict=True):
+        assert plain.shape == other.shape and (plain - other).abs().max() <= 1e-12 * plain.abs().max()

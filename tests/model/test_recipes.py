@@ -2,8 +2,8 @@
 
 import pytest
 
-from figures_pkg.model.config import NetworkConfig
-from figures_pkg.model.loss_conventions import LossWeights
+from figures_pkg.model.autoencoder import NetworkConfig
+from figures_pkg.model.losses import LossWeights
 from figures_pkg.model.recipes import OUR_RECIPES, PAPER_RECIPES, RECIPES, Stage, recipe_called
 from figures_pkg.model.transform import TRANSFORMS
 

@@ -3,19 +3,27 @@
 import hashlib
 
 import numpy as np
+import published_form
 import pytest
 import torch
 import yaml
 
-import published_form
 from figures_pkg.cli import main
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.evaluate.naming import open_embedding
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, embed
-from figures_pkg.model.published import PublishedFileError
+from figures_pkg.model.checkpoint import PublishedFileError
 from figures_pkg.model.released import (
-    WAYS, losses_table, losses_words, pattern_errors, position_grid, reconstruction_losses, released_attributes, released_network, training_loss,
+    WAYS,
+    losses_table,
+    losses_words,
+    pattern_errors,
+    position_grid,
+    reconstruction_losses,
+    released_attributes,
+    released_network,
+    training_loss,
 )  # fmt: skip
 from figures_pkg.model.transform import InputTransform
 

@@ -1,14 +1,12 @@
-"""Step components and the linear methods find a step under bends and noise, and say nothing about what it is."""
+"""Step components find a step under bends and noise, in scores and in an embedding, and say nothing about what it is."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from figures_pkg.evaluate.scores import area_under_curve
-from figures_pkg.model import linear
-from figures_pkg.model.features import Features, gather_features
-from figures_pkg.model.statistics import Components
-from figures_pkg.model.step_components import StepSettings, edge_map, step_components, step_maps
+from figures_pkg.model import rotate_steps
+from figures_pkg.model.step_components import StepSettings, edge_map, step_components
 
 
 def folded_auc(image, domain):
@@ -25,15 +23,6 @@ def mixture():
     domain = np.where(x + 0.2 * y + 0.05 * np.sin(6 * y) < 0.6, 1, -1)
     sources = np.stack([5 * domain, 60 * np.sin(2 * x + y), 40 * np.cos(2.5 * y - x), 15 * x * y])
     return np.tensordot(rng.normal(size=(5, 4)), sources, 1) + rng.normal(size=(5, 40, 44)), domain
-
-
-@pytest.fixture(scope="module")
-def features(mixture):
-    """The same as features."""
-    scores, _ = mixture
-    scan = xr.DataArray(np.ones((40, 44, 4, 4), np.uint16), dims=("scan_y", "scan_x", "det_y", "det_x"))
-    patterns = np.abs(scores).transpose(1, 2, 0)[..., None].astype(np.float32)
-    return Features(scan, scores, Components(np.ones((5, 4, 4)), np.ones(5), 1.0, 5), patterns)
 
 
 def test_first_component_is_the_step(mixture):
@@ -76,26 +65,41 @@ def test_unfit_scores_are_refused(scores, message):
         step_components(scores)
 
 
-@pytest.mark.parametrize("method", [
-    linear.principal_maps, step_maps, linear.cluster_map, lambda f, seed: linear.positive_maps(f, seed, 4),
-    lambda f, seed: linear.independent_maps(f, seed, 4), lambda f, seed: linear.mixture_map(f, seed, 4),
-])
-def test_methods_have_one_form_and_are_repeatable(features, method):
-    """Every method gives (channel, scan_y, scan_x), finite, and the same again from the same seed."""
-    first, second = method(features, 1), method(features, 1)
-    assert first.dims == ("channel", "scan_y", "scan_x") and first.shape[1:] == (40, 44)
-    assert np.isfinite(first.values).all()
-    np.testing.assert_array_equal(first.values, second.values)
+def embedding(seed: int) -> tuple[xr.DataArray, np.ndarray]:
+    """A domain and two smooth fields, mixed at random over five channels, with noise, and a dead channel."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((40, 40)) / 40
+    domain = np.where(x + 0.2 * np.sin(5 * y) > 0.55, 1.0, -1.0)
+    fields = np.stack([0.3 * domain, np.sin(3 * x + y), np.cos(2 * y - x)])
+    channels = np.tensordot(rng.normal(size=(5, 3)), fields, 1) + 0.02 * rng.normal(size=(5, 40, 40))
+    return xr.DataArray(np.concatenate([channels, np.zeros((1, 40, 40))]), dims=("channel", "scan_y", "scan_x")), domain
 
 
-def test_features_are_scores_of_the_stabilised_patterns():
-    """Scores have the components' variances, no mean, and do not depend on the blocks."""
-    rng = np.random.default_rng(5)
-    level = 100 * (1 + 0.3 * np.indices((20, 18))[1] / 18)
-    counts = rng.poisson(level[..., None, None] * rng.uniform(0.5, 1.5, size=(16, 16))).astype(np.uint16)
-    scan = xr.DataArray(counts, dims=("scan_y", "scan_x", "det_y", "det_x"))
-    features = gather_features(scan, bin_px=4, components=6)
-    np.testing.assert_allclose(features.scores.var(axis=(1, 2)), features.components.variance, rtol=1e-3)
-    again = gather_features(scan.chunk(scan_y=3, scan_x=7), bin_px=4, components=6)
-    np.testing.assert_allclose(again.scores, features.scores, atol=1e-2)
-    assert features.patterns.shape == (20, 18, 2, 2)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_rotation_finds_the_domain(seed):
+    """The first component is the domain, whatever the mixture, although it is the weakest of the three fields."""
+    maps, domain = embedding(seed)
+    rotated = rotate_steps(maps)
+    assert rotated.shape == (5, 40, 40) and rotated.attrs["chosen"] == 0
+    assert abs(np.corrcoef(rotated[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
+    assert rotated.attrs["ratios"][0] > 2 * rotated.attrs["ratios"][1]
+
+
+def test_scale_of_the_embedding_does_not_matter():
+    """Twice the activations give the same components up to their sign."""
+    maps, _ = embedding(0)
+    one, other = rotate_steps(maps), rotate_steps(2 * maps)
+    np.testing.assert_allclose(np.abs(one), np.abs(other), atol=1e-6)
+
+
+def test_channels_of_any_scale_find_the_domain():
+    """Channels whose units differ a hundredfold still give the domain."""
+    maps, domain = embedding(0)
+    scaled = maps * xr.DataArray([1, 10, 0.1, 1, 3, 1], dims="channel")
+    assert abs(np.corrcoef(rotate_steps(scaled)[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
+
+
+def test_dead_embedding():
+    """Nothing but constant channels is an error with its remedy."""
+    with pytest.raises(ValueError, match="dead; train again"):
+        rotate_steps(xr.DataArray(np.zeros((3, 40, 40)), dims=("channel", "scan_y", "scan_x")))

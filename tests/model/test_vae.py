@@ -1,73 +1,22 @@
 """The variational network has the published size, a mean that does not change, and a loss whose draws and divergence are exact."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 import xarray as xr
-from lightning_fabric import Fabric
+from small_training import RECIPE as AUTOENCODER
+from small_training import SMALL, same_weights, small_scan
 from torch.distributions import Normal, kl_divergence
 
-from figures_pkg.data.axes import DIMS
-from figures_pkg.model import embed, load_checkpoint, save_trained
-from figures_pkg.model.autoencoder import Autoencoder, count_parameters
-from figures_pkg.model.config import NetworkConfig
-from figures_pkg.model.recipe import Recipe, Stage
-from figures_pkg.model.step import Step
-from figures_pkg.model.train import DeadEmbedding, train
-from figures_pkg.model.vae import BetaVAE, gaussian_divergence, variational_loss
-from figures_pkg.model.variational_step import VariationalStep
+from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, Stage, embed, load_checkpoint, save_trained, train
+from figures_pkg.model.autoencoder import count_parameters
+from figures_pkg.model.train import DeadEmbedding
+from figures_pkg.model.vae import gaussian_divergence, variational_loss
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits are compared, so sums must not be split differently from run to run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-SMALL = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
+pytestmark = pytest.mark.usefixtures("one_thread")
 STAGE = Stage(3, 1e-3, l1=0.0, schedule="one-cycle", peak_rate=1e-2)
-RECIPE = Recipe("test", "Test", SMALL, (STAGE,), "anscombe-whitened", 10, components=3, beta=1e-3, start_log_variance=-3.0,
-                start_bias=0.3, precision="32-true")
-
-
-def small_scan() -> xr.DataArray:
-    """A scan of 6 x 6 patterns of 16 x 16 px, two domains that differ in one disc."""
-    mean = np.full((6, 6, 16, 16), 50.0)
-    mean[:, :3, 2:6, 2:6] += 40
-    mean[..., 10:14, 10:14] += 10 * np.arange(6).reshape(6, 1, 1, 1)
-    return xr.DataArray(np.random.default_rng(0).poisson(mean).astype(np.uint16), dims=DIMS)
-
-
-def batch() -> torch.Tensor:
-    """Ten patterns in double precision."""
-    return torch.from_numpy(np.random.default_rng(4).normal(size=(10, 8, 8)))
-
-
-def step_for(micro_batch=None, ranks=1, rank=0) -> VariationalStep:
-    """A step in double precision, alone or as one of several ranks that are not there."""
-    fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
-    step = VariationalStep(fabric, BetaVAE(SMALL, seed=3), 10, 0.3, seed=5, micro_batch=micro_batch)
-    if ranks > 1:
-        alone = step.fabric
-        step.fabric = SimpleNamespace(world_size=ranks, global_rank=rank, backward=alone.backward,
-                                      no_backward_sync=alone.no_backward_sync)
-    return step
-
-
-def gradients(step: VariationalStep) -> list[torch.Tensor]:
-    """Gradients of all parameters."""
-    return [parameter.grad for parameter in step.plain.parameters()]
-
-
-def assert_close(found, expected) -> None:
-    """Equal to the rounding of float32, which Fabric brings in."""
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6 * float(other.abs().max()) + 1e-12)
+RECIPE = replace(AUTOENCODER, stages=(STAGE,), beta=1e-3, start_log_variance=-3.0)
 
 
 def test_it_has_two_linear_layers_more():
@@ -128,42 +77,13 @@ def test_shapes_that_do_not_fit():
         variational_loss(torch.zeros(2, 8, 8), torch.zeros(2, 8, 8), torch.zeros(2, 3), torch.zeros(2, 4), 1.0)
 
 
-@pytest.mark.parametrize("micro_batch", [1, 4])
-def test_micro_batches_are_exact(micro_batch):
-    """Losses, spread and gradients do not depend on how a batch is cut."""
-    whole, parts = step_for(), step_for(micro_batch)
-    assert_close(parts.backward(batch(), number=2), whole.backward(batch(), number=2))
-    assert_close(gradients(parts), gradients(whole))
-
-
-def test_shares_of_ranks_add_up():
-    """Two ranks' losses add up to the whole batch's, and the mean of their gradients is its gradient."""
-    whole, shares = step_for(), [step_for(ranks=2, rank=rank) for rank in (0, 1)]
-    expected = whole.backward(batch(), number=2)[0]
-    losses = [step.backward(batch()[rank::2], number=2)[0] for rank, step in enumerate(shares)]
-    assert_close([sum(losses)], [expected])
-    assert_close([sum(pair) / 2 for pair in zip(*map(gradients, shares))], gradients(whole))
-    with pytest.raises(ValueError, match="a share of 10 patterns; .* rank 0 of 2 takes 5"):
-        shares[0].backward(batch())
-
-
-def test_draws_follow_from_seed_and_step():
-    """The same step draws the same, another step or seed something else."""
-    one, same, other = step_for()._noise(3), step_for()._noise(3), step_for()._noise(4)
-    assert torch.equal(one, same) and not torch.equal(one, other) and one.shape == (10, 4)
-    reseeded = step_for()
-    reseeded.seed = 6
-    assert not torch.equal(reseeded._noise(3), one)
-
-
 def test_it_learns_and_resumes_bit_for_bit(tmp_path):
     """An interrupted training ends in the same network, and the error of the reconstruction has fallen."""
     out, recipe = tmp_path / "model.safetensors", replace(RECIPE, stages=(replace(STAGE, epochs=24),))
     whole = train(small_scan(), recipe, progress=False)
     assert train(small_scan(), recipe, out, progress=False, stop=lambda history: len(history) == 5).history == whole.history[:5]
     resumed = train(small_scan(), recipe, out, progress=False)
-    assert all(torch.equal(a, b) for a, b in zip(resumed.net.parameters(), whole.net.parameters(), strict=True))
-    assert resumed.history == whole.history and whole.history[-1]["reconstruction"] < 0.7 * whole.history[0]["reconstruction"]
+    assert same_weights(resumed, whole) and resumed.history == whole.history and whole.history[-1]["reconstruction"] < 0.7 * whole.history[0]["reconstruction"]
     assert set(whole.history[0]) == {"total", "reconstruction", "kl", "live_channels", "learning_rate"}
 
 
@@ -181,15 +101,6 @@ def test_collapse_is_said():
     """A divergence so heavy that every mean is the prior's ends the training with the remedy."""
     with pytest.raises(DeadEmbedding, match="lower Recipe.beta"):
         train(small_scan(), replace(RECIPE, beta=1e4, start_log_variance=0.0, stages=(replace(STAGE, epochs=20),)), progress=False)
-
-
-def test_a_mean_that_hardly_moves_is_not_alive():
-    """Means that differ by less than the noise drowns count as one; an autoencoder's channel would live."""
-    step = step_for()
-    with torch.no_grad():
-        step.plain.enc.set_mean.weight.mul_(1e-3)
-    spread = step.backward(batch())[1]
-    assert (spread > Step.flat).any() and not (spread > step.flat).any()
 
 
 @pytest.mark.parametrize("wrong, says", [

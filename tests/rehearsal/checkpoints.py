@@ -15,8 +15,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from figures_pkg.model.autoencoder import Autoencoder
-from figures_pkg.model.config import NetworkConfig
+from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig
 from figures_pkg.model.vae import BetaVAE, gaussian_divergence
 
 CONFIG = NetworkConfig(pattern=256, filters=8, pools=(4, 4, 2), channels=32)

@@ -1,15 +1,15 @@
 """Stand-ins are the twin's counts in another writer's file, in which nothing tells of the twin; and networks that open like the authors'."""
 
+import checkpoints
 import h5py
 import numpy as np
 import pytest
+import stand_in
 import torch
 
-import checkpoints
-import stand_in
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.scan import open_scan
-from figures_pkg.model.published import load_published
+from figures_pkg.model.checkpoint import load_published
 from figures_pkg.model.vae import BetaVAE
 
 

@@ -1,11 +1,10 @@
-"""Recipes that differ from one in a single choice, to see what each choice is worth."""
+"""What the chapter on recipes alone needs: recipes that differ in a single choice, to see what each choice is worth."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from .recipe import Recipe
-from .recipes import whitened
+from figures_pkg.model.recipes import Recipe, whitened
 
 HARSH_L1 = 3.0  # from the first step; the error of the reconstruction ends at 1.5 to 2, most of it noise
 LOG_L1 = 1e-5  # contrasts of the logarithm are many times smaller, so its weight is the paper's

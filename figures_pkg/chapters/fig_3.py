@@ -1,18 +1,19 @@
-"""What happens to a pattern inside a network, step by step, read from the network itself."""
+"""What the chapter on Fig. 3 alone needs: what happens to a pattern inside a network, step by step, read from the network itself."""
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from .autoencoder import Autoencoder
+from figures_pkg.model.autoencoder import Autoencoder, Upsample
 
-MODULES = {nn.Conv2d: "convolution", nn.LayerNorm: "norm", nn.MaxPool2d: "pool", nn.Upsample: "upsample", nn.Linear: "dense"}
+MODULES = {nn.Conv2d: "convolution", nn.LayerNorm: "norm", nn.MaxPool2d: "pool", Upsample: "upsample", nn.Linear: "dense"}
 OPERATIONS = {"relu": "relu", "add": "add"} | dict.fromkeys(("flatten", "unflatten", "unsqueeze", "squeeze"), "reshape")
 UNIT_NAMES = {"pool": "MaxPool block", "upsample": "UpSample block"}
 
@@ -41,7 +42,7 @@ def stages(net: Autoencoder) -> list[Stage]:
     All operations of an autoencoder in the order in which a pattern passes them.
 
     The forward methods are traced with :mod:`torch.fx` on a copy without memory, so names, shapes, sizes and shortcuts are
-    those of the code that runs. Stem and tail are read in their plain forms; the faster ones are the same functions.
+    those of the code that runs. They are those of training; the shortcut that embedding takes is the same function.
 
     Parameters
     ----------
@@ -68,19 +69,27 @@ def stages(net: Autoencoder) -> list[Stage]:
     if type(net) is not Autoencoder:
         raise TypeError(f"the stages of a {type(net).__name__} were asked for; expected an Autoencoder")
     bare = copy.deepcopy(net).to("meta")  # shapes without memory
-    bare.enc.stem_form = bare.dec.tail_form = "plain"
-    config, start = net.config, Stage("pattern", "input", "encoder", 1, net.config.pattern, unit="pattern")
-    found = [start]
-    found += _trace(bare.enc, "encoder", "enc", torch.empty(1, config.pattern, config.pattern, device="meta"), found[-1])
-    found += _trace(bare.dec, "decoder", "dec", torch.empty(1, config.channels, device="meta"), found[-1])
-    return found
+    config = net.config
+    listed = [Stage("pattern", "input", "encoder", 1, config.pattern, unit="pattern")]
+    with torch.enable_grad():  # without gradients the encoder takes its shortcut
+        listed += _trace(bare.enc, "encoder", "enc", torch.empty(1, config.pattern, config.pattern, device="meta"), listed[-1])
+        listed += _trace(bare.dec, "decoder", "dec", torch.empty(1, config.channels, device="meta"), listed[-1])
+    return listed
+
+
+class _Tracer(fx.Tracer):
+    """Takes the upsampling for one operation, as it takes the modules of PyTorch."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Upsample) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _trace(half: nn.Module, part: str, prefix: str, start: torch.Tensor, before: Stage) -> list[Stage]:
     """The stages of the encoder or the decoder; ``before`` is what it takes in."""
-    traced = fx.symbolic_trace(half)
+    traced = fx.GraphModule(half, _Tracer().trace(half))
     ShapeProp(traced).propagate(start)
     known: dict[str, Stage] = {}  # by the name of the node
+    node: Any  # its arguments have as many types as Python
     for node in traced.graph.nodes:
         if node.op == "placeholder":
             known[node.name] = before
@@ -92,7 +101,7 @@ def _trace(half: nn.Module, part: str, prefix: str, start: torch.Tensor, before:
     return _with_units([stage for stage in dict.fromkeys(known.values()) if stage is not before])
 
 
-def _stage(traced: fx.GraphModule, node: fx.Node, part: str, prefix: str, known: dict[str, Stage]) -> Stage:
+def _stage(traced: fx.GraphModule, node: Any, part: str, prefix: str, known: dict[str, Stage]) -> Stage:
     """One node of the graph as a stage."""
     shape = node.meta["tensor_meta"].shape[1:]
     channels, side = (1, shape[0]) if len(shape) == 2 and shape[0] == shape[1] else (shape[0], shape[1] if len(shape) > 1 else 1)
@@ -112,8 +121,8 @@ def _size(module: nn.Module) -> int:
     if isinstance(module, nn.Conv2d):
         return module.kernel_size[0]
     if isinstance(module, nn.MaxPool2d):
-        return module.kernel_size
-    return int(module.scale_factor) if isinstance(module, nn.Upsample) else 0
+        return int(module.kernel_size)  # type: ignore[arg-type]
+    return module.scale if isinstance(module, Upsample) else 0
 
 
 def _with_units(found: list[Stage]) -> list[Stage]:
@@ -126,7 +135,8 @@ def _with_units(found: list[Stage]) -> list[Stage]:
             groups[-1].append(stage)
         else:
             groups.append([stage])
-    count, named = Counter(), []
+    count: Counter[str] = Counter()
+    named: list[Stage] = []
     for group in groups:
         name = _unit_name(group)
         count[name] += 1

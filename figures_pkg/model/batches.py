@@ -3,22 +3,85 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import dask.array as da
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 
 from figures_pkg.data.axes import check_scan
 
-from .shuffle import Window, shuffled_windows
-from .statistics import binned
+from .transform import InputTransform, binned
 
+WINDOW_PATTERNS = 4096  # 0.5 GB of 256 x 256 patterns in 16 bits; two windows are in memory while streaming
 HOST_BYTES = 2e9  # of patterns held in memory when the device is a CPU; a GPU may fill half of what is free
 READERS = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """Blocks that are read together, and the order of their patterns when the blocks are put one after another."""
+
+    blocks: tuple[int, ...]
+    order: np.ndarray
+
+
+def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_patterns: int = WINDOW_PATTERNS) -> Iterator[Window]:
+    """
+    The order of one epoch: blocks shuffled, taken together until they make a window, patterns shuffled in the window.
+
+    A scan of at most ``window_patterns`` patterns is shuffled completely; of a larger one the neighbours in a block meet in
+    the same window, never in a fixed batch.
+
+    The same seed and epoch give the same order, on every machine and whatever happened before. ``sizes`` are the numbers of
+    patterns in the blocks.
+
+    Examples
+    --------
+    >>> [window.blocks for window in shuffled_windows([4, 4, 4], seed=0, epoch=0, window_patterns=8)]
+    [(2, 0), (1,)]
+    """
+    rng = np.random.default_rng((seed, epoch))
+    blocks: list[int] = []
+    held = 0
+    for block in rng.permutation(len(sizes)).tolist():
+        blocks.append(block)
+        held += sizes[block]
+        if held >= window_patterns:
+            yield Window(tuple(blocks), rng.permutation(held))
+            blocks, held = [], 0
+    if blocks:
+        yield Window(tuple(blocks), rng.permutation(held))
+
+
+class Prepare(nn.Module):
+    """:meth:`figures_pkg.model.transform.InputTransform.apply` in torch, for counts that are binned already."""
+
+    mean: Tensor | None
+    components: Tensor | None
+    deviation: Tensor
+
+    def __init__(self, transform: InputTransform):
+        super().__init__()
+        self.stabiliser = transform.stabiliser
+        for name in ("mean", "components", "deviation"):
+            values = getattr(transform, name)
+            self.register_buffer(name, None if values is None else torch.from_numpy(values.copy()), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, counts: Tensor) -> Tensor:
+        """Counts (n, height, width) in float32 to the network's input of the same shape."""
+        values = torch.log1p(counts) if self.stabiliser == "log" else 2 * torch.sqrt(counts + 0.375)
+        values = values if self.mean is None else values - self.mean
+        if self.components is None:
+            return values
+        basis = self.components.flatten(1)  # (components, pixels)
+        unit = (basis.shape[1] / basis.shape[0]) ** 0.5
+        return (values.flatten(1) @ basis.T / self.deviation * unit @ basis).view_as(values)
 
 
 class Feed:
@@ -39,10 +102,8 @@ class Feed:
         Patterns in a batch, over all ranks. What is left at the end of an epoch is dropped (other patterns each time).
     prepare
         Turns counts (n, side, side) in float32 into the network's input of the same shape.
-    seed
-        Of the order.
-    device
-        Where the batches go.
+    seed, device
+        Of the order, and where the batches go.
     rank, ranks
         Which share of each batch is delivered, and of how many.
     memory_bytes
@@ -60,9 +121,14 @@ class Feed:
         self.blocks = Blocks(scan, side)
         self.prepare, self.seed, self.batch_size, self.device = prepare, seed, batch_size, torch.device(device)
         self.share = slice(rank, None, ranks)
-        _check_batch(batch_size, self.blocks.patterns, ranks)
-        allowed = _allowed_bytes(self.device) if memory_bytes is None else memory_bytes
-        self.held = self._read_all() if self.blocks.nbytes <= allowed else None
+        if batch_size > self.blocks.patterns:
+            raise ValueError(f"a batch of {batch_size} patterns is larger than the scan, which has {self.blocks.patterns}; "
+                             "choose a smaller batch")
+        if batch_size < ranks:
+            raise ValueError(f"a batch of {batch_size} patterns cannot be shared by {ranks} processes; choose a larger batch")
+        if memory_bytes is None:
+            memory_bytes = torch.cuda.mem_get_info(self.device)[0] / 2 if self.device.type == "cuda" else HOST_BYTES
+        self.held = self._read_all() if self.blocks.nbytes <= memory_bytes else None
 
     @property
     def batches_per_epoch(self) -> int:
@@ -70,19 +136,12 @@ class Feed:
         return self.blocks.patterns // self.batch_size
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
-        """
-        This rank's share of each batch of an epoch, transformed, on the device: (n, side, side) in float32.
-
-        Parameters
-        ----------
-        epoch
-            Decides the order.
-        """
+        """This rank's share of each batch of an epoch, transformed, on the device: (n, side, side) in float32."""
         windows = shuffled_windows(self.blocks.sizes, self.seed, epoch)
         pieces = self._streamed(windows) if self.held is None else self._indices(windows)
         for batch in _cut(pieces, self.batch_size):
             counts = batch[self.share].to(self.device) if self.held is None else self.held[batch[self.share]]
-            yield self.prepare(_as_float(counts))
+            yield self.prepare((counts.to(torch.int32) & 0xFFFF).float() if counts.dtype == torch.int16 else counts)
 
     def _indices(self, windows: Iterator[Window]) -> Iterator[Tensor]:
         """Row numbers in what is held, window by window."""
@@ -137,19 +196,19 @@ class Blocks:
         y0, y1, x0, x1 = self.boxes[k]
         block = self.data[y0:y1, x0:x1]
         block = block.compute(scheduler="synchronous") if isinstance(block, da.Array) else np.asarray(block)
-        self._check(block, (y0, x0))
+        _check_counts(block, (y0, x0))
         return binned(block, block.shape[2] // self.side).reshape(-1, self.side, self.side).astype(self.dtype, copy=False)
 
-    @staticmethod
-    def _check(block: np.ndarray, start: tuple[int, int]) -> None:
-        """Raise for counts that are negative or not finite, with the first position that has some."""
-        if block.dtype.kind in "ub":
-            return
-        bad = np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))
-        if len(bad):
-            y, x = bad[0] + start
-            raise ValueError(f"the pattern at scan_y {y}, scan_x {x} holds negative, nan or infinite values; the network takes "
-                             "counts: replace them first, for instance with scan.fillna(0).clip(0)")
+
+def _check_counts(block: np.ndarray, start: tuple[int, int]) -> None:
+    """Raise for counts that are negative or not finite, with the first position that has some."""
+    if block.dtype.kind in "ub":
+        return
+    bad = np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))
+    if len(bad):
+        y, x = bad[0] + start
+        raise ValueError(f"the pattern at scan_y {y}, scan_x {x} holds negative, nan or infinite values; the network takes "
+                         "counts: replace them first, for instance with scan.fillna(0).clip(0)")
 
 
 def _boxes(data) -> Iterator[tuple[int, int, int, int]]:
@@ -160,27 +219,9 @@ def _boxes(data) -> Iterator[tuple[int, int, int, int]]:
         yield y0, y1, x0, x1
 
 
-def _check_batch(batch_size: int, patterns: int, ranks: int) -> None:
-    """Raise unless each epoch has a batch and each rank a share of it."""
-    if batch_size > patterns:
-        raise ValueError(f"a batch of {batch_size} patterns is larger than the scan, which has {patterns}; choose a smaller batch")
-    if batch_size < ranks:
-        raise ValueError(f"a batch of {batch_size} patterns cannot be shared by {ranks} processes; choose a larger batch")
-
-
-def _allowed_bytes(device: torch.device) -> float:
-    """What may be held on a device."""
-    return torch.cuda.mem_get_info(device)[0] / 2 if device.type == "cuda" else HOST_BYTES
-
-
 def _packed(values: np.ndarray) -> Tensor:
     """An array as a tensor; 16-bit counts travel as int16 with the same bits, which every device can index."""
     return torch.from_numpy(values.view(np.int16) if values.dtype == np.uint16 else values)
-
-
-def _as_float(counts: Tensor) -> Tensor:
-    """Packed counts as float32."""
-    return (counts.to(torch.int32) & 0xFFFF).float() if counts.dtype == torch.int16 else counts
 
 
 def _cut(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
@@ -191,5 +232,3 @@ def _cut(pieces: Iterator[Tensor], size: int) -> Iterator[Tensor]:
         whole = len(piece) - len(piece) % size
         yield from piece[:whole].split(size) if whole else ()
         rest = piece[whole:]
-
-

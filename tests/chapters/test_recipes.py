@@ -4,8 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from figures_pkg.chapters.recipes import variants_of
 from figures_pkg.model.recipes import RECIPES, recipe_called, whitened
-from figures_pkg.model.variants import variants_of
 
 BASE = recipe_called("laptop")
 TOUCHED = {  # fields of the recipe that a change may touch

@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from figures_pkg.data.axes import DIMS
-from figures_pkg.model.feed import Feed
-from figures_pkg.model.prepare import Prepare
-from figures_pkg.model.shuffle import shuffled_windows
+from figures_pkg.model.batches import Feed, Prepare, shuffled_windows
 from figures_pkg.model.transform import TRANSFORMS, fit_transform
 
 
@@ -59,7 +57,7 @@ def test_streamed_equals_held(dtype):
 
 def test_windows_are_joined_into_batches(monkeypatch):
     """A batch may span windows, and streaming holds no more than two windows."""
-    monkeypatch.setattr("figures_pkg.model.shuffle.shuffled_windows.__defaults__", (8,))
+    monkeypatch.setattr("figures_pkg.model.batches.shuffled_windows.__defaults__", (8,))
     scan = scan_of(numbered())
     held, streamed = (list(Feed(scan, 4, 5, same, memory_bytes=room).batches(0)) for room in (1e9, 0))
     assert len(held) == 7 and all(torch.equal(one, other) for one, other in zip(held, streamed, strict=True))
