@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.model.step_components import rotate_steps
-from figures_pkg.twin.specimen.texture import wall_type
+from figures_pkg.twin.domains import wall_type
 
 from .matching import correlations, match_channels
 from .scores import otsu_threshold

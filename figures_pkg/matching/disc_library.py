@@ -12,6 +12,8 @@ from numba import njit
 from figures_pkg.diffraction.discs import average_over_cone
 from figures_pkg.diffraction.library import Library, minus_p_index
 
+from .fit import predict
+
 WEAKEST = 1e-4  # of the incident beam; a reflection that never gets brighter, a forbidden one for instance, is left out
 BATCH = 128  # patterns; their scores at all nodes are in memory together
 
@@ -49,6 +51,15 @@ class DiscLibrary:
     def only(self, index: np.ndarray) -> "DiscLibrary":
         """The same with some of the reflections."""
         return DiscLibrary(np.ascontiguousarray(self.coefficients[..., index]), self.start, self.step, self.g[index])
+
+    def at(self, state: np.ndarray) -> np.ndarray:
+        """Discs of +P and -P at one state (tilt b, tilt c, thickness), shape (2, n); a state outside is taken at the edge."""
+        out, values = np.empty((4, len(self.g)), np.float32), []
+        place = np.clip((state - self.start) / self.step, 0, self.nodes - 1 - 1e-6)
+        for coefficients in self.coefficients:
+            predict(coefficients, place, out)
+            values.append(out[0].astype(float))
+        return np.stack(values)
 
     def at_nodes(self) -> np.ndarray:
         """Intensities at all nodes, float32, shape (2, n_b, n_c, n_t, n)."""

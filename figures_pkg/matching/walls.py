@@ -17,10 +17,9 @@ from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.twin.specimen.domains import polarization_weight
+from figures_pkg.twin.domains import polarization_weight
 from figures_pkg.twin.wall_columns import Columns, across_wall, build_columns
 
-from .fit import predict
 from .matcher import Matcher, weights_of
 
 SMOOTH = 1.0  # positions over which the polarization is smoothed before its zero line is drawn
@@ -237,7 +236,7 @@ class _Patterns:
         self.piece, self.thickness, self.probe, self.columns = piece, states[:, 2], probe_fwhm_nm, columns
         self.data = maps.discs.values[at].astype(float)
         self.root = np.sqrt(weights_of(self.data, maps.discs_variance.values[at].astype(float), matcher.systematic)[1])
-        self.plus, self.minus = np.moveaxis([_domains(matcher.library, state) for state in states], 1, 0)
+        self.plus, self.minus = np.moveaxis([matcher.library.at(state) for state in states], 1, 0)
         self.differences = {turn: np.moveaxis([each.at(state) for state in states], 1, 0) for turn, each in columns.items()}
 
     def residuals(self, model, distance, slope):
@@ -287,16 +286,6 @@ class _Patterns:
         chi2 = [np.sum(self.residuals(model, np.full(len(self.data), each), slope) ** 2, axis=1) for each in DISTANCES_NM]
         distance = DISTANCES_NM[np.argmin(chi2, axis=0)]
         return distance, (1 + polarization_weight(distance, self.thickness * slope, self.probe)) / 2
-
-
-def _domains(library, state):
-    """Discs of +P and -P at one state, shape (2, n)."""
-    out, values = np.empty((4, len(library.g)), np.float32), []
-    place = np.clip((state - library.start) / library.step, 0, library.nodes - 1 - 1e-6)
-    for coefficients in library.coefficients:
-        predict(coefficients, place, out)
-        values.append(out[0].astype(float))
-    return np.stack(values)
 
 
 def _fit_piece(patterns):

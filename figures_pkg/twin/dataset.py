@@ -1,6 +1,7 @@
 """Make a simulated dataset: a scan in the format of the authors' files, and its truth beside it."""
 
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -8,18 +9,15 @@ import numpy as np
 from tqdm import tqdm
 
 import figures_pkg
-from figures_pkg.workspace import available_cores
+from figures_pkg.crystal.structure import ermno3
 from figures_pkg.data.hspy import HspyWriter
-from figures_pkg.workspace import check_target
-from figures_pkg.diffraction.library import Library, build_library
-from figures_pkg.diffraction.library import LibrarySettings, reflections
+from figures_pkg.diffraction.library import Library, LibrarySettings, build_library, reflections
+from figures_pkg.twin.domains import polar_axis
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.resources import require_disk, require_memory
-from figures_pkg.twin.specimen.fields import specimen_fields
-from figures_pkg.twin.specimen.texture import polar_axis
-from figures_pkg.crystal.structure import ermno3
+from figures_pkg.twin.specimen import specimen_fields
 from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
+from figures_pkg.workspace import available_cores, check_target
 
 # Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
 # the lab's converter makes, it costs more than a second (64 chunks); a pass over everything is equally fast in both.
@@ -29,6 +27,8 @@ BYTES_PER_PIXEL = 0.75  # gzip of Poisson counts of about 8 per pixel, with some
 BASE_BYTES = 4.6e8  # Python, the compiled kernels and the blocks in flight, measured
 BYTES_PER_POSITION = 500  # the truth: eighteen maps and what they are made from
 LIBRARY_COPIES = 3.5  # of the coefficients: samples and sums while they are made, later those of -P
+CGROUP = Path("/sys/fs/cgroup")  # limits of a container or a batch job on Linux: version 2, and version 1 in a folder below
+LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
 
 def make_dataset(
@@ -82,7 +82,10 @@ def make_dataset(
     """
     chosen, out = load_preset(preset), Path(out)
     shape = (*chosen.scan_shape(size), *chosen.pattern.shape)
-    _check_request(out, shape, seed, overwrite)
+    check_target(out, ".hspy", overwrite)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
+    require_disk(out, int(math.prod(shape) * BYTES_PER_PIXEL))
     settings = library_settings(chosen, seed)
     require_memory(f"preset {chosen.name!r} in size {size!r}", memory_bytes(settings, shape, built=library is not None))
     truth = simulate_truth(chosen, size, seed)
@@ -147,16 +150,8 @@ def _field_ranges(preset: Preset, seed: int | None) -> dict[str, np.ndarray]:
     return ranges
 
 
-def _check_request(out: Path, shape: tuple[int, ...], seed: int, overwrite: bool) -> None:
-    """Refuse what could not end well, before any work is done."""
-    check_target(out, ".hspy", overwrite)
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
-    require_disk(out, int(math.prod(shape) * BYTES_PER_PIXEL))
-
-
 def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> dict:
-    """Provenance and geometry, as scalars, strings and short lists that netCDF holds."""
+    """Provenance and geometry of the truth, as netCDF holds them."""
     preset = renderer.preset
     return {
         "source": "twin",
@@ -183,7 +178,6 @@ def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> d
 
 
 def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attributes: dict) -> HspyWriter:
-    """Writer of the scan's file, with the provenance that the truth carries too."""
     extra = {key: attributes[key] for key in ("source", "preset", "size", "seed", "version")}
     return HspyWriter(
         out,
@@ -202,7 +196,7 @@ def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attribute
 
 
 def _render_blocks(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
-    """Render all blocks in threads; the kernels and the compression release the GIL."""
+    """Render in threads; the kernels and the compression release the GIL."""
     (height, width), (cy, cx) = states.shape[:2], writer.header.chunks[:2]
     positions = np.arange(height * width).reshape(height, width)
 
@@ -221,3 +215,49 @@ def _render_blocks(writer: HspyWriter, renderer: Renderer, states: np.ndarray, s
         finally:  # after an error or an interruption
             for task in tasks:
                 task.cancel()
+
+
+def require_disk(path: Path, needed_bytes: int) -> None:
+    """Raise an `OSError` with need, room and advice unless the disk on which `path` will lie has room; nothing need exist yet."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise OSError(
+            f"{path} takes up to {needed_bytes / 1e9:.2g} GB while it is written and {folder} has {free / 1e9:.2g} GB; "
+            "choose a smaller size or another disk"
+        )
+
+
+def require_memory(what: str, needed_bytes: int) -> None:
+    """Raise an `OSError` with need, room and advice unless the memory suffices; `what` names the job."""
+    free = available_memory_bytes()
+    if free < needed_bytes:
+        raise OSError(
+            f"{what} needs about {needed_bytes / 1e9:.2g} GB of memory and {free / 1e9:.2g} GB are free; choose a smaller size, "
+            "less bend or wedge in the preset, or close other programs"
+        )
+
+
+def available_memory_bytes() -> float:
+    """Memory that this process can still take without swapping; infinite where the system does not tell.
+
+    The smaller of what the machine has free and what is left of the limit of the container or batch job.
+    """
+    return min(_machine_memory(), *(_left_of_limit(*names) for names in LIMITS))
+
+
+def _machine_memory() -> float:
+    """Free memory of the machine, with what caches would give back, where Linux tells it."""
+    try:
+        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        return 1024.0 * int(rows["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return math.inf
+
+
+def _left_of_limit(limit: str, used: str) -> float:
+    try:
+        most, taken = ((CGROUP / name).read_text(encoding="ascii").strip() for name in (limit, used))
+        return math.inf if most == "max" else max(float(most) - float(taken), 0.0)
+    except (OSError, ValueError):
+        return math.inf

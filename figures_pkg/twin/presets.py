@@ -1,4 +1,7 @@
-"""Presets: every number of a simulated dataset, read from a commented YAML file and checked."""
+"""Presets: every number of a simulated dataset, read from a commented YAML file and checked.
+
+Units are in the names of the entries, sources and confidence in the YAML files.
+"""
 
 import hashlib
 import json
@@ -11,20 +14,145 @@ from pathlib import Path
 import yaml
 
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.twin.preset_parts import (
-    Background,
-    Beam,
-    Coating,
-    Detector,
-    Pattern,
-    Scan,
-    Specimen,
-    Terrace,
-    Texture,
-    Wall,
-    WallStructure,
-)
-from figures_pkg.twin.walls.profile import default_profile
+
+
+@dataclass(frozen=True)
+class Beam:
+    """What arrives at the specimen at each position."""
+
+    energy_kev: float
+    electrons_per_pattern: float
+    convergence_mrad: float
+    probe_fwhm_nm: float
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Where the lattice lies on the detector; (row, col) pixels, rows downward."""
+
+    shape: tuple[int, int]
+    origin_row_col: tuple[float, float]
+    g002_row_col: tuple[float, float]
+    g010_row_col: tuple[float, float]
+    scale_inv_angstrom: float
+    camera_length_cm: float
+
+
+@dataclass(frozen=True)
+class Detector:
+    """How electrons become counts."""
+
+    counts_per_electron: float
+    bragg_share: float
+    psf_sigma_px: float
+    counter_bits: int
+    dead_pixels: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Background:
+    """Diffuse scattering: a radial profile and a halo of the direct beam, see `figures_pkg.twin.detector`."""
+
+    radius_inv_angstrom: tuple[float, ...]
+    counts: tuple[float, ...]
+    halo_counts: float
+    halo_sigma_inv_angstrom: float
+    follows_tilt: float
+    thickness_exponent: float
+    width_exponent: float
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """Thickness and orientation over the field."""
+
+    field_nm: tuple[float, float]
+    thickness_nm: float
+    wedge_nm: float
+    wedge_direction_deg: float
+    tilt_b_mrad: float
+    tilt_c_mrad: float
+    bend_mrad: float
+    bend_b_direction_deg: float
+    bend_c_direction_deg: float
+    ramp_share: float
+    correlation_nm: float
+
+
+@dataclass(frozen=True)
+class Wall:
+    """Course and inclination of the domain wall."""
+
+    centre_fraction_yx: tuple[float, float]
+    lean_deg: float
+    inclination_deg: float
+    sag_nm: float
+    roughness_nm: float
+    roughness_length_nm: float
+    plus_side: str
+
+
+@dataclass(frozen=True)
+class Texture:
+    """Several walls and the domains between them, see `figures_pkg.twin.domains`."""
+
+    core_fraction_yx: tuple[float, float] | None  # of a vortex; without it the walls run from top to bottom
+    course_fraction_yx: tuple[tuple[tuple[float, float], ...], ...]  # per wall: away from the core, or downward
+    first_state: int
+    steps: tuple[int, ...]
+    inclination_deg: tuple[float, ...]
+    roughness_nm: float
+    roughness_length_nm: float
+
+
+@dataclass(frozen=True)
+class WallStructure:
+    """What is assumed of walls, see `figures_pkg.twin.domains.WallProfile`. The defaults hold where a preset leaves it out."""
+
+    width_factor: float = 1.0  # of the widths that the Landau theory gives
+    screening_nm: float = 1.0  # over which the polar mode of a charged wall turns over
+    strain: float = 0.0  # of c in the middle of a head-to-head wall; tail-to-tail walls have the opposite
+
+    def __post_init__(self):
+        if self.width_factor <= 0 or self.screening_nm < 0 or abs(self.strain) > 0.02:
+            raise ValueError(
+                "a wall has a positive width factor, a screening length of zero or more and a strain within 0.02; got "
+                f"{self.width_factor:g}, {self.screening_nm:g} nm, {self.strain:g}"
+            )
+
+
+@dataclass(frozen=True)
+class Terrace:
+    """An abrupt step of the thickness along a straight line."""
+
+    height_nm: float  # thicker on the right by this much; the mean stays
+    centre_fraction_yx: tuple[float, float]
+    lean_deg: float
+
+
+@dataclass(frozen=True)
+class Coating:
+    """A carbon layer at the bottom and markers on it, see `figures_pkg.twin.specimen.coating_maps`."""
+
+    edge_fraction_y: float
+    edge_nm: float
+    carbon_direct_beam: float  # share of the beam that is left in the direct disc
+    carbon_diffuse: float  # counts of the background over those of the foil
+    marker_fraction_yx: tuple[tuple[float, float], ...]
+    marker_nm_yx: tuple[float, float]
+    marker_transmission: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the microscope does to the scan: drift of the specimen, wandering of the pattern."""
+
+    scan_rotation_deg: float
+    drift_nm_yx: tuple[float, float]
+    drift_settling: float
+    descan_px: float
+    descan_drift_px: float
+    jitter_px: float
 
 
 @dataclass(frozen=True)
@@ -158,8 +286,6 @@ def _check_values(preset: Preset) -> None:
     _check_beam(preset)
     if not 0 <= preset.detector.bragg_share <= 1:
         raise ValueError(f"detector.bragg_share of preset {preset.name!r} is {preset.detector.bragg_share}; it is a share between 0 and 1")
-    if preset.wall_structure:
-        default_profile(1.0, 1, **asdict(preset.wall_structure))  # refuses what no wall has
     if preset.texture:
         _check_texture(preset.name, preset.texture)
 
@@ -187,7 +313,8 @@ def _check_texture(name: str, texture: Texture) -> None:
     if not walls == len(texture.steps) == len(texture.inclination_deg) > 0:
         raise ValueError(f"texture of preset {name!r}: course_fraction_yx, steps and inclination_deg need one entry for each wall")
     if set(texture.steps) - {-1, 1} or texture.first_state not in range(6):
-        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {texture.steps}, {texture.first_state}")
+        told = f"{texture.steps}, {texture.first_state}"
+        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {told}")
     if texture.core_fraction_yx and sum(texture.steps) % 6:
         raise ValueError(
             f"texture of preset {name!r}: the steps around the core add up to {sum(texture.steps)}; "

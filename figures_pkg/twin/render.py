@@ -13,15 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.twin.instrument.background import DiffuseModel
-from figures_pkg.twin.instrument.detector import INV_ANGSTROM_PER_MRAD, PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
-from figures_pkg.twin.instrument.discs import draw_discs
 from figures_pkg.diffraction.library import Library, minus_p_index
-from figures_pkg.twin.instrument.noise import draw_counts, poisson_tables
+from figures_pkg.twin.counts import draw_counts, poisson_tables
+from figures_pkg.twin.detector import INV_ANGSTROM_PER_MRAD, DiffuseModel, PatternGeometry, blur, dead_pixel_indices, draw_discs, largest_count, psf_taps
+from figures_pkg.twin.domains import WALL_COLUMNS
 from figures_pkg.twin.presets import Preset
-from figures_pkg.twin.walls.folding import cubic_shares
-from figures_pkg.twin.walls.near import COLUMNS as WALL_COLUMNS
-from figures_pkg.twin.walls.near import WallPatterns
+from figures_pkg.twin.walls import WallPatterns, cubic_shares
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ class Renderer:
 
     A state of a position is a row of six numbers: the weight of +P minus that of -P (-1 to 1), the thickness in nm,
     the tilts along b* and c* in mrad, and the shift of the pattern in px (row down, col right). On a specimen with a
-    coating two more follow: the share of crystal, and a factor on everything (see `figures_pkg.twin.specimen.coating`).
-    The last five, which may be absent, describe the nearest wall (`figures_pkg.twin.walls.near`); a preset with ``walls:
+    coating two more follow: the share of crystal, and a factor on everything (see `figures_pkg.twin.specimen`).
+    The last five, which may be absent, describe the nearest wall (`figures_pkg.twin.walls`); a preset with ``walls:
     mixture`` does not read them.
 
     Parameters

@@ -6,14 +6,10 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.workspace import replacing
-
-from figures_pkg.twin.specimen.coating import DESCRIPTION as COATING_DESCRIPTION
-from figures_pkg.twin.specimen.coating import coating_maps
-from figures_pkg.twin.specimen.fields import drifted_positions, nominal_positions, pattern_shifts, specimen_fields, terrace_nm
+from figures_pkg.twin.domains import WALL_COLUMNS, domain_maps
 from figures_pkg.twin.presets import Preset
-from figures_pkg.twin.specimen.texture import domain_maps
-from figures_pkg.twin.walls.near import COLUMNS as WALL_COLUMNS
+from figures_pkg.twin.specimen import COATING_DESCRIPTION, coating_maps, drifted_positions, nominal_positions, pattern_shifts, specimen_fields, terrace_nm
+from figures_pkg.workspace import replacing
 
 # What a pattern depends on, in the order of the columns that the renderer takes.
 STATE = ("polarization", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad", "shift_row_px", "shift_col_px")
@@ -55,7 +51,7 @@ def simulate_truth(preset: Preset, size: str, seed: int) -> xr.Dataset:
     -------
     truth : Dataset
         Variables of `DESCRIPTION` on ``(scan_y, scan_x)``, coordinates in nm as those of the scan; where the preset
-        has a coating, also those of `figures_pkg.twin.specimen.coating`.
+        has a coating, also those of `figures_pkg.twin.specimen`.
     """
     scan_shape, specimen = preset.scan_shape(size), preset.specimen
     y_nm, x_nm = drifted_positions(preset, scan_shape)

@@ -11,9 +11,8 @@ import numpy as np
 from figures_pkg.crystal.structure import ermno3, structure
 from figures_pkg.diffraction.discs import average_over_cone, lost_nodes
 from figures_pkg.diffraction.spline import evaluate_spline
-from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA, polarization_weight
-from figures_pkg.twin.walls.folding import depth_weights
-from figures_pkg.twin.walls.tables import DEPTH_STEP, StackSettings, build_stacks
+from figures_pkg.twin.domains import FWHM_PER_SIGMA, polarization_weight
+from figures_pkg.twin.walls import DEPTH_STEP, StackSettings, build_stacks, depth_weights
 
 HALF_DEPTH = 2.0  # periods: half width of a wall along the beam; 0.2 nm of wall at 9 degrees
 PERIOD_STEP = 3  # between thicknesses

@@ -10,7 +10,7 @@ from figures_pkg.crystal.structure import Crystal, ermno3
 from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 from figures_pkg.diffraction.phonons import SETTINGS, PhononBackground, PhononSettings, diffuse_beams, read_table, write_table
 from figures_pkg.diffraction.potential import scattering_factor
-from figures_pkg.twin.instrument.detector import PatternGeometry
+from figures_pkg.twin.detector import PatternGeometry
 
 THIN = PhononSettings(periods=(1,), supercell=3, gpts=(48, 54), pool=24, slabs_each=20, pools=4)
 GEOMETRY = PatternGeometry((96, 90), np.array([47.3, 44.1]), 42.0 * np.array([[0.2, -1.0], [1.0, 0.2]]))

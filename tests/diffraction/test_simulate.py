@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from figures_pkg.chapters.structure import cif_text
+from figures_pkg.cli import main
 from figures_pkg.diffraction.abtem_engine import coherent_intensity
 from figures_pkg.diffraction.simulate import simulate, write_table
 
@@ -137,3 +138,27 @@ def test_table_on_disk_reads_back(plus, tmp_path):
     read = pd.read_csv(path, comment="#")
     np.testing.assert_allclose(read, plus, rtol=1e-6, atol=1e-12)
     assert "# engine: library" in path.read_text() and [file.name for file in path.parent.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--thickness-nm=-5"], "expected positive numbers"),
+        (["--thickness-nm=20", "--tilt-mrad=1"], "expected two numbers"),
+        (["--thickness-nm=20", "--tilt-mrad=0,60"], "within 50 mrad"),
+        (["--thickness-nm=20", "--cif", "nowhere.cif"], "not a file"),
+    ],
+)
+def test_command_line_says_one_line(words, message, capsys, tmp_path):
+    """Bad input of `simulate` ends with status 1 and one line on stderr, and writes nothing."""
+    out = tmp_path / "table.csv"
+    assert main(["simulate", "--state=+P", *words, "--out", str(out)]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line and not out.exists()
+
+
+def test_words_are_not_numbers(capsys, tmp_path):
+    """Letters where numbers belong are named by argparse."""
+    with pytest.raises(SystemExit):
+        main(["simulate", "--state=+P", "--thickness-nm=thick", "--out", str(tmp_path / "x.csv")])
+    assert "'thick' is not a number" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import xarray as xr
 
 from figures_pkg.chapters.matching import over_pieces
 from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
-from figures_pkg.matching.walls import _domains, find_pieces, wall_distance
+from figures_pkg.matching.walls import find_pieces, wall_distance
 from figures_pkg.twin.wall_columns import across_wall, build_columns
 
 CONVERGENCE, STEP_NM, STATE = 0.5, 2.0, np.array([0.3, -1.2, 56.0])  # tilt b, tilt c, thickness
@@ -37,7 +37,7 @@ def distances():
 def matched(matcher, columns, slope, counts=1e5, seed=0):
     """What a match says of patterns across a wall, with Gaussian noise."""
     distance, count = distances().ravel(), distances().size
-    plus, minus = _domains(matcher.library, STATE)
+    plus, minus = matcher.library.at(STATE)
     inclined = (slope, np.broadcast_to(columns[1].at(STATE)[int(slope < 0)], (count, *columns[1].at(STATE).shape[1:])), columns[1].first_depth)
     mean = counts * across_wall(np.tile(plus, (count, 1)), np.tile(minus, (count, 1)), distance, np.full(count, STATE[2]), 2.0,
                                 *(inclined if slope else ()))

@@ -11,9 +11,9 @@ import pytest
 
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_pattern_numbers
+from figures_pkg.diffraction import build_library
 from figures_pkg.evaluate.realism import as_drawn, between_discs, disc_sums, half_maximum_radius, ring_background, spacings
 from figures_pkg.imaging.lattice import Lattice, refine_lattice
-from figures_pkg.diffraction import build_library
 from figures_pkg.twin.dataset import library_settings
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.render import Renderer

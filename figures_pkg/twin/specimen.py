@@ -1,7 +1,12 @@
-"""Smooth random fields over the specimen, and the maps of a scan made from them: thickness, tilts, drift, shift.
+"""The specimen under the scan: thickness and tilts, drift and shift of the pattern, and what lies beside the crystal.
 
 Everything is a function of the place in nm, so that a coarse and a fine scan of a preset see the same specimen. Sums of
-plane waves with random directions and phases give fields of any resolution from a few hundred numbers.
+plane waves with random directions and phases give smooth fields of any resolution from a few hundred numbers.
+
+Beside the crystal an overview has an amorphous carbon layer along the edge with platinum markers, in the simplest terms that
+look right: carbon shows the direct beam, weakened, and the diffuse background of the foil around it, without a reflection
+of the crystal; a marker weakens the whole pattern. Neither the rings of amorphous carbon nor the crystals of the platinum
+are modelled.
 """
 
 import math
@@ -9,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from figures_pkg.twin.preset_parts import Scan, Specimen, Terrace
-from figures_pkg.twin.presets import Preset
+from figures_pkg.twin.presets import Coating, Preset, Scan, Specimen, Terrace
 
 WAVES = 96  # enough for a field that looks Gaussian, few enough to evaluate on 256 x 256 positions at once
 REFERENCE_NODES = 65  # fields are scaled to their range on this grid over the field of view
+
+COATING_DESCRIPTION = {
+    "crystal_share": ("1", "share of the beam that crosses the crystal; the rest crosses the carbon layer"),
+    "transmission": ("1", "factor on the whole pattern, below 1 on a marker"),
+}
 
 
 @dataclass(frozen=True)
@@ -125,3 +134,16 @@ def _time(scan_shape):
 
 def _settling(time, rate):
     return time if rate == 0 else np.expm1(-rate * time) / np.expm1(-rate)
+
+
+def coating_maps(coating: Coating, field_nm: tuple[float, float], y_nm, x_nm) -> dict[str, np.ndarray]:
+    """Share of crystal and transmission at places of the specimen; the carbon begins at its edge and goes on downward."""
+    below = (y_nm - coating.edge_fraction_y * field_nm[0]) / coating.edge_nm
+    on_marker = np.zeros(np.shape(y_nm), bool)
+    for row, col in coating.marker_fraction_yx:
+        apart = np.stack([y_nm - row * field_nm[0], x_nm - col * field_nm[1]])
+        on_marker |= (2 * np.abs(apart) <= np.reshape(coating.marker_nm_yx, (2, *[1] * np.ndim(y_nm)))).all(axis=0)
+    return {
+        "crystal_share": 0.5 - 0.5 * np.clip(2 * below, -1, 1),
+        "transmission": np.where(on_marker, coating.marker_transmission, 1.0),
+    }

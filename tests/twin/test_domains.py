@@ -1,14 +1,24 @@
-"""Textures: domains between traced walls, the phase around a core, and the bound charge of a wall."""
+"""Domains between walls, the phase around a core, the bound charge of a wall, and how the beam sees an inclined one."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
 
-from figures_pkg.twin.specimen.landau import Landau, nearest_state, relax, windings
-from figures_pkg.twin.preset_parts import Texture
-from figures_pkg.twin.presets import load_preset
-from figures_pkg.twin.specimen.texture import TracedWalls, domain_maps, polar_axis, wall_type
+from figures_pkg.chapters.the_twin import Landau, relax, windings
+from figures_pkg.twin.domains import (
+    FWHM_PER_SIGMA,
+    TracedWalls,
+    WallSurface,
+    domain_maps,
+    polar_axis,
+    polarization_weight,
+    projected_width_nm,
+    wall_type,
+)
+from figures_pkg.twin.presets import Texture, load_preset
 from figures_pkg.twin.truth import simulate_truth
 
 FIELD_NM = (100.0, 100.0)
@@ -108,7 +118,7 @@ def test_neighbours_differ_by_one_step(ds2):
 
 
 def test_vortex_of_ds2_winds_once_around_its_core(ds2):
-    """On a ring around the core all six domains follow one another clockwise, and the phase turns by +360 degrees."""
+    """On a ring around the core all six domains follow one another clockwise, and the phase turns by +360 degrees; `hard` winds the other way."""
     angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
     rows, cols = (np.rint(128 * at + 25 * f(angle)).astype(int) for at, f in ((0.334, np.sin), (0.452, np.cos)))
     ring = ds2.domain_state.values[rows, cols]
@@ -117,23 +127,19 @@ def test_vortex_of_ds2_winds_once_around_its_core(ds2):
     turns = windings(np.radians(ds2.phase_deg.values), periodic=False)
     assert np.abs(turns).sum() == turns.sum() == 1
     np.testing.assert_allclose(np.argwhere(turns)[0], (0.334 * 128, 0.452 * 128), atol=2)
+    hard = simulate_truth(load_preset("hard"), "laptop", 0)
+    assert windings(np.radians(hard.phase_deg.values), periodic=False).sum() == -1
 
 
 def test_texture_of_ds2_holds_together(ds2):
     """Relaxed with walls widened to the scan's step, the texture keeps its core, its winding and nine tenths of its domains."""
-    q0, step_angstrom = Landau().uniform()[0], 28.0
-    landau = Landau().widened(10.0)
-    order = relax(q0 * np.exp(1j * np.radians(ds2.phase_deg.values)), [step_angstrom] * 2, [landau.stiffness_ab] * 2, landau, boundary="mirror", steps=200)
+    landau, step_angstrom = Landau(), 28.0
+    start = landau.uniform()[0] * np.exp(1j * np.radians(ds2.phase_deg.values))
+    order = relax(start, [step_angstrom] * 2, [landau.stiffness_ab * 10**2] * 2, boundary="mirror", steps=200)
     turns = windings(np.angle(order), periodic=False)
     assert np.abs(turns).sum() == turns.sum() == 1
     assert np.linalg.norm(np.argwhere(turns)[0] - (0.334 * 128, 0.452 * 128)) < 6
-    assert (nearest_state(np.angle(order)) == ds2.domain_state.values).mean() > 0.9
-
-
-def test_hard_is_an_antivortex():
-    """The preset hard winds the other way."""
-    truth = simulate_truth(load_preset("hard"), "laptop", 0)
-    assert windings(np.radians(truth.phase_deg.values), periodic=False).sum() == -1
+    assert (np.rint(np.angle(order) / (np.pi / 3)) % 6 == ds2.domain_state.values).mean() > 0.9
 
 
 def test_distance_is_the_shortest_way_to_a_wall(ds2):
@@ -192,3 +198,46 @@ def test_course_must_lead_away_from_the_core():
     preset = with_texture((((0.5, 0.8), (0.5, 0.6)), ((0.5, 0.4), (0.5, 0.0))), core=(0.5, 0.5), steps=(1, -1))
     with pytest.raises(ValueError, match="farther from the core"):
         TracedWalls.draw(preset.texture, FIELD_NM, 0)
+
+
+def test_wall_leans_as_in_the_picture(preset):
+    """The wall crosses 0.69 of the width at the top and 0.33 at the bottom, with +P to its left."""
+    truth = simulate_truth(preset, "laptop", 0)
+    assert (truth.domain[:, 0] == 1).all() and (truth.domain[:, -1] == -1).all()
+    share = (truth.domain == 1).mean("scan_x").values
+    assert share[0] == pytest.approx(0.69, abs=0.03) and share[-1] == pytest.approx(0.33, abs=0.03)
+
+
+def test_wall_distance_is_a_distance(preset):
+    """Its gradient has length one, and it is positive on the left."""
+    surface = WallSurface.draw(preset.wall, preset.specimen.field_nm, 0)
+    nodes = np.meshgrid(np.linspace(0, 358, 200), np.linspace(0, 358, 200), indexing="ij")
+    distance = surface.distance(*nodes)
+    slope = np.hypot(*np.gradient(distance, 358 / 199))
+    assert distance[100, 0] > 0 > distance[100, -1]
+    np.testing.assert_allclose(slope, 1, atol=0.05)
+
+
+@pytest.mark.parametrize("width", [0.0, 0.5, 3.0, 12.0])
+def test_polarization_weight_is_the_probe_folded_with_the_ramp(width):
+    """The closed form equals the integral of a Gaussian probe over the linear ramp of an inclined wall."""
+    sigma = 2.0 / FWHM_PER_SIGMA
+
+    def integrand(s, distance):
+        return (np.clip(2 * s / width, -1, 1) if width else np.sign(s)) * norm.pdf(s, distance, sigma)
+
+    for distance in (-9.0, -1.3, 0.0, 0.4, 2.0, 7.0):
+        breaks = sorted({-width / 2, 0.0, width / 2})
+        folded, _ = quad(integrand, distance - 10, distance + 10, args=(distance,), points=breaks, limit=200)
+        assert float(polarization_weight(distance, width, 2.0)) == pytest.approx(folded, abs=2e-6)
+
+
+def test_inclined_wall_is_as_wide_as_its_projection():
+    """At 11 degrees a foil of 63 nm shows the wall over 12.2 nm; the weight leaves +-1 only there."""
+    width = float(projected_width_nm(63.0, 11.0))
+    assert width == pytest.approx(12.25, abs=0.01)
+    distance = np.linspace(-20, 20, 4001)
+    weight = polarization_weight(distance, width, 2.0)
+    mixed = np.abs(weight) < 0.999
+    assert np.ptp(distance[mixed]) == pytest.approx(width + 2.0, abs=1.5)
+    assert (np.diff(weight) > -1e-12).all()

@@ -1,16 +1,64 @@
-"""What lies beside the crystal in an overview: carbon without reflections, markers that weaken everything."""
+"""The specimen: smooth fields, drift and shifts of a scan, and what lies beside the crystal."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from figures_pkg.twin.specimen.coating import coating_maps
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.specimen import SmoothField, coating_maps, drifted_positions, pattern_shifts, specimen_fields
 from figures_pkg.twin.truth import simulate_truth, states_of
 
 FOIL = [1.0, 63.0, 1.0, -4.0, 0.0, 0.0]
+
+
+def test_smooth_field_has_the_variance_and_correlation_it_promises():
+    """Over many draws the field has unit variance and a Gaussian correlation of the given length."""
+    rng = np.random.default_rng(3)
+    places = np.array([0.0, 20.0, 40.0, 80.0])
+    values = np.stack([SmoothField.draw(40.0, rng)(places, 0.0) for _ in range(2000)])
+    correlation = (values[:, :1] * values).mean(axis=0)
+    np.testing.assert_allclose(correlation, np.exp(-(places**2) / (2 * 40.0**2)), atol=0.1)
+
+
+def test_fields_have_mean_and_range_of_the_preset(preset):
+    """Thickness and tilts vary about their mean by the wedge and the bend."""
+    nodes = np.meshgrid(*[np.linspace(0, length, 129) for length in preset.specimen.field_nm], indexing="ij")
+    fields = specimen_fields(preset.specimen, seed=11)
+    wanted = {"thickness_nm": (63.0, 5.0), "tilt_b_mrad": (1.0, 1.0), "tilt_c_mrad": (-4.0, 1.0)}
+    for name, (mean, extent) in wanted.items():
+        values = fields[name](*nodes)
+        assert values.mean() == pytest.approx(mean, abs=0.02 * extent), name
+        assert np.ptp(values) == pytest.approx(extent, rel=0.01), name
+
+
+def test_sizes_show_the_same_specimen(preset):
+    """A place has the same thickness, tilts and wall distance whatever the number of positions."""
+    coarse = simulate_truth(preset, "smoke", 5)
+    fields = specimen_fields(preset.specimen, 5)
+    fine = simulate_truth(preset, "laptop", 5)
+    for name in fields:
+        shared = fine[name].isel(scan_y=slice(0, None, 2), scan_x=slice(0, None, 2))
+        # The drift comes a little earlier at the same place of a longer scan: less than a hundredth of the field.
+        np.testing.assert_allclose(shared, coarse[name], atol=0.02 * np.ptp(coarse[name].values))
+
+
+def test_drift_starts_at_zero_and_ends_at_its_total(preset):
+    """The specimen drifts from nothing to the total of the preset, more in the first half."""
+    y, x = drifted_positions(preset, (64, 64))
+    step = preset.specimen.field_nm[0] / 64
+    drift = y - np.arange(64)[:, None] * step
+    assert y[0, 0] == x[0, 0] == 0
+    assert drift[-1, -1] == pytest.approx(preset.scan.drift_nm_yx[0], rel=0.01)
+    assert drift[32, 0] > 0.5 * preset.scan.drift_nm_yx[0]
+
+
+def test_shifts_stay_sub_pixel_and_follow_the_seed(preset):
+    """Descan, drift and jitter stay below half a pixel; another seed changes the jitter only."""
+    one, two = (np.stack(pattern_shifts(preset.scan, (48, 48), seed)) for seed in (1, 2))
+    assert np.abs(one).max() < 0.5
+    assert (one - two).std() == pytest.approx(np.sqrt(2) * preset.scan.jitter_px, rel=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Where the lattice falls, blur, dead pixels, counter and diffuse background."""
+"""Where the lattice falls, discs, blur, dead pixels, counter and diffuse background."""
 
 import dataclasses
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
 
-from figures_pkg.twin.instrument.background import add_gaussian, add_radial
-from figures_pkg.twin.instrument.detector import PatternGeometry, blur, dead_pixel_indices, largest_count, psf_taps
+from figures_pkg.twin.detector import PatternGeometry, add_gaussian, add_radial, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.render import Renderer
 
 LENGTHS = (1 / 5.293, 2 / 11.42)
@@ -19,23 +18,14 @@ def geometry(preset):
     return PatternGeometry.from_pattern(preset.pattern, *LENGTHS)
 
 
-def test_measured_vectors_map_to_their_pixels(geometry):
-    """002 and 010 fall where they were measured, +c upward and to the left."""
+def test_lattice_falls_where_it_was_measured(geometry, preset):
+    """002 and 010 have their pixels, the scale is that of the camera within 2 %, and the zone axis moves against the tilt."""
     g002, g010 = geometry.positions([(0, LENGTHS[1]), (LENGTHS[0], 0)]) - geometry.origin
     np.testing.assert_allclose(g002, (-17.41, -5.89))
     np.testing.assert_allclose(g010, (-6.74, 18.88))
-
-
-def test_scale_agrees_with_the_calibration_of_the_camera(geometry, preset):
-    """The lattice gives the calibrated 0.009555 1/A per px within 2 %, and a disc of 1.27 mrad a radius of 5.3 px."""
     assert 1 / geometry.px_per_inv_angstrom == pytest.approx(preset.pattern.scale_inv_angstrom, rel=0.02)
-    assert 1.27e-3 / 0.025079 * geometry.px_per_inv_angstrom == pytest.approx(5.3, abs=0.1)
-
-
-def test_zone_axis_moves_against_the_tilt(geometry):
-    """A tilt of -4.39 mrad along c brings the zone axis to the place of 002."""
-    displacement = geometry.tilt_displacement(0.025079) @ np.array([0.0, -LENGTHS[1] * 25.079])
-    np.testing.assert_allclose(displacement, (-17.41, -5.89), rtol=1e-6)
+    displacement = geometry.tilt_displacement(0.025079) @ np.array([0.0, -LENGTHS[1] * 25.079])  # -4.39 mrad along c
+    np.testing.assert_allclose(displacement, g002, rtol=1e-6)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.9, 1.7])
@@ -50,26 +40,17 @@ def test_blur_is_a_convolution(sigma):
     inner = np.s_[margin : 40 + margin, margin : 30 + margin]
     np.testing.assert_allclose(out, expected[inner], atol=1e-5)
     assert taps.sum() == pytest.approx(1, abs=1e-6)
+    offset = np.arange(len(taps)) - margin
+    assert (taps * offset**2).sum() == pytest.approx(sigma**2, rel=0.01)
 
 
-def test_blur_widens_a_point_by_sigma():
-    """The variance of a blurred point is the square of sigma."""
-    taps = psf_taps(0.9)
-    offset = np.arange(len(taps)) - len(taps) // 2
-    assert (taps * offset**2).sum() == pytest.approx(0.9**2, rel=0.01)
-
-
-def test_dead_pixels_outside_the_frame_are_refused():
-    """A dead pixel beyond the frame is a mistake in the preset."""
+def test_impossible_detectors_are_refused():
+    """A dead pixel beyond the frame, and a counter of more than the sixteen bits that a file holds; twelve hold 4095."""
     with pytest.raises(ValueError, match=r"\[\[3, 256\]\] lie outside"):
         dead_pixel_indices([[3, 4], [3, 256]], (256, 256))
-
-
-def test_counter_bits_give_the_largest_count():
-    """Twelve bits hold 4095; more than sixteen do not fit the file."""
-    assert largest_count(12) == 4095
     with pytest.raises(ValueError, match="choose 1 to 16"):
         largest_count(24)
+    assert largest_count(12) == 4095
 
 
 def test_background_is_its_profile_and_its_halo():
@@ -103,21 +84,15 @@ def diffuse_renderer(preset, rocking_library):
     return Renderer(dataclasses.replace(preset, detector=detector), rocking_library)
 
 
-def test_background_grows_and_spreads_with_thickness(diffuse_renderer, preset):
-    """A foil thicker by a tenth scatters about a tenth more, and less of it near the middle."""
-    states = np.repeat(diffuse_renderer.reference_states()[:1], 2, axis=0)
+def test_background_follows_thickness_and_tilt(diffuse_renderer, preset):
+    """A foil thicker by a tenth scatters about a tenth more, wider; from -4 to -3 mrad along c it moves down, away from +c."""
+    states = np.repeat(diffuse_renderer.reference_states()[:1], 3, axis=0)
     states[1, 1] *= 1.1
-    thin, thick = diffuse_renderer.expected(states).astype(float)
+    states[2, 3] += 1
+    thin, thick, tilted = diffuse_renderer.expected(states).astype(float)
     dose = preset.beam.electrons_per_pattern * preset.detector.counts_per_electron
     assert thin.sum() == pytest.approx(dose, rel=1e-3)
     assert 1.05 < thick.sum() / thin.sum() < 1.1
     assert (thick / thin)[:8, :8].mean() > (thick / thin)[110, 120]
-
-
-def test_background_follows_the_tilt(diffuse_renderer):
-    """Tilting from -4 to -3 mrad along c moves the diffuse scattering down, away from +c."""
-    states = np.repeat(diffuse_renderer.reference_states()[:1], 2, axis=0)
-    states[1, 3] += 1
-    rows = diffuse_renderer.expected(states).sum(axis=2, dtype=float)
-    centre = rows @ np.arange(256) / rows.sum(axis=1)
-    assert centre[1] > centre[0] + 0.2
+    before, after = (each.sum(axis=1) @ np.arange(256) / each.sum() for each in (thin, tilted))
+    assert after > before + 0.2

@@ -1,22 +1,51 @@
-"""Inclined walls computed twice: in a supercell whose wall moves with depth, and as columns that know nothing of each other.
+"""What the chapter on walls alone needs: distances from every mixture, stored tables, and inclined walls computed twice.
 
-The renderer takes depth stacks, because they are cheap and serve every inclination. They leave out that a wave scattered in
-one column arrives in the next: at 9 mrad it moves aside by half a nanometre in 60 nm. Where the wall spreads over less
-than the probe this must fail. Both ways use the same slices, waves and atoms, so that nothing else differs.
+The renderer takes depth stacks for inclined walls, because they are cheap and serve every inclination. They leave out that a
+wave scattered in one column arrives in the next: at 9 mrad it moves aside by half a nanometre in 60 nm. Where the wall spreads
+over less than the probe this must fail. The supercell whose wall moves with depth and the columns that know nothing of each
+other use the same slices, waves and atoms, so that nothing else differs.
 """
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
-from figures_pkg.twin.specimen.domains import FWHM_PER_SIGMA
 from figures_pkg.crystal.structure import structure
-from figures_pkg.twin.walls.folding import depth_weights
-from figures_pkg.twin.walls.profile import default_profile
-from figures_pkg.twin.walls.scattering import Cone, cone_step_mrad, probe_discs
-from figures_pkg.twin.walls.stacks import REACH, stack_intensities
-from figures_pkg.twin.walls.supercell import Supercell
+from figures_pkg.twin.domains import FWHM_PER_SIGMA, HALF_WIDTH_AB_NM, default_profile
+from figures_pkg.twin.wall_atoms import Supercell
+from figures_pkg.twin.wall_scattering import REACH, Cone, cone_step_mrad, probe_discs, stack_intensities
+from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, EdgeTable, build_edge, depth_weights
+from figures_pkg.workspace import replacing
 
+VERSION = 1  # of the stored tables: raise it when the same settings give other numbers
 DEPTH_STEP = 2  # periods between the depths of a stack: finer than the renderer's, which is not judged here
-CELL_NM = 18.0
+CELL_NM = 18.0  # shortest supercell
+
+
+def chi2_per_electron(first, second, background) -> np.ndarray:
+    """Squared difference over expected noise, summed over discs, for one electron.
+
+    Times the electrons that the discs and their background share out, it is the squared significance of the difference.
+
+    Parameters
+    ----------
+    first, second : array, shape (..., n)
+        Intensities of discs as fractions of the incident beam.
+    background : float or array, shape (n,)
+        Diffuse intensity inside each disc, same unit, positive.
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    return ((first - second) ** 2 / (np.clip((first + second) / 2, 0, None) + background)).sum(axis=-1)
+
+
+def best_mixture(pattern, plus, minus, background) -> tuple[float, float]:
+    """Share of +P in the mixture nearest to a pattern, and the chi2 per electron that is left."""
+    shares = np.linspace(0, 1, 501)
+    left = chi2_per_electron(pattern, shares[:, None] * plus + (1 - shares[:, None]) * minus, background)
+    return float(shares[left.argmin()]), float(left.min())
 
 
 def inclined_supercell(kind: str, inclination_deg: float) -> Supercell:
@@ -26,9 +55,7 @@ def inclined_supercell(kind: str, inclination_deg: float) -> Supercell:
     return Supercell(kind, int(np.ceil(4 * CELL_NM / shortest.length_nm)), profile, inclination_deg)
 
 
-def by_supercell(
-    cell: Supercell, tilt_mrad, convergence_mrad: float, periods: int, hkl, distances_nm, threads: int = 1
-) -> np.ndarray:
+def by_supercell(cell: Supercell, tilt_mrad, convergence_mrad: float, periods: int, hkl, distances_nm) -> np.ndarray:
     """
     Discs of a probe across the wall of a supercell that has +P below it: head-to-head, or neutral with its normal along +b*.
 
@@ -52,7 +79,7 @@ def by_supercell(
     """
     place, side = list(cell.walls_nm().values())[1]
     cone = _cone(cell, tilt_mrad, convergence_mrad)
-    return probe_discs(cell, cone, [periods], hkl, place + side * np.asarray(distances_nm), threads)[0, 0, 0]
+    return probe_discs(cell, cone, [periods], hkl, place + side * np.asarray(distances_nm))[0, 0, 0]
 
 
 def by_stacks(cell: Supercell, tilt_mrad, convergence_mrad: float, probe_fwhm_nm: float, periods: int, hkl, distances_nm) -> tuple:
@@ -61,9 +88,11 @@ def by_stacks(cell: Supercell, tilt_mrad, convergence_mrad: float, probe_fwhm_nm
 
     Parameters
     ----------
-    cell, tilt_mrad, convergence_mrad, periods, hkl, distances_nm
+    cell, tilt_mrad, convergence_mrad
         As in `by_supercell`; the cell must be inclined.
     probe_fwhm_nm : float
+    periods, hkl, distances_nm
+        As in `by_supercell`.
 
     Returns
     -------
@@ -106,3 +135,34 @@ def _waves(cone: Cone, axis: int) -> tuple[np.ndarray, np.ndarray]:
     inside = shares > 0
     pair = (normal, along) if axis == 0 else (along, normal)
     return np.stack([each[inside] for each in pair], axis=-1), shares[inside]
+
+
+def edge_table(path, settings: EdgeSettings) -> EdgeTable:
+    """The table of upright walls stored at `path` (.npz), built and stored when it is missing or has other settings.
+
+    Parameters
+    ----------
+    path : Path
+        Written under a temporary name first.
+    settings : EdgeSettings
+
+    Returns
+    -------
+    table : EdgeTable
+    """
+    path, digest = Path(path), _fingerprint(settings)
+    if path.exists():
+        with np.load(path) as stored:
+            if str(stored["fingerprint"]) == digest:
+                fields = {name: stored[name] for name in EdgeTable.__dataclass_fields__}
+                return EdgeTable(**fields | {"names": tuple(map(str, fields["names"]))})
+    table = build_edge(settings)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, fingerprint=digest, **vars(table))
+    return table
+
+
+def _fingerprint(settings: EdgeSettings) -> str:
+    """Hash of everything that determines the numbers in a table."""
+    assumed = [VERSION, asdict(settings), asdict(default_profile(1.0)), HALF_WIDTH_AB_NM, structure(), OFFSETS_NM.tolist()]
+    return hashlib.sha256(json.dumps(assumed, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,30 +1,35 @@
-"""Landau theory of the hexagonal manganites: trimerization Q and phase Phi, polarization P that follows them, domain walls, vortices.
+"""What the chapter on the twin alone needs: Landau theory, what a preset assumes, and where several walls meet."""
 
-Free energy per 30-atom cell (Artyukhin, Delaney, Spaldin, Mostovoy, Nat. Mater. 13, 42 (2014), doi 10.1038/nmat3786)::
-
-    f = a/2 Q^2 + b/4 Q^4 + Q^6/6 (c + c' cos 6 Phi) - g Q^3 P cos 3 Phi + g'/2 Q^2 P^2 + a_P/2 P^2
-        + sum_i s_i/2 ((d_i Q)^2 + Q^2 (d_i Phi)^2)
-
-Six minima, Phi = 0, 60, ... 300 degrees, have P = +P0, -P0, +P0, ...: every wall between neighbours in phase turns P over.
-A gradient energy of P is left out. The published one is negative in the plane, which needs a term of fourth order to
-make sense; without it P takes the value that minimises f at the local Q and Phi. Nor is there an electrostatic energy: a
-charged wall costs as little here as a neutral one.
-"""
-
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
+import xarray as xr
+import yaml
 from scipy.fft import dctn, fftn, idctn, ifftn
 from scipy.optimize import minimize_scalar
 
-STATES = 6
-STATE_NAMES = ("alpha+", "beta-", "gamma+", "alpha-", "beta+", "gamma-")  # at 0, 60, ... 300 degrees
+from figures_pkg.twin.domains import FWHM_PER_SIGMA, TracedWalls, polar_axis
+from figures_pkg.twin.presets import Preset, WallStructure, known_presets
+from figures_pkg.twin.walls import reach_nm
 
 
 @dataclass(frozen=True)
 class Landau:
-    """Coefficients for YMnO3; amplitudes in Angstrom for the whole cell, lengths in Angstrom, energies in eV per 30-atom cell.
+    """Landau theory of the hexagonal manganites: trimerization Q and phase Phi, and the polarization P that follows them.
 
+    Free energy per 30-atom cell (Artyukhin, Delaney, Spaldin, Mostovoy, Nat. Mater. 13, 42 (2014), doi 10.1038/nmat3786)::
+
+        f = a/2 Q^2 + b/4 Q^4 + Q^6/6 (c + c' cos 6 Phi) - g Q^3 P cos 3 Phi + g'/2 Q^2 P^2 + a_P/2 P^2
+            + sum_i s_i/2 ((d_i Q)^2 + Q^2 (d_i Phi)^2)
+
+    Six minima, Phi = 0, 60, ... 300 degrees, have P = +P0, -P0, +P0, ...: every wall between neighbours in phase turns P
+    over. A gradient energy of P is left out. The published one is negative in the plane, which needs a term of fourth order
+    to make sense; without it P takes the value that minimises f at the local Q and Phi. Nor is there an electrostatic energy:
+    a charged wall costs as little here as a neutral one.
+
+    Coefficients for YMnO3; amplitudes in Angstrom for the whole cell, lengths in Angstrom, energies in eV per cell.
     Recalled from the table of the paper above and not read again (confidence C). Their minimum lies within 8 % of the
     amplitudes that a refined structure has, which supports them (B).
     """
@@ -62,19 +67,6 @@ class Landau:
         q0 = minimize_scalar(lambda q: float(self.local_energy(complex(q))), bounds=(0.1, 2.0), method="bounded", options={"xatol": 1e-9}).x
         return float(q0), float(self.polarization(complex(q0)))
 
-    def barrier(self) -> float:
-        """Energy (eV per cell) of the best state half way between two domains, above that of a domain."""
-        half_way = np.exp(1j * np.pi / 6)
-        top = minimize_scalar(lambda q: float(self.local_energy(q * half_way)), bounds=(0.1, 2.0), method="bounded").fun
-        return float(top - self.local_energy(complex(self.uniform()[0])))
-
-    def widened(self, factor: float) -> "Landau":
-        """Coefficients whose walls and cores are `factor` times wider and whose domains are the same.
-
-        Walls are narrower than a scan step. To relax a texture on the grid of a scan they must be made a few steps wide.
-        """
-        return replace(self, stiffness_ab=self.stiffness_ab * factor**2, stiffness_c=self.stiffness_c * factor**2)
-
 
 def relax(order, spacing, stiffness, landau: Landau = Landau(), *, steps: int = 1000, rate: float = 0.08, boundary: str = "periodic") -> np.ndarray:
     """Follow the gradient of the energy downhill, semi-implicitly: the gradient term exactly, the rest explicitly.
@@ -106,22 +98,10 @@ def relax(order, spacing, stiffness, landau: Landau = Landau(), *, steps: int = 
     return order
 
 
-def wall_energy(order, spacing: float, stiffness: float, landau: Landau = Landau()) -> float:
-    """Energy of a one-dimensional periodic profile above that of a domain, in eV per cell times Angstrom."""
-    local = landau.local_energy(order) - landau.local_energy(complex(landau.uniform()[0]))
-    steps = np.abs(np.roll(order, -1) - order) ** 2 / spacing**2
-    return float((local + stiffness / 2 * steps).sum() * spacing)
-
-
 def checkerboard_start(shape: tuple[int, int], amplitude: float) -> np.ndarray:
     """Two vortices and two antivortices on a periodic grid, a quarter and three quarters along each axis."""
     rows, cols = (2 * np.pi * (np.arange(n) / n - 0.25) for n in shape)
     return amplitude * np.exp(1j * np.arctan2(np.sin(rows)[:, None], np.sin(cols)[None, :]))
-
-
-def random_start(shape: tuple[int, ...], amplitude: float, rng: np.random.Generator) -> np.ndarray:
-    """Phases drawn anew at every node: a melt, from which relaxation freezes domains."""
-    return amplitude * np.exp(2j * np.pi * rng.random(shape))
 
 
 def windings(phase, *, periodic: bool = True) -> np.ndarray:
@@ -147,16 +127,6 @@ def windings(phase, *, periodic: bool = True) -> np.ndarray:
     return turns if periodic else turns[:-1, :-1]
 
 
-def nearest_state(phase) -> np.ndarray:
-    """Domain 0 to 5 whose phase, a multiple of 60 degrees, is nearest; `phase` in radians."""
-    return np.mod(np.rint(np.asarray(phase) / (np.pi / 3)), STATES).astype(int)
-
-
-def wall_phase_deg(distance_nm, half_width_nm: float) -> np.ndarray:
-    """Phase across a wall, 0 to 60 degrees: ``(2/3) arctan exp(x / half width)``, exact where Q does not dip."""
-    return np.degrees(2 / 3 * np.arctan(np.exp(np.clip(np.asarray(distance_nm) / half_width_nm, -60, 60))))
-
-
 def _wrapped(angle):
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
@@ -175,3 +145,86 @@ def _transforms(shape, spacing, stiffness, boundary):
 
 def _each_part(transform):
     return lambda field: transform(field.real, type=2) + 1j * transform(field.imag, type=2)
+
+
+ENTRY = re.compile(r"^  (?P<entry>\w+):.*?#\s*(?P<comment>.*)$")
+LETTER = re.compile(r"(?:^|;\s*)(?P<letter>[ABC])(?=$|[\s,])")
+MEANING = {
+    "A": "read in the paper, in a calibration table or in a published picture",
+    "B": "inferred from these with a model",
+    "C": "plausible, chosen by us",
+}
+
+
+def assumptions(name: str) -> list[dict]:
+    """
+    Every number of a preset with its confidence and its reason.
+
+    Parameters
+    ----------
+    name : str
+        A preset of the package. One that is based on another lists only what differs.
+
+    Returns
+    -------
+    rows : list of dict
+        ``part``, ``entry``, ``value``, ``confidence`` (a letter of `MEANING`) and ``reason``, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        For an unknown preset, and for an entry whose comment gives no letter.
+    """
+    if name not in known_presets():
+        raise ValueError(f"no preset {name!r} in the package; there are {', '.join(known_presets())}")
+    text = (files("figures_pkg.twin") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    values, part, rows = yaml.safe_load(text), "", []
+    for line in text.splitlines():
+        heading = re.match(r"^(\w+):", line)
+        part = heading[1] if heading else part
+        match = ENTRY.match(line)
+        if match and part != "sizes":
+            entry, comment = match["entry"], match["comment"]
+            letter = LETTER.search(comment)
+            if letter is None:
+                raise ValueError(f"preset {name!r}: the comment of {entry} is {comment!r}; end it with '; A', '; B' or '; C'")
+            reason = (comment[: letter.start()] + comment[letter.end() :]).strip(" ;,")
+            rows.append({"part": part, "entry": entry, "value": values[part][entry], "confidence": letter["letter"], "reason": reason})
+    return rows
+
+
+def walls_in_reach(preset: Preset, truth: xr.Dataset) -> xr.DataArray:
+    """
+    How many walls change the pattern of each position of a simulated scan.
+
+    Parameters
+    ----------
+    preset
+        With a texture; the one that the scan was made from.
+    truth
+        Of the scan: places on the specimen, thickness and, among the attributes, the seed.
+
+    Returns
+    -------
+    xarray.DataArray
+        Number of walls nearer than `figures_pkg.twin.walls.reach_nm`, int8 on ``(scan_y, scan_x)``. Where it is two or
+        more, all but the nearest only set the shares in which +P and -P are mixed.
+
+    Raises
+    ------
+    ValueError
+        For a preset without a texture.
+    """
+    if preset.texture is None:
+        raise ValueError(f"preset {preset.name!r} has no texture, so no two walls meet; give one like ds2")
+    walls = TracedWalls.draw(preset.texture, preset.specimen.field_nm, int(truth.attrs["seed"]))
+    near = walls.near(truth.specimen_y_nm.values, truth.specimen_x_nm.values, polar_axis(preset))
+    structure, sigma_nm = preset.wall_structure or WallStructure(), preset.beam.probe_fwhm_nm / FWHM_PER_SIGMA
+    reaches = [reach_nm(truth.thickness_nm.values, angle, sigma_nm, structure.width_factor) for angle in near.inclination_deg]
+    count = (near.distances < np.array(reaches)).sum(axis=0).astype(np.int8)
+    return truth.wall_distance_nm.copy(data=count).rename("walls_in_reach").assign_attrs(units="1", long_name="walls in reach")
+
+
+def shared_area_nm2(count: xr.DataArray, field_nm: tuple[float, float]) -> float:
+    """Area of the field in which two walls or more are in reach, nm²."""
+    return float((count >= 2).mean() * np.prod(field_nm))

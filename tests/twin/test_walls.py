@@ -7,23 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from figures_pkg.diffraction.library import build_library
-from figures_pkg.diffraction.library import LibrarySettings
-from figures_pkg.twin.preset_parts import WallStructure
-from figures_pkg.twin.presets import load_preset, parse_preset
-from figures_pkg.twin.render import Renderer
+from figures_pkg.chapters.walls import best_mixture, chi2_per_electron
 from figures_pkg.crystal.structure import ermno3, projected_columns
+from figures_pkg.diffraction.library import LibrarySettings, build_library
+from figures_pkg.twin.domains import WallProfile, default_profile
+from figures_pkg.twin.presets import WallStructure, load_preset, parse_preset
+from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.truth import simulate_truth, states_of
-from figures_pkg.twin.walls.compare import best_mixture, chi2_per_electron
-from figures_pkg.twin.walls.core import shared_area_nm2, walls_in_reach
-from figures_pkg.twin.walls.folding import cubic_shares, depth_weights, lagrange_weights
-from figures_pkg.twin.walls.inclined import by_stacks, by_supercell, inclined_supercell
-from figures_pkg.twin.walls.modes import phase_modes
-from figures_pkg.twin.walls.near import WallPatterns
-from figures_pkg.twin.walls.profile import WallProfile, default_profile
-from figures_pkg.twin.walls.stacks import domain_slice, stack_intensities
-from figures_pkg.twin.walls.supercell import Supercell
-from figures_pkg.twin.walls.tables import OFFSETS_NM, EdgeSettings, StackSettings, build_edge, build_stacks, load_or_build
+from figures_pkg.twin.wall_atoms import Supercell, domain_slice, phase_modes
+from figures_pkg.twin.wall_scattering import stack_intensities
+from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build_edge, cubic_shares, depth_weights, lagrange_weights
 
 TILT, PERIODS = (-1.5, -1.75), (48, 50, 52, 54)
 BACKGROUND = 2e-3  # per disc; less than ds2 has
@@ -96,18 +89,14 @@ def test_strain_stretches_c_at_one_wall_and_presses_it_at_the_other():
     np.testing.assert_allclose(np.abs(shift[middle]), width, rtol=1e-3)
 
 
-def _empty_library():
-    """The grids of a library, which is all that most of `WallPatterns` looks at."""
-    tilts = np.arange(-9, 9.5, 0.5)
-    grids = {"tilt_b_mrad": tilts, "tilt_c_mrad": tilts, "thickness_nm": np.arange(40, 70, 2.0)}
-    return SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), **grids)
-
-
 def test_preset_decides_what_its_walls_are():
     """Width, screening and strain of a preset reach the tables; what no wall has is refused when the preset is read."""
     preset = load_preset("control")
     told = dataclasses.replace(preset, wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
-    settings = WallPatterns(told, _empty_library()).edge_settings("charged", 1)
+    tilts = np.arange(-9, 9.5, 0.5)
+    grids = {"tilt_b_mrad": tilts, "tilt_c_mrad": tilts, "thickness_nm": np.arange(40, 70, 2.0)}
+    library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), **grids)
+    settings = WallPatterns(told, library).edge_settings("charged", 1)
     assert (settings.width_factor, settings.screening_nm, settings.strain) == (2.0, 3.0, 0.001)
     text = (files("figures_pkg.twin") / "presets" / "control.yaml").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="strain within"):
@@ -160,17 +149,6 @@ def test_weights_are_shares():
     np.testing.assert_allclose(lagrange_weights([1.0, 2.0, 4.0], 3.0) @ np.array([1.0, 4.0, 16.0]), 9.0)
 
 
-def test_table_is_stored_under_its_name(library, tmp_path):
-    """A stored table is read back equal; no temporary file stays."""
-    hkl = tuple(map(tuple, library.hkl[:9].tolist()))
-    settings = StackSettings(1, 1, 1.0, 6, 12, (-1.0, 0.5), (-1.0, 0.5), hkl, period_step=2)
-    made = load_or_build(tmp_path / "stacks.npz", settings)
-    build_stacks.cache_clear()
-    again = load_or_build(tmp_path / "stacks.npz", settings)
-    np.testing.assert_array_equal(made.coefficients, again.coefficients)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) in ([".lock", ".npz"], [".npz"])
-
-
 @pytest.fixture(scope="module")
 def inclined(library):
     """A renderer of a thin, flat specimen with an inclined wall."""
@@ -207,33 +185,3 @@ def test_controls_have_the_walls_they_name():
         assert set(np.unique(truth.wall_type)) == {-1, 1} and np.abs(np.abs(truth.wall_charge) - 1).max() < 1e-3
         assert set(np.unique(truth.wall_inclination_deg).tolist()) == inclinations
         assert set(np.unique(truth.wall_step)) == {1} and states_of(truth).shape == (48, 48, 11)
-
-
-def test_walls_meet_at_the_core_and_nowhere_else():
-    """Two walls or more are in reach only around the core of ds2, and where one is in reach the renderer adds it."""
-    preset = load_preset("ds2")
-    truth = simulate_truth(preset, "laptop", 0).assign_attrs(seed=0)
-    count = walls_in_reach(preset, truth)
-    core = np.multiply(preset.texture.core_fraction_yx, preset.specimen.field_nm)
-    away = np.hypot(truth.specimen_y_nm - core[0], truth.specimen_x_nm - core[1])
-    assert (count.values[away.values < 3] == 6).all() and count.values[away.values > 60].max() == 1
-    assert np.pi * 5**2 < shared_area_nm2(count, preset.specimen.field_nm) < np.pi * 40**2
-    touched = WallPatterns(preset, _empty_library()).touches
-    nearest = truth[["wall_distance_nm", "wall_inclination_deg"]]
-    for y, x in ((10, 10), (30, 45), (60, 50), (32, 43)):
-        wall = [float(nearest[name][y, x]) for name in nearest]
-        assert touched(float(truth.thickness_nm[y, x]), (*wall, 0, 1, 0)) == (count.values[y, x] > 0)
-    with pytest.raises(ValueError, match="has no texture"):
-        walls_in_reach(load_preset("ds1"), truth)
-
-
-def test_columns_agree_with_a_supercell_whose_wall_leans():
-    """Through 12 nm, at 10 degrees, stacks and a leaning supercell differ ten times less from each other than from mixtures."""
-    hkl, place = np.array([(0, k, l) for k in range(-3, 4) for l in range(-6, 7, 2)]), np.array([-0.5, 0.0, 0.5])
-    cell = inclined_supercell("charged", 10.0)
-    strict = by_supercell(cell, TILT, 0.76, 20, hkl, place)
-    columns, plus, minus = by_stacks(cell, TILT, 0.76, 1.7, 20, hkl, place)
-    left = [best_mixture(one, plus, minus, BACKGROUND)[1] for one in strict]
-    assert min(left) > 10 * chi2_per_electron(strict, columns, BACKGROUND).max() > 0
-    with pytest.raises(ValueError, match="upright wall has no depth"):
-        by_stacks(inclined_supercell("charged", 0.0), TILT, 0.76, 1.7, 20, hkl, place)

@@ -1,14 +1,31 @@
-"""Domains and walls over the field of a scan: one straight wall, several walls, or the six walls of a vortex.
+"""Domains and the walls between them: where walls run, how the beam sees them, how phase and polarization turn in them.
 
-The courses of a texture's walls are given, traced from a picture, not relaxed. The walls of a real crystal are pinned
-where they were at the transition; the minimum of the Landau energy would straighten them. The order parameter decides
-what lies between: neighbours differ by one step of 60 degrees, hence in the sign of P, and the steps around a core add up to
-a whole turn. `figures_pkg.twin.specimen.landau` is the check that such a texture holds together, in the tests.
+A wall is a surface that cuts through the foil at an angle to the beam. Seen along the beam, the share of the foil above and
+below it changes over ``thickness * tan(inclination)``; this share, blurred by the probe, is the weight with which the patterns
+of +P and -P are added. A beam that passes through one domain and then the other gives a pattern that no such sum reaches;
+what a wall itself adds comes from `figures_pkg.twin.walls`.
 
-The bound charge of a wall follows from its direction: sigma = 2 P cos(angle between c and the normal that points out of
-the +P domain). It is positive where the polarizations point at each other (head-to-head) and negative where they
-point apart (tail-to-tail). The polarization told here is a share of +P less one of -P in the pattern, whatever the type of
-the wall; what the wall itself adds comes from `figures_pkg.twin.walls`.
+The courses of a texture's walls are traced from a picture, not relaxed. The walls of a real crystal are pinned where they were
+at the transition; the minimum of the Landau energy would straighten them. The order parameter decides what lies between:
+neighbours differ by one step of 60 degrees, hence in the sign of P, and the steps around a core add up to a whole turn.
+
+The bound charge of a wall follows from its direction: sigma = 2 P cos(angle between c and the normal that points out of the
++P domain), positive where the polarizations point at each other (head-to-head), negative where they point apart (tail-to-tail).
+
+What is assumed of a wall's structure, with its confidence as in the presets (A read, B inferred with a model, C plausible):
+
+===============  ======================  ==========================================================================
+half width       0.257 nm along c, B     Landau theory, coefficients of YMnO3 (Artyukhin et al. 2014); stiffness and
+                 0.149 nm across c, B    barrier give it. Charged walls are known to differ in width (Smabraten et
+                                         al. 2018), by how much was not found: both have the same here.
+screening        1 nm, C                 over which the polar mode of a charged wall turns over. Bound charge
+                                         0.11 C/m2 wants 0.7 e/nm2; 1 to 5 nm would be as plausible.
+strain           0, C                    of c at a charged wall; no number was found, beyond 0.002 is unlikely.
+step             +1 or -1, C             the phase turns by +60 or -60 degrees out of +P: mirror variants, which
+                                         exist side by side in a crystal with vortices.
+===============  ======================  ==========================================================================
+
+The potential is that of neutral atoms. The electrostatic potential of the bound charge and of what screens it is not in it.
 """
 
 import math
@@ -17,16 +34,85 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
+from scipy.special import erf, ndtr
 
-from figures_pkg.twin.specimen.domains import WallSurface, polarization_weight, projected_width_nm
-from figures_pkg.twin.specimen.fields import SmoothField
-from figures_pkg.twin.specimen.landau import STATES, wall_phase_deg
-from figures_pkg.twin.preset_parts import Texture
-from figures_pkg.twin.presets import Preset
+from figures_pkg.twin.presets import Preset, Texture, Wall
+from figures_pkg.twin.specimen import SmoothField
 
-WALL_HALF_WIDTH_NM = 0.149  # of the phase across a neutral wall, `Landau` with Q fixed; far below a scan step
+STATES = 6  # of the trimerization: domains 0 to 5, at 0, 60, ... 300 degrees
+HALF_WIDTH_C_NM, HALF_WIDTH_AB_NM = 0.257, 0.149  # of the phase across a charged and a neutral wall; far below a scan step
 NEUTRAL_BELOW = 0.26  # cosine of 75 degrees: walls within 15 degrees of the direction of c count as neutral
 POINT_SPACING_NM = 0.1  # between the points that stand for a wall
+FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
+
+# What a pattern depends on besides the state of its position, in the order of the columns that the renderer takes.
+WALL_COLUMNS = ("wall_distance_nm", "wall_inclination_deg", "wall_charge", "wall_step", "wall_normal_b")
+
+
+def wall_phase_deg(distance_nm, half_width_nm: float) -> np.ndarray:
+    """Phase across a wall, 0 to 60 degrees: ``(2/3) arctan exp(x / half width)``, exact where Q does not dip."""
+    return np.degrees(2 / 3 * np.arctan(np.exp(np.clip(np.asarray(distance_nm) / half_width_nm, -60, 60))))
+
+
+@dataclass(frozen=True)
+class WallSurface:
+    """Course of the one wall of a preset at mid thickness: a straight line that leans, bows and wanders a little."""
+
+    wall: Wall
+    field_nm: tuple[float, float]
+    roughness: SmoothField
+
+    @classmethod
+    def draw(cls, wall: Wall, field_nm: tuple[float, float], seed: int) -> "WallSurface":
+        """Draw the random part of the course."""
+        rng = np.random.default_rng([seed, 3])
+        return cls(wall, field_nm, SmoothField.draw(wall.roughness_length_nm, rng))
+
+    def distance(self, y_nm, x_nm) -> np.ndarray:
+        """Signed distance (nm) from the mid-thickness line, positive in the +P domain.
+
+        It is measured along the normal of the straight line, which is within 1 % of the shortest way for bows of a
+        few nm. ``plus_side: left`` makes it positive to the left in the picture (small x).
+        """
+        height, width = self.field_nm
+        centre_y, centre_x = (f * n for f, n in zip(self.wall.centre_fraction_yx, self.field_nm))
+        lean = math.radians(self.wall.lean_deg)
+        right = math.cos(lean) * (np.asarray(x_nm) - centre_x) + math.sin(lean) * (np.asarray(y_nm) - centre_y)
+        along = (math.cos(lean) * (np.asarray(y_nm) - centre_y) - math.sin(lean) * (np.asarray(x_nm) - centre_x)) / (height / 2)
+        course = self.wall.sag_nm * (1 - along**2) + self.wall.roughness_nm * self.roughness(along * height / 2, 0.0)
+        return (right - course) * (-1.0 if self.wall.plus_side == "left" else 1.0)
+
+
+def projected_width_nm(thickness_nm, inclination_deg) -> np.ndarray:
+    """Width over which an inclined wall is seen along the beam, ``thickness * tan(inclination)``."""
+    return np.asarray(thickness_nm) * np.tan(np.radians(inclination_deg))
+
+
+def polarization_weight(distance_nm, width_nm, probe_fwhm_nm: float) -> np.ndarray:
+    """Weight of +P minus weight of -P in the pattern of a position, from -1 to +1.
+
+    A linear ramp over `width_nm` folded with a Gaussian probe. With F the antiderivative of the normal distribution
+    function, the fold is ``sigma/width * (F((d + width/2)/sigma) - F((d - width/2)/sigma))``.
+
+    Parameters
+    ----------
+    distance_nm : array
+        Signed distance from the middle of the wall, positive in the +P domain.
+    width_nm : array
+        Projected width of the wall; zero is a wall seen edge-on.
+    probe_fwhm_nm : float
+        Full width at half maximum of the probe, positive.
+    """
+    sigma = probe_fwhm_nm / FWHM_PER_SIGMA
+    half = np.maximum(np.asarray(width_nm), 1e-3 * sigma) / (2 * sigma)
+    d = np.asarray(distance_nm) / sigma
+    plus = (normal_antiderivative(d + half) - normal_antiderivative(d - half)) / (2 * half)
+    return np.clip(2 * plus - 1, -1.0, 1.0)
+
+
+def normal_antiderivative(z):
+    """Integral of the normal distribution function from minus infinity to `z`: a ramp, blurred."""
+    return z * ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
 def polar_axis(preset: Preset) -> np.ndarray:
@@ -206,7 +292,7 @@ def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str,
         within = np.minimum(apart, 1e3)  # farther than any wall is wide; infinity has no fold
         weight = weight * polarization_weight(within, projected_width_nm(thickness_nm, abs(inclination)), probe_fwhm_nm)
     inclination = near.inclination_deg[nearest]
-    phase = 60.0 * near.state + near.step * wall_phase_deg(-distance, WALL_HALF_WIDTH_NM)
+    phase = 60.0 * near.state + near.step * wall_phase_deg(-distance, HALF_WIDTH_AB_NM)
     return {
         "polarization": sign * weight,
         "domain": sign.astype(np.int8),
@@ -220,3 +306,45 @@ def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str,
         "wall_step": (sign * near.step).astype(np.int8),
         "wall_normal_b": near.normal_b,
     }
+
+
+@dataclass(frozen=True)
+class WallProfile:
+    """Assumptions about a wall, see the table in the head of this module."""
+
+    half_width_nm: float = HALF_WIDTH_C_NM  # of the phase; 10 to 90 % of the change lie within about 4 of them
+    screening_nm: float = 1.0  # half width of a charged wall's polar mode, no less than that of the phase; zero: as the phase
+    strain: float = 0.0  # of c in the middle of a head-to-head wall, Gaussian over `screening_nm`; tail-to-tail walls have the opposite
+    step: int = 1  # turn of the phase in units of 60 degrees, out of the +P domain: 1 or -1
+
+    def __post_init__(self):
+        if self.step not in (1, -1) or self.half_width_nm <= 0 or self.screening_nm < 0 or abs(self.strain) > 0.02:
+            raise ValueError(
+                "a wall has a step of 1 or -1, a positive half width, a screening length of zero or more and a strain within "
+                f"0.02; got {self.step}, {self.half_width_nm:g} nm, {self.screening_nm:g} nm, {self.strain:g}"
+            )
+
+    def phase_deg(self, distance_nm) -> np.ndarray:
+        """Phase at a distance from the wall, positive in the +P domain, where it goes to zero."""
+        return self.step * wall_phase_deg(-np.asarray(distance_nm), self.half_width_nm)
+
+    def polar(self, distance_nm, charge: float) -> np.ndarray:
+        """Amplitude of the polar mode, from -1 to 1; `charge` (-1 to 1) blends the widths of neutral and charged walls."""
+        slaved = np.cos(np.radians(3 * self.phase_deg(distance_nm)))
+        if not self.screening_nm:
+            return slaved
+        screened = np.tanh(np.asarray(distance_nm) / max(self.screening_nm, self.half_width_nm))
+        return slaved + abs(charge) * (screened - slaved)
+
+    def shift_nm(self, distance_nm, charge: float) -> np.ndarray:
+        """Displacement along c that the strain has added on the way from the middle of the wall."""
+        width = max(self.screening_nm, self.half_width_nm)
+        return self.strain * charge * width * np.sqrt(np.pi) / 2 * erf(np.asarray(distance_nm) / width)
+
+
+def default_profile(
+    charge: float, step: int = 1, width_factor: float = 1.0, screening_nm: float = 1.0, strain: float = 0.0
+) -> WallProfile:
+    """The profile of a wall with bound charge `charge` in units of 2 P (1 head-to-head, -1 tail-to-tail), as assumed or as told."""
+    squared = charge**2 * HALF_WIDTH_C_NM**2 + (1 - charge**2) * HALF_WIDTH_AB_NM**2
+    return WallProfile(width_factor * float(np.sqrt(squared)), screening_nm, strain, step)

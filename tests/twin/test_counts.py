@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from figures_pkg.twin.instrument.noise import TABLE_LIMIT, draw_counts, philox, poisson_tables
+from figures_pkg.twin.counts import TABLE_LIMIT, draw_counts, philox, poisson_tables
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,9 @@ def test_tails_of_the_table_are_right():
     assert abs((counts > 14).sum() - expected) < 4.5 * np.sqrt(expected)
 
 
-def test_zero_stays_zero():
-    """A dead pixel, with mean zero, never counts."""
+def test_dead_pixels_and_full_counters():
+    """A mean of zero never counts; a 12-bit counter stops at 4095."""
     assert not counts_of(np.zeros((64, 64))).any()
-
-
-def test_counter_stops_at_its_largest_count():
-    """A 12-bit counter holds 4095 and not more."""
     counts = counts_of(np.full((32, 32), 4090.0), largest=4095)
     assert counts.max() == 4095 and (counts < 4095).any()
 

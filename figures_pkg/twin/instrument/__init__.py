@@ -1,1 +1,0 @@
-"""What the microscope adds: discs, diffuse background, the detector and its noise."""

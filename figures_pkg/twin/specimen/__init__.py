@@ -1,1 +1,0 @@
-"""What varies across a scan: domains and walls, thickness, tilt, and what lies on the specimen."""

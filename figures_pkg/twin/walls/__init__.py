@@ -1,1 +1,0 @@
-"""Walls: supercells, their scattering, stacks of domains along the beam, and the tables that the renderer adds."""
