@@ -20,17 +20,14 @@ import numpy as np
 from filelock import FileLock
 from scipy.ndimage import convolve, map_coordinates
 
-from figures_pkg.workspace import replacing
-from figures_pkg.diffraction.abtem_engine import through_slices
-from figures_pkg.diffraction.library import Library
-from figures_pkg.diffraction.library import reflections
-from figures_pkg.diffraction.multislice import crystal_stack
-from figures_pkg.twin.patterns import disc_pattern
-from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.crystal.structure import ermno3, structure
-from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves
+from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves, through_slices
 from figures_pkg.diffraction.discs import disc_kernel, disc_radius
-from figures_pkg.diffraction.library import permutation
+from figures_pkg.diffraction.library import Library, permutation, reflections
+from figures_pkg.diffraction.multislice import crystal_stack
+from figures_pkg.diffraction.spline import spline_coefficients
+from figures_pkg.twin.patterns import disc_pattern
+from figures_pkg.workspace import replacing
 
 VERSION = 1  # raise it when the same settings give other numbers
 

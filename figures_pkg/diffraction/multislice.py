@@ -18,10 +18,11 @@ import numpy as np
 import pyfftw
 from tqdm import tqdm
 
-from figures_pkg.workspace import available_cores
-from .potential import fourier_crop, frequencies, log_transmission
 from figures_pkg.crystal.structure import Crystal
 from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.workspace import available_cores
+
+from .potential import fourier_crop, frequencies, log_transmission
 
 OVERSAMPLING = 2  # the product over atoms is formed on a grid this much finer, then cropped in Fourier space
 BORDER = 0.1  # of a slice; atoms should stay this far from its ends, so that both variants are cut alike

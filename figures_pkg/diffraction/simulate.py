@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from figures_pkg.workspace import replacing
-from . import abtem_engine
-from .library import reflections
-from .multislice import crystal_stack, make_stack, propagate
-from .potential import frequencies
 from figures_pkg.crystal.cif import read_crystal
 from figures_pkg.crystal.structure import ermno3
+from figures_pkg.diffraction.multislice import crystal_stack, make_stack, propagate
+from figures_pkg.diffraction.potential import frequencies
+from figures_pkg.workspace import replacing
+
+from . import abtem_engine
+from .library import reflections
 
 STATES = {"+P": 1, "-P": -1, "−P": -1}
 ENGINES = {"library": ("none", "average"), "abtem": ("none", "average", "phonons")}

@@ -7,9 +7,9 @@ import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS, check_scan
 from figures_pkg.data.blocks import block_places, finished, read_block
-from figures_pkg.workspace import available_cores
 from figures_pkg.diffraction.library import Library
 from figures_pkg.imaging.lattice_search import Zone, find_lattice
+from figures_pkg.workspace import available_cores
 
 from .disc_library import CoarseGrid, DiscLibrary, average_over_discs
 from .discs import LARGEST_G, DiscGeometry, DiscPlan, bad_pixels, clear_px, disc_sums, plan_discs, smooth_background
