@@ -56,7 +56,7 @@ def _known(scan, lattice, options):
     """The truth beside a simulated scan, the matched domains of one of the record where they were made, or None."""
     from figures_pkg.workspace import artefact_path
     from figures_pkg.evaluate.known import known_maps
-    from figures_pkg.evaluate.naming import walls_by_course
+    from figures_pkg.evaluate.walls import walls_by_course
     from figures_pkg.twin.truth import read_truth, truth_path
 
     if scan.source == "twin":
@@ -74,7 +74,7 @@ def _layers(scan, lattice, radius_px, known, embedding: Path | None) -> list:
     layers = com_layers(scan, lattice, radius_px) + known_layers(known)
     if embedding is None:
         return layers
-    from figures_pkg.evaluate.naming import domain_channel, name_channels, open_embedding
+    from figures_pkg.evaluate.channels import domain_channel, name_channels, open_embedding
 
     maps = open_embedding(embedding)
     return layers + network_layers(maps, domain_channel(maps, known), name_channels(maps, known))

@@ -48,13 +48,12 @@ def _add_score_command(commands) -> None:
 
 
 def _train(options) -> None:
-    from figures_pkg.workspace import load_profile
-    from figures_pkg.workspace import check_target
     from figures_pkg.model import load_checkpoint
     from figures_pkg.model.recipes import recipe_called
     from figures_pkg.model.train import make_fabric
     from figures_pkg.model.train import train
     from figures_pkg.model.train import save_trained
+    from figures_pkg.workspace import check_target, load_profile
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
     out = check_target(options.out, ".safetensors", options.overwrite)
@@ -69,10 +68,10 @@ def _train(options) -> None:
 def _embed(options) -> None:
     import torch
 
-    from figures_pkg.workspace import check_target
     from figures_pkg.model import embed, load_checkpoint
     from figures_pkg.model.embed import keep_freed_memory, save_embedding
     from figures_pkg.model.released import position_grid, released_attributes, released_network
+    from figures_pkg.workspace import check_target
 
     out = check_target(options.out, ".nc", options.overwrite)
     net = load_checkpoint(options.model) if Path(options.model).suffix else released_network(options.model)
@@ -86,8 +85,8 @@ def _embed(options) -> None:
 
 def _score(options) -> None:
     from figures_pkg.data.datasets import locate
+    from figures_pkg.evaluate.leaderboard import score_file
     from figures_pkg.workspace import load_profile
-    from figures_pkg.evaluate.score_command import score_file
 
     profile = load_profile(options.profile)
     named = Path(options.scan).suffix == ""

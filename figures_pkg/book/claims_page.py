@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from figures_pkg.claims.rows import KINDS, Claim
-from figures_pkg.claims.verdicts import FAILS, HOLDS, ONLY, UNTESTED
+from figures_pkg.claims.rows import FAILS, HOLDS, ONLY, UNTESTED
 from figures_pkg.passports.catalogue import figure_names, paper_figures
 
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
@@ -48,7 +48,7 @@ def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None 
     found
         What :func:`figures_pkg.claims.run.read_verdicts` returns.
     twin
-        From :func:`figures_pkg.claims.run.twin_verdicts`, where ``found`` comes from measured scans.
+        From :func:`figures_pkg.chapters.does_it_hold.twin_verdicts`, where ``found`` comes from measured scans.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from scipy.ndimage import convolve, map_coordinates
+from scipy.ndimage import convolve, gaussian_filter, map_coordinates
 
 from figures_pkg.crystal.structure import ermno3, structure
 from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves, through_slices
@@ -26,8 +26,82 @@ from figures_pkg.diffraction.discs import disc_kernel, disc_radius
 from figures_pkg.diffraction.library import Library, permutation, reflections
 from figures_pkg.diffraction.multislice import crystal_stack
 from figures_pkg.diffraction.spline import spline_coefficients
+from figures_pkg.imaging.difference import comparable, like, pearson_map
 from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.workspace import replacing
+
+
+def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
+    """
+    Maps of the difference between two patterns under three definitions, to show what depends on the choice.
+
+    All three are unchanged when both patterns are exchanged. "pearson" and "window" do not change when a pattern is multiplied
+    or offset; "ratio" is formed after both patterns are scaled to one mean.
+
+    Parameters
+    ----------
+    a, b
+        Patterns of one shape, in counts or fractions of the beam, aligned with each other.
+    sigma_px
+        Width of the window of "window": a disc radius or a little less.
+    floor
+        Smallest intensity that counts, as a share of the mean of a pattern: it enters "window" (squared) and "ratio", and
+        takes them to zero where both patterns are empty.
+    where
+        Boolean mask of the pixels that take part in "pearson"; by default all.
+
+    Returns
+    -------
+    dict of str to array
+        "pearson" (:func:`figures_pkg.imaging.difference.pearson_map`), "window" and "ratio", of the shape and type (array or
+        DataArray) of `a`.
+    """
+    return {
+        "pearson": pearson_map(a, b, where),
+        "window": window_map(a, b, sigma_px, floor),
+        "ratio": ratio_map(a, b, floor),
+    }
+
+
+def window_map(a, b, sigma_px, floor=1e-3):
+    """
+    One minus the correlation coefficient inside a Gaussian window around each pixel ("D1"), from 0 to 2.
+
+        delta(q) = 1 − (cov_w(a, b) + e²) / sqrt((var_w(a) + e²) (var_w(b) + e²)),   e = floor (patterns in units of their mean),
+
+    with cov_w and var_w formed with the window's weights around q. It sees a change of shape, such as a disc whose filling
+    moves from one side to the other, and is blind to a change of the strength of a disc. The small e² takes it to zero where
+    neither pattern varies; where noise is larger than e, it is 1, because noise is not correlated.
+    """
+    if not sigma_px > 0:
+        raise ValueError(f"sigma_px is {sigma_px}; a window needs a positive width, for instance a disc radius")
+    first, second = (pattern / pattern.mean() for pattern in comparable(a, b))
+
+    def around(values):
+        """Mean with the window's weights around each pixel."""
+        return gaussian_filter(values, sigma_px)
+
+    mean_a, mean_b = around(first), around(second)
+    spread_a = np.maximum(around(first**2) - mean_a**2, 0) + floor**2
+    spread_b = np.maximum(around(second**2) - mean_b**2, 0) + floor**2
+    delta = 1 - (around(first * second) - mean_a * mean_b + floor**2) / np.sqrt(spread_a * spread_b)
+    return like(a, np.clip(delta, 0, 2), "1 - windowed r")
+
+
+def ratio_map(a, b, floor=1e-3):
+    """
+    Relative difference of the two patterns scaled to one mean ("D2"), from 0 to below 1.
+
+        delta(q) = |a − b| / (a + b + e),   e = floor (patterns in units of their mean).
+
+    A faint reflection that doubles counts as much as a bright one that does; with noise, empty pixels count too, which a
+    larger `floor` prevents.
+    """
+    first, second = (pattern / pattern.mean() for pattern in comparable(a, b))
+    if min(first.min(), second.min()) < 0:
+        raise ValueError(f"a pattern holds {min(first.min(), second.min()):.3g} times its mean; counts are not negative")
+    return like(a, np.abs(first - second) / (first + second + floor), "|a - b| / (a + b)")
+
 
 VERSION = 1  # raise it when the same settings give other numbers
 

@@ -10,7 +10,7 @@ from figures_pkg.crystal.structure import Crystal
 from figures_pkg.diffraction.discs import average_over_cone, cone_tilts, disc_means, disc_radius, overlap_mrad, warn_of_overlap
 from figures_pkg.diffraction.library import Library, LibrarySettings, library_stack, permutation, reflections
 from figures_pkg.diffraction.multislice import propagate
-from figures_pkg.evaluate import asymmetry
+from figures_pkg.imaging.detectors import asymmetry
 from figures_pkg.twin.patterns import disc_patterns
 from figures_pkg.twin.presets import Preset
 
@@ -49,7 +49,7 @@ def difference_shares(library: Library, thickness_nm, tilt_b_mrad, tilt_c_mrad, 
     """
     Share of each disc in one minus the correlation of the patterns of +P and -P, point by point of the discs.
 
-    This is Δ(+P, -P) as the share of each pixel in 1 - r (:mod:`figures_pkg.imaging.delta`), summed over a disc, for a frame
+    This is Δ(+P, -P) as the share of each pixel in 1 - r (:mod:`figures_pkg.imaging.difference`), summed over a disc, for a frame
     that is empty between the discs and so large that its mean can be neglected:
     sum over the disc of (I₊ / |I₊| - I₋ / |I₋|)² / 2, with |I| the root of the sum of squares over the whole pattern.
 

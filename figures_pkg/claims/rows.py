@@ -1,21 +1,21 @@
-"""The claims of the paper, as `claims.yaml` at the top of the repository lists them: read and checked."""
+"""The claims of the paper, as claims.yaml lists them, and the verdict that follows from measured values."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
-from figures_pkg.workspace import repository
-from figures_pkg.workspace import load_profile
-from figures_pkg.record.manifest import load_manifest
-from figures_pkg.record.manifest import check_choice, check_keys, check_text, check_type, read_yaml
+import numpy as np
+
+from figures_pkg.record.manifest import check_choice, check_keys, check_text, check_type, load_manifest, read_yaml
 from figures_pkg.twin.presets import known_presets
+from figures_pkg.workspace import load_profile, repository
 
-from .verdicts import VERDICTS, Limit
-
+HOLDS, ONLY, FAILS, UNTESTED = VERDICTS = ("holds", "holds only when", "does not hold", "not tested")
+LIMITS = ("at_least", "at_most", "equals", "between")
 PREFIX = "figures_pkg."
 KINDS = {  # what a claim is measured on -> how the page calls it
     "twin": "twin: simulated, truth known",
@@ -26,6 +26,95 @@ KINDS = {  # what a claim is measured on -> how the page calls it
 REQUIRED = ("id", "claim", "place", "figures", "data", "how")
 OPTIONAL = ("measure", "cases", "record", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")
 PLACES = ("section", "at")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a value has to be for a claim to hold: from ``low`` to ``high``, both included, infinite where there is no bound."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, entry, where: str = "limit") -> Limit:
+        """
+        From one of ``{at_least: x}``, ``{at_most: x}``, ``{equals: x}`` and ``{between: [x, y]}``.
+
+        Anything else is a ValueError whose message names ``where``.
+        """
+        if not (isinstance(entry, dict) and len(entry) == 1 and next(iter(entry)) in LIMITS):
+            raise ValueError(f"{where}, holds is {entry!r}; expected one of {', '.join(LIMITS)} with its number, such as at_least: 0.9")
+        (kind, value), = entry.items()
+        try:
+            low, high = map(float, value) if kind == "between" else (float(value), float(value))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}, holds: {kind} is {value!r}; expected a number, or two for between") from error
+        if low > high:
+            raise ValueError(f"{where}, holds: between {low:g} and {high:g} lies nothing; give the smaller number first")
+        return cls(-np.inf if kind == "at_most" else low, np.inf if kind == "at_least" else high)
+
+    def meets(self, value: float) -> bool:
+        """Whether a value holds; the bounds do, nan does not."""
+        return bool(self.low <= value <= self.high)
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return f"exactly {self.low:,.10g}"
+        if np.isinf(self.high):
+            return f"at least {self.low:g}"
+        return f"at most {self.high:g}" if np.isinf(self.low) else f"between {self.low:g} and {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The values of one case over fields and seeds, empty where it was not tested; the case in words; and why there are no values."""
+
+    values: tuple[float, ...]
+    when: str = ""
+    reason: str = ""
+
+    @property
+    def middle(self) -> float:
+        """The middle value; nan without any."""
+        return float(np.median(self.values)) if self.values else float("nan")
+
+
+def verdict(cases: list[Measured], limit: Limit | None) -> tuple[str, str]:
+    """
+    What the cases of a claim say together.
+
+    A case holds when each of its values does, and fails when none does. If every case that was tested holds, so does the claim; if
+    none does, it does not; else it holds only under the conditions that the holding cases name. Where a part of the values of a
+    case holds, the condition names their number: that depends on the seed or the field.
+
+    Parameters
+    ----------
+    cases
+        In the order of the claim.
+    limit
+        None for a claim that no function measures.
+
+    Returns
+    -------
+    verdict, words
+        One of ``VERDICTS``; the condition, or the reason why nothing was tested, or nothing.
+    """
+    tested = [case for case in cases if case.values]
+    if not tested or limit is None:
+        reasons = dict.fromkeys(case.reason for case in cases if case.reason)
+        return UNTESTED, "; ".join(reasons)
+    passes = [sum(map(limit.meets, case.values)) for case in tested]
+    if all(count == len(case.values) for count, case in zip(passes, tested)):
+        return HOLDS, ""
+    if not any(passes):
+        return FAILS, ""
+    return ONLY, "; or ".join(_condition(case, count) for case, count in zip(tested, passes) if count)
+
+
+def _condition(case: Measured, count: int) -> str:
+    """The words of a case, with the number of its values that hold where not all do."""
+    share = "" if count == len(case.values) else f"{count} of {len(case.values)} fields and seeds"
+    return ", in ".join(filter(None, (case.when, share)))
 
 
 class ClaimsError(ValueError):
@@ -75,7 +164,7 @@ class Claim:
 
 def load_claims(path: str | Path | None = None, figures: Container[str] | None = None) -> list[Claim]:
     """
-    Read and check the claims.
+    Read and check the claims, in the file's order.
 
     Parameters
     ----------
@@ -84,18 +173,11 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
     figures
         Ids of the figures there are; without them the ids are taken as they are.
 
-    Returns
-    -------
-    list of Claim
-        In the file's order.
-
     Raises
     ------
     ClaimsError
         For a row with an unknown or missing key, an id given twice, or a function, figure, dataset, profile or verdict that does
         not exist; the message names the row and what is known.
-    FileNotFoundError
-        If there is no such file.
     """
     path = Path(path) if path else repository() / "claims.yaml"
     try:
@@ -127,11 +209,8 @@ def _claim(entry, figures: Container[str] | None) -> Claim:
     texts = {name: str(entry.get(name, "")).strip() for name in ("unit", "because", "caveat", "not_tested")}
     known = {name: entry[name].strip() for name in ("id", "claim", "how", "data")}
     claim = Claim(**known, place=dict(entry["place"]), figures=names, **texts, verdict=_verdicts(entry.get("verdict", {}), where))
-    return _untested(claim, entry, where) if texts["not_tested"] else _tested(claim, entry, where)
-
-
-def _untested(claim: Claim, entry: dict, where: str) -> Claim:
-    """A row without a measure."""
+    if not texts["not_tested"]:
+        return _tested(claim, entry, where)
     if both := sorted({"measure", "cases", "record", "holds"} & set(entry)):
         raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
     return claim
@@ -144,11 +223,10 @@ def _tested(claim: Claim, entry: dict, where: str) -> Claim:
         raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
     over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
     lists = {key: tuple(_case(each, where) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
-    made = Claim(**{**vars(claim), "measure": entry["measure"], **lists, "over": over, "limit": Limit.of(entry["holds"], where)})
-    function = _function(made.measure, where)
-    for case in (*made.cases, *made.record):
+    function = _function(entry["measure"], where)
+    for case in (*lists["cases"], *lists["record"]):
         _bind(function, case, where)
-    return made
+    return replace(claim, measure=entry["measure"], **lists, over=over, limit=Limit.of(entry["holds"], where))
 
 
 def _case(entry, where: str) -> Case:

@@ -12,14 +12,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from figures_pkg.workspace import artefact_path
-from figures_pkg.workspace import fields_of
-from figures_pkg.workspace import replacing
+from figures_pkg.evaluate.walls import TooCoarse
+from figures_pkg.workspace import fields_of, replacing
 
-from .rows import Case, Claim
-from .made import Made, NotMade
-from .verdicts import UNTESTED, VERDICTS, Measured, verdict
-from figures_pkg.evaluate.edges import TooCoarse
+from .artefacts import Artefacts, Unavailable
+from .rows import UNTESTED, VERDICTS, Case, Claim, Measured, verdict
 
 
 def evaluate_claims(
@@ -36,7 +33,7 @@ def evaluate_claims(
     claims
         From :func:`figures_pkg.claims.rows.load_claims`.
     profile, data
-        As for :class:`figures_pkg.claims.made.Made`.
+        As for :class:`figures_pkg.claims.artefacts.Artefacts`.
     out
         The ``.json`` to write.
     code
@@ -52,7 +49,7 @@ def evaluate_claims(
     out = Path(out)
     if out.suffix != ".json":
         raise ValueError(f"out is {str(out)!r}; the verdicts are written as .json, so give a name that ends in it")
-    made, kept = Made(profile, data), out.with_suffix(".unfinished.json")
+    artefacts, kept = Artefacts(profile, data), out.with_suffix(".unfinished.json")
     done, rows = _read_kept(kept), []
     with tqdm(claims, desc="claims", unit="claim", disable=not progress) as bar:
         for claim in bar:
@@ -60,16 +57,16 @@ def evaluate_claims(
             mark = _mark(claim, profile, data, code)
             row = done.get(claim.id)
             if not (row and row["mark"] == mark and _unchanged(row["read"])):
-                row = evaluate_claim(claim, made) | {"mark": mark, "read": dict(made.read)}
+                row = evaluate_claim(claim, artefacts) | {"mark": mark, "read": dict(artefacts.read)}
             rows.append(row)
             _write(kept, rows)
     shown = [{key: value for key, value in row.items() if key not in ("mark", "read")} for row in rows]
-    _write(out, {"schema": 1, "profile": profile, "data": data, "source": made.source, "rows": shown})
+    _write(out, {"schema": 1, "profile": profile, "data": data, "source": artefacts.source, "rows": shown})
     kept.unlink(missing_ok=True)
     return out
 
 
-def evaluate_claim(claim: Claim, made: Made) -> dict:
+def evaluate_claim(claim: Claim, artefacts: Artefacts) -> dict:
     """
     Measure one claim.
 
@@ -79,8 +76,8 @@ def evaluate_claim(claim: Claim, made: Made) -> dict:
         ``id``, ``verdict``, ``words`` (the condition or reason), ``limit`` in words, ``unit``, ``cases`` (each with ``dataset``,
         ``when``, ``values``, ``reason``).
     """
-    chosen = claim.cases_on(made.data)
-    cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, made) for case in chosen]
+    chosen = claim.cases_on(artefacts.data)
+    cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, artefacts) for case in chosen]
     found, words = verdict(cases, claim.limit)
     datasets = [case.dataset for case in chosen] or [None]
     shown = [{"dataset": dataset} | asdict(case) for dataset, case in zip(datasets, cases)]
@@ -138,43 +135,13 @@ def verdict_counts(found: dict) -> dict[str, int]:
     return {name: given.count(name) for name in VERDICTS}
 
 
-def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
-    """
-    What each claim gives on the twin, to stand beside what was measured.
-
-    Parameters
-    ----------
-    claims
-        The rows of claims.yaml.
-    profile
-        Whose verdicts: those evaluated here, else those that claims.yaml states for the profile, else for another one.
-
-    Returns
-    -------
-    dict
-        Id -> ``verdict``, ``words`` (the condition, or another verdict that the profile may have) and ``stated``, the profile for which
-        claims.yaml states it; empty where the verdict was evaluated here.
-    """
-    path = artefact_path("claims/claims.json", "twin", profile)
-    evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
-    given = {}
-    for claim in claims:
-        if row := evaluated.get(claim.id):
-            given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
-            continue
-        where = profile if profile in claim.verdict else next(iter(reversed(claim.verdict)), profile)
-        first, *others = claim.verdict.get(where, (UNTESTED,))
-        given[claim.id] = {"verdict": first, "words": "".join(f"or {other}" for other in others), "stated": where}
-    return given
-
-
-def _measured(claim: Claim, case: Case, made: Made) -> Measured:
+def _measured(claim: Claim, case: Case, artefacts: Artefacts) -> Measured:
     """The values of one case over all fields that were made."""
     values, reason = [], ""
-    for dataset in _fields(claim, case, made):
+    for dataset in _fields(claim, case, artefacts):
         try:
-            found = claim.function(made, *([dataset] if dataset else []), **case.arguments)
-        except (NotMade, TooCoarse) as error:
+            found = claim.function(artefacts, *([dataset] if dataset else []), **case.arguments)
+        except (Unavailable, TooCoarse) as error:
             reason = reason or str(error)
             continue
         values += [float(value) for value in np.ravel(found)]
@@ -182,11 +149,11 @@ def _measured(claim: Claim, case: Case, made: Made) -> Measured:
     return Measured(finite, case.when, "" if finite else reason or "no value could be measured")
 
 
-def _fields(claim: Claim, case: Case, made: Made) -> list[str | None]:
+def _fields(claim: Claim, case: Case, artefacts: Artefacts) -> list[str | None]:
     """The scan of a case, and where a claim is measured over fields also those of the profile with other random fields."""
-    if claim.over != "fields" or made.data != "twin":
+    if claim.over != "fields" or artefacts.data != "twin":
         return [case.dataset]
-    return [case.dataset, *fields_of(case.dataset, made.profile)]
+    return [case.dataset, *fields_of(case.dataset, artefacts.profile)]
 
 
 def _values(row: dict) -> str:

@@ -1,20 +1,27 @@
 """Scores of maps against known domains, and what a map is made of."""
 
-from .channel_choice import choose_channel, plateau_score
-from .decompose import Split, domain_split, effect_at_equal, variance_shares
-from .domains import asymmetry, known_domains
-from .matching import Matching, match_channels
-from .scores import area_under_curve, contrast_to_noise, otsu_threshold
-from .truth_scores import confusion, domain_auc, domain_regions, domain_scores, leakage, wall_auc
+from .channels import choose_channel, match_channels, plateau_score
+from .known import known_domains
+from .scores import (
+    Split,
+    area_under_curve,
+    confusion,
+    domain_auc,
+    domain_regions,
+    domain_scores,
+    domain_split,
+    effect_at_equal,
+    leakage,
+    otsu_threshold,
+    variance_shares,
+    wall_auc,
+)  # fmt: skip
 
 __all__ = [
-    "Matching",
     "Split",
     "area_under_curve",
-    "asymmetry",
     "choose_channel",
     "confusion",
-    "contrast_to_noise",
     "domain_auc",
     "domain_regions",
     "domain_scores",

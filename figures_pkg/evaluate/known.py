@@ -16,17 +16,15 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.workspace import artefact_path, artefacts_folder
-from figures_pkg.workspace import check_target, replacing
+from figures_pkg.diffraction import Library, LibrarySettings, load_or_build
 from figures_pkg.imaging import Lattice
-from figures_pkg.matching import DiscGeometry, disc_sums, match, prepare
 from figures_pkg.imaging.lattice_search import find_lattice
-from figures_pkg.matching.matcher import POOR_CHI2, Matcher
-from figures_pkg.matching.matcher import sampled_mean, sampled_patterns
+from figures_pkg.matching import DiscGeometry, disc_sums, match, prepare
+from figures_pkg.matching.matcher import POOR_CHI2, Matcher, sampled_mean, sampled_patterns
 from figures_pkg.model.linear import gather_features
 from figures_pkg.model.step_components import step_maps
 from figures_pkg.twin import read_truth
-from figures_pkg.diffraction import Library, LibrarySettings, load_or_build
+from figures_pkg.workspace import artefact_path, artefacts_folder, check_target, replacing
 
 from .scores import otsu_threshold
 
@@ -54,13 +52,8 @@ def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.
     -------
     xarray.Dataset
         On (scan_y, scan_x). On the twin the truth, with the attribute ``basis`` = "truth". On a measured scan what
-        :func:`matched_domains` found, with ``basis`` "matched" or "steps". Both have ``domain`` and ``wall_distance_nm``, which
-        :func:`figures_pkg.evaluate.known_domains` takes, and the attribute ``sign_known``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the domains of a measured scan were not looked for yet; the message holds the command.
+        :func:`matched_domains` found, with ``basis`` "matched" or "steps". Both have ``domain``, ``wall_distance_nm`` and the
+        attribute ``sign_known``. If the domains were not looked for yet, the FileNotFoundError names the command.
     """
     if data == "twin":
         return read_truth(scan.path).assign_attrs(basis="truth", sign_known=1)
@@ -71,6 +64,16 @@ def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.
         )
     with xr.open_dataset(path, engine="h5netcdf") as known:
         return known.load()
+
+
+def known_domains(known: xr.Dataset, clear_nm: float = 20.0) -> np.ndarray:
+    """
+    Domains of a scan, int (scan_y, scan_x): +1 in +P, -1 in -P, 0 within ``clear_nm`` of a wall and where the domain is not known.
+
+    An inclined wall lets the beam cross both domains; 20 nm are more than any wall of the presets is wide. With an unknown sign of P,
+    +1 is one domain and -1 the other. ``known`` is a truth, or from :func:`known_maps`.
+    """
+    return known.domain.where(abs(known.wall_distance_nm) > clear_nm, 0).values.astype(int)
 
 
 def known_words(known: xr.Dataset) -> dict[str, str]:
@@ -98,10 +101,7 @@ def matching_library(profile: str) -> Library:
     """
     The library that patterns of ErMnO3 are matched to, 45 to 80 nm; made when it is not there.
 
-    Parameters
-    ----------
-    profile
-        In "smoke" two slices per period of 0.61 nm, which are off by 1 to 4 %.
+    In the profile "smoke" it has two slices per period of 0.61 nm, which are off by 1 to 4 %.
     """
     fine = {"period_step": 4, "g_max_inv_angstrom": 1.1} | ({"slices": 2} if profile == "smoke" else {})
     settings = LibrarySettings.covering([45, 80], 4.0, 8.0, **fine)
@@ -112,9 +112,9 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
     """
     The domains of a scan without truth, with their sign and how far both can be trusted.
 
-    Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`), so that the likelihood ratio does not
-    claim more than it knows. Neighbours vote, with the logarithm of that ratio, and poor fits do not. An independent map (:func:`figures_pkg.model.step_components.step_maps`) is
-    made of the same patterns without a crystal.
+    Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`), so that the likelihood ratio does
+    not claim more than it knows. Neighbours vote, with the logarithm of that ratio, and poor fits do not. An independent map, the first
+    step component, is made of the same patterns without a crystal.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
         On (scan_y, scan_x): ``domain`` (+1, −1; 0 where the fit is poor), ``wall_distance_nm`` (positive in +P, infinite without
         walls), the maps of :func:`figures_pkg.matching.match`, and ``steps``, the independent map, 0 at its threshold and turned so
         that it agrees. Attributes: ``basis`` "matched" or "steps"; ``sign_known`` 1 or 0 and ``sign``, why; ``agreement`` of both maps
-        20 nm and more from the walls (nan without walls); ``vote``, the lesser share of the likelihood in the two regions of the independent map
-        that speaks for its domain; ``good_fits``; ``systematic`` and ``poor_chi2`` of the matcher; ``median_chi2``.
+        20 nm and more from the walls (nan without walls); ``vote``, the lesser share of the likelihood in the two regions of the
+        independent map that speaks for its domain; ``good_fits``; ``systematic`` and ``poor_chi2`` of the matcher; ``median_chi2``.
     """
     mean = sampled_mean(scan)
     up = expected.g002 if expected is not None else (-1.0, 0.0)
@@ -165,14 +165,9 @@ def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
 
 def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
     """
-    Domains, walls and their evidence from matched maps and an independent one; see :func:`matched_domains`.
+    Domains, walls and their evidence from matched maps and an independent one, as :func:`matched_domains` returns them.
 
-    Parameters
-    ----------
-    maps
-        From :func:`figures_pkg.matching.match`.
-    steps
-        (scan_y, scan_x), zero at the threshold between two regions, of any sign.
+    ``steps`` is (scan_y, scan_x), zero at the threshold between two regions, of any sign.
     """
     excess = maps.attrs["poor_chi2"] / POOR_CHI2
     maps = maps.assign(log_likelihood_ratio=maps.log_likelihood_ratio / excess)
@@ -203,19 +198,9 @@ def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
 
 def wall_distance_nm(domain: np.ndarray, scan: xr.Dataset | xr.DataArray) -> np.ndarray:
     """
-    Distance of each position from the nearest wall between two domains, positive in the domain +1.
+    Distance of each position from the nearest wall, (scan_y, scan_x): positive in the domain +1, negative in −1, infinite without walls.
 
-    Parameters
-    ----------
-    domain
-        +1 and −1, (scan_y, scan_x).
-    scan
-        Has the coordinates ``scan_y`` and ``scan_x`` in nm.
-
-    Returns
-    -------
-    numpy.ndarray
-        (scan_y, scan_x). The wall lies halfway between neighbours of different sign; infinite without walls.
+    The wall lies halfway between neighbours of different sign. ``scan`` has the coordinates ``scan_y`` and ``scan_x`` in nm.
     """
     step = [abs(float(scan[dim][1] - scan[dim][0])) for dim in SCAN_DIMS]
     inside = domain > 0

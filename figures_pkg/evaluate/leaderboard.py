@@ -5,24 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from figures_pkg.data import open_scan
 from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.model.linear import Features, gather_features
-from figures_pkg.model.linear import cluster_map, independent_maps, mixture_map, positive_maps, principal_maps
-from figures_pkg.model.recipes import Recipe
-from figures_pkg.model.recipes import recipe_called
+from figures_pkg.model.linear import Features, cluster_map, gather_features, independent_maps, mixture_map, positive_maps, principal_maps
+from figures_pkg.model.recipes import Recipe, recipe_called
 from figures_pkg.model.step_components import edge_channel, step_maps
+from figures_pkg.twin import read_truth
+from figures_pkg.workspace import artefact_path, check_target, replacing
 
-from .networks import Found, trained_maps
-from .single_reflections import lattice_of, reflection_maps
-from .table_rows import score_maps, wall_rows
+from .channels import choose_channel, open_embedding
+from .networks import MethodMaps, trained_maps
+from .reflections import lattice_of, reflection_maps
+from .scores import boundary, charge_auc, confusion, domain_auc, domain_regions, domain_scores, interior, wall_auc
+from .walls import charge_labels, inclination_labels, wall_contrast
 
 Method = Callable[[Features, int], xr.DataArray]
+COMPARED = {"β-VAE": "beta-vae"}  # networks that stand beside the profile's
 SIDE_PX = 64  # of the binned patterns that all methods but single reflections work on
 
 # Name -> method, and whether its result depends on the seed.
@@ -36,6 +41,33 @@ METHODS: dict[str, tuple[Method, bool]] = {
     "step components": (step_maps, False),
     "edge map": (edge_channel, False),
 }
+
+
+def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int] = (0,), embeddings: Mapping[str, str | Path] | None = None,
+               progress: bool = True) -> Path:
+    """
+    Score all methods on a simulated scan and write the table as CSV.
+
+    Parameters
+    ----------
+    scan, out
+        ``.hspy`` file with its truth beside it, and the ``.csv`` to write.
+    recipe
+        That the autoencoder is trained by.
+    seeds
+        Of the methods that depend on one.
+    embeddings
+        Name -> netCDF file with maps made by a network elsewhere.
+    progress
+        Whether to show bars on stderr.
+    """
+    out = check_target(out, ".csv", overwrite=True)
+    others = {name: open_embedding(file) for name, file in (embeddings or {}).items()}
+    networks = {"CA": recipe} | COMPARED
+    table = score_scan(open_scan(scan), read_truth(scan), seeds=seeds, networks=networks, embeddings=others, progress=progress)
+    with replacing(out) as temporary:
+        table.to_csv(temporary, index=False)
+    return out
 
 
 def score_scan(scan: xr.DataArray, truth: xr.Dataset, methods: Mapping[str, tuple[Method, bool]] | None = None,
@@ -65,15 +97,16 @@ def score_scan(scan: xr.DataArray, truth: xr.Dataset, methods: Mapping[str, tupl
     Returns
     -------
     pandas.DataFrame
-        Two rows for each method and seed, see :func:`figures_pkg.evaluate.table_rows.score_maps`, with ``cpu_s``: CPU seconds
+        Two rows for each method and seed, see :func:`score_maps`, with ``cpu_s``: CPU seconds
         of the method on gathered features; gathering them, once for all methods, is the row "features". Networks have
-        ``live_channels`` and ``unexplained`` besides, see :class:`figures_pkg.evaluate.networks.Found`.
+        ``live_channels`` and ``unexplained`` besides, see :class:`figures_pkg.evaluate.networks.MethodMaps`.
     """
     begin = time.process_time()
     small = binned_scan(scan)
     features = gather_features(small, bin_px=1)
     rows = [{"method": "features", "cpu_s": time.process_time() - begin}]
-    runs = [_reflections(scan, truth), _made(embeddings or {}), _gathered(features, METHODS if methods is None else methods, seeds)]
+    given = ((MethodMaps(name, maps, {}), 0) for name, maps in (embeddings or {}).items())
+    runs = [_reflections(scan, truth), given, _gathered(features, METHODS if methods is None else methods, seeds)]
     runs += [_trained(scan, small, name, recipe, seeds, first=number == 0)
              for number, (name, recipe) in enumerate((networks or {}).items())]
     with tqdm(desc=str(truth.attrs.get("preset", "scan")), unit="method", disable=not progress) as bar:
@@ -100,32 +133,26 @@ def binned_scan(scan: xr.DataArray, side_px: int = SIDE_PX) -> xr.DataArray:
     return summed.coarsen(dict.fromkeys(DETECTOR_DIMS, bin_px)).sum().astype(summed.dtype).compute()
 
 
-def _reflections(scan: xr.DataArray, truth: xr.Dataset) -> Iterator[tuple[Found, int]]:
+def _reflections(scan: xr.DataArray, truth: xr.Dataset) -> Iterator[tuple[MethodMaps, int]]:
     """What single reflections show; the CPU seconds of the pass stand with the first."""
     begin = time.process_time()
     physics = reflection_maps(scan, *lattice_of(truth))
     spent = time.process_time() - begin
     for number, (name, maps) in enumerate(physics.items()):
-        yield Found(name, maps, {"cpu_s": 0.0 if number else spent}), 0
+        yield MethodMaps(name, maps, {"cpu_s": 0.0 if number else spent}), 0
 
 
-def _made(embeddings: Mapping[str, xr.DataArray]) -> Iterator[tuple[Found, int]]:
-    """Maps made elsewhere."""
-    for name, maps in embeddings.items():
-        yield Found(name, maps, {}), 0
-
-
-def _gathered(features: Features, methods: Mapping[str, tuple[Method, bool]], seeds: Sequence[int]) -> Iterator[tuple[Found, int]]:
+def _gathered(features: Features, methods: Mapping[str, tuple[Method, bool]], seeds: Sequence[int]) -> Iterator[tuple[MethodMaps, int]]:
     """All methods on gathered features; those without randomness run once."""
     for name, (method, seeded) in methods.items():
         for seed in seeds if seeded else list(seeds)[:1]:
             begin = time.process_time()
             maps = method(features, seed)
-            yield Found(name, maps, {"cpu_s": time.process_time() - begin}), seed
+            yield MethodMaps(name, maps, {"cpu_s": time.process_time() - begin}), seed
 
 
 def _trained(scan: xr.DataArray, small: xr.DataArray, name: str, recipe: str | Recipe, seeds: Sequence[int],
-             first: bool) -> Iterator[tuple[Found, int]]:
+             first: bool) -> Iterator[tuple[MethodMaps, int]]:
     """A network trained for each seed; the first of all stands beside its untrained control."""
     recipe = recipe_called(recipe) if isinstance(recipe, str) else recipe
     source = small if recipe.network.pattern <= small.shape[2] else scan
@@ -134,10 +161,92 @@ def _trained(scan: xr.DataArray, small: xr.DataArray, name: str, recipe: str | R
             yield found, seed
 
 
-def _rows(found: Found, seed: int, truth: xr.Dataset) -> list[dict]:
+def _rows(found: MethodMaps, seed: int, truth: xr.Dataset) -> list[dict]:
     """Both rows of one set of maps, or one row without scores for an embedding that died."""
     head = {"method": found.name, "method_seed": seed}
     if found.maps is None:
         return [head | {"picked_by": how} | found.facts for how in ("truth", "rule")]
     picked, free = score_maps(found.maps, truth)
     return [head | picked | wall_rows(found.maps, truth) | found.facts, head | free | found.facts]
+
+
+def score_maps(maps: xr.DataArray, truth: xr.Dataset) -> list[dict]:
+    """
+    Scores of one set of channels: a row with the channels picked by the truth, and one without it.
+
+    Parameters
+    ----------
+    maps
+        (channel, scan_y, scan_x).
+    truth
+        Of the same scan.
+
+    Returns
+    -------
+    list of dict
+        ``picked_by`` is "truth", the optimistic row: for each of domains, walls and wall charge the best channel, for walls
+        also the gradient of the best domain channel; or "rule": the domain channel by
+        :func:`figures_pkg.evaluate.channels.choose_channel`, and walls as the gradient of that channel. Then the
+        scores of :func:`figures_pkg.evaluate.scores.domain_scores` for the domain channel, ``wall_auc``,
+        ``charge_auc`` (head-to-head against tail-to-tail), ``vortex_accuracy`` (share of positions in the right one of six
+        domains, nan without a vortex), and ``evidence``, the plateau score of the channel chosen by rule. In a scan without
+        domains the channel "picked by the truth" is that of the rule, and scores against domains are nan.
+    """
+    chosen, evidence = choose_channel(maps)
+    two = (interior(truth) < 0).any() and (interior(truth) > 0).any()
+    best = int(np.argmax([domain_auc(image, truth) for image in maps.values])) if two else chosen
+    walls = {"wall_auc": wall_auc, "charge_auc": charge_auc}
+    offered = [*maps.values, boundary(maps.values[best])]
+    picked = {"picked_by": "truth"} | domain_scores(maps.values[best], truth)
+    picked |= {key: max(score(image, truth) for image in offered) for key, score in walls.items()}
+    gradient = boundary(maps.values[chosen])
+    free = {"picked_by": "rule"} | domain_scores(maps.values[chosen], truth)
+    free |= {key: score(gradient, truth) for key, score in walls.items()}
+    vortex = len(np.unique(truth.domain_state)) >= 6
+    for row, channel in ((picked, best), (free, chosen)):
+        accuracy = confusion(domain_regions(maps.values[channel]), truth)[1] if vortex else float("nan")
+        row |= {"vortex_accuracy": accuracy, "evidence": evidence}
+    return [picked, free]
+
+
+def wall_rows(maps: xr.DataArray, truth: xr.Dataset) -> dict[str, float]:
+    """
+    Whether kinds of walls are told apart by more than where they stand, see :mod:`figures_pkg.evaluate.walls`.
+
+    Returns
+    -------
+    dict
+        ``charge_probe`` and ``charge_placebo`` for head-to-head against tail-to-tail, ``inclination_probe`` and
+        ``inclination_placebo`` for inclined against upright walls; nan where a scan has not both kinds.
+    """
+    row = {}
+    for name, labels in (("charge", charge_labels(truth)), ("inclination", inclination_labels(truth))):
+        contrast = wall_contrast(maps, truth, labels)
+        row |= {f"{name}_probe": contrast.at_wall, f"{name}_placebo": contrast.worst_placebo}
+    return row
+
+
+def read_scores(profile: str) -> pd.DataFrame:
+    """
+    The scores of all scans of a profile, one row for each method, seed and way of picking the channel.
+
+    If they were not made yet, the FileNotFoundError holds the command.
+    """
+    path = artefact_path("scores/table.csv", "twin", profile)
+    if not path.is_file():
+        raise FileNotFoundError(f"no scores at {path}; make them with `snakemake --cores 2 --config profile={profile} -- {path}`")
+    return read_table(path)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table of scores from a file; the scan "null" is a name there, only what is empty is missing."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def values_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule",
+              scans: Sequence[str] | None = None) -> np.ndarray:
+    """All values of one score of a method, over scans, fields and seeds; without those that have none."""
+    chosen = (table.method == method) & (table.picked_by == picked_by)
+    if scans is not None:
+        chosen &= table.scan.isin(list(scans))
+    return table[column][chosen].dropna().to_numpy(float)

@@ -13,11 +13,9 @@ import xarray as xr
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder, embed
-from figures_pkg.model.recipes import Recipe
-from figures_pkg.model.recipes import recipe_called
+from figures_pkg.model.recipes import Recipe, recipe_called
 from figures_pkg.model.step_components import rotate_steps
-from figures_pkg.model.train import DeadEmbedding, first_network, train
-from figures_pkg.model.train import make_fabric
+from figures_pkg.model.train import DeadEmbedding, first_network, make_fabric, train
 from figures_pkg.model.transform import InputTransform
 
 RAW, ROTATED = "", ", rotated"  # what follows the name of a network
@@ -25,18 +23,19 @@ ENOUGH = 1000  # positions on which a share of variance is measured to a few per
 
 
 @dataclass(frozen=True)
-class Found:
+class MethodMaps:
     """
-    What a network found on a scan.
+    What a method makes of a scan.
 
     Parameters
     ----------
     name
-        Of the network, with how its channels were treated.
+        Of the method; of a network with how its channels were treated.
     maps
         (channel, scan_y, scan_x); None for a network whose channels died.
     facts
-        ``live_channels``, ``unexplained`` (see :func:`unexplained`) and ``cpu_s``, the CPU seconds of training and embedding.
+        ``cpu_s``, its CPU seconds; for a network those of training and embedding, with ``live_channels`` and ``unexplained``
+        (see :func:`unexplained`).
     """
 
     name: str
@@ -45,7 +44,7 @@ class Found:
 
 
 def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str = "CA", control: str | None = "untrained",
-                 progress: bool = False) -> Iterator[Found]:
+                 progress: bool = False) -> Iterator[MethodMaps]:
     """
     Train a network on a scan and give its embedding and the rotation of it, then both of the untrained control.
 
@@ -64,7 +63,7 @@ def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str 
 
     Yields
     ------
-    Found
+    MethodMaps
         The embedding as it is, then its step components (:func:`figures_pkg.model.step_components.rotate_steps`).
     """
     recipe, begin = recipe_called(recipe) if isinstance(recipe, str) else recipe, time.process_time()
@@ -72,7 +71,7 @@ def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str 
         trained = train(scan, recipe, seed=seed, fabric=make_fabric(recipe), progress=progress)
     except DeadEmbedding:
         dead = {"live_channels": 0, "unexplained": 1.0, "cpu_s": time.process_time() - begin}
-        yield from (Found(name + treated, None, dead) for treated in (RAW, ROTATED))
+        yield from (MethodMaps(name + treated, None, dead) for treated in (RAW, ROTATED))
         return
     yield from _both(trained.net, scan, trained.transform, name, begin)
     if control is not None:
@@ -102,7 +101,7 @@ def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform,
     return missed / (total - float((mean**2).sum()) / positions)
 
 
-def _both(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, name: str, begin: float) -> Iterator[Found]:
+def _both(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, name: str, begin: float) -> Iterator[MethodMaps]:
     """The embedding as it is and rotated."""
     found = embed(net, scan, transform)
     spent = time.process_time() - begin
@@ -110,6 +109,6 @@ def _both(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, name:
     few = (slice(None, None, max(1, int((found.shape[0] * found.shape[1] / ENOUGH) ** 0.5))),) * 2
     facts = {"live_channels": live, "unexplained": unexplained(net, scan[few], transform, found[few]), "cpu_s": spent}
     maps = found.transpose("channel", *SCAN_DIMS).rename(name)
-    yield Found(name + RAW, maps if live else None, facts)
+    yield MethodMaps(name + RAW, maps if live else None, facts)
     if live > 1:
-        yield Found(name + ROTATED, rotate_steps(maps), facts)
+        yield MethodMaps(name + ROTATED, rotate_steps(maps), facts)

@@ -1,37 +1,18 @@
-"""Scores of a map against known or assumed domains: contrast-to-noise, area under the curve, threshold."""
+"""Scores of a map against known domains and walls, and how much of it is polarization, bend or thickness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, permutations
 
 import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_gradient_magnitude, label
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
-
-def contrast_to_noise(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """
-    Contrast between two regions in units of the scatter inside them.
-
-    The scatter holds everything that varies inside a region: counting noise, but bend and thickness too. So it says
-    how well the eye, or a threshold, can tell the regions apart, not how significant the difference of means is.
-
-    Parameters
-    ----------
-    image
-        Any map, shape ``(scan_y, scan_x)``.
-    first, second
-        Boolean maps of the same shape.
-
-    Returns
-    -------
-    float
-        ``(mean(first) - mean(second)) / sqrt((var(first) + var(second)) / 2)``; positive where the first is brighter.
-
-    Examples
-    --------
-    >>> image = np.array([[1.0, 3.0, 6.0, 8.0]])
-    >>> left = np.array([[True, True, False, False]])
-    >>> contrast_to_noise(image, ~left, left)
-    5.0
-    """
-    a, b = _regions(image, first, second)
-    return float((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2))
+CLEAR_NM = 2.5  # beyond the width over which an inclined wall is seen
 
 
 def area_under_curve(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
@@ -39,41 +20,24 @@ def area_under_curve(image: np.ndarray, first: np.ndarray, second: np.ndarray) -
     Probability that a position of the first region is brighter than one of the second (area under the ROC curve).
 
     A half means that the map says nothing about the regions, 1 that a threshold separates them without error, 0 the
-    same with the brighter and the darker exchanged. Ties count half.
-
-    Parameters
-    ----------
-    image
-        Any map, shape ``(scan_y, scan_x)``.
-    first, second
-        Boolean maps of the same shape.
+    same with the brighter and the darker exchanged. Ties count half. The regions are boolean maps of the shape of the image.
 
     Examples
     --------
     >>> area_under_curve(np.array([1.0, 2.0, 3.0]), np.array([False, True, True]), np.array([True, False, False]))
     1.0
     """
-    a, b = _regions(image, first, second)
+    a, b = region_values(image, first, second)
     ranks = rankdata(np.concatenate([a, b]))[: a.size]
     return float((ranks.sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
 
 
 def otsu_threshold(values: np.ndarray, bins: int = 256) -> float:
     """
-    Threshold that splits values into the two classes with the largest variance between them.
+    Threshold that splits the finite values of an array into the two classes with the largest variance between them.
 
-    Values that are all the same have one class only: then the threshold is that value, and none lies above it.
-
-    Parameters
-    ----------
-    values
-        Any array; its finite values are used.
-    bins
-        Number of bins of the histogram.
-
-    References
-    ----------
-    N. Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9, 62 (1979), doi 10.1109/TSMC.1979.4310076.
+    Values that are all the same have one class only: then the threshold is that value, and none lies above it. The histogram behind it
+    has so many bins. After N. Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9, 62 (1979), doi 10.1109/TSMC.1979.4310076.
     """
     counts, edges = np.histogram(values[np.isfinite(values)], bins=bins)
     centres = (edges[1:] + edges[:-1]) / 2
@@ -87,11 +51,275 @@ def otsu_threshold(values: np.ndarray, bins: int = 256) -> float:
     return float(edges[1 + np.nanargmax(between)])
 
 
-def _regions(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a map in two regions; both must hold positions."""
+def region_values(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values of a map in two regions, boolean maps of its shape that both hold positions; ValueError for others."""
     image, first, second = np.asarray(image, float), np.asarray(first, bool), np.asarray(second, bool)
     if not image.shape == first.shape == second.shape:
         raise ValueError(f"the map has shape {image.shape}, the regions {first.shape} and {second.shape}; give equal shapes")
     if not first.any() or not second.any():
         raise ValueError(f"the regions hold {first.sum()} and {second.sum()} positions; each needs at least one")
     return image[first], image[second]
+
+
+def interior(truth: xr.Dataset) -> np.ndarray:
+    """+1 and −1 in domains, 0 within 2.5 nm of the strip in which the beam crosses a wall, int (scan_y, scan_x)."""
+    clear = np.abs(truth.wall_distance_nm) > truth.wall_width_nm / 2 + CLEAR_NM
+    return truth.domain.where(clear, 0).values.astype(int)
+
+
+def wall_zones(truth: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Positions within one probe step of a wall's middle, and positions clear of walls by one more step than the interior.
+
+    Both are booleans (scan_y, scan_x); what lies between belongs to neither.
+    """
+    step_nm = abs(float(truth.scan_x[1] - truth.scan_x[0]))
+    distance = np.abs(truth.wall_distance_nm.values)
+    return distance <= step_nm, distance > truth.wall_width_nm.values / 2 + CLEAR_NM + step_nm
+
+
+def folded(auc: float) -> float:
+    """AUC of a channel whose sign means nothing: the larger of AUC and 1 − AUC."""
+    return max(auc, 1 - auc)
+
+
+def domain_auc(image: np.ndarray, truth: xr.Dataset) -> float:
+    """Folded AUC of +P against −P in the interior; nan without two domains."""
+    domain = interior(truth)
+    return _auc(image, domain > 0, domain < 0)
+
+
+def wall_auc(image: np.ndarray, truth: xr.Dataset) -> float:
+    """Folded AUC of positions within one probe step of a wall against those far from walls; nan without a wall."""
+    return _auc(image, *wall_zones(truth))
+
+
+def charge_auc(image: np.ndarray, truth: xr.Dataset) -> float:
+    """Folded AUC of head-to-head against tail-to-tail walls, within one probe step of them; nan unless both are there."""
+    near, _ = wall_zones(truth)
+    kind = truth.wall_type.values
+    return _auc(image, near & (kind > 0), near & (kind < 0))
+
+
+def boundary(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
+    """A wall map from a domain map: the size of its gradient, smoothed over ``sigma`` positions."""
+    return gaussian_gradient_magnitude(np.asarray(image, float), sigma)
+
+
+def domain_scores(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
+    """
+    How well one channel shows the domains, and what else is in it.
+
+    Returns
+    -------
+    dict
+        ``domain_auc``; ``abs_r``, the size of Pearson's r with ±1 in the interior; ``error``, the share of the interior on the wrong
+        side of Otsu's threshold, the better of both namings; ``leak_bend`` and ``leak_thickness``, see :func:`leakage`.
+        The first three are nan without two domains.
+    """
+    domain = interior(truth)
+    inside = domain != 0
+    scores = {"domain_auc": domain_auc(image, truth), "abs_r": np.nan, "error": np.nan}
+    if (domain > 0).any() and (domain < 0).any():
+        wrong = np.mean((image[inside] > otsu_threshold(image)) != (domain[inside] > 0))
+        r = np.corrcoef(image[inside], domain[inside])[0, 1] if np.ptp(image[inside]) > 0 else 0.0
+        scores |= {"abs_r": abs(float(r)), "error": float(min(wrong, 1 - wrong))}
+    return scores | {f"leak_{name}": value for name, value in leakage(image, truth).items()}
+
+
+def leakage(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
+    """
+    Share of a channel's variance that bend, or thickness, explains beyond the domains (semi-partial R²).
+
+    The interior is fitted with the domain alone, then with both tilts and their squares and product, or with the thickness
+    and its square, beside it; the gain in R² is the leak. A perfect domain channel has none; in a scan without domains it
+    is all that the field explains. Where a field changes as the domains do, what they share is not counted.
+    """
+    domain = interior(truth)
+    inside = domain != 0
+    b, c, thickness = (_standard(truth[name].values[inside]) for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"))
+    values = np.asarray(image, float)[inside]
+    known = [np.ones(values.size), domain[inside]]
+    alone = _r_squared(values, known)
+    fields = {"bend": [b, c, b * b, b * c, c * c], "thickness": [thickness, thickness**2]}
+    return {name: _r_squared(values, known + columns) - alone for name, columns in fields.items()}
+
+
+def domain_regions(image: np.ndarray, count: int = 6) -> np.ndarray:
+    """
+    Label the largest connected regions above or below Otsu's threshold 0, 1, … by size; −1 elsewhere.
+
+    The domains around a vortex core touch there, and a position too many would join two of them. So regions are found with
+    their rim of one position taken off, and every position of the rim then goes to the nearest region of its class.
+    """
+    upper = np.asarray(image) > otsu_threshold(image)
+    regions, total = np.full(upper.shape, -1), 0
+    for inside in (upper, ~upper):
+        found, n = label(binary_erosion(inside, border_value=1))
+        if n:
+            nearest = distance_transform_edt(found == 0, return_distances=False, return_indices=True)
+            regions[inside] = found[tuple(nearest)][inside] - 1 + total
+        total += n
+    names, sizes = np.unique(regions[regions >= 0], return_counts=True)
+    labels = np.full(regions.shape, -1)
+    for number, name in enumerate(names[np.argsort(-sizes, kind="stable")][:count]):
+        labels[regions == name] = number
+    return labels
+
+
+def confusion(labels: np.ndarray, truth: xr.Dataset) -> tuple[pd.DataFrame, float]:
+    """
+    Confusion matrix of regions against the true domain states, regions named such that most positions agree.
+
+    Parameters
+    ----------
+    labels
+        Integer map, e.g. from :func:`domain_regions`; −1 is no region.
+    truth
+        With ``domain_state`` (0 to 5) around a vortex.
+
+    Returns
+    -------
+    matrix, accuracy
+        Positions of the interior by true state (rows) and state given (columns, −1 for regions without a partner), and the
+        share on the diagonal.
+    """
+    inside = interior(truth) != 0
+    given, true = np.asarray(labels)[inside], truth.domain_state.values[inside].astype(int)
+    counts = pd.crosstab(true, given)
+    named = counts.drop(columns=-1, errors="ignore")
+    rows, columns = linear_sum_assignment(-named.values)
+    names = {named.columns[j]: named.index[i] for i, j in zip(rows, columns)}
+    states = pd.Series(given).map(names).fillna(-1).astype(int)
+    matrix = pd.crosstab(pd.Series(true, name="state"), states.rename("given"))
+    return matrix, float(np.mean(states.values == true))
+
+
+def _auc(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+    """Folded AUC, or nan where one of the regions is empty."""
+    return folded(area_under_curve(image, first, second)) if first.any() and second.any() else float("nan")
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """Mean 0 and variance 1; a constant becomes 0."""
+    values = np.asarray(values, float) - np.mean(values)
+    return values / (values.std() or 1.0)
+
+
+def _r_squared(values: np.ndarray, columns: list[np.ndarray]) -> float:
+    """Share of the variance of a map that a linear model of flat columns explains; 0 for a constant map."""
+    if not np.ptp(values) > 0:
+        return 0.0
+    design = np.stack(columns, axis=-1)
+    residual = values.ravel() - design @ _solve(design, values.ravel())
+    return float(1 - residual.var() / values.var())
+
+
+def _solve(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.linalg.lstsq(columns, values, rcond=None)[0]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A step between two domains on a smooth background, with its standard error."""
+
+    step: float
+    error: float
+    background: np.ndarray  # (scan_y, scan_x), the smooth part without the step
+
+
+def domain_split(image: np.ndarray, domain: np.ndarray, order: int = 2, block: int = 8) -> Split:
+    """
+    Step of a map between +P and −P where bend and thickness are taken as a smooth polynomial in position.
+
+    Fits ``image = polynomial(y, x) + step / 2 · domain`` by least squares over all positions with a domain. Neighbours
+    are not independent (bend is smooth), so the standard error comes from leaving out square blocks in turn (jackknife).
+    What the polynomial cannot follow and happens to change across the wall is counted as step: an upper bound of the
+    knowledge that one straight wall allows.
+
+    Parameters
+    ----------
+    image
+        Map, shape ``(scan_y, scan_x)``.
+    domain
+        +1, −1, or 0 for positions to leave out (the wall), same shape.
+    order
+        Total order of the polynomial.
+    block
+        Side of a jackknife block in positions.
+
+    Returns
+    -------
+    Split
+        ``step`` is the mean value at +P minus that at −P, in the map's units.
+    """
+    y, x = (c / max(n - 1, 1) * 2 - 1 for c, n in zip(np.indices(image.shape), image.shape))
+    smooth = [y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)]
+    columns = np.stack([domain / 2, *smooth], axis=-1).reshape(image.size, -1)
+    used = (domain != 0).ravel()
+    block_row, block_col = np.indices(image.shape) // block
+    labels = (block_row * (image.shape[1] // block + 1) + block_col).ravel()
+    fit = _solve(columns[used], image.ravel()[used])
+    left_out = [_solve(columns[used & (labels != b)], image.ravel()[used & (labels != b)])[0] for b in np.unique(labels[used])]
+    n = len(left_out)
+    error = np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+    return Split(float(fit[0]), float(error), (columns[:, 1:] @ fit[1:]).reshape(image.shape))
+
+
+def effect_at_equal(image: np.ndarray, cause: np.ndarray, others: list[np.ndarray], order: int = 3) -> float:
+    """
+    What a unit of one cause adds to a map where all other causes are equal.
+
+    Fits ``image = effect · cause + polynomial(others)``, with all products of the others up to a total order.
+
+    Parameters
+    ----------
+    image, cause
+        Values of a map, all of it or chosen positions, any shape; and the cause at the same positions, e.g. half the polarization, so
+        that the effect is the step from −P to +P.
+    others
+        The other causes there, e.g. both tilts and the thickness.
+    order
+        Total order of the polynomial.
+    """
+    scaled = [(other - other.mean()) / other.std() for other in others]
+    terms = [combination for n in range(order + 1) for combination in combinations_with_replacement(scaled, n)]
+    smooth = [np.prod(term, axis=0) if term else np.ones(image.shape) for term in terms]
+    columns = np.stack([cause, *smooth], axis=-1).reshape(image.size, -1)
+    return float(_solve(columns, image.ravel())[0])
+
+
+def variance_shares(image: np.ndarray, causes: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    """
+    Share of a map's variance that each known cause explains, averaged over the order in which causes are added.
+
+    Each cause is a group of maps; a linear model of all maps in a subset of groups gives its R². The share of a group is
+    its mean gain in R² over all orders (the Shapley value, known in regression as the LMG measure), so the shares add up
+    to the R² of the full model and correlated causes divide what they share. ``"rest"`` is what no cause explains: noise
+    and what is not linear in the given maps.
+
+    Parameters
+    ----------
+    image
+        Map, shape ``(scan_y, scan_x)``.
+    causes
+        Maps of each cause, e.g. ``{"polarization": [P], "bend": [tilt_b, tilt_c, tilt_c**2], "thickness": [t]}``.
+
+    Returns
+    -------
+    dict
+        Shares between 0 and 1 by name, with ``"rest"``; they sum to 1.
+
+    References
+    ----------
+    U. Grömping, The American Statistician 61, 139 (2007), doi 10.1198/000313007X188252.
+    """
+    explained, shares, orders = {(): 0.0}, dict.fromkeys(causes, 0.0), list(permutations(causes))
+    for order in orders:
+        for k, name in enumerate(order):
+            with_it, before = tuple(sorted(order[: k + 1])), tuple(sorted(order[:k]))
+            if with_it not in explained:
+                explained[with_it] = _r_squared(image, [np.ones(image.size), *(m.ravel() for n in with_it for m in causes[n])])
+            shares[name] += explained[with_it] - explained[before]
+    shares = {name: value / len(orders) for name, value in shares.items()}
+    return shares | {"rest": 1 - sum(shares.values())}

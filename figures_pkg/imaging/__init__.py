@@ -1,14 +1,11 @@
-"""From a scan to images: virtual detectors, centre of mass and mean patterns in one pass over the data."""
+"""From a scan to images: virtual detectors, centre of mass and mean patterns in one pass over the data, and the lattice of its discs."""
 
-from .com import CenterOfMass
-from .descan import descan_planes
-from .detectors import Annulus, Box, Disc
-from .expected import expected_lattice
-from .lattice import Lattice, disc_radius_px, refine_lattice
-from .one_pass import summarise
-from .rings import ring_means
-from .vectors import along_and_across, com_noise, fit_descan, remove_descan, scatter, to_mrad
+from .centre_of_mass import CenterOfMass, along_and_across, com_noise, scatter, to_mrad
 from figures_pkg.data.units import wavelength_angstrom
+from .descan import descan_planes, fit_descan, remove_descan
+from .detectors import Annulus, Box, Disc, asymmetry
+from .lattice import Lattice, disc_radius_px, expected_lattice, refine_lattice
+from .one_pass import summarise
 
 __all__ = [
     "Annulus",
@@ -17,6 +14,7 @@ __all__ = [
     "Disc",
     "Lattice",
     "along_and_across",
+    "asymmetry",
     "com_noise",
     "descan_planes",
     "disc_radius_px",
@@ -24,7 +22,6 @@ __all__ = [
     "fit_descan",
     "refine_lattice",
     "remove_descan",
-    "ring_means",
     "scatter",
     "summarise",
     "to_mrad",

@@ -1,4 +1,6 @@
-"""Where the pattern's centre wanders while the beam scans, told by the rims of the discs."""
+"""The descan under a scan: the shift of the pattern with the probe, fitted to the centre of mass or to the rims of the discs."""
+
+from __future__ import annotations
 
 import numpy as np
 import xarray as xr
@@ -7,7 +9,63 @@ from figures_pkg.data.axes import SCAN_DIMS
 
 from .lattice import Lattice, refine_lattice
 from .one_pass import summarise
-from .vectors import fit_descan
+
+
+def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
+    """
+    Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
+
+    A plane also swallows what the specimen itself does linearly across the scan, such as a bend of constant curvature
+    (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``
+    if there is one, and say so beside the result.
+
+    Parameters
+    ----------
+    images
+        From :func:`summarise`.
+    name
+        Which centre of mass: its variables are ``<name>_y`` and ``<name>_x``.
+    where
+        Boolean (scan_y, scan_x): positions to fit; by default all. Positions without a centre of mass (nan) are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``<name>_y`` and ``<name>_x``: the planes on (scan_y, scan_x), in the unit of the centre of mass. Their
+        attributes ``slope_scan_y``, ``slope_scan_x`` are slopes per unit of the scan coordinates (1/Å per nm).
+    """
+    y, x = (images[dim] - images[dim].mean() for dim in SCAN_DIMS)
+    y, x = (values.broadcast_like(images[f"{name}_y"]).transpose(*SCAN_DIMS) for values in (y, x))
+    design = np.stack([np.ones(y.size), y.values.ravel(), x.values.ravel()], axis=1)
+    chosen = np.ones(y.size, bool)
+    if where is not None:
+        mask = where.transpose(*SCAN_DIMS).values if isinstance(where, xr.DataArray) else np.asarray(where)
+        if mask.shape != y.shape or mask.dtype != bool:
+            raise ValueError(f"where is {mask.dtype} {mask.shape}; expected booleans of the scan's shape {y.shape}")
+        chosen = mask.ravel()
+    planes = xr.Dataset(coords={dim: images[dim] for dim in SCAN_DIMS}, attrs=dict(images.attrs))
+    for axis in "yx":
+        values = images[f"{name}_{axis}"].transpose(*SCAN_DIMS).values.ravel()
+        known = chosen & np.isfinite(values)
+        fit, _, rank, _ = np.linalg.lstsq(design[known], values[known], rcond=None)
+        if rank < 3:
+            raise ValueError(f"{int(known.sum())} positions do not fix a plane; choose at least three that do not lie on a line")
+        attrs = {**images[f"{name}_{axis}"].attrs, "slope_scan_y": float(fit[1]), "slope_scan_x": float(fit[2])}
+        planes[f"{name}_{axis}"] = (SCAN_DIMS, (design @ fit).reshape(y.shape), attrs)
+    return planes
+
+
+def remove_descan(images: xr.Dataset, planes: xr.Dataset) -> xr.Dataset:
+    """
+    ``images`` with the planes of :func:`fit_descan` subtracted from its centres of mass, which then scatter about zero.
+
+    Everything else, the deviations too, stays as it is.
+    """
+    missing = set(planes.data_vars) - set(images.data_vars)
+    if missing:
+        raise ValueError(f"planes of {sorted(map(str, missing))} have no counterpart in the images; fit them on these images")
+    flat = {name: images[name].copy(data=(images[name] - plane).values) for name, plane in planes.data_vars.items()}
+    return images.assign(flat)
 
 
 def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles: int = 4) -> xr.Dataset:
@@ -37,25 +95,16 @@ def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles:
         :func:`remove_descan`; a positive value means that the pattern lies lower, or further right.
     """
     pieces = [np.array_split(np.arange(scan.sizes[dim]), tiles) for dim in SCAN_DIMS]
-    means = summarise(scan, com=False, mean=False, groups=_tile_masks(scan, pieces)).group_mean_pattern
+    tile_of = [np.repeat(np.arange(tiles), [len(part) for part in parts]) for parts in pieces]
+    tile = tile_of[0][:, None] * tiles + tile_of[1]
+    groups = {str(number): tile == number for number in range(tiles**2)}
+    means = summarise(scan, com=False, mean=False, groups=groups).group_mean_pattern
     fits = [refine_lattice(mean, lattice, radius_px, rounds=2, reach_px=1.5, widest_px=0) for mean in means.values]
     centres = np.array([fit.centre for fit in fits]).reshape(tiles, tiles, 2) - lattice.centre
-    middles = {dim: [float(scan[dim][part].mean()) for part in parts] for dim, parts in zip(SCAN_DIMS, pieces)}
-    coarse = xr.Dataset(coords=middles)
+    coarse = xr.Dataset(coords={dim: [float(scan[dim][part].mean()) for part in parts] for dim, parts in zip(SCAN_DIMS, pieces)})
     for axis, values in zip("yx", np.moveaxis(centres, -1, 0)):
         step = float(scan[f"det_{axis}"][1] - scan[f"det_{axis}"][0])
         coarse[f"com_{axis}"] = (SCAN_DIMS, step * values, {"units": scan[f"det_{axis}"].attrs.get("units", "px")})
     planes = fit_descan(coarse)
     whole = planes.interp({dim: scan[dim] for dim in SCAN_DIMS}, kwargs={"fill_value": "extrapolate"})
     return whole - whole.mean()
-
-
-def _tile_masks(scan: xr.DataArray, pieces: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
-    """One boolean map for each tile, row by row."""
-    masks = {}
-    for i, rows in enumerate(pieces[0]):
-        for j, cols in enumerate(pieces[1]):
-            mask = np.zeros((scan.sizes["scan_y"], scan.sizes["scan_x"]), bool)
-            mask[np.ix_(rows, cols)] = True
-            masks[f"{i},{j}"] = mask
-    return masks

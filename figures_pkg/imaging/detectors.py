@@ -123,21 +123,16 @@ class Box:
 
 def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
     """
-    The pixels of a detector: a boolean mask, or float64 weights.
+    The pixels of a detector: a boolean mask, or float64 weights, (det_y, det_x).
 
     Parameters
     ----------
     detector
         A :class:`Disc`, :class:`Annulus` or :class:`Box`, or an array (det_y, det_x): boolean, or weights.
     shape
-        (det_y, det_x) of the scan.
+        (det_y, det_x) of the scan; another shape, no pixel inside or a weight that is not finite are a ValueError.
     name
         Used in errors.
-
-    Raises
-    ------
-    ValueError
-        If the shape differs from the scan's, no pixel is inside, or a weight is not finite.
     """
     mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(_in_order(detector, name))
     if mask.shape != tuple(shape):
@@ -194,13 +189,40 @@ def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
 def _pixel_at(scan: xr.DataArray, g_row_col: Pair) -> Pair:
     """Pixel (row, col) at a point in 1/Å."""
     check_scan(scan)
-    axes = [linear_axis(scan, dim) for dim in DETECTOR_DIMS]
-    return tuple((g - start) / step for g, (start, step) in zip(g_row_col, axes))
+    row, col = ((g - start) / step for g, (start, step) in zip(g_row_col, (linear_axis(scan, dim) for dim in DETECTOR_DIMS)))
+    return row, col
 
 
 def _pixel_size(scan: xr.DataArray) -> float:
     """Size of a pixel in 1/Å; discs need square pixels."""
-    steps = [abs(linear_axis(scan, dim)[1]) for dim in DETECTOR_DIMS]
-    if not np.isclose(*steps, rtol=1e-3):
-        raise ValueError(f"pixels of {steps[0]} x {steps[1]} 1/angstrom are not square; pass a mask instead")
-    return float(np.mean(steps))
+    height, width = (abs(linear_axis(scan, dim)[1]) for dim in DETECTOR_DIMS)
+    if not np.isclose(height, width, rtol=1e-3):
+        raise ValueError(f"pixels of {height} x {width} 1/angstrom are not square; pass a mask instead")
+    return float(np.mean([height, width]))
+
+
+def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """
+    Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``.
+
+    In a flat crystal without tilt it changes sign with the polarization. A tilt along c shifts it, and which domain has the
+    larger value depends on the thickness.
+
+    Parameters
+    ----------
+    up, down
+        Counts under 00l and under its opposite, any one shape; whole numbers of any type are safe.
+
+    Returns
+    -------
+    array of the shape of `up`
+        From -1 to 1; 0 where neither holds a count.
+
+    Examples
+    --------
+    >>> asymmetry(np.array([3, 0], np.uint16), np.array([1, 0], np.uint16))
+    array([0.5, 0. ])
+    """
+    up, down = np.asarray(up, float), np.asarray(down, float)
+    total = up + down
+    return np.divide(up - down, total, out=np.zeros(np.broadcast(up, down).shape), where=total != 0)

@@ -24,6 +24,7 @@ def plus(typingctx, accumulator, value):
     sums may be taken in any order, which lets a row be summed in vectors; nan and infinity still come through.
     """
     def generate(context, builder, signature, args):
+        """The instruction for LLVM."""
         if isinstance(signature.return_type, types.Float):
             return builder.fadd(*args, flags=("reassoc", "nsz", "contract"))
         return builder.add(*args)
@@ -197,15 +198,6 @@ def _add_span(patterns, i, y, start, stop, weights, detector, out):
         s7 = plus(s7, weight * patterns[i + 7, y, x])
     for k, value in enumerate((s0, s1, s2, s3, s4, s5, s6, s7)):
         out[k, detector] += value
-
-
-@njit(nogil=True, cache=True)
-def maximum(block, largest):
-    """Raise ``largest`` (det_y, det_x) to the largest value that each pixel has in the block."""
-    for i in range(block.shape[0]):
-        for y in range(block.shape[1]):
-            for x in range(block.shape[2]):
-                largest[y, x] = max(largest[y, x], block[i, y, x])
 
 
 @njit(nogil=True, cache=True)

@@ -1,12 +1,14 @@
-"""The lattice of reflections in a mean pattern: two vectors and a centre, refined on the discs themselves."""
+"""The lattice of reflections in a mean pattern: as the manifest expects it, and refined on the rims of the discs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.record.manifest import Dataset
 
 CIRCLE_REACH_PX = 1.25  # how far discs are searched anew with another circle
 
@@ -32,9 +34,8 @@ class Lattice:
     def scaled(self, binning: float) -> "Lattice":
         """The same lattice on a detector whose pixels are ``binning`` times as large."""
         shift = (binning - 1) / (2 * binning)  # the centre of pixel 0 moves when pixels are joined
-        centre = tuple(c / binning - shift for c in self.centre)
-        g002, g010 = (tuple(component / binning for component in g) for g in (self.g002, self.g010))
-        return Lattice(centre, g002, g010, self.rms_px / binning, self.n_discs)
+        g002, g010 = (np.array(g) / binning for g in (self.g002, self.g010))
+        return Lattice(_pair(np.array(self.centre) / binning - shift), _pair(g002), _pair(g010), self.rms_px / binning, self.n_discs)
 
     def reflections(self, shape: tuple[int, int], margin_px: float, orders: int = 8) -> np.ndarray:
         """Indices (k, l), l even, of the reflections at least ``margin_px`` inside a frame; shape ``(n, 2)``."""
@@ -45,16 +46,16 @@ class Lattice:
         return indices[inside]
 
 
+def _pair(row_col: Any) -> tuple[float, float]:
+    row, col = row_col
+    return float(row), float(col)
+
+
 def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
     """
     Radius of the diffraction discs in pixels: the convergence semi-angle over the wavelength, in detector steps.
 
-    Parameters
-    ----------
-    convergence_mrad
-        Half angle of the beam's cone.
-    scan
-        Gives the beam energy and the size of a pixel in 1/Å.
+    The scan gives the beam energy and the size of a pixel in 1/Å.
     """
     step = float(scan.det_x[1] - scan.det_x[0])
     return convergence_mrad * 1e-3 / wavelength_angstrom(scan.attrs["beam_energy_kev"]) / step
@@ -150,5 +151,30 @@ def _fit(found: np.ndarray, guess: Lattice, radius_px: float, huber_px: float = 
         solution = np.linalg.lstsq(columns * root, places * root, rcond=None)[0]
         away = np.linalg.norm(places - columns @ solution, axis=1)
         weight = fall * np.minimum(1, huber_px / np.maximum(away, 1e-9))
-    centre, g002, g010 = (tuple(map(float, vector)) for vector in solution)
+    centre, g002, g010 = map(_pair, solution)
     return Lattice(centre, g002, g010, float(np.sqrt(np.average(away**2, weights=weight))), len(found))
+
+
+def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float]:
+    """
+    Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted.
+
+    Parameters
+    ----------
+    entry
+        A measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError.
+    scan
+        The scan, or its stand-in from the twin; gives the beam energy and the size of a pixel.
+
+    Returns
+    -------
+    lattice, radius_px
+        Direct beam, 002 and 010 in pixels (row, col), rows downward, a guess for :func:`refine_lattice`; radius of the discs.
+    """
+    names = ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")
+    missing = [name for name in names if name not in entry.axes]
+    if missing:
+        raise ValueError(f"the manifest's entry {entry.id!r} has no {', '.join(missing)}; choose that of a scan, such as 'ds1'")
+    centre, g002, g010 = (_pair(entry.axes[name].value) for name in names)
+    convergence_mrad: Any = entry.acquisition["convergence_mrad"].value
+    return Lattice(centre, g002, g010), disc_radius_px(convergence_mrad, scan)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
 
+import dask
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph
 
 from figures_pkg.data.axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, check_scan
+from figures_pkg.data.blocks import block_places
+from figures_pkg.workspace import available_cores
 
-from .blocks import Partial
-from .com import CenterOfMass, Moments
+from .centre_of_mass import CenterOfMass, Moments
 from .detectors import detector_weights, linear_axis
-from .graph import run
-from .kernels import MOMENTS
-from .plan import make_plan
+from .kernels import MOMENTS, accumulate, multiply_1p, split_power, sum_log1p
 
 OWN_NAMES = {"total", "mean_pattern", "max_pattern", "mean_log_pattern", "group_mean_pattern", "group_size", "group", *DIMS}
 SIGNS = "zero at the origin of the detector coordinates; y grows downward with the detector row, x to the right with the column"
+LARGEST_PIECE = 65_536  # patterns of 16 bit whose sum 32 bit hold; a longer block is taken in pieces
+BLOCKS_PER_THREAD = 8  # of an array in memory
+MEMORY_BYTES = 700e6  # what blocks in flight may take together
+MERGED_AT_ONCE = 16
 
 
 def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *, mean: bool = True, maximum: bool = False,
@@ -75,7 +86,8 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     (array([[10,  0]]), array([[-0.01, -0.01]]), array([[0.  , 0.01]]))
     """
     _check(scan)
-    shape = scan.shape[2:]
+    rows, columns, *frame = scan.shape
+    positions, shape = (rows, columns), (frame[0], frame[1])
     moments = [Moments(spec, shape, name) for name, spec in _com_specs(com).items()]
     detectors = {name: detector_weights(detector, shape, name) for name, detector in (detectors or {}).items()}
     _check_names(detectors, moments)
@@ -83,15 +95,16 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     for one in moments:
         gathered |= one.masks() | one.weights()
     plan = make_plan(shape, gathered, maximum, mean_log)
-    members = _members(groups or {}, scan.shape[:2])
+    members = _members(groups or {}, positions)
     labels, members_of = _labels(members)
-    partial = run(scan, plan, labels, threads)
-    sums = _maps(partial, plan, scan.shape[:2])
+    partial = _gather(scan, plan, labels, threads)
+    sums = _maps(partial, plan, positions)
     _check_finite(sums["total"])
-    variables = _images(detectors, sums)
+    images = {"total": "total"} | {name: f"detector/{name}" for name in detectors}
+    variables = {name: (SCAN_DIMS, sums[key], {"units": "counts"}) for name, key in images.items()}
     for one in moments:
         variables |= _com(scan, one, sums)
-    variables |= _patterns(partial, scan.shape[0] * scan.shape[1], mean) | _group_means(partial, members, members_of)
+    variables |= _patterns(partial, rows * columns, mean) | _group_means(partial, members, members_of)
     coordinates = {dim: scan.coords[dim].variable for dim in DIMS if dim in scan.coords}
     return xr.Dataset(variables, coordinates | ({"group": list(members)} if members else {}), dict(scan.attrs))
 
@@ -140,14 +153,9 @@ def _members(groups: Mapping, shape: tuple[int, int]) -> dict[str, np.ndarray]:
 
 def _labels(members: dict[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarray]:
     """
-    A label per position, such that positions of one label are in the same groups.
+    A label per position, (scan_y, scan_x), such that positions of one label are in the same groups; None without groups.
 
-    Returns
-    -------
-    labels
-        (scan_y, scan_x) integers, or None without groups.
-    members_of
-        (labels, groups) booleans: which groups each label belongs to.
+    The second array, (labels, groups) booleans, says which groups each label belongs to.
     """
     if not members:
         return None, np.zeros((1, 0), bool)
@@ -176,12 +184,6 @@ def _check_finite(total: np.ndarray) -> None:
     if len(bad):
         raise ValueError(f"{len(bad)} patterns hold nan or infinite values, the first at (scan_y, scan_x) = "
                          f"{tuple(int(i) for i in bad[0])}; replace them first, for instance with scan.fillna(0)")
-
-
-def _images(detectors: dict, sums: dict[str, np.ndarray]) -> dict:
-    """The images of all detectors as variables of a dataset: (dims, values, attributes) by name."""
-    names = {"total": "total"} | {name: f"detector/{name}" for name in detectors}
-    return {name: (SCAN_DIMS, sums[key], {"units": "counts"}) for name, key in names.items()}
 
 
 def _com(scan: xr.DataArray, moments: Moments, sums: dict[str, np.ndarray]) -> dict:
@@ -216,7 +218,210 @@ def _group_means(partial: Partial, members: dict[str, np.ndarray], members_of: n
     if not members:
         return {}
     sizes = np.array([mask.sum() for mask in members.values()])
-    means = [sum(partial.sums[label] for label in np.flatnonzero(members_of[:, index])) / size
-             for index, size in enumerate(sizes)]
+    means = [reduce(np.add, (partial.sums[int(label)] for label in np.flatnonzero(inside))) / size for inside, size in zip(members_of.T, sizes)]
     return {"group_mean_pattern": (("group", *DETECTOR_DIMS), np.stack(means), {"units": "counts"}),
             "group_size": ("group", sizes)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    The detectors of a pass as tables; small, picklable, and the same for all blocks.
+
+    Parameters
+    ----------
+    masks, weights
+        Names of the 0/1 detectors and of the weighted detectors, in the order of their columns in the result.
+    runs, first_run
+        (n, 3) int64 rows of (first column, last column + 1, detector) sorted by detector row, and where each detector
+        row begins: a 0/1 detector touches its own pixels only.
+    spans, first_span
+        The same for weighted detectors, one span per row from the first to the last weight other than zero.
+    values
+        Weights, (weighted detectors, det_y, det_x) float64.
+    maximum, mean_log
+        Whether to gather the maximum pattern and the mean of ln(1 + N).
+    shape
+        (det_y, det_x).
+    """
+
+    masks: tuple[str, ...]
+    weights: tuple[str, ...]
+    runs: np.ndarray
+    first_run: np.ndarray
+    spans: np.ndarray
+    first_span: np.ndarray
+    values: np.ndarray
+    maximum: bool
+    mean_log: bool
+    shape: tuple[int, int]
+
+
+def make_plan(shape: tuple[int, int], detectors: dict[str, np.ndarray], maximum: bool = False, mean_log: bool = False) -> Plan:
+    """Compile detectors, boolean masks or float64 weights (det_y, det_x) by name, for the pass."""
+    masks = {name: mask for name, mask in detectors.items() if mask.dtype == bool}
+    weights = {name: mask for name, mask in detectors.items() if mask.dtype != bool}
+    values = np.stack(list(weights.values())) if weights else np.zeros((0, *shape))
+    return Plan(tuple(masks), tuple(weights), *_by_row(shape, [_runs(mask) for mask in masks.values()]),
+                *_by_row(shape, [_spans(mask) for mask in weights.values()]), values, maximum, mean_log, shape)
+
+
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """(row, first column, last column + 1) of every unbroken run of True, int64 (n, 3)."""
+    padded = np.pad(mask, ((0, 0), (1, 1)))
+    rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])  # begins and ends take turns
+    return np.stack([rows[::2], edges[::2], edges[1::2]], axis=1)
+
+
+def _spans(weights: np.ndarray) -> np.ndarray:
+    """(row, first column, last column + 1) around all weights other than zero of each row, int64 (n, 3)."""
+    used = weights != 0
+    rows = np.flatnonzero(used.any(axis=1))
+    return np.stack([rows, used[rows].argmax(axis=1), weights.shape[1] - used[rows, ::-1].argmax(axis=1)], axis=1)
+
+
+def _by_row(shape: tuple[int, int], tables: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the tables of several detectors, sorted by detector row, with the index at which each row begins."""
+    numbered = [np.insert(table, 3, index, axis=1) for index, table in enumerate(tables)]
+    merged = np.concatenate([np.zeros((0, 4), np.int64), *numbered])
+    merged = merged[np.argsort(merged[:, 0], kind="stable")]
+    first = np.searchsorted(merged[:, 0], np.arange(shape[0] + 1))
+    return np.ascontiguousarray(merged[:, 1:]), first
+
+
+@dataclass
+class Partial:
+    """
+    What the pass has gathered so far.
+
+    ``maps``: (y, x) of a block's first position -> its sums over pixels, (positions_y, positions_x, columns), exact ones (moments and
+    0/1 detectors) and weighted ones. ``sums``: label -> sum of its patterns, int64 or float64 (det_y, det_x). ``largest`` and
+    ``log_sum``: maximum pattern and sum of ln(1 + N), or None.
+    """
+
+    maps: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    sums: dict[int, np.ndarray] = field(default_factory=dict)
+    largest: np.ndarray | None = None
+    log_sum: np.ndarray | None = None
+
+    def add(self, other: Partial) -> None:
+        """Take over what ``other`` has gathered elsewhere in the scan."""
+        self.maps |= other.maps
+        for label, pattern in other.sums.items():
+            self.sums[label] = self.sums[label] + pattern if label in self.sums else pattern
+        if other.largest is not None:
+            self.largest = other.largest if self.largest is None else np.maximum(self.largest, other.largest)
+        if other.log_sum is not None:
+            self.log_sum = other.log_sum if self.log_sum is None else self.log_sum + other.log_sum
+
+
+def merge(partials: list[Partial]) -> Partial:
+    """All that ``partials`` have gathered; the inputs stay as they are."""
+    merged = Partial()
+    for partial in partials:
+        merged.add(partial)
+    return merged
+
+
+def reduce_block(block: np.ndarray, plan: Plan, corner: tuple[int, int], labels: np.ndarray | None = None) -> Partial:
+    """
+    Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x).
+
+    ``corner`` is the scan index (y, x) of its first position. ``labels`` gives each position an integer, one for all by default: the
+    patterns of each label are summed on their own.
+    """
+    if block.shape[2:] != plan.shape or (labels is not None and labels.shape != block.shape[:2]):
+        raise ValueError(f"block of shape {block.shape} where patterns of {plan.shape} were promised"
+                         f"{'' if labels is None else f' at {labels.shape} positions'}; the dask array states wrong chunks")
+    patterns = countable(block).reshape(-1, *block.shape[2:])
+    flat = np.zeros(len(patterns), np.int64) if labels is None else np.asarray(labels).ravel()
+    exact = np.zeros((len(patterns), MOMENTS + len(plan.masks)), np.int64 if patterns.dtype.kind in "iu" else np.float64)
+    weighted = np.zeros((len(patterns), len(plan.weights)))
+    partial = Partial({corner: (exact.reshape(*block.shape[:2], -1), weighted.reshape(*block.shape[:2], -1))})
+    for start in range(0, len(patterns), LARGEST_PIECE):
+        piece = slice(start, start + LARGEST_PIECE)
+        partial.add(_reduce_patterns(patterns[piece], plan, flat[piece], exact[piece], weighted[piece]))
+    return partial
+
+
+def _reduce_patterns(patterns, plan: Plan, labels, exact, weighted) -> Partial:
+    """Fill ``exact`` and ``weighted`` (n, columns), and return the patterns that were gathered."""
+    found, counts = np.unique(labels, return_counts=True)
+    order, starts = np.argsort(labels, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
+    sums = np.zeros((len(found), *patterns.shape[1:]), _sum_type(patterns.dtype))
+    accumulate(patterns, order, starts, plan.runs, plan.first_run, plan.spans, plan.first_span, plan.values,
+               sums, exact, weighted)
+    wide = sums.astype(exact.dtype)
+    largest, log_sum = patterns.max(axis=0) if plan.maximum else None, _log_sum(patterns) if plan.mean_log else None
+    return Partial({}, {int(label): pattern for label, pattern in zip(found, wide)}, largest, log_sum)
+
+
+def countable(block: np.ndarray) -> np.ndarray:
+    """A block as the compiled loops want it: C-contiguous, native byte order, a type that they know; copies if it must."""
+    if block.dtype == bool:
+        block = block.view(np.uint8)
+    rare = {"f2": np.float32, "i1": np.int64, "i2": np.int64, "i4": np.int64, "u8": np.int64}  # not worth loops of their own
+    dtype = rare.get(f"{block.dtype.kind}{block.dtype.itemsize}", block.dtype.newbyteorder("="))
+    return np.ascontiguousarray(block, dtype)
+
+
+def _sum_type(dtype: np.dtype) -> type:
+    """The narrowest type in which 65,536 values of ``dtype`` can be added without overflow, or float64."""
+    if dtype.kind == "u":
+        return np.uint32 if dtype.itemsize <= 2 else np.uint64
+    return np.int64 if dtype.kind == "i" else np.float64
+
+
+def _log_sum(patterns: np.ndarray) -> np.ndarray:
+    """Sum of ln(1 + N) over the patterns, float64."""
+    total = np.zeros(patterns.shape[1:])
+    if patterns.dtype.kind != "u":
+        sum_log1p(patterns, total)
+        return total
+    product, power = np.ones(patterns.shape[1:]), np.zeros(patterns.shape[1:], np.int64)
+    safe = 1000 // (8 * patterns.dtype.itemsize)  # so many factors of at most 2^bits stay below the largest double, 2^1024
+    for start in range(0, len(patterns), safe):
+        multiply_1p(patterns[start:start + safe], product)
+        split_power(product.view(np.int64), power)
+    return np.log(product) + np.log(2) * power
+
+
+def _gather(scan: xr.DataArray, plan: Plan, labels: np.ndarray | None, threads: int | None) -> Partial:
+    """
+    Reduce all blocks of a scan, in threads or on a cluster, and merge the results in a tree, so that few of them wait in memory.
+
+    ``threads`` is the number of blocks in flight when threads do the work; None chooses. A distributed client has its own number.
+    """
+    data = scan.data if scan.chunks is None else scan.data.rechunk({2: -1, 3: -1})
+    threads = threads or _threads(data)
+    final, layer = _layer(data, plan, labels, threads)
+    graph = HighLevelGraph.from_collections(final[0], layer, dependencies=[] if scan.chunks is None else [data])
+    with dask.config.set(num_workers=threads):
+        return Delayed(final, graph, layer=final[0]).compute()
+
+
+def _layer(data, plan: Plan, labels: np.ndarray | None, threads: int) -> tuple[tuple, dict]:
+    """The key of the result, and the tasks that lead to it from the blocks of ``data``: keys of dask, or views of an array."""
+    name, places = f"one-pass-{uuid.uuid4().hex}", block_places(data, BLOCKS_PER_THREAD * threads)
+    stored = isinstance(data, da.Array)
+    blocks = [(data.name, i, j, 0, 0) for i, j in np.ndindex(data.numblocks[:2])] if stored else [data[place] for place in places]
+    layer: dict[Any, Any] = {f"{name}-plan": plan}
+    for number, (block, place) in enumerate(zip(blocks, places)):
+        corner = tuple(side.start for side in place)
+        layer[name, 0, number] = (reduce_block, block, f"{name}-plan", corner, None if labels is None else labels[place])
+    keys, level = [(name, 0, number) for number in range(len(places))], 0
+    while len(keys) > 1:
+        level += 1
+        merged = {(name, level, k): (merge, keys[k:k + MERGED_AT_ONCE]) for k in range(0, len(keys), MERGED_AT_ONCE)}
+        layer |= merged
+        keys = list(merged)
+    return keys[0], layer
+
+
+def _threads(data) -> int:
+    """Number of blocks that may be in flight: more than processors, so that the disk never waits, while memory allows."""
+    processors = available_cores()
+    if not isinstance(data, da.Array):
+        return processors
+    largest = max(data.chunks[0]) * max(data.chunks[1]) * data.shape[2] * data.shape[3] * data.dtype.itemsize
+    return max(1, min(max(processors, 4), int(MEMORY_BYTES // (1.5 * largest))))

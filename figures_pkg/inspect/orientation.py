@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures_pkg.evaluate.realism import as_drawn, disc_sums
+from figures_pkg.imaging.pictures import as_drawn, disc_counts
 from figures_pkg.imaging import Lattice, refine_lattice
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.imaging.lattice_search import FoundLattice
@@ -196,7 +196,7 @@ def opposite_strengths(mean_log: np.ndarray, lattice: Lattice, published: dict) 
     if not pairs:
         return {}
     picture = as_drawn(mean_log)
-    ours = disc_sums(picture, lattice, pairs, published["disc_px"]), disc_sums(picture, lattice, [(-k, -l) for k, l in pairs], published["disc_px"])
+    ours = disc_counts(picture, lattice, pairs, published["disc_px"]), disc_counts(picture, lattice, [(-k, -l) for k, l in pairs], published["disc_px"])
     floor = 0.01 * sums[0, 0]
     return {pair: (float(np.log(plus / minus)), float(np.log(sums[pair] / sums[-pair[0], -pair[1]])))
             for pair, plus, minus in zip(pairs, *ours)
@@ -209,7 +209,7 @@ def _strength_correlation(mean_log: np.ndarray, lattice: Lattice, published: dic
     known = {index: counts for index, counts in published["disc_sums"].items() if index in inside and counts > 0}
     if len(known) < 6:
         return -1.0
-    here = disc_sums(as_drawn(mean_log), lattice, list(known), published["disc_px"])
+    here = disc_counts(as_drawn(mean_log), lattice, list(known), published["disc_px"])
     return float(np.corrcoef(np.log(np.maximum(here, 1.0)), np.log(list(known.values())))[0, 1])
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from figures_pkg.record.manifest import Dataset
-from figures_pkg.evaluate.realism import as_drawn, between_discs, ring_background
 from figures_pkg.imaging import Box, Lattice
+from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
+from figures_pkg.record.manifest import Dataset
 
 from .findings import AGREES, CONFLICT, OPEN, WARNING, Finding, signed
 from .orientation import AS_PUBLISHED, ORIENTATIONS, Frame, carried, reoriented

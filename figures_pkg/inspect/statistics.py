@@ -12,10 +12,9 @@ from numba import njit
 from tqdm import tqdm
 
 from figures_pkg.data.blocks import block_places, read_block
-from figures_pkg.workspace import available_cores
-from figures_pkg.imaging.blocks import Partial, countable, reduce_block
 from figures_pkg.imaging.kernels import MOMENTS
-from figures_pkg.imaging.plan import Plan, make_plan
+from figures_pkg.imaging.one_pass import Partial, Plan, countable, make_plan, reduce_block
+from figures_pkg.workspace import available_cores
 
 BINS = 65_536  # of the histogram; larger counts share the last one
 TILES = 4  # along each side of the scan, whose mean patterns tell how the pattern drifts

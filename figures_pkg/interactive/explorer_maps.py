@@ -74,11 +74,11 @@ def network_layers(embedding: xr.DataArray, domains: xr.DataArray, names: list) 
     Parameters
     ----------
     embedding
-        (channel, scan_y, scan_x) with the channels' numbers, from :func:`figures_pkg.evaluate.naming.open_embedding`.
+        (channel, scan_y, scan_x) with the channels' numbers, from :func:`figures_pkg.evaluate.channels.open_embedding`.
     domains
-        From :func:`figures_pkg.evaluate.naming.domain_channel`.
+        From :func:`figures_pkg.evaluate.channels.domain_channel`.
     names
-        From :func:`figures_pkg.evaluate.naming.name_channels`.
+        From :func:`figures_pkg.evaluate.channels.name_channels`.
     """
     layers = [Layer("domain_channel", "domain channel, rotated to steps", NETWORK, domains, "", "RdBu_r", True)]
     for number, image, named in zip(embedding.channel.values, embedding, names, strict=True):

@@ -38,7 +38,6 @@ from scipy.special import erf, ndtr
 
 from figures_pkg.twin.presets import Preset, Texture, Wall
 from figures_pkg.twin.specimen import SmoothField
-from figures_pkg.diffraction.simulate import STATES
 
 STATES = 6  # of the trimerization: domains 0 to 5, at 0, 60, ... 300 degrees
 HALF_WIDTH_C_NM, HALF_WIDTH_AB_NM = 0.257, 0.149  # of the phase across a charged and a neutral wall; far below a scan step

@@ -86,7 +86,7 @@ def copy(repository, tmp_path_factory) -> Copy:
         shutil.copytree(repository / name, root / name, ignore=ignored)
     shutil.copytree(repository / "notebooks" / "profiles", root / "notebooks" / "profiles")
     write_chapter(root / "notebooks", "com", "from figures_pkg.plotting import use_style")
-    write_chapter(root / "notebooks", "scores", "from figures_pkg.evaluate import contrast_to_noise")
+    write_chapter(root / "notebooks", "scores", "from figures_pkg.evaluate import area_under_curve")
     toc = "format: jb-book\nroot: index\nchapters:\n- file: executed/com\n- file: executed/scores\n- file: bibliography\n"
     (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
     (root / "book" / "index.md").write_text("# A toy book\n\nOne equation, $E = mc^2$.\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from figures_pkg.book.claims_inputs import claims_inputs
 from figures_pkg.book.claims_page import claims_table, value_words
 from figures_pkg.claims.rows import Case, Claim
-from figures_pkg.claims.verdicts import VERDICTS, Limit
+from figures_pkg.claims.rows import VERDICTS, Limit
 from figures_pkg.passports.catalogue import figure_names
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},

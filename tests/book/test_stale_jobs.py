@@ -116,7 +116,7 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/model/train.py", CODE, None, MODELS | TABLES | jobs("explorer", notebooks=TRAINED), id="training"),
     pytest.param("figures_pkg/plotting/style.py", CODE, None, everything_but("twin", *MODELS, *TABLES, notebooks="differences"), id="the style of figures"),
     pytest.param("figures_pkg/plotting/schematic.py", CODE, None, jobs(notebooks="structure"), id="what one chapter draws"),
-    pytest.param("figures_pkg/claims/verdicts.py", CODE, None, jobs("claims", notebooks="does-it-hold"), id="a helper of the claims"),
+    pytest.param("figures_pkg/claims/rows.py", CODE, None, jobs("claims", notebooks="does-it-hold"), id="a helper of the claims"),
     pytest.param("figures_pkg/twin/presets/control-plain.yaml", "# 1\n", None, {"twin control-plain", "scan_scores control-plain"} | jobs(
         "scores", "claims", notebooks="scores does-it-hold"), id="a preset"),
     pytest.param("figures_pkg/twin/presets/ds2.yaml", "# 1\n", None, OF_DS2 | CONTROLS | jobs("scores", "claims", notebooks=(
@@ -144,13 +144,13 @@ def test_the_workflow_plans_the_same(book):
         ("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n"),
         ("figures_pkg/twin/presets/control-plain.yaml", "# 1\n"),
         ("figures_pkg/interactive/explorer.js", "// 1\n"),
-        ("figures_pkg/claims/another.py", "from figures_pkg.claims.scans import com_auc\n\n\ndef another(made, dataset):\n    return com_auc(made, dataset)\n"),
+        ("figures_pkg/claims/another.py", "from figures_pkg.claims.measures import com_auc\n\n\ndef another(made, dataset):\n    return com_auc(made, dataset)\n"),
     ]:
         with (book.root / file).open("a", encoding="utf-8") as stream:
             stream.write(text)
     rows = book.root / "claims.yaml"
     before, text = rows.stat().st_mtime_ns, rows.read_text(encoding="utf-8")
-    rows.write_text(text.replace("measure: figures_pkg.claims.scans.com_auc\n", "measure: figures_pkg.claims.another.another\n"), encoding="utf-8")
+    rows.write_text(text.replace("measure: figures_pkg.claims.measures.com_auc\n", "measure: figures_pkg.claims.another.another\n"), encoding="utf-8")
     os.utime(rows, ns=(before, before))  # so that the new module alone makes the claims stale
     expected = {"twin control-plain", "scan_scores control-plain"} | jobs("explorer", "scores", "claims", notebooks="explorer scores does-it-hold")
     assert set(book.planned()) == book.of(expected)

@@ -1,11 +1,96 @@
-"""abTEM's patterns of both domains: nothing is lost, discs lie on the lattice, and the domains are each other upside down."""
+"""What the chapter on Fig. 4 alone needs."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from figures_pkg.chapters.fig_4 import AbtemSettings, abtem_pattern, diffuse_pattern, load_or_simulate
+from figures_pkg.chapters.fig_4 import AbtemSettings, abtem_pattern, difference_maps, diffuse_pattern, load_or_simulate, ratio_map, window_map
+from figures_pkg.imaging.difference import pearson_map, rank_reflections
+
+COUNTS = st.floats(0, 1e4, allow_nan=False, width=32)
+
+
+@st.composite
+def pattern_pairs(draw):
+    """Two patterns of one shape, neither constant."""
+    shape = draw(array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9))
+    pair = [draw(arrays(np.float64, shape, elements=COUNTS)) for _ in range(2)]
+    assume(all(np.ptp(pattern) > 1e-3 * pattern.max() > 0 for pattern in pair))
+    return pair
+
+
+def discs(strengths, shape=(60, 60), radius=4.5, background=1.0):
+    """A pattern of discs at places (row, col) on a flat background."""
+    rows, cols = np.indices(shape)
+    pattern = np.full(shape, float(background))
+    for (row, col), strength in strengths.items():
+        pattern[(rows - row) ** 2 + (cols - col) ** 2 <= radius**2] += strength
+    return pattern
+
+
+@given(pattern_pairs(), st.floats(0.1, 50))
+@settings(max_examples=50, deadline=None)
+def test_all_maps_vanish_for_equal_patterns(pair, scale):
+    """A pattern does not differ from a multiple of itself under any definition."""
+    maps = difference_maps(pair[0], scale * pair[0], sigma_px=1.5)
+    assert max(delta.max() for delta in maps.values()) < 1e-6
+
+
+@given(pattern_pairs())
+@settings(max_examples=50, deadline=None)
+def test_ranges(pair):
+    """Each map stays inside the range that its docstring states."""
+    maps = difference_maps(*pair)
+    assert all((delta >= 0).all() for delta in maps.values())
+    assert maps["pearson"].sum() <= 2 + 1e-9 and maps["window"].max() <= 2 and maps["ratio"].max() < 1
+
+
+def test_a_bright_change_leads_under_pearson_and_a_relative_one_under_ratio():
+    """A bright disc that changes by a tenth against a faint one that doubles: the definitions rank them oppositely."""
+    bright, faint, same = (20, 20), (40, 40), (20, 40)
+    a, b = discs({bright: 1000.0, faint: 20.0, same: 1000.0}), discs({bright: 1100.0, faint: 40.0, same: 1000.0})
+    places = {"bright": bright, "faint": faint}
+    first = rank_reflections(pearson_map(a, b), places, 4.5).index[0]
+    assert first == "bright"
+    assert rank_reflections(ratio_map(a, b), places, 4.5, mean=True).index[0] == "faint"
+
+
+def test_the_window_sees_shape_and_not_strength():
+    """A disc whose filling changes sides lights up in the windowed map; one that only grows stronger stays dark."""
+    ramp, grown = (20, 20), (40, 40)
+    rows = np.indices((60, 60))[0]
+    tilted = discs({ramp: 1.0}, background=0) * (rows - ramp[0])
+    a = discs({grown: 100.0}) + 50 * discs({ramp: 1.0}, background=0) + 8 * tilted
+    b = discs({grown: 200.0}) + 50 * discs({ramp: 1.0}, background=0) - 8 * tilted
+    table = rank_reflections(window_map(a, b, 3.0), {"ramp": ramp, "grown": grown}, 3.0, mean=True)
+    assert table.value["ramp"] > 5 * table.value["grown"] and table.value["grown"] < 0.05
+
+
+def test_maps_keep_the_coordinates_of_the_pattern():
+    """DataArrays in, DataArrays out, on the same detector coordinates."""
+    rng = np.random.default_rng(1)
+    a, b = (xr.DataArray(rng.poisson(9, (8, 6)), dims=("det_y", "det_x"), coords={"det_y": np.arange(8.0)}) for _ in range(2))
+    for delta in difference_maps(a, b).values():
+        assert delta.dims == a.dims and delta.det_y.equals(a.det_y)
+
+
+def test_other_bad_arguments():
+    """A window without width, negative counts, an empty mask and discs outside the map are refused."""
+    a = np.eye(4)
+    for call, message in (
+        (lambda: window_map(a, a, 0), "positive width"),
+        (lambda: ratio_map(a - 0.1, a), "not negative"),
+        (lambda: pearson_map(a, a, np.zeros((4, 4), bool)), "0 pixels"),
+        (lambda: rank_reflections(a, {"out": (50, 50)}, 1.0), "none of 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
 
 SETTINGS = AbtemSettings(2.0, 1.27, tilts_across=5, slices=2, gpts=(54, 60), supercell=2, configurations=2)
 

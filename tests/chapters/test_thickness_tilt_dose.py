@@ -30,7 +30,7 @@ from figures_pkg.crystal import ermno3
 from figures_pkg.crystal.structure import scale_displacements, scale_vibrations
 from figures_pkg.diffraction import LibrarySettings
 from figures_pkg.diffraction.discs import disc_means
-from figures_pkg.imaging.delta import pearson_map
+from figures_pkg.imaging.difference import pearson_map
 from figures_pkg.twin.patterns import disc_pattern
 
 HKL = np.array([(0, 0, l) for l in (-4, -2, 0, 2, 4)])

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from figures_pkg.workspace import artefact_path
+from figures_pkg.chapters.does_it_hold import twin_verdicts
 from figures_pkg.claims import run as claims_run
-from figures_pkg.claims.rows import Case, Claim, load_claims
-from figures_pkg.claims.made import Made, NotMade
-from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, twin_verdicts, verdict_counts
-from figures_pkg.claims.verdicts import Limit
+from figures_pkg.claims.artefacts import Artefacts, Unavailable
+from figures_pkg.claims.rows import Case, Claim, Limit, load_claims
+from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
+from figures_pkg.workspace import artefact_path
 
 CALLS = []
 
@@ -19,7 +19,7 @@ def doubled(made, dataset=None, value=1.0):
     """A measure that remembers its calls; ds2 is missing, and a value of 13 stops everything."""
     CALLS.append((dataset, value))
     if dataset == "ds2":
-        raise NotMade("the scan ds2 is not made in this profile")
+        raise Unavailable("the scan ds2 is not made in this profile")
     if value == 13:
         raise KeyboardInterrupt
     return [2 * value, 2 * value + 1]
@@ -40,17 +40,16 @@ def make(monkeypatch):
 
 
 def test_a_row_holds_values_verdict_and_limit(make):
-    """As the page and the check read them."""
-    row = evaluate_claim(make(unit="AUC"), Made("smoke"))
+    row = evaluate_claim(make(unit="AUC"), Artefacts("smoke"))
     assert row["verdict"] == "holds" and row["limit"] == "at least 2" and row["unit"] == "AUC"
     assert row["cases"] == [{"dataset": None, "values": (2.0, 3.0), "when": "", "reason": ""}]
 
 
 def test_what_is_missing_is_the_reason(make):
     """Not an error, and not a failed claim."""
-    row = evaluate_claim(make(dataset="ds2"), Made("smoke"))
+    row = evaluate_claim(make(dataset="ds2"), Artefacts("smoke"))
     assert row["verdict"] == "not tested" and row["words"] == "the scan ds2 is not made in this profile"
-    row = evaluate_claim(make(measure=None, limit=None, cases=(), not_tested="no images"), Made("smoke"))
+    row = evaluate_claim(make(measure=None, limit=None, cases=(), not_tested="no images"), Artefacts("smoke"))
     assert row["verdict"] == "not tested" and row["words"] == "no images"
 
 
@@ -59,7 +58,7 @@ def test_fields_are_those_of_the_profile(make):
     claim = make(dataset="ds1", over="fields")
     for profile, data, number in (("smoke", "twin", 1), ("laptop", "twin", 3), ("laptop", "zenodo", 1)):
         CALLS.clear()
-        evaluate_claim(claim, Made(profile, data))
+        evaluate_claim(claim, Artefacts(profile, data))
         assert len(CALLS) == number, (profile, data)
 
 
@@ -84,7 +83,7 @@ def test_a_row_is_measured_again_when_the_code_behind_its_measure_has_changed(ma
     for code, calls in (("before", [(None, 1.0), (None, 13)]), ("before", [(None, 13)]), ("after", [(None, 1.0), (None, 13)])):
         CALLS.clear()
         with pytest.raises(KeyboardInterrupt):
-            evaluate_claims(claims, "smoke", "twin", out, lambda measure: f"{code} {measure}", progress=False)
+            evaluate_claims(claims, "smoke", "twin", out, lambda measure, code=code: f"{code} {measure}", progress=False)
         assert calls == CALLS
 
 
@@ -109,26 +108,25 @@ def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
 
 
 def test_files_that_are_missing_or_misnamed_say_what_to_do(tmp_path):
-    """One clear message each."""
     with pytest.raises(FileNotFoundError, match="figures_pkg claims"):
         read_verdicts(tmp_path / "claims.json")
     with pytest.raises(ValueError, match="ends in it"):
         evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt", str)
     with pytest.raises(ValueError, match="twin, zenodo"):
-        Made("smoke", "record")
+        Artefacts("smoke", "record")
 
 
 def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     """Then a claim on them is not tested, and one that needs the truth never is."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
-    made = Made("smoke", "zenodo")
+    made = Artefacts("smoke", "zenodo")
     for dataset, message in (("ds1", "ds1 of the authors is not on this computer"), ("control", "simulated and on no record")):
-        with pytest.raises(NotMade, match=message):
+        with pytest.raises(Unavailable, match=message):
             made.scan(dataset)
-    with pytest.raises(NotMade, match="known of simulated scans alone"):
+    with pytest.raises(Unavailable, match="known of simulated scans alone"):
         made.truth("ds1")
     for wanted in (lambda: made.scores, lambda: made.known("ds1"), lambda: made.domains("ds1")):
-        with pytest.raises(NotMade, match="ds1 of the authors is not on this computer|authors' network ca-ds1 was not applied"):
+        with pytest.raises(Unavailable, match="ds1 of the authors is not on this computer|authors' network ca-ds1 was not applied"):
             wanted()
     assert made.source == "record"
 
@@ -137,7 +135,7 @@ def test_the_record_has_cases_of_its_own(make):
     """Those are measured there, and the others on the twin."""
     claim = make(dataset="ds1", record=(Case("ds1", "authors'", {"value": 3.0}),))
     for data, value, when in (("twin", 2.0, ""), ("zenodo", 6.0, "authors'")):
-        (case,) = evaluate_claim(claim, Made("smoke", data))["cases"]
+        (case,) = evaluate_claim(claim, Artefacts("smoke", data))["cases"]
         assert case["values"][0] == value and case["when"] == when
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from figures_pkg.chapters.the_data import ring_counts
+from figures_pkg.chapters.the_data import ring_counts, ring_means
 from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
-from figures_pkg.imaging import ring_means
 
 
 def test_rings_fall_off_and_cover_the_frame():

@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 from scipy.ndimage import zoom
 
+from figures_pkg.diffraction import LibrarySettings, build_library
 from figures_pkg.evaluate import known_domains
 from figures_pkg.evaluate.known import known_from, known_maps, known_words, matched_domains, wall_distance_nm, write_domains
 from figures_pkg.imaging import Lattice
 from figures_pkg.twin.example import Example, example_scan
-from figures_pkg.diffraction import LibrarySettings, build_library
 
 STEP_NM = 6.0
 SHAPE = (20, 24)
@@ -100,16 +100,10 @@ def test_the_wall_lies_halfway_between_positions():
     assert np.abs(found - askew)[inside].max() < 0.75 * STEP_NM
 
 
-def test_a_missing_map_names_the_command(tmp_path, monkeypatch):
-    """Nothing is made on the way."""
+def test_what_is_written_is_read_and_a_missing_map_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="figures_pkg domains ds1 --source zenodo --profile smoke --out"):
         known_maps(SimpleNamespace(path="ds1.hspy"), "ds1", "zenodo", "smoke")
-
-
-def test_what_is_written_is_read(tmp_path, monkeypatch):
-    """With its attributes."""
-    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     known = known_from(matched(halves()), grid(1.0 * halves()))
     write_domains(known, tmp_path / "smoke" / "domains" / "zenodo" / "ds1.nc")
     again = known_maps(SimpleNamespace(path="ds1.hspy"), "ds1", "zenodo", "smoke")
@@ -153,3 +147,13 @@ def test_a_model_that_is_wrong_by_more_claims_less(simulated, wrong_by):
     assert known.attrs["systematic"] > 0.05 and known.attrs["basis"] == "matched" and known.attrs["sign_known"] == 1
     used = known.domain.values != 0
     assert used.mean() > 0.7 and (known.domain.values == truth.polarization.values)[used].mean() > 0.99
+
+
+def test_known_domains_leave_out_the_wall_and_poor_fits():
+    """Positions within the given distance are zero, the rest carry the sign, a hole far from the wall stays 0; without walls all belong."""
+    distance = np.array([[-40.0, -21, -20, 0, 20, 21, 40, np.inf]])
+    maps = {"domain": np.array([[-1, -1, -1, 1, 1, 1, 0, 1]], np.int8), "wall_distance_nm": distance}
+    truth = xr.Dataset({name: (("scan_y", "scan_x"), values) for name, values in maps.items()})
+    np.testing.assert_array_equal(known_domains(truth), [[-1, -1, 0, 0, 0, 1, 0, 1]])
+    assert (known_domains(truth, clear_nm=0.0) != 0).sum() == 6
+    assert (known_domains(xr.ones_like(truth).assign(wall_distance_nm=abs(truth.wall_distance_nm) + np.inf, domain=truth.domain * 0 + 1)) == 1).all()

@@ -1,12 +1,15 @@
-"""Scores agree with their analytic values."""
+"""Scores agree with their analytic values, and known mixtures of polarization, bend and thickness are taken apart again."""
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from figures_pkg.evaluate import area_under_curve, contrast_to_noise, otsu_threshold
+from figures_pkg.chapters.fig_1cd import contrast_to_noise
+from figures_pkg.evaluate import area_under_curve, domain_split, effect_at_equal, otsu_threshold, variance_shares
+from figures_pkg.evaluate.scores import confusion, domain_regions, domain_scores, wall_auc, wall_zones
 
 
 def two_gaussians(rng, distance, n=20_000):
@@ -23,7 +26,6 @@ def test_auc_of_two_gaussians(distance):
 
 
 def test_contrast_of_two_gaussians():
-    """Unit Gaussians a distance d apart have a contrast-to-noise of d."""
     values, first = two_gaussians(np.random.default_rng(2), 1.5)
     assert contrast_to_noise(values, first, ~first) == pytest.approx(1.5, abs=0.03)
 
@@ -37,26 +39,120 @@ def test_auc_is_a_rank_statistic(seed):
     auc = area_under_curve(values, first, ~first)
     assert area_under_curve(np.exp(values), first, ~first) == auc
     assert area_under_curve(values, ~first, first) == pytest.approx(1 - auc)
-
-
-def test_ties_count_half():
-    """A constant map says nothing."""
-    assert area_under_curve(np.ones(4), np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1])) == 0.5
+    assert area_under_curve(np.ones(50), first, ~first) == 0.5  # ties count half
 
 
 def test_otsu_finds_the_gap():
     """The threshold lies between two separate classes, whatever their sizes."""
     values = np.concatenate([np.full(900, 1.0), np.full(100, 3.0)]) + np.random.default_rng(3).uniform(-0.2, 0.2, 1000)
     assert 1.2 <= otsu_threshold(values) <= 2.8
+    dead = np.full((4, 5), 0.1)  # one class
+    assert not (dead > otsu_threshold(dead)).any()
 
 
 def test_empty_region_is_refused():
-    """A region without positions is one clear error."""
     with pytest.raises(ValueError, match="each needs at least one"):
         contrast_to_noise(np.ones(3), np.ones(3, bool), np.zeros(3, bool))
 
 
-def test_nothing_lies_above_the_threshold_of_equal_values():
-    """A dead channel has one class, and is no error."""
-    values = np.full((4, 5), 0.1)
-    assert not (values > otsu_threshold(values)).any()
+def test_perfect_channel_has_perfect_scores(one_wall):
+    """The truth itself scores 1, without error and leak; its sign does not matter."""
+    scores = domain_scores(-one_wall.domain.values, one_wall)
+    assert scores == pytest.approx({"domain_auc": 1, "abs_r": 1, "error": 0, "leak_bend": 0, "leak_thickness": 0}, abs=1e-9)
+
+
+def test_leaks_are_the_shares_that_were_mixed_in(one_wall):
+    """A domain map with a wedge's share of variance leaks that share."""
+    thickness = (one_wall.thickness_nm - one_wall.thickness_nm.mean()) / one_wall.thickness_nm.std()
+    scores = domain_scores((one_wall.domain + thickness).values, one_wall)
+    assert scores["leak_thickness"] == pytest.approx(0.5, abs=0.02)
+    assert scores["leak_bend"] < scores["leak_thickness"]
+
+
+def test_walls_within_one_step(one_wall):
+    """The positions on either side of the wall are near, and a map of them scores 1."""
+    near, far = wall_zones(one_wall)
+    assert near.sum() == 2 * 48 and not (near & far).any()
+    assert wall_auc(near * 1.0, one_wall) == 1
+
+
+def test_confusion_of_six_sectors():
+    """Six sectors of alternating sign around a core are told apart as regions and named rightly."""
+    y, x = np.indices((61, 61)) - 30.2
+    state = ((np.arctan2(y, x) + np.pi) / (np.pi / 3)).astype(int) % 6
+    data = {"domain": np.where(state % 2, -1, 1), "domain_state": state, "wall_distance_nm": np.full(state.shape, 99.0),
+            "wall_width_nm": np.zeros(state.shape)}
+    truth = xr.Dataset({k: (("scan_y", "scan_x"), v) for k, v in data.items()})
+    matrix, accuracy = confusion(domain_regions(np.where(state % 2, -1.0, 1.0)), truth)
+    assert matrix.shape[0] == 6 and accuracy > 0.97
+
+
+@pytest.fixture
+def scan():
+    """A domain map with a slanted wall and smooth coordinates."""
+    y, x = np.indices((48, 48)) / 47
+    return np.where(x + 0.3 * y < 0.6, 1, -1), y, x
+
+
+def test_step_on_a_polynomial_is_exact(scan):
+    """Without noise the step comes back whatever the polynomial."""
+    domain, y, x = scan
+    split = domain_split(0.02 * domain + 3 * x - 2 * x * y + y**2, domain)
+    assert split.step == pytest.approx(0.04, abs=1e-12)
+    assert split.error < 1e-12
+
+
+def test_standard_error_is_that_of_repeated_noise(scan):
+    """The jackknife error agrees with the scatter over independent noise."""
+    domain, y, x = scan
+    rng = np.random.default_rng(0)
+    splits = [domain_split(domain * 0.5 + x + rng.normal(size=x.shape), domain) for _ in range(60)]
+    scatter = np.std([s.step for s in splits])
+    assert np.mean([s.error for s in splits]) == pytest.approx(scatter, rel=0.35)
+    assert np.mean([s.step for s in splits]) == pytest.approx(1.0, abs=5 * scatter / np.sqrt(60))
+
+
+def test_positions_without_domain_are_left_out(scan):
+    """What happens at the wall itself does not move the step."""
+    domain, y, x = scan
+    wall = np.abs(x + 0.3 * y - 0.6) < 0.05
+    spoiled = np.where(wall, 100.0, 0.5 * domain)
+    assert domain_split(spoiled, np.where(wall, 0, domain)).step == pytest.approx(1.0)
+
+
+def test_the_step_of_matched_domains_is_that_of_the_true_ones(scan):
+    """Holes of poor fits and a wall that runs along whole positions cost precision, not correctness; noise stays within the errors."""
+    domain, y, x = scan
+    rng = np.random.default_rng(7)
+    image = 1.5 * domain + 4 * x - 3 * x * y + 2 * y**2 + 0.3 * rng.normal(size=x.shape)
+    wall = np.abs(x + 0.3 * y - 0.6) < 0.06
+    true = domain_split(image, np.where(wall, 0, domain), order=4)
+    holes = rng.random(x.shape) < 0.15
+    ragged = np.abs(x + 0.3 * y - 0.6) < 0.06 + 0.03 * rng.random(x.shape)
+    matched = domain_split(image, np.where(holes | ragged, 0, domain), order=4)
+    assert matched.step == pytest.approx(true.step, abs=2 * np.hypot(true.error, matched.error))
+    assert matched.step == pytest.approx(3.0, abs=4 * matched.error) and 0 < matched.error < 0.3
+
+
+def test_independent_causes_share_by_variance():
+    """Uncorrelated causes get their own variance, and everything sums to one."""
+    rng = np.random.default_rng(4)
+    a, b, noise = rng.normal(size=(3, 200, 200))
+    shares = variance_shares(3 * a + 2 * b + noise, {"a": [a], "b": [b]})
+    assert shares == pytest.approx({"a": 9 / 14, "b": 4 / 14, "rest": 1 / 14}, abs=0.01)
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_equal_causes_divide_what_they_share():
+    """Two copies of one cause get half each."""
+    a = np.random.default_rng(5).normal(size=(20, 20))
+    assert variance_shares(a, {"one": [a], "two": [a]}) == pytest.approx({"one": 0.5, "two": 0.5, "rest": 0.0}, abs=1e-9)
+
+
+def test_effect_at_equal_causes_is_exact(scan):
+    """A cause's effect comes back from under a nonlinear mixture of the others."""
+    domain, y, x = scan
+    image = 0.7 * domain + np.sin(1.0) * x**2 * y - 3 * y + x
+    assert effect_at_equal(image, domain / 2, [x, y]) == pytest.approx(1.4)
+    inside = np.random.default_rng(1).random(x.shape) < 0.5  # chosen positions, as where a domain is known
+    assert effect_at_equal(image[inside], domain[inside] / 2, [x[inside], y[inside]]) == pytest.approx(1.4)

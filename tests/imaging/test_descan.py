@@ -1,13 +1,53 @@
-"""Descan is read off the rims of the discs, whatever fills them."""
+"""Descan is fitted to the centre of mass, or read off the rims of the discs, whatever fills them."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.imaging import CenterOfMass, Disc, Lattice, descan_planes, summarise
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.imaging import (
+    CenterOfMass,
+    Disc,
+    Lattice,
+    descan_planes,
+    fit_descan,
+    remove_descan,
+    summarise,
+)
 
-LATTICE = Lattice((64.0, 66.0), (-17.4, -5.9), (-6.7, 18.9))
-STEP = 0.01
+STEP, ORIGIN = 0.01, (15.0, 13.0)
+ROW, COL = np.indices((32, 30))
+DRIFTING = Lattice((64.0, 66.0), (-17.4, -5.9), (-6.7, 18.9))
+
+
+def scan_of(data) -> xr.DataArray:
+    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at pixel (15, 13)."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=ORIGIN, beam_energy_kev=200.0)
+    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+def beam(row, col, counts=1e4, background=0.0) -> np.ndarray:
+    """Expected patterns of a Gaussian beam (sigma 1.5 px) at (row, col), arrays over the scan, on a flat background."""
+    row, col = (np.asarray(value, float)[..., None, None] for value in (row, col))
+    spot = np.exp(-((ROW - row) ** 2 + (COL - col) ** 2) / 2 / 1.5**2)
+    return counts * spot / spot.sum((-2, -1), keepdims=True) + background
+
+
+def test_descan_plane_is_found_and_removed():
+    """A linear shift of the beam with the probe is fitted, also from a part of the scan, and removed; the wall stays."""
+    y, x = np.indices((20, 24))
+    wall = np.where(x > 15, 1.0, 0.0)
+    images = summarise(scan_of(beam(14 + 0.05 * y - 0.03 * x + wall, 13 + 0.02 * y).astype(np.float32)))
+    planes = fit_descan(images, where=wall == 0)
+    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_y"], 0.05 * STEP / 1.4, rtol=1e-3)
+    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_x"], -0.03 * STEP / 1.4, rtol=1e-3)
+    np.testing.assert_allclose(planes.com_x.attrs["slope_scan_y"], 0.02 * STEP / 1.4, rtol=1e-3)
+    flat = remove_descan(images, planes)
+    np.testing.assert_allclose(flat.com_y, wall * STEP, atol=1e-5)
+    np.testing.assert_allclose(flat.com_x, 0, atol=1e-5)
+    assert flat.com_y.attrs == images.com_y.attrs and flat.total.identical(images.total)
+    with pytest.raises(ValueError, match="do not lie on a line"):
+        fit_descan(images, where=y == 3)
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +57,8 @@ def scan():
     counts = np.zeros((8, 8, 128, 128), np.float32)
     for i, j in np.ndindex(8, 8):
         shift = 0.8 * (i - 3.5) / 7
-        for k, l in LATTICE.reflections((128, 128), 8):
-            row, col = LATTICE.position(k, l) + [shift, 0]
+        for k, l in DRIFTING.reflections((128, 128), 8):
+            row, col = DRIFTING.position(k, l) + [shift, 0]
             inside = 1 / (1 + np.exp((np.hypot(y - row, x - col) - 5) / 0.4))
             side = 0.3 * (j - 3.5) * (1 - 2 * ((k + l // 2) % 2))  # neighbouring discs fill from opposite sides
             counts[i, j] += 200 * inside * np.exp(-((x - col - side) ** 2) / 30)
@@ -31,22 +71,12 @@ def scan():
     return scan
 
 
-def test_planes_follow_the_shift(scan):
-    """The plane along scan_y is the drift, to a tenth of a pixel."""
-    planes = descan_planes(scan, LATTICE, 5.0, tiles=2)
+def test_planes_of_descan_follow_the_shift_and_not_the_filling(scan):
+    """The plane along scan_y is the drift, to a tenth of a pixel; the filling moves the beam's own centre of mass over five times as far."""
+    planes = descan_planes(scan, DRIFTING, 5.0, tiles=2)
     drift = STEP * 0.8 * (np.arange(8) - 3.5) / 7
     assert np.allclose(planes.com_y.mean("scan_x"), drift, atol=0.1 * STEP)
-
-
-def test_filling_moves_the_rims_far_less_than_the_centre_of_mass(scan):
-    """What fills the discs along scan_x moves the direct beam's own centre of mass over five times as far."""
-    planes = descan_planes(scan, LATTICE, 5.0, tiles=2)
-    direct = summarise(scan, com=CenterOfMass(Disc(LATTICE.centre, 9), background=np.full((128, 128), 5.0)), mean=False)
+    direct = summarise(scan, com=CenterOfMass(Disc(DRIFTING.centre, 9), background=np.full((128, 128), 5.0)), mean=False)
     assert 5 * np.ptp(planes.com_x.values) < np.ptp(direct.com_x.mean("scan_y").values)
-
-
-def test_planes_are_those_that_remove_descan_takes(scan):
-    """The result lies on the scan's own positions, in the unit of the detector."""
-    planes = descan_planes(scan, LATTICE, 5.0, tiles=2)
     assert planes.com_y.dims == ("scan_y", "scan_x") and planes.com_y.shape == (8, 8)
     assert float(planes.com_y.mean()) == pytest.approx(0, abs=1e-12)

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from figures_pkg.data.published import mean_log_counts
-from figures_pkg.imaging import Lattice
-from figures_pkg.imaging.lattice_search import find_lattice
-from figures_pkg.imaging.lattice_search import Zone, reduced
-from figures_pkg.twin import Renderer, load_preset
 from figures_pkg.diffraction import LibrarySettings, build_library
+from figures_pkg.imaging import Lattice
+from figures_pkg.imaging.lattice_search import Zone, find_lattice, reduced
+from figures_pkg.twin import Renderer, load_preset
 
 ZONE = Zone.ermno3()
 PX = 62.0  # per 1/Å: 010 and 002 are 11.7 and 10.9 px long

@@ -188,7 +188,6 @@ def test_memory_does_not_grow_with_the_scan():
     (lambda scan: summarise(scan.astype("int32") - 10**6, mean_log=True), ValueError, "ln"),
 ])
 def test_bad_input_is_refused(make, error, message):
-    """Each kind of bad input raises one error that says what was given."""
     with pytest.raises(error, match=message):
         make(scan_of(counts("uint16")))
 

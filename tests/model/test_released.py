@@ -10,8 +10,7 @@ import yaml
 
 from figures_pkg.cli import main
 from figures_pkg.data.axes import Axes, build_scan
-from figures_pkg.record.manifest import load_manifest
-from figures_pkg.evaluate.naming import open_embedding
+from figures_pkg.evaluate.channels import open_embedding
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, embed
 from figures_pkg.model.checkpoint import PublishedFileError
 from figures_pkg.model.released import (
@@ -26,6 +25,7 @@ from figures_pkg.model.released import (
     training_loss,
 )  # fmt: skip
 from figures_pkg.model.transform import InputTransform
+from figures_pkg.record.manifest import load_manifest
 
 CONFIG = NetworkConfig(pattern=32, filters=4, pools=published_form.POOLS, channels=5)
 STEP_NM = 1.4

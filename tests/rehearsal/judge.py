@@ -18,12 +18,12 @@ import nbformat
 import numpy as np
 import xarray as xr
 
+from figures_pkg.chapters.fig_4 import difference_maps
 from figures_pkg.data.axes import Axes
 from figures_pkg.data.scan import open_scan
-from figures_pkg.evaluate import area_under_curve, asymmetry, domain_split, known_domains
-from figures_pkg.evaluate.delta_pairs import aligned_means, pair_ratio, reflection_table
-from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, descan_planes, refine_lattice, remove_descan, summarise
-from figures_pkg.imaging.delta import difference_maps
+from figures_pkg.evaluate import area_under_curve, domain_split, known_domains
+from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, asymmetry, descan_planes, refine_lattice, remove_descan, summarise
+from figures_pkg.imaging.difference import aligned_means, pair_ratio, reflection_table
 from figures_pkg.twin import read_truth
 
 CLEAR_NM = 20.0

@@ -12,7 +12,9 @@ import pytest
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.diffraction import build_library
-from figures_pkg.evaluate.realism import as_drawn, between_discs, disc_sums, half_maximum_radius, ring_background, spacings
+from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
+from figures_pkg.chapters.realism import half_maximum_radius, spacings
+from figures_pkg.imaging.pictures import disc_counts
 from figures_pkg.imaging.lattice import Lattice, refine_lattice
 from figures_pkg.twin.dataset import library_settings
 from figures_pkg.twin.presets import load_preset
@@ -85,7 +87,7 @@ def test_counts_lie_above_the_published_bound(pair):
 def test_discs_rank_as_in_the_picture(pair):
     """Of the reflections 00l and 0k0, strong ones are strong in both: the logarithms correlate above 0.88."""
     published = pair.published["disc_sums"]
-    here = disc_sums(pair.picture, pair.lattice, list(published), pair.published["disc_px"])
+    here = disc_counts(pair.picture, pair.lattice, list(published), pair.published["disc_px"])
     assert np.corrcoef(np.log(np.maximum([here, list(published.values())], 5)))[0, 1] > 0.88
 
 

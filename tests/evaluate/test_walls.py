@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.evaluate.wall_contrast import charge_labels, departures, inclination_labels, wall_contrast
+from figures_pkg.evaluate.walls import charge_labels, departures, inclination_labels, wall_contrast
 
 N, STEP = 72, 2.0
 HEAD, TAIL = 21.3, 50.6  # columns of the two walls, not on positions
@@ -24,7 +24,6 @@ def truth():
 
 
 def as_maps(*images):
-    """Channels on the positions of the truth."""
     return xr.DataArray(np.stack(images), dims=("channel", "scan_y", "scan_x"))
 
 
@@ -66,6 +65,5 @@ def test_one_kind_of_wall_has_no_contrast(truth):
 
 
 def test_maps_of_another_scan_are_refused(truth):
-    """Shapes must agree."""
     with pytest.raises(ValueError, match="one scan"):
         wall_contrast(as_maps(np.zeros((N, N)))[:, 1:], truth, charge_labels(truth))

@@ -9,22 +9,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder
 from figures_pkg.data.datasets import locate, open_dataset
-from figures_pkg.workspace import load_profile, scans_of
-from figures_pkg.record.fetch import MissingDataset
-from figures_pkg.record.manifest import load_manifest
+from figures_pkg.diffraction import Library, load_or_build
+from figures_pkg.evaluate.channels import at_positions, open_embedding
+from figures_pkg.evaluate.known import known_domains, known_maps
+from figures_pkg.evaluate.leaderboard import read_scores, score_maps
+from figures_pkg.evaluate.reflections import REFLECTIONS, first_scan_settings, lattice_of
+from figures_pkg.evaluate.walls import walls_by_course
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.model.step_components import rotate_steps
+from figures_pkg.record.fetch import MissingDataset
+from figures_pkg.record.manifest import load_manifest
 from figures_pkg.twin import read_truth
-from figures_pkg.diffraction import Library, load_or_build
-from figures_pkg.evaluate.delta_pairs import first_scan_settings
-from figures_pkg.evaluate.domains import known_domains
-from figures_pkg.evaluate.known import known_maps
-from figures_pkg.evaluate.naming import at_positions, open_embedding, walls_by_course
-from figures_pkg.evaluate.score_command import read_scores
-from figures_pkg.evaluate.single_reflections import REFLECTIONS, lattice_of
-from figures_pkg.evaluate.table_rows import score_maps
+from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, load_profile, scans_of
 
 PUBLISHED = "published"  # recipe of the authors' networks; for instance models/zenodo/ds2-published-walls.nc
 RELEASED = {("ds1", PUBLISHED): "ca-ds1", ("ds2", PUBLISHED): "ca-ds2-domains", ("ds2", "published-walls"): "ca-ds2-walls",
@@ -33,20 +30,15 @@ METHODS = {"CA": PUBLISHED, "β-VAE": "published-vae"}  # as the scores call the
 COARSEST_NM = 10.0  # positions further apart say nothing of a wall
 
 
-class NotMade(RuntimeError):
+class Unavailable(RuntimeError):
     """What a claim is measured on is not here; the message says what and why, and becomes the reason of "not tested"."""
 
 
-class Made:
+class Artefacts:
     """
-    Everything that was made from the scans of one source, opened when a claim asks for it and kept.
+    Everything that a profile has made from the scans of one source, ``"twin"`` or ``"zenodo"``; opened when a claim asks for it.
 
-    Parameters
-    ----------
-    profile
-        Name of a profile.
-    data
-        ``"twin"`` or ``"zenodo"``.
+    ``read`` holds the files that were opened, with the time of their last change in ns.
     """
 
     def __init__(self, profile: str, data: str = "twin"):
@@ -54,28 +46,28 @@ class Made:
             raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
         self.profile, self.data = profile, data
         self.recipe = load_profile(profile)["recipe"]
-        self.read: dict[str, int] = {}  # files that were opened, with the time of their last change in ns
+        self.read: dict[str, int] = {}
         for name in ("scan", "truth", "known", "lattice", "images", "embedding", "network"):
             setattr(self, name, cache(getattr(self, name)))
 
     def scan(self, dataset: str) -> xr.DataArray:
-        """A scan by its name; one that was not made, or not fetched, is :class:`NotMade`."""
+        """A scan by its name; one that was not made, or not fetched, is :class:`Unavailable`."""
         if self.data == "zenodo" and dataset not in load_manifest().datasets:
-            raise NotMade(f"the scan {dataset} is simulated and on no record")
+            raise Unavailable(f"the scan {dataset} is simulated and on no record")
         if self.data == "twin" and dataset not in scans_of(self.profile):
-            raise NotMade(f"the scan {dataset} is not made in this profile")
+            raise Unavailable(f"the scan {dataset} is not made in this profile")
         try:
             path = locate(dataset, self.data, self.profile)
         except MissingDataset as error:
             where = "was not made" if self.data == "twin" else "of the authors is not on this computer"
-            raise NotMade(f"the scan {dataset} {where}") from error
+            raise Unavailable(f"the scan {dataset} {where}") from error
         self._note(path)
         return open_dataset(dataset, self.data, self.profile)
 
     def truth(self, dataset: str) -> xr.Dataset:
         """The truth of a simulated scan."""
         if self.data != "twin":
-            raise NotMade("it needs maps that are known of simulated scans alone")
+            raise Unavailable("it needs maps that are known of simulated scans alone")
         return read_truth(self.scan(dataset).path)
 
     @cached_property
@@ -86,7 +78,7 @@ class Made:
         for dataset in (name for name, entry in load_manifest().datasets.items() if entry.role == "measured"):
             try:
                 return self.scan(dataset).attrs["source"]
-            except NotMade:
+            except Unavailable:
                 continue
         return "record"
 
@@ -95,7 +87,7 @@ class Made:
         What is known at each position: the truth of a simulated scan, or what matching found in a measured one.
 
         Both have domains, walls with a width and a charge, thickness and tilts. Of a measured scan the charge of a wall follows from its
-        course, see :func:`figures_pkg.evaluate.naming.walls_by_course`.
+        course, see :func:`figures_pkg.evaluate.walls.walls_by_course`.
         """
         if self.data == "twin":
             return self.truth(dataset)
@@ -103,7 +95,7 @@ class Made:
         try:
             found = known_maps(scan, dataset, self.data, self.profile)
         except FileNotFoundError as error:
-            raise NotMade(f"the domains of the scan {dataset} were not looked for") from error
+            raise Unavailable(f"the domains of the scan {dataset} were not looked for") from error
         self._note(artefact_path(f"domains/{dataset}.nc", self.data, self.profile))
         return walls_by_course(found, self.lattice(dataset)[0].g002)
 
@@ -111,7 +103,7 @@ class Made:
         """+1 and −1 in the domains, true or matched ones, 0 within 20 nm of a wall."""
         domain = known_domains(self.known(dataset))
         if self.data != "twin" and len({*domain.ravel().tolist()} - {0}) < 2:
-            raise NotMade(f"only one domain was found in the scan {dataset}")
+            raise Unavailable(f"only one domain was found in the scan {dataset}")
         return domain
 
     def lattice(self, dataset: str) -> tuple[Lattice, float]:
@@ -134,7 +126,7 @@ class Made:
         try:
             table = read_scores(self.profile)
         except FileNotFoundError as error:
-            raise NotMade("the scores of this profile are not made") from error
+            raise Unavailable("the scores of this profile are not made") from error
         self._note(artefact_path("scores/table.csv", "twin", self.profile))
         return table
 
@@ -145,10 +137,10 @@ class Made:
             for method in (name for name, own in METHODS.items() if own == recipe):
                 try:
                     rows += _scored(dataset, method, self.embedding(dataset, recipe), self.known(dataset))
-                except NotMade as error:
+                except Unavailable as error:
                     reasons.append(str(error))
         if not rows:
-            raise NotMade("; ".join(dict.fromkeys(reasons)))
+            raise Unavailable("; ".join(dict.fromkeys(reasons)))
         return pd.DataFrame(rows)
 
     def embedding(self, dataset: str, recipe: str | None = None, seed: int = 0) -> xr.DataArray:
@@ -169,7 +161,7 @@ class Made:
         try:
             return released_network(released)
         except MissingDataset as error:
-            raise NotMade(f"the authors' network {released} is not on this computer") from error
+            raise Unavailable(f"the authors' network {released} is not on this computer") from error
 
     @cached_property
     def library(self) -> Library:
@@ -183,7 +175,7 @@ class Made:
         name = f"{dataset}-{recipe}" if released else f"{dataset}-{recipe or self.recipe}-seed{seed}"
         path = artefact_path(f"models/{name}{suffix}", self.data, self.profile)
         if not path.is_file():
-            raise NotMade(f"the authors' network {released} was not applied to {dataset}" if released
+            raise Unavailable(f"the authors' network {released} was not applied to {dataset}" if released
                           else f"the network {name} is not made in this profile")
         self._note(path)
         return path
@@ -197,7 +189,7 @@ class Made:
 def _scored(dataset: str, method: str, maps: xr.DataArray, known: xr.Dataset) -> list[dict]:
     """Scores of an embedding and of its step components, as rows of the table of scores; nan where the maps do not tell."""
     if not np.ptp(maps.values) > 0:
-        raise NotMade(f"all channels of the authors' network are constant on {dataset}")
+        raise Unavailable(f"all channels of the authors' network are constant on {dataset}")
     known = at_positions(known, maps).assign(domain_state=known.domain * 0)
     coarse, unmatched = abs(float(maps.scan_x[1] - maps.scan_x[0])) > COARSEST_NM, known.attrs["basis"] != "matched"
     hidden = dict.fromkeys((["wall_auc", "charge_auc"] if coarse else []) + (["leak_bend", "leak_thickness"] if unmatched else []), np.nan)

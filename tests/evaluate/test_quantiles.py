@@ -1,4 +1,4 @@
-"""Bands of a channel, mean patterns of bands, and what a decoder draws for them."""
+"""Mean patterns of the ends and bands of a channel, and what a decoder draws for them."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from figures_pkg.evaluate.quantiles import band_weights, quantile_patterns
-from figures_pkg.evaluate.sweep import agreement, bin_pixels, end_difference, sweep_patterns
+from figures_pkg.evaluate.quantiles import agreement, band_weights, bin_pixels, end_difference, quantile_patterns, sweep_patterns
 from figures_pkg.model import Autoencoder, NetworkConfig
 from figures_pkg.model.embed import decoded_counts
 from figures_pkg.model.transform import InputTransform
 
 DIMS = ("scan_y", "scan_x", "det_y", "det_x")
+
+
+def test_quantile_patterns_are_means_of_the_ends():
+    """One pass over blocks gives what sorting in memory gives, for every channel."""
+    rng = np.random.default_rng(6)
+    scan = xr.DataArray(rng.poisson(30, size=(12, 10, 6, 5)).astype(np.uint16), dims=("scan_y", "scan_x", "det_y", "det_x"))
+    maps = xr.DataArray(rng.normal(size=(3, 12, 10)), dims=("channel", "scan_y", "scan_x"))
+    found = quantile_patterns(scan.chunk(scan_y=5, scan_x=4), maps, share=0.1)
+    patterns, order = scan.values.reshape(120, 6, 5), np.argsort(maps.values.reshape(3, -1), axis=1)
+    for channel in range(3):
+        np.testing.assert_allclose(found.high[channel], patterns[order[channel, -12:]].mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(found.low[channel], patterns[order[channel, :12]].mean(axis=0), rtol=1e-6)
+    with pytest.raises(ValueError, match="maps of this scan"):
+        quantile_patterns(scan, maps[:, :5])
 
 
 class Linear:
@@ -97,7 +110,6 @@ def test_agreement_of_a_half_as_large_change_and_of_nothing():
 
 
 def test_a_network_without_its_transform_cannot_draw_counts():
-    """Its output has no unit."""
     net = Autoencoder(NetworkConfig(pattern=32, filters=2, pools=(2, 2), channels=3), seed=0)
     with pytest.raises(ValueError, match="no input transform"):
         decoded_counts(net, np.zeros((1, 3)))

@@ -1,50 +1,23 @@
-"""Where two patterns differ: maps of the difference between two domains, Δ(+P, −P), under three definitions.
+"""Where two patterns differ: the share of each pixel in 1 − r, and which reflections lead in it.
 
 The paper calls Δ(+P, −P) "normalized cross-correlation" (Fig. 4c,d) and gives no formula; its map is bright where the
 patterns differ. The cross-correlation coefficient of two patterns at no shift is one number, Pearson's r, and falls as they
-differ. The one definition that is a map, rests on r and grows with the difference is the share of each pixel in 1 − r,
-which is called "pearson" here and taken as the paper's. The two others stand beside it to show what depends on the choice.
-
-All three are unchanged when both patterns are exchanged. "pearson" and "window" do not change when a pattern is multiplied
-or offset; "ratio" is formed after both patterns are scaled to one sum.
+differ. The one definition that is a map, rests on r and grows with the difference is the share of each pixel in 1 − r.
+It is taken as the paper's here; :func:`figures_pkg.chapters.fig_4.difference_maps` compares it with two others. It does not
+change when both patterns are exchanged, nor when one of them is multiplied or offset.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.ndimage import gaussian_filter, median_filter, shift
+from scipy.ndimage import median_filter, shift
 
-DEFINITIONS = ("pearson", "window", "ratio")
-
-
-def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
-    """
-    Maps of the difference between two patterns under all three definitions.
-
-    Parameters
-    ----------
-    a, b
-        Patterns of one shape, in counts or fractions of the beam, aligned with each other.
-    sigma_px
-        Width of the window of "window": a disc radius or a little less.
-    floor
-        Smallest intensity that counts, as a share of the mean of a pattern: it enters "window" (squared) and "ratio", and
-        takes them to zero where both patterns are empty.
-    where
-        Boolean mask of the pixels that take part in "pearson"; by default all.
-
-    Returns
-    -------
-    dict of str to array
-        "pearson", "window" and "ratio", of the shape and type (array or DataArray) of `a`.
-    """
-    return {
-        "pearson": pearson_map(a, b, where),
-        "window": window_map(a, b, sigma_px, floor),
-        "ratio": ratio_map(a, b, floor),
-    }
+from .lattice import Lattice, refine_lattice
+from .one_pass import summarise
 
 
 def pearson_map(a, b, where=None):
@@ -80,78 +53,13 @@ def pearson_map(a, b, where=None):
     >>> float(pearson_map(a, b).sum().round(6)) == round(1 - float(np.corrcoef(a, b)[0, 1]), 6)
     True
     """
-    first, second = _checked(a, b)
+    first, second = comparable(a, b)
     chosen = np.ones(first.shape, bool) if where is None else np.asarray(where, bool)
     if chosen.shape != first.shape or not chosen.any():
         raise ValueError(f"where has shape {chosen.shape} and {chosen.sum()} pixels; expected {first.shape} and at least two")
     delta = np.zeros(first.shape)
     delta[chosen] = (_standardised(first[chosen]) - _standardised(second[chosen])) ** 2 / (2 * chosen.sum())
-    return _like(a, delta, "share in 1 - r")
-
-
-def window_map(a, b, sigma_px, floor=1e-3):
-    """
-    One minus the correlation coefficient inside a Gaussian window around each pixel ("D1").
-
-        delta(q) = 1 − (cov_w(a, b) + e²) / sqrt((var_w(a) + e²) (var_w(b) + e²)),   e = floor (patterns in units of their mean),
-
-    with cov_w and var_w formed with the window's weights around q. It sees a change of shape, such as a disc whose filling
-    moves from one side to the other, and is blind to a change of the strength of a disc. The small e² takes it to zero where
-    neither pattern varies; where noise is larger than e, it is 1, because noise is not correlated.
-
-    Parameters
-    ----------
-    a, b
-        Patterns of one shape.
-    sigma_px
-        Standard deviation of the window.
-    floor
-        See :func:`difference_maps`.
-
-    Returns
-    -------
-    array of the shape and type of `a`
-        From 0 to 2.
-    """
-    if not sigma_px > 0:
-        raise ValueError(f"sigma_px is {sigma_px}; a window needs a positive width, for instance a disc radius")
-    first, second = (pattern / pattern.mean() for pattern in _checked(a, b))
-
-    def around(values):
-        return gaussian_filter(values, sigma_px)
-
-    mean_a, mean_b = around(first), around(second)
-    spread_a = np.maximum(around(first**2) - mean_a**2, 0) + floor**2
-    spread_b = np.maximum(around(second**2) - mean_b**2, 0) + floor**2
-    delta = 1 - (around(first * second) - mean_a * mean_b + floor**2) / np.sqrt(spread_a * spread_b)
-    return _like(a, np.clip(delta, 0, 2), "1 - windowed r")
-
-
-def ratio_map(a, b, floor=1e-3):
-    """
-    Relative difference of the two patterns scaled to one mean ("D2").
-
-        delta(q) = |a − b| / (a + b + e),   e = floor (patterns in units of their mean).
-
-    A faint reflection that doubles counts as much as a bright one that does; with noise, empty pixels count too, which a
-    larger `floor` prevents.
-
-    Parameters
-    ----------
-    a, b
-        Patterns of one shape, not negative.
-    floor
-        See :func:`difference_maps`.
-
-    Returns
-    -------
-    array of the shape and type of `a`
-        From 0 to below 1.
-    """
-    first, second = (pattern / pattern.mean() for pattern in _checked(a, b))
-    if min(first.min(), second.min()) < 0:
-        raise ValueError(f"a pattern holds {min(first.min(), second.min()):.3g} times its mean; counts are not negative")
-    return _like(a, np.abs(first - second) / (first + second + floor), "|a - b| / (a + b)")
+    return like(a, delta, "share in 1 - r")
 
 
 def move_onto(pattern, centre, target):
@@ -166,7 +74,7 @@ def move_onto(pattern, centre, target):
         Mean counts, shape (h, w).
     centre, target
         (row, col) of the direct beam in the pattern, and where it should be; from
-        :func:`figures_pkg.imaging.refine_lattice`, which goes by the rims of the discs and not by their filling.
+        :func:`refine_lattice`, which goes by the rims of the discs and not by their filling.
 
     Returns
     -------
@@ -176,7 +84,7 @@ def move_onto(pattern, centre, target):
     values = np.asarray(pattern, float)
     values = np.where(values > 0, values, median_filter(values, 3))
     moved = np.maximum(shift(values, np.subtract(target, centre), order=3, mode="nearest"), 0)
-    return _like(pattern, moved, "mean counts")
+    return like(pattern, moved, "mean counts")
 
 
 def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius_px: float, mean: bool = False) -> pd.DataFrame:
@@ -219,8 +127,8 @@ def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius
     return table.rename_axis("reflection")
 
 
-def _checked(a, b):
-    """Both patterns as double-precision arrays, refused when they cannot be compared."""
+def comparable(a, b) -> tuple[np.ndarray, np.ndarray]:
+    """Both patterns as double-precision arrays; refused when their shapes differ, or one is empty or not finite."""
     first, second = np.asarray(a, float), np.asarray(b, float)
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"patterns have shapes {first.shape} and {second.shape}; expected two 2D patterns of one shape")
@@ -233,13 +141,63 @@ def _checked(a, b):
 
 
 def _standardised(values):
-    """Values less their mean, in units of their standard deviation."""
     spread = values.std()
     if not spread > 1e-12 * np.abs(values).max():
         raise ValueError("a pattern is constant, so it correlates with nothing; was the mask or the group empty?")
     return (values - values.mean()) / spread
 
 
-def _like(pattern, values, name):
-    """Values with the coordinates of a pattern, if it has any."""
+def like(pattern, values: np.ndarray, name: str):
+    """Values with the coordinates of a pattern, if it has any, under a name."""
     return pattern.copy(data=values).rename(name) if isinstance(pattern, xr.DataArray) else values
+
+
+def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Lattice, radius_px: float):
+    """
+    Mean patterns of groups of positions, moved so that all lattices lie on that of the first.
+
+    The descan error moves one average against another by a fraction of a pixel.
+
+    Parameters
+    ----------
+    scan
+        Counts.
+    groups
+        Name -> boolean map (scan_y, scan_x).
+    guess, radius_px
+        Lattice to start from, and the radius of a disc.
+
+    Returns
+    -------
+    patterns, lattices
+        Name -> mean pattern (det_y, det_x) after moving; name -> its lattice before that.
+    """
+    means = summarise(scan, com=False, mean=False, groups=groups).group_mean_pattern
+    patterns = {name: means.sel(group=name) for name in groups}
+    lattices = {name: refine_lattice(pattern.values, guess, radius_px) for name, pattern in patterns.items()}
+    onto = lattices[next(iter(groups))].centre
+    return {name: move_onto(pattern, lattices[name].centre, onto) for name, pattern in patterns.items()}, lattices
+
+
+def reflection_table(delta, lattice: Lattice, radius_px: float, mean: bool = False) -> pd.DataFrame:
+    """
+    The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences (h, w); named "004", "00-4" and so on.
+
+    Lattice and disc radius are those of the patterns behind the map; ``mean`` is that of :func:`rank_reflections`.
+    """
+    inside = lattice.reflections(delta.shape, 1.5 * radius_px, orders=4)
+    places = {f"0{k}{l}": tuple(lattice.position(k, l)) for k, l in inside}
+    return rank_reflections(delta, places, 1.1 * radius_px, mean=mean)
+
+
+def pair_ratio(table: pd.DataFrame) -> float:
+    """
+    004 and its opposite together, over 002 and its opposite.
+
+    Examples
+    --------
+    >>> pair_ratio(pd.DataFrame({"value": {"002": 1.0, "00-2": 1.0, "004": 3.0, "00-4": 1.0}}))
+    2.0
+    """
+    two, four = (table.value[[f"00{order}", f"00-{order}"]].sum() for order in (2, 4))
+    return float(four / two)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from figures_pkg.data.axes import Axes, build_scan
-from figures_pkg.imaging import Box, CenterOfMass, Disc, com_noise, fit_descan, remove_descan, scatter, summarise, to_mrad
+from figures_pkg.imaging import CenterOfMass, Disc, com_noise, scatter, summarise, to_mrad
 
 STEP, ORIGIN = 0.01, (15.0, 13.0)
 ROW, COL = np.indices((32, 30))
@@ -99,23 +99,6 @@ def test_patterns_without_counts_have_no_centre():
     assert images.com_y[0, 0] == 0 and np.isnan(images.com_y.values.ravel()[1:]).all()
 
 
-def test_descan_plane_is_found_and_removed():
-    """A linear shift of the beam with the probe is fitted, also from a part of the scan, and removed; the wall stays."""
-    y, x = np.indices((20, 24))
-    wall = np.where(x > 15, 1.0, 0.0)
-    images = summarise(scan_of(beam(14 + 0.05 * y - 0.03 * x + wall, 13 + 0.02 * y).astype(np.float32)))
-    planes = fit_descan(images, where=wall == 0)
-    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_y"], 0.05 * STEP / 1.4, rtol=1e-3)
-    np.testing.assert_allclose(planes.com_y.attrs["slope_scan_x"], -0.03 * STEP / 1.4, rtol=1e-3)
-    np.testing.assert_allclose(planes.com_x.attrs["slope_scan_y"], 0.02 * STEP / 1.4, rtol=1e-3)
-    flat = remove_descan(images, planes)
-    np.testing.assert_allclose(flat.com_y, wall * STEP, atol=1e-5)
-    np.testing.assert_allclose(flat.com_x, 0, atol=1e-5)
-    assert flat.com_y.attrs == images.com_y.attrs and flat.total.identical(images.total)
-    with pytest.raises(ValueError, match="do not lie on a line"):
-        fit_descan(images, where=y == 3)
-
-
 def test_mrad_follows_the_wavelength():
     """1/Å become mrad by λ = 2.5079 pm at 200 kV (and 3.7014 pm at 100 kV), numbers keep their sign, other units are refused."""
     np.testing.assert_allclose(to_mrad(np.array([1.0, -0.5]), 200), [25.079, -12.5396], rtol=2e-5)
@@ -127,21 +110,3 @@ def test_mrad_follows_the_wavelength():
         to_mrad(images.com_y)
     with pytest.raises(ValueError, match="pass beam_energy_kev"):
         to_mrad(1.0)
-
-
-def test_detectors_in_inverse_angstrom_land_on_the_pixels():
-    """Discs given in 1/Å in the scan's coordinates equal those given in pixels."""
-    scan = scan_of(np.zeros((1, 1, 32, 30), np.uint16))
-    disc = Disc.from_inv_angstrom(scan, (-0.02, 0.03), 0.045)
-    np.testing.assert_allclose((*disc.centre_row_col, disc.radius_px), (13, 16, 4.5))
-    assert (disc.mask((32, 30)) == Disc((13, 16), 4.5).mask((32, 30))).all()
-
-
-def test_areas_and_edges_of_detectors():
-    """A disc has the area of a circle, a box is half-open, and detectors that make no sense are refused."""
-    assert abs(Disc((50.3, 49.8), 30).mask((100, 100)).sum() / (np.pi * 900) - 1) < 0.005
-    assert Box((2, 4), (5, 8)).mask((10, 10)).sum() == 6
-    for make, message in ((lambda: Disc((1, 2), -1), "positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
-                          (lambda: Disc((np.nan, 2), 1), "finite"), (lambda: Box((0.5, 2), (0, 1)), "whole pixels")):
-        with pytest.raises(ValueError, match=message):
-            make()

@@ -1,4 +1,4 @@
-"""What a reader sees of the scores: which methods in which order, their middle and their worst, and who is fooled."""
+"""What the chapter on scores alone needs: which methods in which order, their middle and their worst, and who is fooled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .wall_contrast import CLEAR_AUC, CLEAR_GAIN
+from figures_pkg.evaluate.leaderboard import values_of
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN
 
 # Family -> methods, in the order of the page. What is scored but not listed here comes last.
 FAMILIES = {
@@ -26,15 +27,6 @@ def methods_in_order(table: pd.DataFrame) -> list[str]:
     listed = [name for names in FAMILIES.values() for name in names]
     others = [name for name in table.method.unique() if name not in (*listed, "features")]
     return [name for name in (*listed, *others) if (table.method == name).any()]
-
-
-def values_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule",
-              scans: Sequence[str] | None = None) -> np.ndarray:
-    """All values of one score of a method, over scans, fields and seeds; without those that have none."""
-    chosen = (table.method == method) & (table.picked_by == picked_by)
-    if scans is not None:
-        chosen &= table.scan.isin(list(scans))
-    return table[column][chosen].dropna().to_numpy(float)
 
 
 def middle_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule", scans: Sequence[str] | None = None) -> float:
@@ -60,7 +52,7 @@ def summary(table: pd.DataFrame, scans: Sequence[str]) -> pd.DataFrame:
     Parameters
     ----------
     table
-        From :func:`figures_pkg.evaluate.score_command.read_scores`.
+        From :func:`figures_pkg.evaluate.leaderboard.read_scores`.
     scans
         Those to take together.
 
@@ -105,7 +97,7 @@ def claims_of_domains(table: pd.DataFrame, limit: float = 0.5) -> pd.DataFrame:
 
 def wall_tests(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Which methods tell two kinds of walls apart, by a probe on all their channels (see :mod:`figures_pkg.evaluate.wall_contrast`).
+    Which methods tell two kinds of walls apart, by a probe on all their channels (see :mod:`figures_pkg.evaluate.walls`).
 
     Returns
     -------

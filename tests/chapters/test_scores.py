@@ -4,24 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from figures_pkg.chapters.scores import FAMILIES, claims_of_domains, compared, methods_in_order, middle_of, summary, wall_tests, with_domains, worst_of
+from figures_pkg.evaluate.leaderboard import read_scores, values_of
 from figures_pkg.workspace import artefact_path
-from figures_pkg.evaluate.score_command import read_scores
-from figures_pkg.evaluate.score_tables import (
-    FAMILIES,
-    claims_of_domains,
-    compared,
-    methods_in_order,
-    middle_of,
-    summary,
-    values_of,
-    wall_tests,
-    with_domains,
-    worst_of,
-)
 
 
 def row(method, scan, auc, evidence, seed=0, picked_by="rule"):
-    """One row of a table of scores."""
     names = ("wall_auc", "vortex_accuracy", "leak_bend", "leak_thickness", "cpu_s")
     return {"method": method, "scan": scan, "method_seed": seed, "picked_by": picked_by, "domain_auc": auc,
             "evidence": evidence} | dict.fromkeys(names, 0.5)

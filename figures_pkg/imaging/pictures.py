@@ -47,10 +47,8 @@ def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float,
 
     Parameters
     ----------
-    lattice
-        Where the reflections lie.
-    shape
-        Of the pattern.
+    lattice, shape
+        Where the reflections lie, and the shape of the pattern.
     clearance_px
         Pixels nearer to a lattice point than this belong to its disc; a disc's radius and its blur.
     dead
@@ -68,62 +66,35 @@ def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float,
 
 def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edges_px=RINGS_PX) -> np.ndarray:
     """
-    Mean counts between the discs in rings around the direct beam.
+    Mean counts between the discs in rings around the direct beam, shape ``(len(edges_px) - 1,)``; nan below 40 pixels.
 
     Parameters
     ----------
     picture
         From :func:`as_drawn`, or a published one; shape ``(det_y, det_x)``.
-    lattice
-        Gives the centre.
-    mask
-        From :func:`between_discs`.
+    lattice, mask
+        Gives the centre; the pixels to take, from :func:`between_discs`.
     edges_px
         Growing radii, ring ``i`` holds ``edges[i] <= radius < edges[i + 1]``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(len(edges_px) - 1,)``; nan for a ring with fewer than 40 pixels.
     """
     radius = np.hypot(*(np.indices(picture.shape) - np.reshape(lattice.centre, (2, 1, 1))))
     sums, numbers = (np.histogram(radius[mask], edges_px, weights=w)[0] for w in (picture[mask], None))
     return np.where(numbers >= 40, sums / np.maximum(numbers, 1), np.nan)
 
 
-def half_maximum_radius(picture: np.ndarray, centre_row_col: tuple[float, float]) -> float:
+def disc_counts(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
     """
-    Radius in pixels of the circle as large as the area where the direct beam exceeds half its height over its surroundings.
-
-    Includes the blur of the picture. The surroundings are 9 to 11 px away, so discs of up to 7 px are measured.
-    """
-    distance = np.hypot(*(np.indices(picture.shape) - np.reshape(centre_row_col, (2, 1, 1))))
-    floor = np.median(picture[(distance > 9) & (distance < 11)])
-    near = picture[distance < 8] - floor
-    peak = np.sort(near)[-9:].mean()
-    return float(np.sqrt((near > peak / 2).sum() / np.pi))
-
-
-def disc_sums(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
-    """
-    Counts in discs above the background beside them.
+    Counts in discs above the background beside them, shape ``(n,)``; may be negative where a disc does not rise above it.
 
     Parameters
     ----------
-    picture
-        Shape ``(det_y, det_x)``.
-    lattice
-        Where the reflections lie.
+    picture, lattice
+        Shape ``(det_y, det_x)``, and where its reflections lie.
     indices
         Pairs (k, l) of reflections 0kl, shape ``(n, 2)``.
     radius_px
         A pixel belongs to a disc when its centre is nearer than this. The background is the mean 8 to 10 px away, half-way to
         the next disc.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n,)``; may be negative where a disc does not rise above its background.
     """
     rows, cols = np.indices(picture.shape)
     found = []
@@ -133,12 +104,3 @@ def disc_sums(picture: np.ndarray, lattice: Lattice, indices, radius_px: float =
         floor = picture[(distance > 8) & (distance < 10)].mean()
         found.append((picture[distance < radius_px] - floor).sum())
     return np.array(found)
-
-
-def spacings(lattice: Lattice) -> dict[str, float]:
-    """Centre, spacings and angle of a lattice by name, in px and degrees."""
-    c, b = np.array(lattice.g002), np.array(lattice.g010)
-    angle = np.degrees(np.arccos(c @ b / np.linalg.norm(c) / np.linalg.norm(b)))
-    row, col = lattice.centre
-    places = {"direct beam, row (px)": row, "direct beam, column (px)": col}
-    return places | {"002 (px)": np.linalg.norm(c), "010 (px)": np.linalg.norm(b), "angle 010 to 002 (°)": angle}

@@ -1,0 +1,375 @@
+"""Measures of claims: on scans and their patterns, on what networks find, and on the simulation of Fig. 4."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from figures_pkg.crystal.structure import ermno3, formal_polarization, structure
+from figures_pkg.data.published import mean_pattern_numbers
+from figures_pkg.diffraction.discs import disc_means
+from figures_pkg.evaluate.channels import at_positions, correlations, domain_channel, pick_channels, reference_maps, sparsity
+from figures_pkg.evaluate.leaderboard import values_of
+from figures_pkg.evaluate.quantiles import agreement, end_difference, mean_patterns, quantile_patterns, sweep_patterns
+from figures_pkg.evaluate.reflections import pair_change
+from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, interior, wall_auc
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, TooCoarse, edge_width_nm, sign_changes, step_sign_share
+from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad, wavelength_angstrom
+from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
+from figures_pkg.record.manifest import load_manifest
+from figures_pkg.twin import load_preset
+from figures_pkg.twin.patterns import disc_pattern
+
+from .artefacts import COARSEST_NM, METHODS, Artefacts, Unavailable
+
+ONLY_KNOWN = {"vortex_accuracy": "which of six states a domain has"}  # column of the scores -> what it needs
+FITTED = "fitted"  # in place of a thickness or a tilt: what was fitted to the published picture of the first scan
+
+# --- scans and their patterns: the lattice, virtual dark fields, centres of mass, differences of domains ---
+
+
+def lattice_misfit_percent(artefacts: Artefacts, dataset: str) -> float:
+    """How far the ratio of the spacings of 010 and 002 in the mean pattern is from that of the cell along [100], in %."""
+    lattice, _ = artefacts.lattice(dataset)
+    return 100 * abs(float(np.hypot(*lattice.g010) / np.hypot(*lattice.g002)) / cell_ratio() - 1)
+
+
+def cell_ratio() -> float:
+    """g(010) / g(002) of the structure model, (2 / (√3 a)) / (2 / c) = c / (√3 a); 1.868 would be seen along ⟨210⟩ instead."""
+    cell = structure()
+    return float(cell["c_angstrom"] / np.sqrt(3) / cell["a_angstrom"])
+
+
+def published_half_angle_mrad(artefacts: Artefacts, dataset: str) -> float:
+    """Half angle of the beam's cone from the radius of the direct beam in the published picture, its blur included: an upper bound."""
+    entry = load_manifest()[dataset]
+    radius = mean_pattern_numbers(dataset)["half_maximum_radius_px"]
+    return float(to_mrad(radius * entry.axes["det_scale_inv_angstrom"].value, entry.acquisition["beam_energy_kev"].value))
+
+
+def vdf_separation(artefacts: Artefacts, dataset: str) -> float:
+    """AUC of +P against −P of the best of the discs 002, 00-2, 004 and 00-4; half is chance."""
+    images, domain = artefacts.images(dataset), artefacts.domains(dataset)
+    return max(folded(area_under_curve(images[f"00{l}"].values, domain > 0, domain < 0)) for l in (2, -2, 4, -4))
+
+
+def overview_steps(artefacts: Artefacts, dataset: str = "overview", reach_nm: float = 60.0) -> float:
+    """Share of the places along the walls at which the ring image steps the same way from one side to the other."""
+    scan, truth, (lattice, radius) = artefacts.scan(dataset), artefacts.truth(dataset), artefacts.lattice(dataset)
+    ring = Annulus(lattice.centre, 1.5 * radius, 3.5 * np.hypot(*lattice.g002))
+    image = summarise(scan, detectors={"ring": ring}, com=False, mean=False).ring
+    inside = ((truth.crystal_share > 0.99) & (truth.transmission == 1)).values
+    return step_sign_share(image.values, truth, reach_nm, inside)
+
+
+def com_elongation(artefacts: Artefacts, dataset: str) -> float:
+    """Spread of the centre of mass along c over that across it, standard deviations, descan removed."""
+    along, across = _com(artefacts, dataset)
+    return float(along.std() / across.std())
+
+
+def com_step_sigma(artefacts: Artefacts, dataset: str) -> float:
+    """Step of the centre of mass along c between the domains, on a smooth background of bend, in standard errors."""
+    along, _ = _com(artefacts, dataset)
+    block = max(2, round(60 / abs(float(along.scan_x[1] - along.scan_x[0]))))
+    split = domain_split(along.values, artefacts.domains(dataset), order=4, block=block)
+    return abs(split.step) / split.error
+
+
+def com_step_at_equal(artefacts: Artefacts, dataset: str) -> float:
+    """
+    Centre of mass along +c of +P less that of −P where tilt and thickness are equal, in 10⁻³ 1/Å.
+
+    On a measured scan tilt, thickness and domains are the matched ones, and positions within 20 nm of the walls are left out.
+    """
+    known, (along, _) = artefacts.known(dataset), _com(artefacts, dataset)
+    others = [known[name].values for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")]
+    if artefacts.data == "twin":
+        return 1e3 * effect_at_equal(along.values, known.polarization.values / 2, others)
+    if known.attrs["basis"] != "matched":
+        raise Unavailable(f"the patterns of {dataset} do not fit the library, so their tilt and thickness are not known")
+    if not known.attrs["sign_known"]:
+        raise Unavailable(f"which of the two domains of {dataset} is +P is not known")
+    domain = artefacts.domains(dataset)
+    inside = domain != 0
+    return 1e3 * effect_at_equal(along.values[inside], domain[inside] / 2, [other[inside].astype(float) for other in others])
+
+
+def com_auc(artefacts: Artefacts, dataset: str) -> float:
+    """AUC of +P against −P of the centre of mass along c, position by position."""
+    along, domain = _com(artefacts, dataset)[0].values, artefacts.domains(dataset)
+    return folded(area_under_curve(along, domain > 0, domain < 0))
+
+
+def _com(artefacts: Artefacts, dataset: str) -> tuple[xr.DataArray, xr.DataArray]:
+    """Centre of mass along c and across it."""
+    return along_and_across(artefacts.images(dataset), artefacts.lattice(dataset)[0].g002)
+
+
+def measured_delta(artefacts: Artefacts, dataset: str):
+    """Reflections of a scan ranked by the share in 1 − r between the mean patterns of its domains."""
+    domain, (lattice, radius) = artefacts.domains(dataset), artefacts.lattice(dataset)
+    patterns, lattices = aligned_means(artefacts.scan(dataset), {"+P": domain > 0, "-P": domain < 0}, lattice, radius)
+    return reflection_table(pearson_map(patterns["+P"], patterns["-P"]), lattices["+P"], radius)
+
+
+def measured_004_over_002(artefacts: Artefacts, dataset: str) -> float:
+    """How much more of the difference between the domains lies in the pair 004 than in the pair 002, as a ratio."""
+    return pair_ratio(measured_delta(artefacts, dataset))
+
+
+def measured_002_over_004(artefacts: Artefacts, dataset: str) -> float:
+    """The inverse of :func:`measured_004_over_002`."""
+    return 1 / measured_004_over_002(artefacts, dataset)
+
+
+def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
+    """
+    Width of a wall in an image of the domains, 10 to 90 %, over that of a step seen by the probe alone.
+
+    The image is the combination of the four discs 00l that fits the domains best, so that no method stands between.
+    """
+    images, domain, known = artefacts.images(dataset), artefacts.domains(dataset), artefacts.known(dataset)
+    discs = np.stack([images[f"00{l}"].values for l in (2, -2, 4, -4)], axis=-1)
+    columns = np.concatenate([discs, np.ones((*domain.shape, 1))], axis=-1)
+    used = domain != 0
+    image = columns @ np.linalg.lstsq(columns[used], domain[used].astype(float), rcond=None)[0]
+    probe_nm = load_preset(dataset.partition("-field")[0]).beam.probe_fwhm_nm
+    return edge_width_nm(image, known.wall_distance_nm.values, probe_nm) / edge_of_probe_nm(probe_nm)
+
+
+def edge_of_probe_nm(fwhm_nm: float) -> float:
+    """10 to 90 % width of a perfect edge under a Gaussian probe: 1.088 times its full width at half maximum."""
+    return 2.5631 / 2.3548 * fwhm_nm
+
+
+# --- what networks find: held against the truth on the twin, against matched domains on measured scans; see `Artefacts.known` ---
+
+
+def score(artefacts: Artefacts, dataset: str, method: str, column: str, picked_by: str = "rule") -> list[float]:
+    """One score of a method on a scan, over all fields and seeds that were scored."""
+    return _found(values_of(_scores(artefacts, dataset), column, method, picked_by, [dataset]), _reason(artefacts, dataset, column, method))
+
+
+def gain(artefacts: Artefacts, dataset: str, method: str, over: str, column: str, picked_by: str = "rule") -> list[float]:
+    """How much more one method scores than another, on the same field and with the same seed."""
+    table = _scores(artefacts, dataset)
+    chosen = table[(table.scan == dataset) & (table.picked_by == picked_by) & table.method.isin([method, over])]
+    wide = chosen.pivot_table(column, ["field_seed", "method_seed"], "method")
+    values = (wide[method] - wide[over]).dropna() if {method, over} <= set(wide.columns) else []
+    return _found(values, _reason(artefacts, dataset, column, method, over))
+
+
+def leaks(artefacts: Artefacts, dataset: str, method: str, picked_by: str = "rule") -> list[float]:
+    """Share of the variance of a domain channel that bend and thickness explain beyond the domains, in %; the larger of the two."""
+    pair = [score(artefacts, dataset, method, f"leak_{name}", picked_by) for name in ("bend", "thickness")]
+    return [100 * float(value) for value in np.max(pair, axis=0)]
+
+
+def probe_margin(artefacts: Artefacts, dataset: str, method: str, kind: str = "charge") -> list[float]:
+    """
+    By how much a linear probe on all channels tells two kinds of walls apart better than it has to.
+
+    Its AUC on the walls less the largest of 0.9, the AUC on every placebo line plus 0.05, and in `control` the AUC for the same
+    walls without a structure of their own plus 0.05.
+    """
+    if artefacts.data != "twin":
+        raise Unavailable("it needs the same walls without a structure of their own, which only simulated scans have")
+    rows = artefacts.scores[(artefacts.scores.scan == dataset) & (artefacts.scores.method == method) & (artefacts.scores.picked_by == "truth")]
+    bars = [rows[f"{kind}_placebo"].to_numpy(float) + CLEAR_GAIN, np.full(len(rows), CLEAR_AUC)]
+    if dataset == "control":
+        plain = values_of(artefacts.scores, f"{kind}_probe", method, "truth", ["control-plain"])
+        bars.append(np.full(len(rows), np.median(plain) + CLEAR_GAIN if plain.size else np.nan))
+    margins = rows[f"{kind}_probe"].to_numpy(float) - np.fmax.reduce(bars)
+    return _found(margins[np.isfinite(margins)], _reason(artefacts, dataset, f"{kind}_probe", method))
+
+
+def charge_pair(artefacts: Artefacts, dataset: str, recipe: str) -> float:
+    """AUC of head-to-head against tail-to-tail walls of the two channels that differ most between them, the lesser of the two."""
+    maps = artefacts.embedding(dataset, recipe)
+    known = _walls_at(artefacts.known(dataset), maps)
+    kinds = reference_maps(known)
+    alike = correlations(maps.values, (kinds["head-to-head"] - kinds["tail-to-tail"])[None])[:, 0]
+    return min(charge_auc(maps.values[place], known) for place in (alike.argmax(), alike.argmin()))
+
+
+def best_wall_channel(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> float:
+    """AUC of positions on a wall against those far from walls, of the single channel that has most."""
+    maps = artefacts.embedding(dataset, recipe)
+    known = _walls_at(artefacts.known(dataset), maps)
+    return max(wall_auc(image, known) for image in maps.values)
+
+
+def quantile_agreement(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> float:
+    """Correlation of the difference between both 5 % ends of the domain channel with that between the domains."""
+    maps = artefacts.embedding(dataset, recipe)
+    scan, known = (at_positions(whole, maps) for whole in (artefacts.scan(dataset), artefacts.known(dataset)))
+    ends = quantile_patterns(scan, domain_channel(maps, known).expand_dims("channel")).isel(channel=0)
+    return agreement(ends.difference, domain_difference(scan, known))[0]
+
+
+def domain_difference(scan: xr.DataArray, known: xr.Dataset) -> xr.DataArray:
+    """Mean pattern of +P less that of −P, away from walls, in counts (det_y, det_x)."""
+    inside = interior(known)
+    (plus,), (minus,) = mean_patterns(scan, np.stack([inside > 0, inside < 0])[:, None])
+    return plus - minus
+
+
+def drawn_agreement(artefacts: Artefacts, dataset: str, how: str = "alone", recipe: str | None = None) -> float:
+    """Correlation of the change that the decoder draws, from the low to the high end of the domain channel, with the measured one."""
+    maps = artefacts.embedding(dataset, recipe)
+    scan, known = (at_positions(whole, maps) for whole in (artefacts.scan(dataset), artefacts.known(dataset)))
+    (channel,), _ = pick_channels(maps, [known.polarization.values.astype(float)])
+    swept = sweep_patterns(artefacts.network(dataset, recipe), scan, maps, maps[int(channel.channel)])
+    return agreement(end_difference(swept[how]), end_difference(swept.measured))[0]
+
+
+def alternations(artefacts: Artefacts, dataset: str, radius_nm: float = 70.0, recipe: str | None = None) -> int:
+    """How often the rotated domain channel changes its sign on a circle around the vortex core, where the published maps show it."""
+    texture = load_preset(dataset.partition("-field")[0]).texture
+    image = domain_channel(artefacts.embedding(dataset, recipe), artefacts.known(dataset))
+    centre = np.array(texture.core_fraction_yx) * image.shape
+    step = abs(float(image.scan_x[1] - image.scan_x[0]))
+    return sign_changes(image.values, tuple(centre), radius_nm / step)
+
+
+def channel_use(artefacts: Artefacts, dataset: str, recipe: str | None = None, key: str = "zero") -> float:
+    """One of the numbers of :func:`figures_pkg.evaluate.channels.sparsity`; the shares in %."""
+    found = sparsity(artefacts.embedding(dataset, recipe))[key]
+    return 100 * found if key in ("zero", "negative") else found
+
+
+def zeros_beyond(artefacts: Artefacts, dataset: str, recipe: str | None, other: str) -> float:
+    """Share of activations that are zero in the embedding of one network less that of another, in percentage points."""
+    return channel_use(artefacts, dataset, recipe) - channel_use(artefacts, dataset, other)
+
+
+def _scores(artefacts: Artefacts, dataset: str) -> pd.DataFrame:
+    """The table of scores; a scan that is on no record has none there."""
+    if artefacts.data != "twin":
+        artefacts.scan(dataset)
+    return artefacts.scores
+
+
+def _reason(artefacts: Artefacts, dataset: str, column: str, *methods: str) -> str:
+    """Why there is no score."""
+    if artefacts.data == "twin":
+        verb = "are not both" if len(methods) > 1 else "is not"
+        return f"{' and '.join(methods)} {verb} scored on {dataset} in this profile"
+    for name in (method.removesuffix(", rotated") for method in methods):
+        if name not in METHODS:
+            return f"{name} is scored on simulated scans only"
+        try:
+            artefacts.embedding(dataset, METHODS[name])
+        except Unavailable as error:
+            return str(error)
+    if column in ONLY_KNOWN:
+        return f"{ONLY_KNOWN[column]} is known of simulated scans only"
+    if column.startswith("leak"):
+        return f"the patterns of {dataset} do not fit the library, so its bend and thickness are not known"
+    return f"the authors' networks were applied to {dataset} at positions too far apart for walls"
+
+
+def _walls_at(known: xr.Dataset, maps: xr.DataArray) -> xr.Dataset:
+    """What is known at the positions of an embedding, unless these are too far apart for walls."""
+    step = abs(float(maps.scan_x[1] - maps.scan_x[0]))
+    if step > COARSEST_NM:
+        raise TooCoarse(f"the network was applied at positions {step:.0f} nm apart; {COARSEST_NM:g} nm are needed for walls")
+    return at_positions(known, maps)
+
+
+def _found(values, otherwise: str) -> list[float]:
+    """Values as a list; without any the claim is not tested."""
+    if not len(values):
+        raise Unavailable(otherwise)
+    return [float(value) for value in values]
+
+
+# --- the simulation of Fig. 4, and the network itself: nothing here reads a truth ---
+
+
+def parameter_count(artefacts: Artefacts) -> int:
+    """Parameters of the network in the paper's configuration, counted on tensors without memory."""
+    import torch
+
+    from figures_pkg.model import Autoencoder
+
+    with torch.device("meta"):
+        return sum(values.numel() for values in Autoencoder().parameters())
+
+
+def up_up_down(artefacts: Artefacts) -> float:
+    """Polarization of the up-up-down state from formal charges, in µC/cm²; positive points along +c."""
+    return float(formal_polarization(ermno3(+1)))
+
+
+def simulated_delta(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> pd.DataFrame:
+    """Reflections ranked by the share in 1 − r between the simulated patterns of both domains, on the detector of the first scan."""
+    preset, (thickness, *tilts) = load_preset("ds1"), _state(thickness_nm, tilt)
+    plus, minus = (disc_pattern(artefacts.library, preset, sign, thickness, tuple(tilts)) for sign in (+1, -1))
+    p = preset.pattern
+    lattice = Lattice(tuple(p.origin_row_col), tuple(p.g002_row_col), tuple(p.g010_row_col))
+    radius = preset.beam.convergence_mrad * 1e-3 / wavelength_angstrom(preset.beam.energy_kev) / p.scale_inv_angstrom
+    return reflection_table(pearson_map(plus, minus), lattice, radius)
+
+
+def simulated_004_over_002(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
+    """How much more of the simulated difference between the domains lies in the pair 004 than in the pair 002, as a ratio."""
+    return pair_ratio(simulated_delta(artefacts, thickness_nm, tilt))
+
+
+def delta_correlation(artefacts: Artefacts, dataset: str, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
+    """Pearson's r, over the reflections, of the simulated and the measured share in 1 − r between the domains."""
+    both = pd.concat([simulated_delta(artefacts, thickness_nm, tilt).share, measured_delta(artefacts, dataset).share], axis=1).dropna()
+    return float(np.corrcoef(both.values.T)[0, 1])
+
+
+def simulated_asymmetry(artefacts: Artefacts, order: int = 4, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
+    """Size of the asymmetry of 00l against 00-l in the simulated pattern of +P, in %."""
+    found, _ = pair_change(artefacts.library, order, *_state(thickness_nm, tilt), load_preset("ds1").beam.convergence_mrad)
+    return 100 * abs(float(found))
+
+
+def share_of_thicknesses(artefacts: Artefacts, tilt=(0.0, 0.0)) -> float:
+    """Share of the thicknesses from 10 to 100 nm at which the pair 004 changes more between the domains than 002, in %."""
+    cone, thickness = load_preset("ds1").beam.convergence_mrad, np.arange(10, 100.1, 0.5)
+    _, *tilts = _state(0.0, tilt)
+    two, four = (pair_change(artefacts.library, order, thickness, *tilts, cone)[1] for order in (2, 4))
+    return 100 * float(np.mean(four > two))
+
+
+def picture_factor(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
+    """
+    By what factor the simulated strengths of 00l and 0k0 are typically off those in the published mean pattern of the first scan.
+
+    Shares of their sum, both domains alike, the direct beam left out; the picture is the authors', read back from its colours.
+    """
+    published = {kl: counts for kl, counts in mean_pattern_numbers("ds1")["disc_sums"].items() if kl != (0, 0)}
+    state, cone = _state(thickness_nm, tilt), load_preset("ds1").beam.convergence_mrad
+    means = sum(disc_means(artefacts.library, sign, *state, cone) for sign in (+1, -1))
+    place = {(k, l): index for index, (_, k, l) in enumerate(artefacts.library.hkl.tolist())}
+    return typical_factor(list(published.values()), [means[place[kl]] for kl in published])
+
+
+def typical_factor(first, second, floor: float = 1e-3) -> float:
+    """
+    The middle of the factors between two lists of strengths, each the larger over the smaller share of its list.
+
+    Shares below ``floor`` count as that, since a picture does not show them.
+
+    Examples
+    --------
+    >>> round(typical_factor([1, 1, 2], [10, 10, 20]), 6), round(typical_factor([1, 1], [3, 1]), 6)
+    (1.0, 1.75)
+    """
+    shares = [np.maximum(np.asarray(values, float) / np.sum(values), floor) for values in (first, second)]
+    return float(np.median(np.exp(np.abs(np.log(shares[0] / shares[1])))))
+
+
+def _state(thickness_nm, tilt) -> tuple[float, float, float]:
+    """Thickness and both tilts, where "fitted" stands for those of the first scan."""
+    specimen = load_preset("ds1").specimen
+    thickness = specimen.thickness_nm if thickness_nm == FITTED else float(thickness_nm)
+    tilts = (specimen.tilt_b_mrad, specimen.tilt_c_mrad) if tilt == FITTED else map(float, tilt)
+    return (thickness, *tilts)

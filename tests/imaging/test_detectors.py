@@ -1,0 +1,41 @@
+"""Detectors in pixels and in 1/Å, their areas and edges, and the asymmetry of opposite ones."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from figures_pkg.data.axes import Axes, build_scan
+from figures_pkg.imaging import Box, Disc, asymmetry
+
+STEP, ORIGIN = 0.01, (15.0, 13.0)
+
+
+def scan_of(data) -> xr.DataArray:
+    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at pixel (15, 13)."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=ORIGIN, beam_energy_kev=200.0)
+    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
+
+
+def test_detectors_in_inverse_angstrom_land_on_the_pixels():
+    """Discs given in 1/Å in the scan's coordinates equal those given in pixels."""
+    scan = scan_of(np.zeros((1, 1, 32, 30), np.uint16))
+    disc = Disc.from_inv_angstrom(scan, (-0.02, 0.03), 0.045)
+    np.testing.assert_allclose((*disc.centre_row_col, disc.radius_px), (13, 16, 4.5))
+    assert (disc.mask((32, 30)) == Disc((13, 16), 4.5).mask((32, 30))).all()
+
+
+def test_areas_and_edges_of_detectors():
+    """A disc has the area of a circle, a box is half-open, and detectors that make no sense are refused."""
+    assert abs(Disc((50.3, 49.8), 30).mask((100, 100)).sum() / (np.pi * 900) - 1) < 0.005
+    assert Box((2, 4), (5, 8)).mask((10, 10)).sum() == 6
+    for make, message in ((lambda: Disc((1, 2), -1), "positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
+                          (lambda: Disc((np.nan, 2), 1), "finite"), (lambda: Box((0.5, 2), (0, 1)), "whole pixels")):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+def test_asymmetry_is_odd_and_bounded():
+    """Exchanging the reflections changes the sign; unsigned counts do not wrap; empty positions give zero."""
+    up, down = np.array([[5, 0, 0]], np.uint16), np.array([[1, 4, 0]], np.uint16)
+    np.testing.assert_allclose(asymmetry(up, down), [[2 / 3, -1, 0]])
+    np.testing.assert_allclose(asymmetry(down, up), -asymmetry(up, down))
