@@ -14,9 +14,8 @@ from pathlib import Path
 from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, artefacts_of, dataset_pattern, datasets_of, source_of
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, measures, source_of
 from figures_pkg.workspace import load_profile
-from figures_pkg.book.claims_inputs import claims_inputs, measures
 from figures_pkg.book.dependencies import installed_code
 from figures_pkg.data.datasets import locate
 from figures_pkg.workspace import artefacts_folder, book_folder

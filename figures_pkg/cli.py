@@ -6,15 +6,11 @@ import sys
 import warnings
 from pathlib import Path
 
-from figures_pkg.cli_claims import add_claims_command
-from figures_pkg.cli_explore import add_explore_command
-from figures_pkg.cli_figures import add_figures_command
-from figures_pkg.cli_inspect import add_inspect_command
-from figures_pkg.cli_matching import add_matching_command
-from figures_pkg.cli_model import SIZES, add_model_commands
-from figures_pkg.cli_publish import add_publish_commands
-
+SIZES = ("smoke", "laptop", "paper")
+SOURCES = ("twin", "zenodo")
+SCAN = "the path of a scan, or ds1, … as in the manifest"
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
+WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; the discs of ErMnO3 overlap beyond
 
 
 def main(words: list[str] | None = None) -> int:
@@ -32,7 +28,7 @@ def main(words: list[str] | None = None) -> int:
         Exit status: 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback).
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    warnings.formatwarning = _one_line
+    warnings.formatwarning = lambda message, *_, **__: f"figures_pkg: warning: {message}\n"
     options = _parser().parse_args(words)
     try:
         options.run(options)
@@ -47,93 +43,65 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _one_line(message, *_, **__) -> str:
-    """A warning as one line on stderr, without the place in the code."""
-    return f"figures_pkg: warning: {message}\n"
-
-
 def _parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     parser = argparse.ArgumentParser(prog="figures_pkg", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data_commands(commands)
-    add_inspect_command(commands)
     _add_simulation_commands(commands)
-    add_model_commands(commands)
-    add_matching_command(commands)
-    add_claims_command(commands)
-    add_explore_command(commands)
+    _add_model_commands(commands)
+    _add_matching_commands(commands)
+    _add_explore_command(commands)
     _add_book_commands(commands)
-    add_figures_command(commands)
-    add_publish_commands(commands)
     return parser
 
 
+def _add_dataset_options(command, source: str = "twin", profile: str = "which size of the twin") -> None:
+    command.add_argument("--source", choices=SOURCES, default=source, help="of a dataset given by name")
+    command.add_argument("--profile", choices=SIZES, default="laptop", help=profile)
+
+
+def _add_overwrite(command, what: str = "replace an existing file") -> None:
+    command.add_argument("--overwrite", action="store_true", help=what)
+
+
+def _opened_scan(name: str, options):
+    """A dataset by its name, with the source and profile asked for, or a scan by its path."""
+    from figures_pkg.data import open_scan
+    from figures_pkg.data.datasets import open_dataset
+
+    return open_scan(name) if Path(name).suffix else open_dataset(name, options.source, options.profile)
+
+
+# Data: fetch, convert, inspect
+
+
 def _add_data_commands(commands) -> None:
-    """fetch, convert."""
     fetch = commands.add_parser("fetch", help="download files of the record that the manifest lists")
+    fetch.set_defaults(run=_fetch)
     fetch.add_argument("ids", nargs="*", metavar="ID", help="files or whole records of data_manifest.yaml; without one they are listed")
     fetch.add_argument("--verify", choices=("stamp", "full"), default="stamp", help="full: hash files again that are already there")
     fetch.add_argument("--refresh", action="store_true", help="ask the record again for its checksums")
-    fetch.set_defaults(run=_fetch)
 
     convert = commands.add_parser("convert", help="stream a scan into a zarr store whose chunks hold whole patterns")
+    convert.set_defaults(run=_convert)
     convert.add_argument("scan", type=Path, help=".hspy, .mib, .npy or .zarr")
     convert.add_argument("out", type=Path, help="the .zarr to write; an interrupted conversion goes on")
-    convert.add_argument("--overwrite", action="store_true", help="replace an existing store")
+    _add_overwrite(convert, "replace an existing store")
     convert.add_argument("--orientation", choices=("lab", "camera"), default="lab", help="rows as in the lab's .hspy or as in a .mib")
     convert.add_argument("--scan-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="where the file does not say")
     for name, unit in AXES.items():
         pair = {"nargs": 2, "metavar": ("ROW", "COLUMN")} if name == "origin_row_col" else {"metavar": unit}
         convert.add_argument("--" + name.replace("_", "-"), type=float, help="replaces what the file says", **pair)
-    convert.set_defaults(run=_convert)
 
-
-def _add_simulation_commands(commands) -> None:
-    """twin, simulate."""
-    twin = commands.add_parser("twin", help="simulate a scan with known truth")
-    twin.add_argument("preset", help="e.g. ds1")
-    twin.add_argument("--size", choices=SIZES, default="laptop")
-    twin.add_argument("--seed", type=int, default=0)
-    twin.add_argument("--out", type=Path, required=True, help="the .hspy to write; its truth goes beside it")
-    twin.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    twin.set_defaults(run=_twin)
-
-    simulate = commands.add_parser("simulate", help="table of reflection intensities of one domain, by thickness")
-    simulate.add_argument("--state", choices=("+P", "-P"), required=True, help="+P is up-up-down; write --state=-P")
-    simulate.add_argument("--thickness-nm", type=_numbers, required=True, metavar="T[,T…]")
-    simulate.add_argument("--tilt-mrad", type=_numbers, default=[0.0, 0.0], metavar="B,C", help="along b* and c")
-    simulate.add_argument("--cif", type=Path, help="another structure of the same type; ErMnO3 by default")
-    simulate.add_argument("--engine", choices=("library", "abtem"), default="library", help="ours, or abTEM's multislice")
-    simulate.add_argument("--thermal", choices=("none", "average", "phonons"), default="average")
-    simulate.add_argument("--configurations", type=int, default=8, help="of frozen phonons")
-    simulate.add_argument("--seed", type=int, default=0, help="of frozen phonons")
-    simulate.add_argument("--out", type=Path, required=True, help="the .csv to write")
-    simulate.set_defaults(run=_simulate)
-
-
-def _numbers(text: str) -> list[float]:
-    """Numbers separated by commas."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number or several separated by commas, such as 10,20,75") from error
-
-
-def _add_book_commands(commands) -> None:
-    """notebook, render, book."""
-    notebook = commands.add_parser("notebook", help="execute one chapter's notebook")
-    notebook.add_argument("chapter")
-    notebook.set_defaults(run=_notebook)
-    render = commands.add_parser("render", help="render the executed notebooks into HTML")
-    render.set_defaults(run=_render)
-    book = commands.add_parser("book", help="make whatever is stale, from the scan to the pages")
-    book.add_argument("--cores", type=int, help="all that this process may use by default")
-    book.set_defaults(run=_book)
-    for command in (notebook, render, book):
-        command.add_argument("--profile", default="laptop", help="smoke, laptop or paper")
-        command.add_argument("--data", default="twin", choices=("twin", "zenodo"))
+    inspect = commands.add_parser("inspect", help="the first look at a scan: what the file says against what is expected of it")
+    inspect.set_defaults(run=_inspect)
+    inspect.add_argument("scan", metavar="SCAN", help=SCAN)
+    _add_dataset_options(inspect)
+    inspect.add_argument("--expect", metavar="DATASET", help="entry of the manifest to compare a path with; by default the one of its name")
+    inspect.add_argument("--scan-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="where the file does not say; 1 1 for a single pattern")
+    inspect.add_argument("--json", type=Path, metavar="FILE", help="write the findings here as well")
 
 
 def _fetch(options) -> None:
@@ -156,6 +124,57 @@ def _convert(options) -> None:
     print(convert(options.scan, options.out, orientation=options.orientation, axes=axes, overwrite=options.overwrite, **how))
 
 
+def _inspect(options) -> None:
+    from figures_pkg.inspect.findings import ScanContradicts
+    from figures_pkg.inspect.first_look import inspect_dataset, inspect_scan
+    from figures_pkg.workspace import replacing
+
+    if Path(options.scan).suffix:
+        shape = tuple(options.scan_shape) if options.scan_shape else None
+        look = inspect_scan(options.scan, options.expect, scan_shape=shape, progress=True)
+    else:
+        look = inspect_dataset(options.scan, options.source, options.profile, progress=True)
+    if options.json:
+        with replacing(options.json) as temporary:
+            temporary.write_text(look.json(), encoding="utf-8")
+    print(look.text(), flush=True)
+    if look.contradictions:
+        raise ScanContradicts(look.contradictions[0])
+
+
+# Simulation: twin, simulate
+
+
+def _add_simulation_commands(commands) -> None:
+    twin = commands.add_parser("twin", help="simulate a scan with known truth")
+    twin.set_defaults(run=_twin)
+    twin.add_argument("preset", help="e.g. ds1")
+    twin.add_argument("--size", choices=SIZES, default="laptop")
+    twin.add_argument("--seed", type=int, default=0)
+    twin.add_argument("--out", type=Path, required=True, help="the .hspy to write; its truth goes beside it")
+    _add_overwrite(twin)
+
+    simulate = commands.add_parser("simulate", help="table of reflection intensities of one domain, by thickness")
+    simulate.set_defaults(run=_simulate)
+    simulate.add_argument("--state", choices=("+P", "-P"), required=True, help="+P is up-up-down; write --state=-P")
+    simulate.add_argument("--thickness-nm", type=_numbers, required=True, metavar="T[,T…]")
+    simulate.add_argument("--tilt-mrad", type=_numbers, default=[0.0, 0.0], metavar="B,C", help="along b* and c")
+    simulate.add_argument("--cif", type=Path, help="another structure of the same type; ErMnO3 by default")
+    simulate.add_argument("--engine", choices=("library", "abtem"), default="library", help="ours, or abTEM's multislice")
+    simulate.add_argument("--thermal", choices=("none", "average", "phonons"), default="average")
+    simulate.add_argument("--configurations", type=int, default=8, help="of frozen phonons")
+    simulate.add_argument("--seed", type=int, default=0, help="of frozen phonons")
+    simulate.add_argument("--out", type=Path, required=True, help="the .csv to write")
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers separated by commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number or several separated by commas, such as 10,20,75") from error
+
+
 def _twin(options) -> None:
     from figures_pkg.twin import make_dataset
 
@@ -170,34 +189,314 @@ def _simulate(options) -> None:
     print(write_table(simulate(options.state, options.thickness_nm, tuple(options.tilt_mrad), **how), options.out))
 
 
+# Networks: train, embed, score
+
+
+def _add_model_commands(commands) -> None:
+    score = commands.add_parser("score", help="score all methods on a simulated scan against its truth")
+    score.set_defaults(run=_score)
+    score.add_argument("scan", metavar="DATASET", help="ds1, ds1-field2, … of the profile, or the path of a .hspy with its truth beside it")
+    score.add_argument("--recipe", help="that the autoencoder is trained by; by default the profile's")
+    score.add_argument("--seeds", type=int, nargs="+", help="of the methods that depend on one; by default as many as the profile says")
+    score.add_argument("--embedding", action="append", default=[], metavar="NAME=FILE", help="maps of a network made elsewhere, netCDF")
+    score.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
+    score.add_argument("--out", type=Path, required=True, help="the .csv to write")
+
+    train = commands.add_parser("train", help="train the autoencoder on a scan; an interrupted training goes on")
+    train.set_defaults(run=_train)
+    train.add_argument("--recipe", help="e.g. domains, vortex, walls (the paper's), laptop; by default the profile's")
+    train.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the patterns")
+    train.add_argument("--out", type=Path, required=True, help="the .safetensors to write; a file of this name in .stop ends it early")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="a trained .safetensors to start from")
+    train.add_argument("--micro-batch", type=int, metavar="N", help="patterns in memory at once; the result stays the same")
+    train.add_argument("--accelerator", default="auto", help="cpu, cuda or auto")
+    train.add_argument("--devices", type=int, default=1, help="per node")
+    train.add_argument("--nodes", type=int, default=1)
+
+    embed = commands.add_parser("embed", help="write the embedding of a scan by a trained network")
+    embed.set_defaults(run=_embed)
+    embed.add_argument("model", help="a .safetensors of ours, a .pkl of the record, or the name of one in the manifest, e.g. ca-ds1")
+    embed.add_argument("--out", type=Path, required=True, help="the .nc to write")
+    embed.add_argument("--grid", type=int, metavar="N", help="on a processor, N x N evenly spaced positions at most; a GPU takes all")
+    for command in (train, embed):
+        command.add_argument("--data", required=True, metavar="DATASET", help="ds1, … as in the manifest, or the path of a scan")
+        _add_dataset_options(command)
+        _add_overwrite(command, "replace an existing file, or the state of another training")
+
+
+def _train(options) -> None:
+    from figures_pkg.model import load_checkpoint
+    from figures_pkg.model.recipes import recipe_called
+    from figures_pkg.model.train import make_fabric, save_trained, train
+    from figures_pkg.workspace import check_target, load_profile
+
+    recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
+    out = check_target(options.out, ".safetensors", options.overwrite)
+    start = load_checkpoint(options.start) if options.start else None
+    fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
+    how = {"seed": options.seed, "start": start, "micro_batch": options.micro_batch, "overwrite": options.overwrite}
+    trained = train(_opened_scan(options.data, options), recipe, out, fabric=fabric, **how)
+    if fabric.is_global_zero:
+        print(save_trained(trained, out, overwrite=True))
+
+
+def _embed(options) -> None:
+    import torch
+
+    from figures_pkg.model import embed, load_checkpoint
+    from figures_pkg.model.embed import keep_freed_memory, save_embedding
+    from figures_pkg.model.released import position_grid, released_attributes, released_network
+    from figures_pkg.workspace import check_target
+
+    out = check_target(options.out, ".nc", options.overwrite)
+    net = load_checkpoint(options.model) if Path(options.model).suffix else released_network(options.model)
+    keep_freed_memory()
+    released = net.about.get("format") == "published"
+    device = "cuda" if released and torch.cuda.is_available() else "cpu"
+    scan = position_grid(_opened_scan(options.data, options), options.grid if device == "cpu" else None)
+    maps = embed(net, scan, progress=True, device=device)
+    print(save_embedding(maps.assign_attrs(released_attributes(net, scan) if released else {}), out, overwrite=True))
+
+
+def _score(options) -> None:
+    from figures_pkg.data.datasets import locate
+    from figures_pkg.evaluate.leaderboard import score_file
+    from figures_pkg.workspace import load_profile
+
+    profile = load_profile(options.profile)
+    scan = Path(options.scan) if Path(options.scan).suffix else locate(options.scan, "twin", options.profile)
+    seeds = options.seeds or range(profile["scored"].get(options.scan, 1))
+    if unclear := [text for text in options.embedding if "=" not in text]:
+        raise ValueError(f"--embedding {unclear[0]}: expected NAME=FILE")
+    embeddings = dict(text.split("=", 1) for text in options.embedding)
+    print(score_file(scan, options.out, options.recipe or profile["recipe"], seeds, embeddings))
+
+
+# Matching: domains, match
+
+
+def _add_matching_commands(commands) -> None:
+    domains = commands.add_parser("domains", help="the map of the domains that figures of a scan without truth use, with its sign and evidence")
+    domains.set_defaults(run=_domains)
+    domains.add_argument("scan", metavar="DATASET", help="ds1 or ds2, as in the manifest")
+    domains.add_argument("--out", type=Path, required=True, metavar="DOMAINS.nc", help="the netCDF file to write")
+    domains.add_argument("--source", choices=SOURCES, default="zenodo", help="the authors' scan, or the twin as if it had no truth")
+    domains.add_argument("--profile", choices=SIZES, default="laptop", help="fineness of the library, and which size of the twin")
+    _add_overwrite(domains)
+
+    match = commands.add_parser("match", help="polarization, thickness and tilts of every pattern, by comparison with a library")
+    match.set_defaults(run=_match)
+    match.add_argument("scan", metavar="SCAN", help=SCAN)
+    match.add_argument("--out", type=Path, required=True, metavar="MAPS.nc", help="the netCDF file to write")
+    match.add_argument("--structure", type=Path, metavar="CIF", help="another crystal than ErMnO3; needs --zone")
+    match.add_argument("--zone", type=int, nargs=3, metavar=("U", "V", "W"), help="direction of the beam in the cell of the CIF")
+    match.add_argument("--thickness-nm", type=float, nargs=2, default=(30.0, 100.0), metavar=("LEAST", "MOST"))
+    match.add_argument("--tilt-mrad", type=float, nargs=2, default=(5.0, 8.5), metavar=("B", "C"), help="largest tilts to look for")
+    match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library here, or take it from here")
+    match.add_argument("--threads", type=int, help="all processors by default")
+    _add_dataset_options(match)
+    _add_overwrite(match)
+
+
+def _domains(options) -> None:
+    from figures_pkg.data import load_manifest
+    from figures_pkg.data.datasets import open_dataset
+    from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
+    from figures_pkg.imaging import expected_lattice
+    from figures_pkg.workspace import check_target
+
+    check_target(options.out, ".nc", options.overwrite)
+    scan = open_dataset(options.scan, options.source, options.profile)
+    expected, _ = expected_lattice(load_manifest()[options.scan], scan)
+    known = matched_domains(scan, matching_library(options.profile), expected)
+    print(write_domains(known, options.out, overwrite=True))
+    print(known.attrs["sign"])
+
+
+def _match(options) -> None:
+    from figures_pkg.matching import match, prepare
+    from figures_pkg.workspace import check_target, replacing
+
+    check_target(options.out, ".nc", options.overwrite)
+    _check_matching(options)
+    scan = _opened_scan(options.scan, options)
+    library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
+    maps = match(scan, prepare(scan, library, net), options.threads)
+    with replacing(options.out) as temporary:
+        maps.to_netcdf(temporary, engine="h5netcdf")
+    print(options.out)
+
+
+def _check_matching(options) -> None:
+    if (options.structure is None) != (options.zone is None):
+        raise ValueError("--structure and --zone go together: the CIF, and the direction of the beam in its cell such as --zone 1 0 0")
+    low, high = options.thickness_nm
+    if not (0 < low < high and min(options.tilt_mrad) > 0):
+        raise ValueError(f"--thickness-nm {low:g} {high:g} and --tilt-mrad {options.tilt_mrad}: expected a least and a larger largest "
+                         "thickness, and positive tilts")  # fmt: skip
+
+
+def _library(options, energy_kev: float):
+    """The library to match with, and the net of its zone axis (None for ErMnO3)."""
+    from figures_pkg.crystal.zone import zone_crystal
+    from figures_pkg.diffraction import LibrarySettings, build_library, load_or_build
+    from figures_pkg.imaging.lattice_search import Zone
+
+    thickness, tilts = tuple(options.thickness_nm), [tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad]
+    given = {"energy_kev": energy_kev, "g_max_inv_angstrom": 1.1}
+    zone = zone_crystal(options.structure, tuple(options.zone)) if options.structure else None
+    crystal = zone.crystal if zone else None
+    settings = LibrarySettings.covering(thickness, *tilts, crystal, **given) if zone else LibrarySettings.covering(thickness, *tilts, period_step=4, **given)
+    library = load_or_build(options.library, settings, crystal=crystal) if options.library else build_library(settings, crystal=crystal)
+    return library, Zone.of_library(library, zone.name) if zone else None
+
+
+# Pages: explore
+
+
+def _add_explore_command(commands) -> None:
+    explore = commands.add_parser("explore", help="a page to look through a scan: its patterns, virtual detectors and maps")
+    explore.set_defaults(run=_explore)
+    explore.add_argument("scan", metavar="SCAN", help=SCAN)
+    explore.add_argument("--out", type=Path, required=True, metavar="PAGE.html",
+                         help="the page to write, with its data beside it; or a .js, then the data alone")  # fmt: skip
+    explore.add_argument("--embedding", type=Path, metavar="FILE.nc", help="channels to choose from, written by embed")
+    _add_dataset_options(explore)
+    _add_overwrite(explore)
+
+
+def _explore(options) -> None:
+    from figures_pkg.interactive.explorer_maps import check_page, explore
+
+    out = check_page(options.out, options.overwrite)
+    print(explore(_opened_scan(options.scan, options), options.scan, out, options.source, options.profile, options.embedding))
+
+
+# The book: claims, notebook, render, book, figures, prepare, pdf, course, release
+
+
+def _add_book_commands(commands) -> None:
+    claims = commands.add_parser("claims", help="evaluate the claims of the paper on what a profile has made")
+    claims.set_defaults(run=_claims)
+    claims.add_argument("--out", type=Path, help="the .json to write; by default among the profile's artefacts")
+    claims.add_argument("--check", action="store_true", help="evaluate nothing; fail when a verdict of FILE differs from its row in claims.yaml")
+    notebook = commands.add_parser("notebook", help="execute one chapter's notebook")
+    notebook.set_defaults(run=_notebook)
+    notebook.add_argument("chapter")
+    render = commands.add_parser("render", help="render the executed notebooks into HTML")
+    render.set_defaults(run=_render)
+    book = commands.add_parser("book", help="make whatever is stale, from the scan to the pages")
+    book.set_defaults(run=_book)
+    prepare = commands.add_parser("prepare", help="make the scans and artefacts that chapters read, without running them")
+    prepare.set_defaults(run=_prepare)
+    prepare.add_argument("chapters", nargs="+", metavar="CHAPTER")
+    for command in (book, prepare):
+        command.add_argument("--cores", type=int, help="all that this process may use by default")
+    figures = commands.add_parser("figures", help="list the published figures; --check holds their numbers against the stored ones")
+    figures.set_defaults(run=_figures)
+    what = figures.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="say which array of which figure changed, and by how much")
+    what.add_argument("--update", action="store_true", help="write the stored numbers anew from the figures of this profile")
+    figures.add_argument("--profile", default="smoke", help="smoke, laptop or paper; references are kept of smoke")
+    figures.add_argument("--data", default="twin", choices=SOURCES, help="references are kept of the twin")
+    for command in (claims, notebook, render, book, prepare):
+        command.add_argument("--profile", default="laptop", help="smoke, laptop or paper")
+        command.add_argument("--data", default="twin", choices=SOURCES)
+
+    pdf = commands.add_parser("pdf", help="the built book as one PDF, printed by Chromium")
+    pdf.set_defaults(run=_pdf)
+    pdf.add_argument("--out", type=Path, metavar="FILE.pdf", help="book/_build/pdf/companion.pdf by default")
+    course = commands.add_parser("course", help="notebooks for students and teachers, in one archive")
+    course.set_defaults(run=_course)
+    course.add_argument("--out", type=Path, metavar="FILE.zip", help="dist/companion-VERSION-course.zip by default")
+    release = commands.add_parser("release", help="gather pages, PDF and notebooks of the built book, with checksums")
+    release.set_defaults(run=_release)
+    release.add_argument("--out", type=Path, metavar="FOLDER", help="dist by default")
+    for command, profile in ((pdf, "laptop"), (course, "smoke")):
+        command.add_argument("--profile", default=profile, help="smoke, laptop or paper")
+
+
+def _claims(options) -> None:
+    from figures_pkg.book.dependencies import installed_code
+    from figures_pkg.claims.rows import load_claims
+    from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
+    from figures_pkg.provenance.figures import figure_names
+    from figures_pkg.workspace import artefact_path
+
+    rows = load_claims(figures=figure_names())
+    out = options.out or artefact_path("claims/claims.json", options.data, options.profile)
+    if not options.check:
+        code = installed_code()
+        command = code.behind_command("claims")
+        evaluate_claims(rows, options.profile, options.data, out, lambda measure: code.digest({*command, *code.behind(measure)}))
+        print(out)
+    found = read_verdicts(out)
+    print(", ".join(f"{number} {name}" for name, number in verdict_counts(found).items()))
+    if options.check:
+        open_rows = sum(options.profile not in row.verdict and not row.not_tested for row in rows)
+        print(f"{open_rows} rows of claims.yaml state no verdict for {options.profile}")
+        if changed := changed_verdicts(rows, found):
+            raise RuntimeError("\n".join(["verdicts differ from claims.yaml; look why, then change the row:", *changed]))
+
+
 def _notebook(options) -> None:
-    from figures_pkg.book.seal import make_chapter
+    from figures_pkg.book.execute import make_chapter
 
     print(make_chapter(options.chapter, options.data, options.profile))
 
 
 def _render(options) -> None:
-    from figures_pkg import book
-    from figures_pkg.book.gallery import add_figures, add_landing, notice_of, shown_figures
-    from figures_pkg.book.seal import executed_path
-    from figures_pkg.workspace import book_folder
+    from figures_pkg.book.build import render_book
 
-    notebooks = [executed_path(chapter, options.data, options.profile) for chapter in book.CHAPTERS]
-    shown, shipped = shown_figures(options.data, options.profile), book.shipped_files(options.data, options.profile)
-
-    def prepare(folder: Path) -> None:
-        add_figures(folder, shown)
-        add_landing(folder, options.data)
-
-    index = book.render(book_folder(), notebooks, prepare, notice_of(shown))
-    book.ship(index.parent, shipped)
-    print(f"open {index}")
+    print(f"open {render_book(options.data, options.profile)}")
 
 
 def _book(options) -> None:
-    from figures_pkg import book
+    from figures_pkg.book.build import make_book
 
-    book.load_profile(options.profile)
-    for chapter in book.CHAPTERS:
-        book.datasets_of(chapter, options.data, options.profile)
-    book.make(options.profile, options.data, options.cores)
+    make_book(options.data, options.profile, options.cores)
+
+
+def _prepare(options) -> None:
+    from figures_pkg.book.build import prepare
+
+    print("\n".join(prepare(options.chapters, options.data, options.profile, options.cores)) or f"{', '.join(options.chapters)}: nothing to prepare")
+
+
+def _figures(options) -> None:
+    from figures_pkg.book.gallery import check_references, figure_states, update_references
+
+    if (options.check or options.update) and options.data != "twin":
+        raise ValueError("references are kept of the twin's figures only; leave --data out")
+    if options.update:
+        print(update_references(options.profile))
+        return
+    if options.check and (changes := check_references(options.profile)):
+        print(*changes, sep="\n")
+        figures = sorted({change.figure for change in changes})
+        raise RuntimeError(f"{len(changes)} numbers changed behind {', '.join(figures)}; if they should have, call the command "
+                           "again with --update, and say why where the change is committed")  # fmt: skip
+    for line in figure_states(options.data, options.profile):
+        print(line)
+
+
+def _pdf(options) -> None:
+    from figures_pkg.book.pdf import PDF, cover_lines, make_pdf
+    from figures_pkg.workspace import book_folder
+
+    print(make_pdf(book_folder(), options.out or book_folder() / PDF, cover_lines(book_folder(), options.profile)))
+
+
+def _course(options) -> None:
+    from figures_pkg.book.release import STEM, write_course
+    from figures_pkg.workspace import book_folder, repository
+
+    print(write_course(options.out or repository() / "dist" / f"{STEM}-course.zip", book_folder() / "_toc.yml", options.profile))
+
+
+def _release(options) -> None:
+    from figures_pkg.book.pdf import PDF
+    from figures_pkg.book.release import STEM, write_release
+    from figures_pkg.workspace import book_folder, repository
+
+    print(*write_release(options.out or repository() / "dist", STEM, book_folder(), book_folder() / PDF), sep="\n")

@@ -42,6 +42,16 @@ def built(repository) -> Path:
     return folder
 
 
+@pytest.fixture
+def ax():
+    """Fresh axes, closed afterwards."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
 B_STAR, C_STAR = 1 / 5.293, 1 / 11.42  # 1/Angstrom
 
 

@@ -1,6 +1,10 @@
-"""Execute a text notebook with a profile's parameters through papermill."""
+"""Running one chapter: its cells for the scan at hand, papermill, and the passports of its figures completed with what they were made of."""
+
+from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jupytext
@@ -8,12 +12,31 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from figures_pkg.workspace import replacing
+from figures_pkg.provenance.figures import paper_figures
+from figures_pkg.provenance.passports import PassportError, read_passport
+from figures_pkg.provenance.writer import figures_folder, memory, model_facts, sha256, write_passport
+from figures_pkg.record.manifest import MANIFEST_VARIABLE, manifest_of
+from figures_pkg.workspace import artefacts_folder, replacing, repository
 
-from .conditional import for_source
-
+from .chapters import artefacts_of, chapter_path, datasets_of, source_of
+from figures_pkg.workspace import load_profile
+from .dependencies import installed_code
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
+TRUTH, MEASURED = "truth", "measured"
+CARD = """```{{figure}} ../_static/{picture}.svg
+:name: {name}
+:alt: A card that says: {words}
+:class: not-shown
+
+{words}: {reason} {elsewhere}
+```"""
+WORDS = {
+    TRUTH: ("not-known", "Not known for measured scans", "this figure needs the truth at each position, which only a simulated scan has.",
+            "The book on the twin shows it."),
+    MEASURED: ("not-simulated", "Drawn for measured scans only", "this figure shows what the authors' networks make of the authors' scans.",
+               "The book on the record shows it."),
+}
 
 
 class FailedCell(RuntimeError):
@@ -22,10 +45,10 @@ class FailedCell(RuntimeError):
 
 def execute(source: Path, target: Path, parameters: dict) -> Path:
     """
-    Run a notebook and write the executed copy; after a failure the previous copy is untouched.
+    Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
 
-    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran. Cells that belong to the
-    other kind of scan are left out, see :mod:`figures_pkg.book.conditional`.
+    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran. Cells that belong to the other kind of
+    scan are left out, see :func:`for_source`.
 
     Parameters
     ----------
@@ -35,11 +58,6 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
         The executed ``.ipynb`` to write.
     parameters
         Values for names that the ``parameters`` cell sets; other names are an error.
-
-    Returns
-    -------
-    Path
-        ``target``.
 
     Raises
     ------
@@ -59,7 +77,6 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
 
 
 def _run(plain: Path, running: Path, source: Path, kept: Path) -> None:
-    """Execute one notebook into another; after a failure what has run is kept under a name of its own."""
     how = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": True, "log_output": False, "start_timeout": KERNEL_START_S}
     try:
         papermill.execute_notebook(str(plain), str(running), **how)
@@ -96,3 +113,137 @@ def _forget_times(path: Path) -> None:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
     nbformat.write(notebook, path)
+
+
+def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.NotebookNode:
+    """
+    The notebook, changed in place, without the cells that belong to the other kind of scan.
+
+    A cell tagged ``truth`` says or shows what only a simulated scan can tell; one tagged ``measured`` what is said of the authors' scan alone. The
+    other book leaves them out. A figure that is left out leaves a card with its label, so that numbers and references are the same in both books.
+    Where a figure of both books needs other words for a measured scan, they stand in the metadata of its cell, as ``measured: {caption: …, alt: …}``.
+    """
+    absent = MEASURED if truth_known else TRUTH
+    kept = []
+    for cell in notebook.cells:
+        _reword(cell, truth_known)
+        if absent not in cell.metadata.get("tags", []):
+            kept.append(cell)
+        elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
+            kept.append(_card(name, absent, cell.get("id")))
+    notebook.cells = kept
+    return notebook
+
+
+def _reword(cell: nbformat.NotebookNode, truth_known: bool) -> None:
+    words, shown = cell.metadata.pop(MEASURED, {}), cell.metadata.get("mystnb", {})
+    if truth_known:
+        return
+    if "caption" in words:
+        shown["figure"]["caption"] = words["caption"]
+    if "alt" in words:
+        shown["image"]["alt"] = words["alt"]
+
+
+def _card(name: str, absent: str, identity: str | None) -> nbformat.NotebookNode:
+    picture, words, reason, elsewhere = WORDS[absent]
+    text = CARD.format(picture=picture, name=name, words=words, reason=reason, elsewhere=elsewhere)
+    return nbformat.v4.new_markdown_cell(text, **({"id": identity} if identity else {}))
+
+
+def make_chapter(chapter: str, data: str, profile: str) -> Path:
+    """
+    Execute a chapter's notebook from a source in a profile, complete the passports of its figures, and return the executed notebook.
+
+    The checksums are taken before the run: what changes meanwhile makes a figure out of date. So are the fingerprints that the workflow compares
+    times with, so that it takes a chapter executed by hand for what it is.
+
+    Raises
+    ------
+    FailedCell
+        If a cell raises.
+    PassportError
+        If a figure that the notebook announces was not published in this run.
+    """
+    data = source_of(chapter, data)
+    announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
+    datasets_of(chapter, data, profile, must_exist=True)
+    made_of, start = checksums_of(chapter, data, profile), datetime.now(UTC).replace(microsecond=0)
+    code = installed_code()
+    code.fingerprint_files(code.behind_notebook(chapter_path(chapter)), profile)
+    parameters = load_profile(profile)["parameters"] | {"data": data}
+    with _manifest_for_kernel(data):
+        done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)
+    if announced:
+        artefacts = [model_facts(Path(path), profile) for path in artefacts_of(chapter, data, profile)]
+        complete_passports(figures_folder(profile, data), chapter, announced, start, {"artefacts": artefacts, "inputs": made_of})
+    return done
+
+
+@contextmanager
+def _manifest_for_kernel(data: str):
+    """Within the block, kernels that start read the manifest of a source: another record's says nothing of the twin."""
+    before = os.environ.get(MANIFEST_VARIABLE)
+    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MANIFEST_VARIABLE]
+        else:
+            os.environ[MANIFEST_VARIABLE] = before
+
+
+def executed_path(chapter: str, data: str, profile: str) -> Path:
+    """Where the executed copy of a chapter is kept; a chapter that always reads the twin has one for both books."""
+    return artefacts_folder(profile) / "notebooks" / source_of(chapter, data) / f"{chapter}.ipynb"
+
+
+def complete_passports(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:
+    """
+    Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
+
+    Parameters
+    ----------
+    announced
+        Ids of the figures that the chapter's notebook publishes.
+    start
+        When the run began; a passport from before was not written by it.
+    """
+    for path in folder.glob("*.json"):
+        passport = read_passport(path, f"figures_pkg notebook {chapter}")
+        if passport["chapter"] == chapter and path.stem not in announced:
+            for file in folder.glob(f"{path.stem}.*"):
+                file.unlink()
+    for name in announced:
+        passport = read_passport(folder / f"{name}.json", f"figures_pkg notebook {chapter}")
+        if datetime.fromisoformat(passport["made"]) < start:
+            raise PassportError(f"{chapter}.md announces the figure {name!r} but did not publish it in this run; call publish in its cell")
+        write_passport(folder / f"{name}.json", passport | facts)
+
+
+PINS = ("constraints.txt",)
+
+
+def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
+    """
+    Checksums of everything that the workflow's rule for a notebook takes as input.
+
+    Parameters
+    ----------
+    chapter, data, profile
+        As for :func:`figures_pkg.book.chapters.datasets_of`.
+
+    Returns
+    -------
+    dict
+        Name -> SHA-256 of a file, empty for one that is not there; of code its fingerprint (:mod:`figures_pkg.book.dependencies`). Files of
+        the repository are named by their path in it, scans and artefacts by what they are.
+    """
+    source, code, known = f"notebooks/{chapter}.md", installed_code(), memory(profile)
+    files = {name: repository() / name for name in (source, f"notebooks/profiles/{profile}.yaml", *PINS)}
+    files |= {"data_manifest.yaml": manifest_of(source_of(chapter, data))}
+    files |= {f"scan {Path(path).name}": Path(path) for path in datasets_of(chapter, data, profile)}
+    files |= {f"artefact {Path(path).name}": Path(path) for path in artefacts_of(chapter, data, profile)}
+    checksums = {name: sha256(path, known) if path.exists() else "" for name, path in files.items()}
+    return checksums | {part: code.fingerprint(part) for part in code.behind_notebook(source)}

@@ -8,14 +8,14 @@ import nbformat
 from PIL import Image
 
 from figures_pkg.claims.rows import load_claims
-from figures_pkg.workspace import repository
-from figures_pkg.passports.catalogue import figure_names, paper_figures
-from figures_pkg.passports.kept import Kept, changed_inputs, kept_figures
-from figures_pkg.passports.page import claim_links, passport_html, stale_badge
-from figures_pkg.passports.publish import write_passport
 from figures_pkg.plotting.style import SOURCE_WORDS
+from figures_pkg.provenance.figures import figure_names, paper_figures
+from figures_pkg.provenance.passports import PublishedFigure, changed_inputs, claim_links, passport_html, published_figures, stale_badge
+from figures_pkg.provenance.regression import Change, check_figures, load_tolerances, references_folder, summaries_of, write_references
+from figures_pkg.provenance.writer import write_passport
+from figures_pkg.workspace import repository
 
-from .inputs import checksums_of
+from .execute import checksums_of
 
 THUMBNAIL_PX = 560  # across, twice what a phone shows
 THUMBNAIL_QUALITY = 88  # of the JPEG, without loss of colour: red and blue mean something here
@@ -31,7 +31,7 @@ NONE = "No chapter of this book publishes a figure of the paper."
 class Shown:
     """A figure with what the pages say of it at the time of rendering."""
 
-    kept: Kept
+    published: PublishedFigure
     claims: list[str]
     changed: list[str]  # inputs that changed since it was made
 
@@ -50,15 +50,45 @@ def shown_figures(data: str, profile: str) -> dict[str, Shown]:
         For a figure without passport, or a passport without its data.
     """
     claims = load_claims(figures=figure_names()) if (repository() / "claims.yaml").is_file() else []
-    kept = kept_figures(paper_figures(data=data), profile, data)
+    kept = published_figures(paper_figures(data=data), profile, data)
     now = {chapter: checksums_of(chapter, data, profile) for chapter in {each.figure.chapter for each in kept.values()}}
     return {name: Shown(each, [claim.id for claim in claims if name in claim.figures], changed_inputs(each.passport, now[each.figure.chapter]))
             for name, each in kept.items()}  # fmt: skip
 
 
+def figure_states(data: str, profile: str) -> list[str]:
+    """One line for each published figure: its name, its panel, its chapter, and what has changed since it was made."""
+    lines = []
+    for name, each in shown_figures(data, profile).items():
+        state = f"out of date: {', '.join(each.changed[:3])}" if each.changed else "up to date"
+        lines.append(f"{name:10} {each.published.figure.panel:14} {each.published.figure.chapter:12} {state}")
+    return lines
+
+
+def check_references(profile: str) -> list[Change]:
+    """Hold the numbers behind all figures of the twin against the stored ones; RuntimeError if a figure is out of date."""
+    return check_figures(_of_today(profile), profile)
+
+
+def update_references(profile: str) -> str:
+    """Store the numbers behind all figures of the twin as references, and say where; RuntimeError if a figure is out of date."""
+    kept, rules, folder = _of_today(profile), load_tolerances(), references_folder(profile)
+    write_references(profile, {name: summaries_of(each, rules) for name, each in kept.items()})
+    near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return f"{len(kept)} references written to {near}"
+
+
+def _of_today(profile: str) -> dict[str, PublishedFigure]:
+    shown = shown_figures("twin", profile)
+    if stale := [name for name, each in shown.items() if each.changed]:
+        raise RuntimeError(f"{', '.join(stale)}: made from other text, code or data than there is now, so their numbers say nothing of it; "
+                           f"make them again with `figures_pkg book --profile {profile}`")  # fmt: skip
+    return {name: each.published for name, each in shown.items()}
+
+
 def notice_of(shown: dict[str, Shown]) -> str:
     """What every page says above its text: that the book was rehearsed on stand-ins, where a figure was drawn from one."""
-    return SOURCE_WORDS["rehearsal"] if any(each.kept.passport["origin"] == "rehearsal" for each in shown.values()) else ""
+    return SOURCE_WORDS["rehearsal"] if any(each.published.passport["origin"] == "rehearsal" for each in shown.values()) else ""
 
 
 def add_landing(folder: Path, data: str) -> None:
@@ -80,7 +110,7 @@ def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
     (folder / "figures").mkdir(exist_ok=True)
     for name, each in shown.items():
         _copy_files(folder / "figures", name, each)
-    for chapter in {each.kept.figure.chapter for each in shown.values()}:
+    for chapter in {each.published.figure.chapter for each in shown.values()}:
         insert_passports(folder / f"{chapter}.ipynb", shown)
     (folder / "gallery.md").write_text(gallery_page(shown), encoding="utf-8")
     (folder / "figures-status.md").write_text(status_sentence(shown) + "\n", encoding="utf-8")
@@ -94,7 +124,7 @@ def insert_passports(path: Path, shown: dict[str, Shown]) -> None:
         cells.append(cell)
         each = shown.get(cell.metadata.get("mystnb", {}).get("figure", {}).get("name"))
         if each is not None:
-            cells.append(nbformat.v4.new_markdown_cell(passport_html(each.kept.passport, each.claims, each.changed)))
+            cells.append(nbformat.v4.new_markdown_cell(passport_html(each.published.passport, each.claims, each.changed)))
     notebook.cells = cells
     nbformat.write(notebook, path)
 
@@ -122,8 +152,7 @@ def status_sentence(shown: dict[str, Shown], link: bool = True) -> str:
 
 
 def _card(name: str, each: Shown) -> str:
-    """One figure of the gallery."""
-    figure, badge = each.kept.figure, f" {stale_badge(each.changed)}" if each.changed else ""
+    figure, badge = each.published.figure, f" {stale_badge(each.changed)}" if each.changed else ""
     downloads = " · ".join(f"{{download}}`{word} <figures/{name}.{kind}>`" for word, kind in
                            (("picture (PNG)", "png"), ("drawing (SVG)", "svg"), ("passport (JSON)", "json")))  # fmt: skip
     lines = [":::{grid-item}", f"({name}-card)=", f"**[{figure.panel}](#{name})**{badge} in [](/executed/{figure.chapter})", ""]
@@ -139,9 +168,9 @@ def _card(name: str, each: Shown) -> str:
 def _copy_files(folder: Path, name: str, each: Shown) -> None:
     """Picture, drawing, thumbnail, and the passport with its claims of now."""
     for kind in ("png", "svg"):
-        (folder / f"{name}.{kind}").write_bytes(each.kept.base.with_suffix(f".{kind}").read_bytes())
-    write_passport(folder / f"{name}.json", each.kept.passport | {"claims": each.claims, "changed_inputs": each.changed})
-    with Image.open(each.kept.picture) as picture:
+        (folder / f"{name}.{kind}").write_bytes(each.published.base.with_suffix(f".{kind}").read_bytes())
+    write_passport(folder / f"{name}.json", each.published.passport | {"claims": each.claims, "changed_inputs": each.changed})
+    with Image.open(each.published.picture) as picture:
         small = picture.convert("RGB")
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
     small.save(folder / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0)

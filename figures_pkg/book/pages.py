@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
-FETCHES = {"img": ("src",), "script": ("src",), "source": ("src",), "object": ("data",), "iframe": ("src",), "link": ("href",)}
+from bs4 import BeautifulSoup
+
+FETCHES = {"img": "src", "script": "src", "source": "src", "object": "data", "iframe": "src", "link": "href"}
 FETCHED_LINKS = {"stylesheet", "icon", "shortcut", "preload"}
 GENERATED = {"genindex.html", "search.html", "py-modindex.html"}  # reached through the theme's own buttons, or not at all
 
 
-@dataclass
+@dataclass(frozen=True)
 class Page:
     """One HTML file: where it can be linked to, where it leads, and what a browser loads with it."""
 
-    anchors: set[str] = field(default_factory=set)
-    links: list[str] = field(default_factory=list)
-    loads: list[str] = field(default_factory=list)
-    data_bytes: int = 0  # of the numbers that interactive figures carry inside the page
-
-
-class _Reader(HTMLParser):
-    """Collects a page's anchors and addresses."""
-
-    def __init__(self):
-        super().__init__()
-        self.page = Page()
-        self.in_data = False
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        self.in_data = tag == "script" and values.get("type") == "application/json"
-        self.page.anchors |= {values[name] for name in ("id", "name") if values.get(name)}
-        if tag == "a" and values.get("href"):
-            self.page.links.append(values["href"])
-        if tag == "link" and not FETCHED_LINKS & set((values.get("rel") or "").split()):
-            return
-        self.page.loads += [values[name] for name in FETCHES.get(tag, ()) if values.get(name)]
-
-    def handle_endtag(self, tag):
-        self.in_data = False
-
-    def handle_data(self, data):
-        if self.in_data:
-            self.page.data_bytes += len(data.encode())
+    anchors: set[str]
+    links: list[str]
+    loads: list[str]
+    data_bytes: int  # of the numbers that interactive figures carry inside the page
 
 
 def read_page(path: Path) -> Page:
     """Anchors, links and loaded files of one HTML file."""
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    return reader.page
+    soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    anchors = {tag[name] for name in ("id", "name") for tag in soup.find_all(attrs={name: True})}
+    fetching = [tag for tag in soup.find_all(list(FETCHES)) if tag.name != "link" or FETCHED_LINKS & set(tag.get("rel") or ())]
+    data_bytes = sum(len(tag.get_text().encode()) for tag in soup.find_all("script", type="application/json"))
+    links = [tag["href"] for tag in soup.find_all("a", href=True)]
+    return Page(anchors, list(filter(None, links)), [tag[FETCHES[tag.name]] for tag in fetching if tag.get(FETCHES[tag.name])], data_bytes)
 
 
 def _pages(html: Path) -> list[str]:
@@ -65,11 +44,6 @@ def _pages(html: Path) -> list[str]:
 def broken_links(html: Path) -> list[str]:
     """
     Links and loaded files that lead nowhere inside a folder of pages; addresses on other hosts are not asked for.
-
-    Parameters
-    ----------
-    html
-        Folder with the built pages.
 
     Returns
     -------
@@ -128,18 +102,9 @@ def orphans(html: Path) -> list[str]:
 
 def weights(html: Path) -> dict[str, int]:
     """
-    Bytes that a browser loads with each page: the page, its pictures, its scripts and its styles, each once, uncompressed.
+    Bytes that a browser loads with each page, the heaviest first: the page, its pictures, its scripts and its styles, each once, uncompressed.
 
-    Parameters
-    ----------
-    html
-        Folder with the built pages. The data of interactive figures do not count, whether a script asks for them later or
-        they lie in the page (:func:`data_weights`).
-
-    Returns
-    -------
-    dict
-        Page -> bytes, the heaviest first.
+    The data of interactive figures do not count, whether a script asks for them later or they lie in the page (:func:`data_weights`).
     """
     html, found = Path(html), {}
     for name in _pages(html):
@@ -152,3 +117,33 @@ def weights(html: Path) -> dict[str, int]:
 def data_weights(html: Path) -> dict[str, int]:
     """Bytes of data that interactive figures carry inside each page."""
     return {name: read_page(Path(html) / name).data_bytes for name in _pages(Path(html))}
+
+
+# Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source|audio|video|embed|object)\b[^>]*?\b(?:src|data|srcset)\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preload|icon|shortcut icon|modulepreload|preconnect)\b)[^>]*?\bhref\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|(?:@import\s+|url\()\s*["']?((?:https?:)?//[^"')\s]+)"""
+    r"""|\bimport\s*\(?\s*["']((?:https?:)?//[^"']+)""",
+    re.IGNORECASE,
+)
+
+
+class ForeignHost(RuntimeError):
+    """A built page would ask another host for something when it is opened."""
+
+
+def foreign_requests(text: str) -> list[str]:
+    """Addresses on other hosts that a page or a style sheet fetches by itself."""
+    return [next(filter(None, match.groups())) for match in FETCHED.finditer(text)]
+
+
+def refuse_foreign_hosts(html: Path) -> None:
+    """Raise if any page or style sheet below a folder fetches from another host."""
+    found = {
+        f"{path.relative_to(html)}: {address}"
+        for path in [*html.rglob("*.html"), *html.rglob("*.css")]
+        for address in foreign_requests(path.read_text(encoding="utf-8"))
+    }
+    if found:
+        raise ForeignHost("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))

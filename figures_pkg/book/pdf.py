@@ -1,22 +1,27 @@
-"""The whole book as one PDF: by TeX where it is installed, otherwise printed by a Chromium without a window."""
+"""The whole book as one PDF: the built pages gathered into one page for paper, printed by a Chromium without a window."""
 
 from __future__ import annotations
 
 import logging
 import os
+import posixpath
 import shutil
 import subprocess
-import sys
 import tempfile
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
 from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
 
+import yaml
+from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader, PdfWriter
 
+import figures_pkg
 from figures_pkg.workspace import check_target, replacing
 
-from .printed import Chapter, chapters_of, printed
-
-ENGINES = ("auto", "tex", "chromium")
+PDF = "_build/pdf/companion.pdf"  # in the book's folder
 BROWSER_VARIABLE = "FIGURES_PKG_CHROMIUM"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_FILES = (
@@ -25,62 +30,51 @@ BROWSER_FILES = (
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+BROWSER_OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-pdf-header-footer")
 PATIENCE_S = 1200  # a whole book on a busy machine
 log = logging.getLogger(__name__)
+UNPRINTABLE = "script, button, iframe, a.headerlink, nav, .toctree-wrapper, .d-print-none, details.hide.above-input"
+MATHJAX = "mathjax"  # in the address or the text of the scripts that set equations
 
 
-def make_pdf(book: Path, target: Path, cover: list[str], engine: str = "auto") -> Path:
+def make_pdf(book: Path, target: Path, cover: list[str]) -> Path:
     """
     Write the built book as one PDF.
 
     Parameters
     ----------
     book
-        The folder with ``_config.yml``, the staged notebooks and the built pages in ``_build/html``.
+        The folder with the built pages in ``_build/html``.
     target
         Ends in ``.pdf``.
     cover
-        Lines of the title page, the title first; TeX makes its own.
-    engine
-        ``"tex"`` needs latexmk and xelatex, ``"chromium"`` a browser of that family; ``"auto"`` takes TeX if it is there.
+        Lines of the title page, the title first.
 
     Raises
     ------
-    ValueError
-        For an unknown engine.
     FileNotFoundError
-        If the book is not built, or the engine asked for is not installed.
+        If the book is not built, or no browser of the Chromium family is installed.
     RuntimeError
-        If the engine fails.
+        If the browser fails.
     """
-    book, target = Path(book), check_target(target, ".pdf", overwrite=True)
-    html = book / "_build" / "html"
+    html, target = Path(book) / "_build" / "html", check_target(target, ".pdf", overwrite=True)
     if not (html / "index.html").is_file():
         raise FileNotFoundError(f"{html} holds no built book; run `figures_pkg book` first")
-    chosen, browser = choose_engine(engine)
-    if chosen == "tex":
-        return _typeset(book, target)
+    browser = find_browser()
+    if not browser:
+        raise FileNotFoundError(f"no PDF can be made: Chromium is not found. Install Chromium or Chrome (set {BROWSER_VARIABLE} to its program "
+                                "when it is not on the PATH); the pages in _build/html need neither")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="figures_pkg-pdf-") as scratch:
         _print_book(browser, html, target, cover, Path(scratch))
     return target
 
 
-def choose_engine(engine: str) -> tuple[str, str]:
-    """The engine to use, ``"tex"`` or ``"chromium"``, and the path of the browser (empty for TeX)."""
-    if engine not in ENGINES:
-        raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
-    if engine != "chromium" and shutil.which("latexmk") and shutil.which("xelatex"):
-        return "tex", ""
-    browser = find_browser() if engine != "tex" else ""
-    if not browser:
-        missing = {"tex": "latexmk and xelatex are", "chromium": "Chromium is", "auto": "neither TeX (latexmk, xelatex) nor Chromium is"}
-        raise FileNotFoundError(
-            f"no PDF can be made: {missing[engine]} not found. Install TeX Live with latexmk, or Chromium or Chrome "
-            f"(set {BROWSER_VARIABLE} to its program when it is not on the PATH); the pages in _build/html need neither"
-        )
-    return "chromium", browser
+def cover_lines(book: Path, profile: str) -> list[str]:
+    """Lines of the title page: the book's title, the paper, its address, version and profile."""
+    title = yaml.safe_load((book / "_config.yml").read_text(encoding="utf-8"))["title"]
+    return [title, "The executable companion of Ludacka et al., npj Computational Materials 10 (2024)", "doi.org/10.1038/s41524-024-01265-y",
+            f"Version {figures_pkg.__version__}, built in the {profile} profile"]  # fmt: skip
 
 
 def find_browser() -> str:
@@ -89,19 +83,6 @@ def find_browser() -> str:
     if named:
         return shutil.which(named) or ""
     return next(filter(None, map(shutil.which, BROWSERS + BROWSER_FILES)), "")
-
-
-def _typeset(book: Path, target: Path) -> Path:
-    """Have Jupyter Book write TeX and run it."""
-    shutil.rmtree(book / "_build" / "latex", ignore_errors=True)
-    words = ["build", str(book), "--builder", "pdflatex", "--all"]
-    done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words])
-    made = sorted((book / "_build" / "latex").glob("*.pdf"))
-    if done.returncode or not made:
-        raise RuntimeError(f"TeX did not typeset {book}; its messages above say why, and `--engine chromium` prints the pages instead")
-    with replacing(target) as temporary:
-        shutil.copyfile(made[0], temporary)
-    return target
 
 
 def _print_book(browser: str, html: Path, target: Path, cover: list[str], scratch: Path) -> None:
@@ -120,7 +101,7 @@ def _print_book(browser: str, html: Path, target: Path, cover: list[str], scratc
 def _print(browser: str, page: Path, paper: Path) -> Path:
     """Let the browser load one page, wait for its equations, and print it."""
     paper.unlink(missing_ok=True)
-    words = [browser, *QUIET, f"--user-data-dir={paper.parent / 'browser'}", "--virtual-time-budget=120000", f"--print-to-pdf={paper}"]
+    words = [browser, *BROWSER_OPTIONS, f"--user-data-dir={paper.parent / 'browser'}", "--virtual-time-budget=120000", f"--print-to-pdf={paper}"]
     done = subprocess.run([*words, page.as_uri()], capture_output=True, text=True, errors="replace", timeout=PATIENCE_S)
     if done.returncode or not paper.is_file():
         raise RuntimeError(f"{browser} did not print the book (status {done.returncode}): {done.stderr.strip()[-500:]}")
@@ -147,3 +128,136 @@ def _with_outline(paper: Path, chapters: list[Chapter], begins: dict[str, int], 
             parents[chapter.part] = writer.add_outline_item(title=chapter.part, page_number=page)
         writer.add_outline_item(title=chapter.title, page_number=page, parent=parents[chapter.part])
     return writer
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One page of the book, as the navigation lists it."""
+
+    part: str  # caption of the part, empty before the first
+    title: str
+    page: str  # path below the HTML folder, such as "executed/fig-2.html"
+
+    @property
+    def anchor(self) -> str:
+        """What stands before the page's own anchors, and the place where the chapter begins."""
+        return self.page.removesuffix(".html").replace("/", "-")
+
+
+def chapters_of(html: Path) -> list[Chapter]:
+    """The pages of a built book in reading order, the landing page first."""
+    soup = _soup(Path(html) / "index.html")
+    found, part = [Chapter("", _heading(soup), "index.html")], ""
+    for tag in soup.select("nav.bd-links p.caption, nav.bd-links a.internal"):
+        if tag.name == "p":
+            part = tag.get_text(" ", strip=True)
+            continue
+        page = posixpath.normpath(unquote(urldefrag(tag["href"]).url or "index.html"))
+        if (Path(html) / page).is_file() and page not in {chapter.page for chapter in found}:
+            found.append(Chapter(part, tag.get_text(" ", strip=True), page))
+    return found
+
+
+def printed(html: Path, cover: list[str], pages: dict[str, int] | None = None) -> str:
+    """
+    One HTML document with a cover, a table of contents and every chapter; links between chapters stay links.
+
+    Cells whose code is folded away on the page show their outputs only, and an interactive figure what its page shows without JavaScript.
+
+    Parameters
+    ----------
+    html
+        The folder of the built book; pictures, styles and the script for equations are taken from there.
+    cover
+        Lines of the title page, the title first.
+    pages
+        Anchor of a chapter -> page number; without it the table of contents has room for the numbers.
+    """
+    html = Path(html).resolve()
+    chapters = chapters_of(html)
+    body = [_cover(cover), _contents(chapters, pages or {}), *(_article(html, chapter, chapters) for chapter in chapters)]
+    return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
+            f"<title>{escape(cover[0])}</title>{_head(html)}</head><body>{''.join(body)}</body></html>")
+
+
+def _soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def _heading(soup: BeautifulSoup) -> str:
+    """The first heading of a page, without the sign that links to it."""
+    heading = soup.select_one("article h1")
+    if heading is None:
+        raise ValueError("a page of the book has no heading; build the book before printing it")
+    return "".join(text for text in heading.find_all(string=True) if text.parent.name != "a" or text != "#").strip()
+
+
+def _head(html: Path) -> str:
+    """Styles of the book and the script for equations, from the landing page and ours after them."""
+    kept = []
+    for tag in _soup(html / "index.html").head.select("link[rel=stylesheet], script"):
+        if tag.name == "script" and MATHJAX not in (tag.get("src", "") + tag.get_text()).lower():
+            continue
+        for name in {"href", "src"} & set(tag.attrs):
+            tag[name] = (html / urlsplit(tag[name]).path).as_uri()
+        kept.append(str(tag))
+    return "".join(kept) + f"<style>{files(__package__).joinpath('printed.css').read_text(encoding='utf-8')}</style>"
+
+
+def _cover(lines: list[str]) -> str:
+    return f'<div class="cover"><p class="title">{escape(lines[0])}</p>{"".join(f"<p>{escape(line)}</p>" for line in lines[1:])}</div>'
+
+
+def _contents(chapters: list[Chapter], pages: dict[str, int]) -> str:
+    rows, part = [], ""
+    for chapter in chapters:
+        if chapter.part != part:
+            part = chapter.part
+            rows.append(f'<p class="part">{escape(part)}</p>')
+        number = pages.get(chapter.anchor, "000")
+        rows.append(f'<p class="entry"><a href="#{chapter.anchor}">{escape(chapter.title)}</a><span>{number}</span></p>')
+    return f'<div class="contents"><p class="title">Contents</p>{"".join(rows)}</div>'
+
+
+def _article(html: Path, chapter: Chapter, chapters: list[Chapter]) -> str:
+    """The text of one page, with addresses that hold in the printed document."""
+    article = _soup(html / chapter.page).select_one("article")
+    for fallback in article.find_all("noscript"):
+        _show_fallback(fallback)
+    for tag in article.select(UNPRINTABLE):
+        tag.decompose()
+    for tag in article.find_all("details"):
+        tag["open"] = ""
+    known = {other.page: other for other in chapters}
+    for tag in article.find_all(True):
+        _move(tag, html, chapter, known)
+    return f'<section class="chapter" id="{chapter.anchor}">{article.decode_contents()}</section>'
+
+
+def _show_fallback(fallback: Tag) -> None:
+    """Put what is shown without JavaScript in the place of the interactive figure around it."""
+    fallback.name = "div"
+    fallback["class"] = "fallback"
+    around = fallback.parent
+    if around.name != "article" and "section" not in (around.name, *around.get("class", [])):
+        around.replace_with(fallback.extract())
+
+
+def _move(tag: Tag, html: Path, chapter: Chapter, known: dict[str, Chapter]) -> None:
+    """Make ids unique in the whole document, point links at them and pictures at their files."""
+    if tag.get("id"):
+        tag["id"] = f"{chapter.anchor}--{tag['id']}"
+    folder = posixpath.dirname(chapter.page)
+    if tag.name == "a" and tag.get("href"):
+        address, fragment = urldefrag(tag["href"])
+        if urlsplit(address).scheme or address.startswith("//"):
+            return
+        page = posixpath.normpath(posixpath.join(folder, unquote(address))) if address else chapter.page
+        if page in known:
+            tag["href"] = f"#{known[page].anchor}--{fragment}" if fragment else f"#{known[page].anchor}"
+        else:
+            del tag["href"]  # a file beside the pages, which paper has not
+    for name in ("src", "data"):
+        address = tag.get(name, "")
+        if address and not urlsplit(address).scheme and tag.name in ("img", "object", "source"):
+            tag[name] = Path(os.path.normpath(html / folder / unquote(urlsplit(address).path))).as_uri()

@@ -1,4 +1,6 @@
-"""Render the executed notebooks and the prose into HTML that needs no other host."""
+"""Render the executed notebooks and the prose into HTML that needs no other host and weighs little."""
+
+from __future__ import annotations
 
 import base64
 import re
@@ -11,25 +13,22 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from .execute import FailedCell
-from .launch import add_colab_cell, repository_url
-from .lighten import keep_shown_icons, shorten_paths
+from figures_pkg.workspace import artefact_path, replacing
 
-# Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.
-FETCHED = re.compile(
-    r"""<(?:script|img|iframe|source|audio|video|embed|object)\b[^>]*?\b(?:src|data|srcset)\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
-    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preload|icon|shortcut icon|modulepreload|preconnect)\b)[^>]*?\bhref\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
-    r"""|(?:@import\s+|url\()\s*["']?((?:https?:)?//[^"')\s]+)"""
-    r"""|\bimport\s*\(?\s*["']((?:https?:)?//[^"']+)""",
-    re.IGNORECASE,
-)
+from .chapters import CHAPTERS, front_matter
+from .execute import FailedCell
+from .pages import refuse_foreign_hosts
+from .theme import add_colab_cell, repository_url
 
 SVG = "image/svg+xml"
 LANDING = "fig-5cd"  # the figure on the first page, drawn by the chapter that this run executed
-
-
-class ForeignHost(RuntimeError):
-    """A built page would ask another host for something when it is opened."""
+ICONS = "_static/scripts/fontawesome.js"
+# name: [width, height, [other names], "code", "path"] as the theme's script lists its two thousand icons
+ICON = re.compile(r'("?)([\w-]+)\1:\[\d+,\d+,\[([^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+SHOWN = re.compile(r"\bfa-([a-z0-9-]+)")
+PATH = re.compile(r'(?<= d=")[^"]*(?=")')
+LONG = re.compile(r"-?\d+\.\d{3,}")
+FOLDER = "_static"  # in the built pages; a chapter reaches it as ../_static
 
 
 def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None] | None = None, notice: str = "") -> Path:
@@ -100,7 +99,6 @@ def picture_of(notebook: Path, name: str) -> bytes | None:
 
 
 def _settings(book: Path) -> dict:
-    """The book's configuration, empty if it has none."""
     path = book / "_config.yml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
@@ -138,17 +136,62 @@ def refuse_failed_cells(path: Path) -> None:
             raise FailedCell(f"{path}, cell {number} failed or never ran; execute the notebook again before rendering")
 
 
-def foreign_requests(text: str) -> list[str]:
-    """Addresses on other hosts that a page or a style sheet fetches by itself."""
-    return [next(filter(None, match.groups())) for match in FETCHED.finditer(text)]
+def keep_shown_icons(html: Path) -> int:
+    """Take every icon that neither a page nor a script names out of the theme's script; returns the bytes saved on every page."""
+    script = Path(html) / ICONS
+    if not script.is_file():
+        return 0
+    readers = [path for path in Path(html).rglob("*") if path.suffix in (".html", ".js") and path != script]
+    shown = {name for path in readers for name in SHOWN.findall(path.read_text(encoding="utf-8"))}
+    before = script.read_text(encoding="utf-8")
+    after = ICON.sub(lambda icon: icon[0] if {icon[2], *re.findall(r"[\w-]+", icon[3])} & shown else "", before)
+    with replacing(script) as temporary:
+        temporary.write_text(after, encoding="utf-8", newline="\n")
+    return len(before) - len(after)
 
 
-def refuse_foreign_hosts(html: Path) -> None:
-    """Raise if any page or style sheet below a folder fetches from another host."""
-    found = {
-        f"{path.relative_to(html)}: {address}"
-        for path in [*html.rglob("*.html"), *html.rglob("*.css")]
-        for address in foreign_requests(path.read_text(encoding="utf-8"))
-    }
-    if found:
-        raise ForeignHost("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))
+def shorten_paths(svg: str) -> str:
+    """
+    Round the coordinates of a drawing's paths to a hundredth of their unit, a point as a rule.
+
+    Examples
+    --------
+    >>> shorten_paths('<path d="M 1.23456 -0.001234 L 2.5 3"/>')
+    '<path d="M 1.23 0 L 2.5 3"/>'
+    """
+    return PATH.sub(lambda path: LONG.sub(_rounded, path[0]), svg)
+
+
+def _rounded(number: re.Match) -> str:
+    text = f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def shipped_files(data: str, profile: str) -> dict[str, Path]:
+    """
+    What the chapters name in their front matter under ``companion: ships``, by the place that it gets in the built pages.
+
+    What a chapter ships must be among its artefacts, so that it is made first.
+
+    Examples
+    --------
+    >>> [name for name in shipped_files("twin", "smoke")]
+    ['_static/explorer/ds1.js']
+    """
+    found = {}
+    for chapter in CHAPTERS:
+        wanted = front_matter(chapter).get("companion", {})
+        for name in wanted.get("ships", []):
+            if name not in wanted.get("artefacts", []):
+                raise ValueError(f"chapter {chapter!r} ships {name!r}, which is not among its artefacts; name it there, so that it is made")
+            found[f"{FOLDER}/{name}"] = artefact_path(name, wanted.get("data", data), profile)
+    return found
+
+
+def ship(html: Path, files: dict[str, Path]) -> None:
+    """Copy files to their places in the built pages; FileNotFoundError if one was not made, since a page would offer what is not there."""
+    for place, path in files.items():
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is to lie at {place} beside the pages, but was not made; `make book` makes it")
+        (html / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, html / place)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from html import escape
 
-from figures_pkg.claims.rows import UNTESTED, Claim
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+
+from figures_pkg.claims.rows import Claim, KINDS, UNTESTED
 from figures_pkg.claims.run import read_verdicts
+from figures_pkg.claims.rows import FAILS, HOLDS, ONLY
+from figures_pkg.plotting.style import MINUS_P
+from figures_pkg.provenance.figures import figure_names, paper_figures
 from figures_pkg.workspace import artefact_path
-
 
 def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     """
@@ -37,3 +45,186 @@ def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
         first, *others = claim.verdict.get(where, (UNTESTED,))
         given[claim.id] = {"verdict": first, "words": "".join(f"or {other}" for other in others), "stated": where}
     return given
+
+
+RANGE = (-10.0, 10.0)  # as far as an open limit is drawn
+
+
+CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
+
+
+SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
+
+
+NAMED = ("AUC", "r", "ratio", "share", "evidence")  # units that are names and come first
+
+
+# Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
+STYLE = """<style>
+table.claims {width:100%; table-layout:fixed; border-collapse:collapse; font-size:0.9em}
+table.claims td, table.claims th {vertical-align:top; text-align:left; padding:0.5em 0.6em; white-space:normal;
+ border-bottom:1px solid rgba(128,128,128,0.4); overflow-wrap:anywhere}
+table.claims small {opacity:0.85}
+table.claims .verdict {display:inline-block; padding:0.1em 0.5em; border-radius:0.3em; font-weight:600; color:#fff}
+table.claims .holds {background:#1b6e3c} table.claims .only {background:#8a5a00}
+table.claims .fails {background:#a3262a} table.claims .untested {background:#5a5f66}
+table.claims details summary {cursor:pointer}
+table.claims details p {margin:0.3em 0}
+table.claims td > p {margin:0 0 0.4em 0}
+@media (max-width: 600px) { /* on a phone the cells of a claim stand below each other */
+ table.claims, table.claims tbody, table.claims tr, table.claims td {display:block}
+ table.claims thead, table.claims colgroup {display:none}
+ table.claims tr {padding:0.6em 0; border-bottom:1px solid rgba(128,128,128,0.4)}
+ table.claims td {border:0; padding:0.15em 0}
+}
+</style>"""
+
+
+def claim_dots(ax: Axes, place: float, values: Sequence[float], low: float, high: float,
+               meets: Callable[[float], bool]) -> PathCollection:
+    """
+    Draw one row at a height: the range from ``low`` to ``high`` that holds (infinite where open), the spread of the values, and their middle.
+
+    Returns
+    -------
+    PathCollection
+        The dot of the middle value, filled where all values meet the limit.
+    """
+    left, right = np.clip([low, high], *RANGE)
+    ax.fill_betweenx([place - 0.32, place + 0.32], left, right, color="0.92", lw=0, zorder=0)
+    for bound in np.array([low, high])[np.isfinite([low, high])]:
+        ax.plot([bound, bound], [place - 0.32, place + 0.32], color="0.25", lw=1.4)
+    ax.plot([min(values), max(values)], [place, place], color=MINUS_P, lw=1.2)
+    face = MINUS_P if all(map(meets, values)) else "white"
+    return ax.scatter([np.median(values)], [place], s=34, facecolor=face, edgecolor=MINUS_P, lw=1.3, zorder=3)
+
+
+def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None = None) -> str:
+    """
+    HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why.
+
+    On measured scans the verdict on the twin stands beside the measured one.
+
+    Parameters
+    ----------
+    claims
+        The rows of claims.yaml.
+    found
+        What :func:`figures_pkg.claims.run.read_verdicts` returns.
+    twin
+        From :func:`figures_pkg.chapters.does_it_hold.twin_verdicts`, where ``found`` comes from measured scans.
+
+    Returns
+    -------
+    str
+        Texts are escaped; a row can be linked to as ``#claim-`` and its id.
+
+    Raises
+    ------
+    ValueError
+        If a claim was not evaluated, since the file is older than the row.
+    """
+    rows = {row["id"]: row for row in found["rows"]}
+    if missing := [claim.id for claim in claims if claim.id not in rows]:
+        raise ValueError(f"{', '.join(missing)} of claims.yaml has no verdict; call `figures_pkg claims` again")
+    columns = {"Claim": 41, "Value": 24, "Verdict": 19, "Data, figures": 16}
+    if twin is not None:
+        columns = {"Claim": 34, "Measured value": 22, "Verdict": 15, "On the twin": 14, "Data, figures": 15}
+    widths = "".join(f"<col style='width:{width}%'>" for width in columns.values())
+    titles = "".join(f"<th>{title}</th>" for title in columns)
+    head = f"<colgroup>{widths}</colgroup><thead><tr>{titles}</tr></thead>"
+    chapters, panels = figure_names(), {name: figure.panel for name, figure in paper_figures().items()}
+    links = {name: f"<a href='{chapter}.html#{name}'>{escape(panels.get(name) or figure_words(name))}</a>" for name, chapter in chapters.items()}
+    source = "twin" if twin is None else found["source"]
+    body = "".join(_row(claim, rows[claim.id], links, source, (twin or {}).get(claim.id)) for claim in claims)
+    return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
+
+
+def value_words(values: list[float], unit: str) -> str:
+    """
+    Middle, least and most with the unit, and how many values there are.
+
+    Examples
+    --------
+    >>> value_words([0.91, 0.97, 0.99], "AUC")
+    'AUC 0.97 (0.91 to 0.99, n = 3)'
+    >>> value_words([4700770.0], "parameters")
+    '4,700,770 parameters'
+    """
+    middle = _number(np.median(values))
+    spread = f" ({_number(min(values))} to {_number(max(values))}, n = {len(values)})" if len(values) > 1 else ""
+    value = f"{middle}{spread}"
+    return f"{unit} {value}" if unit in NAMED else f"{value} {unit}".strip()
+
+
+def figure_words(name: str) -> str:
+    """
+    A name of a figure that is none of the paper's, as words.
+
+    Examples
+    --------
+    >>> figure_words("fig-com-causes"), figure_words("fig-4-thickness"), figure_words("walls-inclined")
+    ('com causes', 'thickness', 'walls inclined')
+    """
+    return re.sub(r"^(fig-)?(\d+-)?", "", name).replace("-", " ")
+
+
+def _number(value: float) -> str:
+    """Three digits, a true minus, whole numbers in full."""
+    text = f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def _row(claim: Claim, row: dict, links: dict[str, str], source: str, twin: dict | None) -> str:
+    place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
+    first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
+    named = [f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *(links[name] for name in claim.figures)]
+    said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
+    verdict = _verdict(row | {"words": ""} if said else row)
+    cells = [first, _values(row), verdict, *([_on_the_twin(claim, twin)] if twin else []), "<br>".join(named)]
+    return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _verdict(row: dict) -> str:
+    badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
+    return badge + (f"<br>{escape(row['words'])}" if row["words"] else "")
+
+
+def _on_the_twin(claim: Claim, twin: dict) -> str:
+    """The verdict on the twin, and where it comes from."""
+    if not _of_scans(claim):
+        return "<small>the same: no scan is measured</small>"
+    stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""
+    return f"<small>twin: </small>{_verdict(twin)}{stated}"
+
+
+def _of_scans(claim: Claim) -> bool:
+    """Whether the value of a claim depends on whose scans are measured."""
+    return claim.data in ("twin", "record")
+
+
+def _data_words(claim: Claim, row: dict, source: str) -> str:
+    """What a claim was measured on, in words."""
+    if source not in SOURCES or not _of_scans(claim):
+        return KINDS[claim.data]
+    return SOURCES[source] if any(case["values"] for case in row["cases"]) else "not measured"
+
+
+def _values(row: dict) -> str:
+    lines = []
+    for case in row["cases"]:
+        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}" if case["dataset"] else "none"
+        where = ": ".join(filter(None, (case["dataset"], case["when"])))
+        lines.append(f"<p>{escape(value)}" + (f"<br><small>{escape(where)}</small>" if where else "") + "</p>")
+    return "".join(lines)
+
+
+def _details(claim: Claim, row: dict, source: str) -> str:
+    """The fold-out of a claim; on measured scans it says which caveats speak of the twin."""
+    datasets = ", ".join(dict.fromkeys(case["dataset"] for case in row["cases"] if case["dataset"] and (case["values"] or source == "twin")))
+    caveat = "Caveat on the twin" if source in SOURCES and _of_scans(claim) else "Caveat"
+    parts = {"Measured": claim.how, "Holds": f"{row['limit']} {row['unit']}. {claim.because}" if claim.measure else "",
+             "Data": f"{_data_words(claim, row, source)}{': ' if datasets else ''}{datasets}", caveat: claim.caveat}
+    body = "".join(f"<p><strong>{name}.</strong> {escape(text)}</p>" for name, text in parts.items() if text)
+    code = f"<p><code>{escape(claim.measure)}</code></p>" if claim.measure else ""
+    return f"<details><summary>how and why</summary>{body}{code}</details>"

@@ -17,7 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from filelock import FileLock
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from scipy.ndimage import convolve, gaussian_filter, map_coordinates
 
 from figures_pkg.crystal.structure import ermno3, structure
@@ -27,9 +30,10 @@ from figures_pkg.diffraction.library import Library, permutation, reflections
 from figures_pkg.diffraction.multislice import crystal_stack
 from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.imaging.difference import comparable, like, pearson_map
+from figures_pkg.plotting.maps import ORDERS
+from figures_pkg.plotting.style import WALL
 from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.workspace import replacing
-
 
 def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
     """
@@ -296,3 +300,63 @@ def _read(path):
 def _write(path, arrays):
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+ATOM = "#2a9d6f"
+
+
+def atom_row(ax: Axes, places: np.ndarray, displacements: np.ndarray, colour: str) -> None:
+    """Draw a row of atoms displaced from a dashed line, with arrows; places along and displacements across the row, both (n,) in Å."""
+    for x, y in zip(places, displacements, strict=True):
+        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 4}
+        ax.annotate("", (x, y), (x, 0), arrowprops=arrow)
+        ax.plot(x, y, "o", color=ATOM, ms=9, mec="0.2")
+    ax.axhline(0, color="0.6", ls="--", lw=1)
+    margin = 0.4 * np.abs(displacements).max()
+    ax.set(ylim=(displacements.min() - margin, displacements.max() + margin), xticks=[], yticks=[])
+    ax.margins(x=0.1)
+
+
+def difference_map(ax: Axes, delta: xr.DataArray, reach: float = 0.75, relative: bool = False) -> AxesImage:
+    """
+    Draw the middle of a map of differences, from 0 to 1, row 0 at the top.
+
+    Parameters
+    ----------
+    delta
+        Shape ``(det_y, det_x)`` with coordinates in 1/Å.
+    reach
+        How far from the direct beam, in 1/Å.
+    relative
+        Whether to divide by the largest value shown.
+    """
+    near = delta.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
+    values = near.values / (near.values.max() if relative else 1.0)
+    edges = (float(near.det_x[0]), float(near.det_x[-1]), float(near.det_y[-1]), float(near.det_y[0]))
+    drawn = ax.imshow(values, cmap="inferno", vmin=0, vmax=1, extent=edges)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return drawn
+
+
+def asymmetry_curves(ax: Axes, thickness_nm: np.ndarray, asymmetry: dict[int, np.ndarray], leads: np.ndarray, marked_nm: float) -> None:
+    """
+    Draw asymmetries of 00l over thickness.
+
+    Parameters
+    ----------
+    thickness_nm
+        Shape (n,).
+    asymmetry
+        Order l -> values (n,), between -1 and 1.
+    leads
+        Where 004 changes more than 002 between the domains, (n,); shown in grey.
+    marked_nm
+        A thickness to mark with a dotted line.
+    """
+    ax.fill_between(thickness_nm, -1, 1, where=leads, color="0.88", lw=0, step="mid", label="004 changes more than 002")
+    for order, values in asymmetry.items():
+        ax.plot(thickness_nm, values, color=ORDERS.get(order, WALL), label=f"A(00{order})")
+    ax.axhline(0, color="0.4", lw=0.8)
+    ax.axvline(marked_nm, color="0.2", ls=":", lw=1.2)
+    ax.set(ylabel="asymmetry", ylim=(-1, 1), xlim=(thickness_nm[0], thickness_nm[-1]))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from figures_pkg.evaluate.leaderboard import values_of
 from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN
@@ -139,3 +141,18 @@ def _two(values: np.ndarray) -> str:
 def _middle(values: np.ndarray, form: str) -> str:
     """The middle value, or nothing."""
     return form.format(np.median(values)) if values.size else ""
+
+
+def confusion_image(ax: Axes, matrix: pd.DataFrame) -> AxesImage:
+    """Draw a matrix of positions by true state (rows) and state given (columns; −1 is "none") in per cent of each true state."""
+    share = 100 * matrix.div(matrix.sum(axis=1), axis=0)
+    drawn = ax.imshow(share.values, cmap="Blues", vmin=0, vmax=100, origin="upper")
+    for row, column in np.ndindex(share.shape):
+        value = share.values[row, column]
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "0.25")
+    ax.set(xticks=range(share.shape[1]), yticks=range(share.shape[0]), xlabel="domain given", ylabel="true domain")
+    ax.set_xticklabels(["none" if state == -1 else str(state) for state in share.columns])
+    ax.set_yticklabels([str(state) for state in share.index])
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return drawn

@@ -1,9 +1,660 @@
-"""What the chapter on the structure alone needs.
+"""What the chapter on the structure alone needs: the crystal as a drawing and to be turned by hand, and the experiment drawn to its numbers."""
 
-The crystal as a CIF, for other programs and for readers who want to turn it in their own viewer.
-"""
+from dataclasses import dataclass
+from itertools import count, product
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, FancyArrow, Patch, Polygon, Rectangle
+from matplotlib.patheffects import withStroke
 
 from figures_pkg.crystal.structure import SYMMETRY, sense_of, structure
+from figures_pkg.interactive.page import piece
+from figures_pkg.plotting.style import MINUS_P, PLUS_P, WALL
+
+# Colour and drawn radius in Å; red and blue are left to ±P. Radii are chosen to be seen, not ionic radii.
+ELEMENTS = {"Er": ("#2a9d6f", 0.52), "Mn": ("#7a4fa3", 0.30), "O": ("#f4f4f4", 0.24)}
+FACES = [(apex, *base) for apex in (0, 1) for base in ((2, 3), (3, 4), (4, 2))]  # corners of the six faces
+LEGEND_SIZES = {"Er": 11, "Mn": 7, "O": 6}
+LABELLED = {"000": (0, 0), "002": (0, 2), "004": (0, 4), "010": (1, 0), "030": (3, 0)}  # k and l
+GROUND = "#20242c"
+BEAM = "#2e9e4f"  # green as in the paper's Fig. 1b
+SOURCE_HEIGHT, SPECIMEN_HEIGHT = 8.6, 5.6  # units of the page; the detector lies at 0
+DETECTOR_WIDTH, FIELD_WIDTH, LAMELLA_WIDTH, LAMELLA_THICKNESS = 5.2, 2.9, 5.2, 0.22
+RIGHT_OF_DEPTH, UP_OF_DEPTH = -0.35, 0.45  # how a step away from the viewer is drawn
+_numbers = count(1)
+LABEL = (
+    "Crystal structure that can be turned: layers of green Er between layers of violet Mn, each inside a bipyramid of five O. "
+    "Buttons choose +P or -P, enlarge the Er displacements and set the view."
+)
+STAGE = """<div class="companion-row" data-part="buttons" role="group" aria-label="State and view of the crystal"></div>
+<canvas tabindex="0" role="application" aria-label="{label}" aria-describedby="{name}-help"></canvas>
+<p aria-live="polite" data-part="status"></p>
+<p id="{name}-help">Drag or use the arrow keys to turn; plus and minus, a pinch, or the wheel after a click zoom; Home goes back.</p>"""
+WITHOUT = "Turning the crystal needs JavaScript; the figure above shows the same two structures."
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    What is drawn of a crystal: the atoms of one cell and on its border, and whole bipyramids.
+
+    Attributes
+    ----------
+    index : array, shape (m,)
+        Which atom of the cell each drawn atom repeats.
+    places : array, shape (m, 3)
+        In Å.
+    symbols : array, shape (m,)
+    corners : array, shape (p, 5, 3)
+        In Å: upper apex, lower apex, and the three of the base of each bipyramid.
+    """
+
+    index: np.ndarray
+    places: np.ndarray
+    symbols: np.ndarray
+    corners: np.ndarray
+
+
+def scene(positions: np.ndarray, symbols, cell) -> Scene:
+    """Gather what is drawn of an orthogonal cell (lengths in Å): its atoms, their repeats on its border, and every corner of its bipyramids."""
+    positions, symbols = np.asarray(positions, float), np.asarray(symbols)
+    index, places = fill_box(positions, cell)
+    centres, corner_index, corners = bipyramids(positions, symbols, cell)
+    repeat, moved = fill_box(positions[centres], cell)
+    corners = corners[repeat] + (moved - positions[centres][repeat])[:, None]
+    places = np.concatenate([places, corners.reshape(-1, 3)])
+    index = np.concatenate([index, corner_index[repeat].ravel()])
+    once = np.unique(np.round(places, 4), axis=0, return_index=True)[1]
+    return Scene(index[once], places[once], symbols[index[once]], corners)
+
+
+def project(positions: np.ndarray, towards=(1.0, 0.0, 0.0), up=(0.0, 0.0, 1.0)) -> np.ndarray:
+    """
+    Coordinates as a viewer sees them: to the right, up, and towards the viewer.
+
+    The viewer stands far out along ``towards`` and looks back at the origin. The three directions on the page form a right-handed system, so a
+    left-handed screw stays left-handed. With positions along (a, b*, c) the default is the view "along [100]": a points at the viewer, b* to
+    the right, c up. Of ``up`` only the part across the line of sight counts.
+    """
+    towards = np.asarray(towards, float) / np.linalg.norm(towards)
+    right = np.cross(up, towards)
+    length = np.linalg.norm(right)
+    if length < 1e-9:
+        raise ValueError(f"up={tuple(up)} lies along the line of sight {tuple(towards)}; choose another direction for up")
+    right /= length
+    return np.asarray(positions, float) @ np.stack([right, np.cross(towards, right), towards], axis=1)
+
+
+def layer_displacements(heights: np.ndarray, period: float, gap: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Sort heights into layers and say how far each atom lies from the mean of its layer.
+
+    Parameters
+    ----------
+    heights
+        Shape ``(n,)``, of the atoms of one element along the stacking direction, in Å.
+    period
+        Length after which the stack repeats, in Å.
+    gap
+        Atoms whose heights are less than this apart belong to one layer, in Å.
+
+    Returns
+    -------
+    means : numpy.ndarray
+        Shape ``(n,)``, height of the layer of each atom, from 0 up to ``period``.
+    displacements : numpy.ndarray
+        Shape ``(n,)``, positive upward; they add up to zero in every layer.
+
+    Raises
+    ------
+    ValueError
+        If no gap is wide enough to tell layers apart.
+    """
+    heights = np.asarray(heights, float) % period
+    order = np.argsort(heights)
+    gaps = np.diff(heights[order], prepend=heights[order[-1]] - period)
+    first = int(np.argmax(gaps))
+    if gaps[first] < gap:
+        raise ValueError(f"no gap of {gap:g} Å between the heights, the widest is {gaps[first]:.2f} Å: there are no layers")
+    order = np.roll(order, -first)
+    unwrapped = (heights[order] - heights[order[0]]) % period + heights[order[0]]
+    layer = np.cumsum(np.diff(unwrapped, prepend=unwrapped[0]) >= gap)
+    mean = np.bincount(layer, unwrapped) / np.bincount(layer)
+    means, displacements = np.empty_like(heights), np.empty_like(heights)
+    means[order], displacements[order] = mean[layer] % period, unwrapped - mean[layer]
+    return means, displacements
+
+
+def exaggerate(positions: np.ndarray, symbols, cell, factor: float, element: str = "Er") -> np.ndarray:
+    """Move one element's atoms along the last axis until their displacements from their layer means are ``factor`` times as large (Å)."""
+    moved = np.array(positions, float)
+    chosen = np.asarray(symbols) == element
+    moved[chosen, 2] += (factor - 1) * layer_displacements(moved[chosen, 2], cell[2])[1]
+    return moved
+
+
+def fill_box(positions: np.ndarray, cell, margin: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Repeat a cell so that atoms on one face, edge or corner also appear on the opposite ones, up to ``margin`` outside (all in Å).
+
+    Returns
+    -------
+    index : numpy.ndarray
+        Shape ``(m,)``, which atom of the cell each drawn atom repeats.
+    places : numpy.ndarray
+        Shape ``(m, 3)``.
+    """
+    shifts = _neighbours(cell)
+    places = (np.asarray(positions)[:, None] + shifts).reshape(-1, 3)
+    inside = ((places > -margin) & (places < np.asarray(cell) + margin)).all(axis=1)
+    return np.repeat(np.arange(len(positions)), len(shifts))[inside], places[inside]
+
+
+def bipyramids(positions: np.ndarray, symbols, cell, centre="Mn", corner="O", reach: float = 2.3):
+    """
+    Find the trigonal bipyramids along the last axis: the five corners within ``reach`` (Å) of each centre, across the cell's borders too.
+
+    Returns
+    -------
+    index : numpy.ndarray
+        Shape ``(n,)``, the atoms in the middle.
+    corner_index : numpy.ndarray
+        Shape ``(n, 5)``, the atoms at the corners.
+    corners : numpy.ndarray
+        Shape ``(n, 5, 3)`` in Å, next to their centre: upper apex, lower apex, and the three of the base.
+
+    Raises
+    ------
+    ValueError
+        If a centre does not have exactly five corners within reach.
+    """
+    symbols, positions = np.asarray(symbols), np.asarray(positions, float)
+    index, shifts = np.flatnonzero(symbols == centre), _neighbours(cell)
+    pool_index = np.repeat(np.flatnonzero(symbols == corner), len(shifts))
+    pool = (positions[symbols == corner][:, None] + shifts).reshape(-1, 3)
+    chosen = []
+    for atom in positions[index]:
+        near = np.flatnonzero(np.linalg.norm(pool - atom, axis=1) < reach)
+        if len(near) != 5:
+            raise ValueError(f"{centre} at {np.round(atom, 2)} has {len(near)} {corner} within {reach:g} Å; a bipyramid has 5")
+        chosen.append(near[np.argsort(pool[near, 2])[[4, 0, 1, 2, 3]]])
+    chosen = np.array(chosen)
+    return index, pool_index[chosen], pool[chosen]
+
+
+def _neighbours(cell) -> np.ndarray:
+    """Shifts to a cell and the 26 around it, shape (27, 3)."""
+    return np.stack(np.meshgrid(*3 * [(-1, 0, 1)], indexing="ij"), axis=-1).reshape(-1, 3) * np.asarray(cell, float)
+
+
+def draw_projection(ax: Axes, positions: np.ndarray, symbols, cell, *, factor: float = 3.0, element: str = "Er") -> dict:
+    """
+    Draw a cell along its first axis, the displacements of one element from its layers enlarged.
+
+    The viewer stands on the first axis; the second points to the right, the third up (:func:`project`). Small open circles mark where the
+    enlarged atoms truly are; thin arrows lead from the layer mean to where they are drawn. These atoms lie in front of all others.
+
+    Parameters
+    ----------
+    ax
+        Where to draw; its limits and aspect are set.
+    positions
+        Shape ``(n, 3)`` along the beam, to the right and up, in Å.
+    symbols
+        Element of each atom, length n; see ``ELEMENTS``.
+    cell
+        Edges of the orthogonal cell in Å.
+    factor
+        How many times the displacements of ``element`` are enlarged; more than 1.
+
+    Returns
+    -------
+    dict
+        ``"atoms"``: list of circles, farthest first; ``"bipyramids"``: the PolyCollection; ``"layers"``: the dashed lines by height;
+        ``"arrows"``: for each drawn column of ``element`` (place on the page, true displacement in Å).
+    """
+    drawn = scene(positions, symbols, cell)
+    enlarged = drawn.places + (exaggerate(positions, symbols, cell, factor, element) - positions)[drawn.index]
+    chosen = drawn.symbols == element
+    artists = {"bipyramids": _draw_bipyramids(ax, drawn.corners)}
+    artists["layers"] = _draw_layers(ax, np.asarray(positions)[np.asarray(symbols) == element, 2], cell)
+    artists["atoms"] = _draw_atoms(ax, project(enlarged), drawn.symbols, chosen)
+    artists["arrows"] = _draw_displacements(ax, drawn.places[chosen], enlarged[chosen], factor)
+    ax.add_patch(Rectangle((0, 0), cell[1], cell[2], fill=False, color="0.3", lw=0.8, zorder=2))
+    ax.set(aspect="equal", xlim=(-3, cell[1] + 3.4), ylim=(-4, cell[2] + 2.3))
+    ax.set_axis_off()
+    return artists
+
+
+def _draw_bipyramids(ax: Axes, corners: np.ndarray) -> PolyCollection:
+    seen = project(corners[:, FACES].reshape(-1, 3, 3))
+    order = np.argsort(seen[..., 2].mean(axis=1), kind="stable")
+    colour = ELEMENTS["Mn"][0]
+    faces = PolyCollection(seen[order, :, :2], facecolors=colour, edgecolors=colour, alpha=0.13, lw=0.5, zorder=1)
+    return ax.add_collection(faces)
+
+
+def _draw_layers(ax: Axes, heights, cell) -> dict[float, Line2D]:
+    means = np.unique(np.round(layer_displacements(heights, cell[2])[0], 6))
+    style = {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 2.5}
+    return {float(mean): ax.plot((-0.9, cell[1] + 0.9), (mean, mean), **style)[0] for mean in means}
+
+
+def _draw_atoms(ax: Axes, seen: np.ndarray, symbols, in_front) -> list[Circle]:
+    circles = []
+    for order, atom in enumerate(np.argsort(seen[:, 2], kind="stable")):
+        colour, radius = ELEMENTS[symbols[atom]]
+        style = {"facecolor": colour, "edgecolor": "0.2", "lw": 0.7, "zorder": 3 + in_front[atom] + order / len(seen)}
+        circles.append(ax.add_patch(Circle(seen[atom, :2], radius, **style)))
+    return circles
+
+
+def _draw_displacements(ax: Axes, true, drawn, factor: float) -> list[tuple[tuple[float, float], float]]:
+    """Arrows from the layer mean to the drawn place, and a dot where the atom truly is; one for each column of atoms."""
+    columns = {}
+    for place, target in zip(project(true), project(drawn)):
+        moved = (target[1] - place[1]) / (factor - 1)
+        columns[tuple(np.round(target[:2], 3))] = (target[0], target[1], place[1], moved)
+    for x, y, height, moved in columns.values():
+        style = {"arrowstyle": "-|>,head_width=0.22,head_length=0.4", "color": "black", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (x, y), (x, y - factor * moved), arrowprops=style, zorder=5)
+        ax.plot(x, height, "o", mfc="white", mec="black", ms=3.2, mew=0.9, zorder=5.2)
+    return [((x, y), moved) for x, y, _, moved in columns.values()]
+
+
+def label_displacements(ax: Axes, arrows: list[tuple[tuple[float, float], float]], above: float) -> list:
+    """Write the true displacement in Å beside each of the ``"arrows"`` of :func:`draw_projection` whose atoms lie higher than ``above`` (Å)."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
+    labels = []
+    for (x, y), moved in arrows:
+        if y > above:
+            text = f"{moved:+.3f}".replace("-", "−")
+            where = {"ha": "center", "va": "center", "fontsize": 6.8, "bbox": box, "zorder": 6}
+            labels.append(ax.text(x, y + np.sign(moved) * 0.85, text, **where))
+    return labels
+
+
+def polarization_arrow(ax: Axes, sign: int, x: float, low: float, high: float) -> FancyArrow:
+    """Draw the polarization as a thick arrow beside the cell, red and upward for +P, blue and downward for −P, between two heights."""
+    colour, name = (PLUS_P, "+P") if sign > 0 else (MINUS_P, "−P")
+    start = low if sign > 0 else high
+    shape = {"width": 0.32, "head_width": 0.95, "head_length": 0.95, "length_includes_head": True}
+    arrow = ax.arrow(x, start, 0, sign * (high - low), color=colour, lw=0, zorder=6, **shape)
+    ax.text(x, low - 0.25 if sign > 0 else high + 0.25, name, color=colour, ha="center", fontsize=12,
+            va="top" if sign > 0 else "bottom", weight="bold")  # fmt: skip
+    return arrow
+
+
+def draw_axes_triad(ax: Axes, corner=(-2.3, -3.6), length: float = 1.5, names=("a", "b*", "c")) -> None:
+    """Draw the directions of a projection: the second axis to the right, the third up, the first towards the viewer."""
+    x, y = corner
+    arrow = {"arrowstyle": "-|>", "color": "0.2", "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
+    for dx, dy, name in ((length, 0, names[1]), (0, length, names[2])):
+        ax.annotate("", (x + dx, y + dy), (x, y), arrowprops=arrow)
+        ax.annotate(name, (x + dx, y + dy), (4 * bool(dx), 3 * bool(dy)), textcoords="offset points", fontsize=9, style="italic",
+                    ha="left" if dx else "center", va="center" if dx else "bottom")  # fmt: skip
+    ax.plot(x, y, "o", mfc="white", mec="0.2", ms=7, zorder=7)
+    ax.plot(x, y, "o", color="0.2", ms=2.2, zorder=7)
+    ax.annotate(names[0], (x, y), (-9, -5), textcoords="offset points", fontsize=9, style="italic", ha="center", va="center")
+
+
+def draw_length(ax: Axes, right: float, level: float, length: float, unit: str = "Å") -> Line2D:
+    """Draw a black bar of a stated length that ends at ``right``, with its label below."""
+    bar = ax.plot((right - length, right), (level, level), color="black", lw=3, solid_capstyle="butt")[0]
+    ax.annotate(f"{length:g} {unit}", (right - length / 2, level), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=9)
+    return bar
+
+
+def crystal_legend(figure: Figure, factor: float) -> Legend:
+    """Explain the signs of a projection below the panels."""
+    ball = {"marker": "o", "ls": "none", "mec": "0.2", "mew": 0.7}
+    handles = [Line2D([], [], mfc=ELEMENTS[name][0], ms=LEGEND_SIZES[name], label=name, **ball) for name in ELEMENTS]
+    colour = ELEMENTS["Mn"][0]
+    handles.insert(2, Patch(facecolor=colour, edgecolor=colour, alpha=0.3, label="MnO₅ bipyramid"))
+    handles.append(Line2D([], [], color="0.25", ls="--", lw=1, label="mean height of an Er layer"))
+    handles.append(Line2D([], [], ls="none", marker=r"$\uparrow$", color="black", ms=9, label=f"Er displacement, drawn × {factor:g}"))
+    handles.append(Line2D([], [], ls="none", marker="o", mfc="white", mec="black", ms=3.2, mew=0.9, label="true height of Er"))
+    return figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8.5, frameon=False)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """
+    The numbers that the drawing needs.
+
+    Detector places are (row, column) in pixels, rows downward as in the published pictures; on the page, row 0 of scan and
+    detector is the far side, so both are seen from above, the side of the source.
+    """
+
+    frame_px: tuple[int, int]  # detector pixels along rows and columns
+    origin_px: tuple[float, float]  # direct beam
+    g002_px: tuple[float, float]  # from the direct beam to 002, along +c
+    g010_px: tuple[float, float]  # to 010, along b*
+    scan_shape: tuple[int, int]  # positions along y and x
+    step_nm: float
+    convergence_mrad: float  # semi-angle
+    mrad_per_px: float
+    wall_lean_deg: float  # of the wall to the right of the scan's y axis, upward in the picture; +P lies left of it
+    beam_energy_kev: float
+    camera_length_cm: float  # calibrated
+    nominal_length_cm: float  # what the microscope shows
+
+
+def reflections_on_detector(experiment: Experiment, orders: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Where the reflections 0kl with even l fall on the detector.
+
+    Returns
+    -------
+    indices : numpy.ndarray
+        Shape ``(n, 2)``: k and l.
+    places : numpy.ndarray
+        Shape ``(n, 2)``: (row, column) in pixels; only whole discs inside the frame.
+    """
+    k, half_l = np.meshgrid(np.arange(-orders, orders + 1), np.arange(-orders, orders + 1), indexing="ij")
+    indices = np.stack([k.ravel(), 2 * half_l.ravel()], axis=1)
+    places = place_of(experiment, *indices.T)
+    margin = disc_radius(experiment)
+    inside = ((places > margin) & (places < np.array(experiment.frame_px) - 1 - margin)).all(axis=1)
+    return indices[inside], places[inside]
+
+
+def place_of(experiment: Experiment, k, l) -> np.ndarray:
+    """Pixel (row, column) of reflections 0kl, shape of ``k`` and then 2."""
+    k, l = np.asarray(k)[..., None], np.asarray(l)[..., None]
+    return np.array(experiment.origin_px) + k * np.array(experiment.g010_px) + l / 2 * np.array(experiment.g002_px)
+
+
+def disc_radius(experiment: Experiment) -> float:
+    """Radius of a diffraction disc in pixels."""
+    return experiment.convergence_mrad / experiment.mrad_per_px
+
+
+def disc_rim(experiment: Experiment) -> np.ndarray:
+    """Points around a disc, (row, column) from its centre, shape (60, 2)."""
+    phi = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    return disc_radius(experiment) * np.stack([np.sin(phi), np.cos(phi)], axis=-1)
+
+
+def disc_colours(indices: np.ndarray) -> list[str]:
+    """White for the direct beam, yellow for 00l, grey for the others."""
+    return ["#ffffff" if k == l == 0 else "#ffd166" if k == 0 else "#9aa3b2" for k, l in indices]
+
+
+def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float = 10.0) -> PolyCollection:
+    """Draw the detector face-on, as published pictures show it: row 0 at the top, discs at their true places and size, a bar in mrad."""
+    indices, places = reflections_on_detector(experiment)
+    rims = (places[:, None] + disc_rim(experiment))[..., ::-1]
+    discs = ax.add_collection(PolyCollection(rims, facecolors=disc_colours(indices), lw=0))
+    rim = [withStroke(linewidth=2, foreground=GROUND)]
+    for name, (k, l) in LABELLED.items():
+        offset, side = ((6, 2), "left") if l else ((0, -15), "center") if k else ((-7, -7), "right")
+        place = place_of(experiment, k, l)[::-1]
+        ax.annotate(name, place, offset, textcoords="offset points", color="white", fontsize=8, ha=side, path_effects=rim)
+    _draw_crystal_axes(ax, experiment)
+    rows, cols = experiment.frame_px
+    length = bar_mrad / experiment.mrad_per_px
+    ax.add_patch(Rectangle((4, rows - 32), length + 16, 28, facecolor=GROUND, lw=0))
+    ax.plot((12, 12 + length), (rows - 10,) * 2, color="white", lw=3, solid_capstyle="butt")
+    ax.text(12 + length / 2, rows - 14, f"{bar_mrad:g} mrad", color="white", ha="center", va="bottom", fontsize=9)
+    ax.set(aspect="equal", xlim=(-0.5, cols - 0.5), ylim=(rows - 0.5, -0.5), facecolor=GROUND, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return discs
+
+
+def _draw_crystal_axes(ax: Axes, experiment: Experiment) -> None:
+    origin = np.array(experiment.origin_px)[::-1]
+    for vector, name in ((experiment.g002_px, "c"), (experiment.g010_px, "b*")):
+        reach = 5.45 * np.array(vector)[::-1]
+        ax.annotate("", origin + reach, origin, arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.1, "shrinkA": 6})
+        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 4}
+        ax.text(*(origin + 1.09 * reach), name, color="white", ha="center", va="center", style="italic", fontsize=11, bbox=box)
+
+
+def angle_exaggeration(experiment: Experiment) -> float:
+    """
+    How many times larger than in the microscope every angle is drawn: the cone of the beam, the spread of the pattern and the discs.
+
+    It follows from the drawn width of the detector and its drawn distance, against the true angle that the detector spans.
+    """
+    true = experiment.mrad_per_px * 1e-3 * experiment.frame_px[1]
+    return DETECTOR_WIDTH / SPECIMEN_HEIGHT / true
+
+
+def draw_experiment(ax: Axes, experiment: Experiment, every: int = 16, shown_orders: int = 2) -> dict:
+    """
+    Draw the experiment in oblique view, from the source at the top to the detector at the bottom; only its numbers place things on the page.
+
+    Parameters
+    ----------
+    every
+        One in how many scan positions is drawn along each direction.
+    shown_orders
+        Diffracted beams are drawn to the reflections 00l up to this order of 002, and to 0k0 up to 3 times it.
+
+    Returns
+    -------
+    dict
+        ``"discs"`` and ``"domains"`` (PolyCollections), ``"detector"`` and ``"beam"`` (Polygons), ``"wall"`` and ``"raster"`` (lines).
+    """
+    artists = {"detector": _draw_detector(ax, experiment), "discs": _draw_discs(ax, experiment)}
+    _draw_scattered(ax, experiment, shown_orders)
+    artists |= _draw_lamella(ax, experiment)
+    artists["raster"] = _draw_raster(ax, experiment, every)
+    artists["beam"] = _draw_beam(ax, experiment)
+    _draw_words(ax, experiment, every)
+    ax.set(aspect="equal", xlim=(-4.6, 5.4), ylim=(-1.4, SOURCE_HEIGHT + 0.3))
+    ax.set_axis_off()
+    return artists
+
+
+def to_page(right, depth, height) -> np.ndarray:
+    """Oblique view: page coordinates (x, y) of points right of, behind and above the point below the beam."""
+    right, depth, height = np.broadcast_arrays(*(np.asarray(v, float) for v in (right, depth, height)))
+    return np.stack([right + RIGHT_OF_DEPTH * depth, height + UP_OF_DEPTH * depth], axis=-1)
+
+
+def _detector_page(experiment: Experiment, row, col) -> np.ndarray:
+    """Page coordinates of detector pixels; the direct beam falls straight below the probe."""
+    unit = DETECTOR_WIDTH / experiment.frame_px[1]
+    return to_page((np.asarray(col) - experiment.origin_px[1]) * unit, -(np.asarray(row) - experiment.origin_px[0]) * unit, 0.0)
+
+
+def _draw_detector(ax: Axes, experiment: Experiment) -> Polygon:
+    """The frame of the detector and every 32nd border between pixels."""
+    rows, cols = experiment.frame_px
+    corners = _detector_page(experiment, np.array([0, 0, rows, rows]) - 0.5, np.array([0, cols, cols, 0]) - 0.5)
+    frame = ax.add_patch(Polygon(corners, facecolor=GROUND, edgecolor="black", lw=1, zorder=0))
+    for row in range(32, rows, 32):
+        ax.plot(*_detector_page(experiment, [row - 0.5] * 2, [-0.5, cols - 0.5]).T, color="#3c4352", lw=0.5, zorder=0.5)
+    for col in range(32, cols, 32):
+        ax.plot(*_detector_page(experiment, [-0.5, rows - 0.5], [col - 0.5] * 2).T, color="#3c4352", lw=0.5, zorder=0.5)
+    return frame
+
+
+def _draw_discs(ax: Axes, experiment: Experiment) -> PolyCollection:
+    indices, places = reflections_on_detector(experiment)
+    row, col = np.moveaxis(places[:, None] + disc_rim(experiment), -1, 0)
+    return ax.add_collection(PolyCollection(_detector_page(experiment, row, col), facecolors=disc_colours(indices), lw=0, zorder=1))
+
+
+def _draw_scattered(ax: Axes, experiment: Experiment, orders: int) -> None:
+    """Cones from the probe to the discs of some low reflections."""
+    rim = disc_rim(experiment)
+    probe = to_page(0.0, 0.0, SPECIMEN_HEIGHT - LAMELLA_THICKNESS)
+    for k, l in [(0, 2 * n) for n in range(-orders, orders + 1)] + [(-3, 0), (3, 0)]:
+        page = _detector_page(experiment, *(place_of(experiment, k, l) + rim).T)
+        along = page.mean(axis=0) - probe
+        across = (page - probe) @ (-along[1], along[0])
+        cone = [probe, page[across.argmin()], page[across.argmax()]]
+        ax.add_patch(Polygon(cone, facecolor=BEAM, alpha=0.75 if k == l == 0 else 0.4, lw=0, zorder=2))
+
+
+def _draw_lamella(ax: Axes, experiment: Experiment) -> dict:
+    """The plate: two domains on its upper face, its front and right sides, the wall, and the arrows of P along c."""
+    half, top, bottom = LAMELLA_WIDTH / 2, SPECIMEN_HEIGHT, SPECIMEN_HEIGHT - LAMELLA_THICKNESS
+    lean = np.tan(np.deg2rad(experiment.wall_lean_deg)) * half
+    far, near = to_page(lean, half, top), to_page(-lean, -half, top)
+    left = [to_page(-half, -half, top), near, far, to_page(-half, half, top)]
+    right = [near, to_page(half, -half, top), to_page(half, half, top), far]
+    sides = [
+        [to_page(-half, -half, top), near, to_page(-lean, -half, bottom), to_page(-half, -half, bottom)],
+        [near, to_page(half, -half, top), to_page(half, -half, bottom), to_page(-lean, -half, bottom)],
+        [to_page(half, -half, top), to_page(half, half, top), to_page(half, half, bottom), to_page(half, -half, bottom)],
+    ]
+    faces = {"facecolors": ["#eab4b6", "#b3c9e3"], "edgecolors": "0.25", "lw": 0.8, "alpha": 0.95, "zorder": 3}
+    domains = ax.add_collection(PolyCollection([left, right], **faces))
+    ax.add_collection(PolyCollection(sides, facecolors=["#c98083", "#7f9fc6", "#6f8fb6"], edgecolors="0.25", lw=0.8, zorder=3))
+    seam = np.array([far, near, to_page(-lean, -half, bottom)])
+    wall = ax.plot(*seam.T, color=WALL, ls="--", lw=1.6, zorder=3.5)[0]
+    _draw_polarization(ax, experiment)
+    return {"domains": domains, "wall": wall}
+
+
+def _draw_polarization(ax: Axes, experiment: Experiment) -> None:
+    """Arrows of ±P in the plane of the plate, parallel to c on the detector; on the plate's free margin."""
+    row, col = np.array(experiment.g002_px) / np.hypot(*experiment.g002_px)
+    shape = {"arrowstyle": "-|>,head_width=0.3,head_length=0.5", "lw": 2.6, "shrinkA": 0, "shrinkB": 0}
+    for sign, colour, name, right in ((1, PLUS_P, "+P", -2.0), (-1, MINUS_P, "−P", 2.05)):
+        ends = [to_page(right + s * 0.55 * sign * col, -s * 0.55 * sign * row, SPECIMEN_HEIGHT) for s in (-1, 1)]
+        ax.annotate("", ends[1], ends[0], arrowprops={"color": colour} | shape, zorder=4)
+        ax.annotate(name, ends[0], (0, -3 * sign), textcoords="offset points", color=colour, weight="bold", zorder=4,
+                    ha="center", va="top" if sign > 0 else "bottom")  # fmt: skip
+
+
+def _draw_raster(ax: Axes, experiment: Experiment, every: int) -> Line2D:
+    """The scanned field with one in ``every`` positions as dots; rows are scanned from left to right."""
+    half = FIELD_WIDTH / 2
+    corners = to_page([-half, half, half, -half], [half, half, -half, -half], SPECIMEN_HEIGHT)
+    ax.add_patch(Polygon(corners, facecolor="none", edgecolor="0.15", lw=0.9, zorder=4))
+    grid = [(np.arange(0, n, every) + every / 2) / n - 0.5 for n in experiment.scan_shape]
+    y, x = np.meshgrid(*grid, indexing="ij")
+    places = to_page(x.ravel() * FIELD_WIDTH, -y.ravel() * FIELD_WIDTH, SPECIMEN_HEIGHT)
+    return ax.plot(*places.T, ".", color="0.15", ms=1.6, zorder=4)[0]
+
+
+def _draw_beam(ax: Axes, experiment: Experiment) -> Polygon:
+    """The converging beam above the plate, its semi-angle enlarged like all others, and the lens it comes from."""
+    length = SOURCE_HEIGHT - SPECIMEN_HEIGHT
+    radius = 1e-3 * experiment.convergence_mrad * angle_exaggeration(experiment) * length
+    cone = [(0, SPECIMEN_HEIGHT), (-radius, SOURCE_HEIGHT), (radius, SOURCE_HEIGHT)]
+    beam = ax.add_patch(Polygon(cone, facecolor=BEAM, alpha=0.85, lw=0, zorder=5))
+    ax.plot((-0.75, -radius), (SOURCE_HEIGHT,) * 2, color="0.2", lw=4, solid_capstyle="butt", zorder=5)
+    ax.plot((radius, 0.75), (SOURCE_HEIGHT,) * 2, color="0.2", lw=4, solid_capstyle="butt", zorder=5)
+    return beam
+
+
+def _draw_words(ax: Axes, experiment: Experiment, every: int) -> None:
+    """Names of the parts with their numbers, and the camera length as a dimension line."""
+    field = experiment.step_nm * np.array(experiment.scan_shape)
+    rows, cols = experiment.scan_shape
+    words = {
+        (1.0, SOURCE_HEIGHT): f"source, {experiment.beam_energy_kev:g} kV",
+        (0.4, SOURCE_HEIGHT - 1.1): f"convergent beam,\nsemi-angle {experiment.convergence_mrad:.2f} mrad",
+        (2.6, SPECIMEN_HEIGHT + 0.75): f"lamella and scan\n{cols} × {rows} positions,\nstep {experiment.step_nm:g} nm, field {field[1]:.0f} nm\n"
+        f"(1 in {every} drawn each way)",
+        (2.3, 1.35): f"detector\n{experiment.frame_px[1]} × {experiment.frame_px[0]} pixels\nof {experiment.mrad_per_px:.3f} mrad",
+    }
+    for (x, y), text in words.items():
+        ax.text(x, y, text, fontsize=9, va="center", ha="left", linespacing=1.35)
+    x = -DETECTOR_WIDTH / 2 - 1.5
+    ax.annotate("", (x, 0), (x, SPECIMEN_HEIGHT), arrowprops={"arrowstyle": "<->", "color": "0.3", "lw": 0.9, "shrinkA": 0, "shrinkB": 0})
+    length = f"camera length {experiment.camera_length_cm:.2f} cm (nominal {experiment.nominal_length_cm:g} cm)"
+    ax.text(x - 0.12, SPECIMEN_HEIGHT / 2, length, rotation=90, fontsize=9, ha="right", va="center")
+
+
+def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, *, factor: float = 3.0, name: str | None = None) -> str:
+    """
+    Write an interactive view of a crystal in both polarizations.
+
+    Ground and letters follow the page, light or dark. Dragging or the arrow keys turn it, buttons choose the state, the enlargement of the Er
+    displacements and the views along [100] and [001]. Without JavaScript a sentence points to the figure above, so one must stand there.
+
+    Parameters
+    ----------
+    states
+        ``{+1: positions, -1: positions}``, each of shape ``(n, 3)`` along (a, b*, c) in an orthogonal cell, in Å.
+    symbols
+        Element of each atom, length n.
+    cell
+        Edges of the cell in Å.
+    factor
+        How many times the Er displacements from their layer are enlarged at the push of a button.
+    name
+        The element's id; by default ``crystal-1``, ``crystal-2``, … so that several can stand in one page.
+
+    Returns
+    -------
+    str
+        HTML for ``IPython.display.HTML``.
+    """
+    name = f"crystal-{next(_numbers)}" if name is None else name
+    stage = STAGE.format(name=name, label=LABEL)
+    return piece("viewer", name, stage, viewer_data(states, symbols, cell, factor), WITHOUT)
+
+
+def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float = 3.0) -> dict:
+    """
+    Gather what the script draws, lengths in Å from the middle of the cell, rounded to 0.001 Å; parameters as for :func:`crystal_viewer`.
+
+    Returns
+    -------
+    dict
+        ``states`` (places, enlarged heights, symbols and the faces as triples of atoms), ``edges`` of the cell, colours and drawn radii of the
+        ``elements``, ends of the polarization's ``arrow``.
+    """
+    middle = np.asarray(cell, float) / 2
+    low, high = np.array([[0.0, -2.6, -3.0], [0.0, -2.6, 3.0]]) - [0, middle[1], 0]
+    return {
+        "states": [_state(sign, positions, symbols, cell, factor) for sign, positions in states.items()],
+        "elements": ELEMENTS,
+        "face": ELEMENTS["Mn"][0],
+        "edges": _edges(middle),
+        "arrow": [low.tolist(), high.tolist()],
+        "axes": ["a", "b*", "c"],
+        "factor": factor,
+        "size": round(float(np.linalg.norm(cell)) + 1.0, 3),
+    }
+
+
+def _state(sign: int, positions, symbols, cell, factor: float) -> dict:
+    """One polarization: its drawn atoms and the triangular faces of its bipyramids."""
+    drawn = scene(positions, symbols, cell)
+    middle = np.asarray(cell, float) / 2
+    moved = (exaggerate(positions, symbols, cell, factor) - positions)[drawn.index]
+    plus = sign > 0
+    return {
+        "sign": sign,
+        "name": "+P" if plus else "−P",
+        "pattern": "two Er up, one down" if plus else "two Er down, one up",
+        "symbols": drawn.symbols.tolist(),
+        "places": _short(drawn.places - middle),
+        "enlarged": _short((drawn.places + moved - middle)[:, 2]),
+        "faces": _faces(drawn),
+    }
+
+
+def _faces(drawn) -> list[list[int]]:
+    """The faces of all bipyramids as triples of atoms of the scene."""
+    away = np.linalg.norm(drawn.corners[:, :, None] - drawn.places, axis=-1)
+    return away.argmin(axis=-1)[:, FACES].reshape(-1, 3).tolist()
+
+
+def _edges(middle: np.ndarray) -> list:
+    """The twelve edges of a box around the origin, as pairs of ends."""
+    ends = np.array(list(product((-1, 1), repeat=3)))
+    pairs = [(a, b) for i, a in enumerate(ends) for b in ends[i + 1 :] if np.abs(a - b).sum() == 2]
+    return [[_short(a * middle), _short(b * middle)] for a, b in pairs]
+
+
+def _short(values: np.ndarray) -> list:
+    return np.round(np.asarray(values, float), 3).tolist()
+
 
 _HEAD = """\
 # {name}, polarization {sign}P ({pattern}); standard setting of P6_3cm is -P.

@@ -3,6 +3,21 @@
 from importlib.resources import files
 
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from figures_pkg.plotting.maps import outline
+
+
+def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple[int, int], name: str, colour: str) -> Rectangle:
+    """Draw a half-open box of detector pixels on a pattern and write its name above it."""
+    (x0, dx), (y0, dy) = ((float(axis[0]), float(axis[1] - axis[0])) for axis in (pattern.det_x.values, pattern.det_y.values))
+    corner = (x0 + (cols[0] - 0.5) * dx, y0 + (rows[0] - 0.5) * dy)
+    box = ax.add_patch(Rectangle(corner, (cols[1] - cols[0]) * dx, (rows[1] - rows[0]) * dy, fill=False, color=colour, lw=1.5))
+    text = ax.annotate(name, corner, (0, 3), textcoords="offset points", color=colour, fontsize=8)
+    text.set_path_effects([outline()])
+    return box
 
 
 def ring_means(image: np.ndarray, centre_row_col: tuple[float, float], edges_px: np.ndarray) -> np.ndarray:

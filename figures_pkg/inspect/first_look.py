@@ -1,4 +1,4 @@
-"""All checks on one file: open it, read it once, and hold it against the manifest and the published pictures."""
+"""The first look at a scan: open it, read it once, and hold its labels, counts, frame and pictures against what is published."""
 
 from __future__ import annotations
 
@@ -12,25 +12,40 @@ import xarray as xr
 
 from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.datasets import locate
+from figures_pkg.data.hspy import open_hspy
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
-from figures_pkg.record.manifest import Dataset
-from figures_pkg.record.fetch import origin_of
-from figures_pkg.record.manifest import Manifest, load_manifest
 from figures_pkg.data.scan import open_scan
-from figures_pkg.imaging import Lattice
+from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
+from figures_pkg.imaging import Box, Lattice
 from figures_pkg.imaging.lattice import disc_radius_px
+from figures_pkg.record.fetch import origin_of
+from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
 
-from .counters import KnownPixels, counter_findings
-from .findings import CONFLICT, Decision, Finding, FirstLook
-from .geometry import counts_finding, geometry_findings
-from .labels import label_findings
-from .manifest_patch import manifest_patch
-from .orientation import Frame, frame_of, opposite_strengths, orientation_findings
-from .pictures import box_masks, picture_findings
-from .statistics import gather_statistics
+from .counts import KnownPixels, Statistics, counter_findings, gather_statistics
+from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, FirstLook, manifest_patch, signed, times
+from .frame import (
+    AS_PUBLISHED,
+    ORIENTATIONS,
+    Frame,
+    candidates_of,
+    carried,
+    counts_finding,
+    frame_of,
+    geometry_findings,
+    opposite_strengths,
+    orientation_findings,
+    reoriented,
+)
 
 OF_RECORD = ("record", "rehearsal")  # sources of files under a record's name
 UNREADABLE = (ScanFileError, OSError)
+STEP_ERROR = 0.01  # of a stated step, within which two sources agree
+SLOW_CHUNK_BYTES = 64e6  # of whole patterns that must be decoded to see one of them
+PARTS = 16  # the published box images are kept as so many equal parts of the scan along each side
+LIKE, CLEARER = 0.5, 0.15  # correlation of the box images, and by how much the next orientation must be worse
+BOX_ERRORS = 3.0  # errors of the published mean within which a box agrees
+RING_ERROR = 0.1  # of the counts between the discs
+BOXES = ("box1", "box2")
 
 
 def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *, progress: bool = False) -> FirstLook:
@@ -152,12 +167,10 @@ def _decisions(look: FirstLook) -> list[Decision]:
 
 
 def _no_frame() -> Frame:
-    """The frame of a detector that is too small for a lattice."""
     return Frame(None, None, float("nan"), float("nan"), None, "The detector has fewer than 32 pixels along an axis.")
 
 
 def _published(entry: Dataset | None, scan: xr.DataArray, stored: str) -> dict:
-    """The published numbers that belong to an entry and to a detector of its shape."""
     if entry is None or entry.id not in ("ds1", "ds2") or scan.shape[2:] != tuple(entry.container["shape"].value[2:]):
         return {"mean": None, "images": None, "pixels": KnownPixels()}
     images = box_image_numbers(entry.id)
@@ -174,3 +187,234 @@ def _expected(scan: xr.DataArray, entry: Dataset | None) -> tuple[Lattice | None
     calibrated = scan.assign_coords(det_x=("det_x", [pixel * index for index in range(scan.sizes["det_x"])]))
     calibrated = calibrated.assign_attrs(beam_energy_kev=entry.acquisition["beam_energy_kev"].value)
     return lattice, disc_radius_px(entry.acquisition["convergence_mrad"].value, calibrated)
+
+
+def label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_record: bool, profile: str = "") -> list[Finding]:
+    """
+    Findings from the file's labels, before any count is read: "file", "shape", "type", "chunks", "scan step", "beam energy".
+
+    Parameters
+    ----------
+    scan
+        As opened, with the axes of the file.
+    of_record
+        Whether the file should be the record's: its size, format and number of positions are then those of the manifest. The twin writes the
+        same detector at a size of its own.
+    profile
+        Name of the size that the twin was made in, for a sentence.
+    """
+    first = [_file_finding(scan, path, entry, of_record), shape_finding(scan, entry, of_record, profile)]
+    return first + [_type_finding(scan), _chunk_finding(scan, path), step_finding(scan, entry, of_record), energy_finding(scan, entry)]
+
+
+def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> Finding:
+    size = path.stat().st_size if path.is_file() else sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+    found = f"{scan.attrs['format']}, {size / 1e6:,.0f} MB"
+    if entry is None:
+        return Finding("file", found, "", OPEN, "Nothing is known of it beforehand.")
+    if not of_record:
+        expected = str(entry.container["format"].value)
+        return Finding("file", found, expected, _format_verdict(scan, entry), "The twin writes the format of the record.")
+    least, most = entry.expected_bytes.value
+    expected = f"{least / 1e6:,.0f} to {most / 1e6:,.0f} MB"
+    if not least <= size <= most:
+        return Finding("file", found, expected, WARNING, f"Its size lies outside what {entry.expected_bytes.source} lets expect.")
+    stated = entry.container["format"]
+    decision = Decision("container", "format", stated.value, f"the file names its format, {scan.attrs['format']}")
+    verdict = _format_verdict(scan, entry)
+    return Finding("file", found, expected, verdict, f"The manifest expects {stated.value}.", decisions=(decision,) if verdict == AGREES else ())
+
+
+def _format_verdict(scan, entry: Dataset) -> str:
+    return AGREES if str(entry.container["format"].value).startswith(scan.attrs["format"]) else CONFLICT
+
+
+def shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) -> Finding:
+    """Whether the file has the shape that the manifest gives."""
+    found = times(scan.shape)
+    if entry is None:
+        return Finding("shape", found, "", OPEN, "(scan_y, scan_x, det_y, det_x). Nothing to compare with.")
+    wanted = tuple(entry.container["shape"].value)
+    if scan.shape == wanted:
+        decision = Decision("container", "shape", list(wanted), "the file's array has this shape")
+        return Finding("shape", found, times(wanted), AGREES, "(scan_y, scan_x, det_y, det_x).", decisions=(decision,) if of_record else ())
+    if not of_record and scan.shape[2:] == wanted[2:]:
+        text = f"The detector is the one of the record; how many positions the twin has is set by the profile{' ' + profile if profile else ''}."
+        return Finding("shape", found, times(wanted), AGREES, text)
+    says = f"the file holds {found} numbers, the manifest expects {times(wanted)} of {entry.id}: the book would refuse it"
+    text = "Steps, boxes and the lattice of the manifest may not belong to this file. What can be checked without its shape is checked below."
+    return Finding("shape", found, times(wanted), CONFLICT, text, wrong=True, says=says)
+
+
+def _type_finding(scan) -> Finding:
+    kind = scan.dtype
+    if kind.kind == "u" and kind.itemsize > 1:
+        return Finding("type", str(kind), "whole numbers, 16 bits", AGREES, "Room for a counter of 12 bits.")
+    if kind == np.uint8:
+        text = "Bytes hold counts up to 255. Deeper counters are wrapped or cut by a conversion to bytes; see wrap-around."
+        return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
+    if kind.kind != "f":
+        return Finding("type", str(kind), "whole numbers, 16 bits", AGREES, "Room for any counter.")
+    text = "Counts are whole numbers; these values may have been scaled, and then noise estimates from counting do not hold."
+    return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
+
+
+def _chunk_finding(scan, path: Path) -> Finding:
+    piece = open_hspy(path, scan_shape=(1, 1)).stored.piece if path.suffix.lower() == ".hspy" else tuple(sizes[0] for sizes in scan.chunks)
+    dragged = min(piece[0], scan.shape[0]) * min(piece[1], scan.shape[1]) * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
+    text = f"To see a single pattern, {dragged / 1e6:,.1f} MB are decoded. Blocks of whole chunks are read here, each once."
+    if dragged > SLOW_CHUNK_BYTES:
+        text += " A copy made with figures_pkg convert gives single patterns at once."
+    return Finding("chunks", times(piece), "", AGREES, text)
+
+
+def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
+    """The step of the scan: the file's own axes against every source of the manifest."""
+    own = scan.attrs["scan_step_nm"]
+    sources = candidates_of(entry, "axes", "scan_step_nm")
+    expected = f"{sources[0].value:.4g} nm" if sources else ""
+    if not np.isfinite(own).all():
+        text = "The scan axes of the file are not in nm; nothing in the counts tells the step."
+        return Finding("scan step", "not in the file", expected, OPEN, text)
+    found = f"{own[0]:.3g} nm" if np.isclose(*own) else f"{own[0]:.3g} nm down, {own[1]:.3g} nm across"
+    if not sources:
+        return Finding("scan step", found, "", OPEN, "As the file's axes say. Nothing to compare with.")
+    if not of_record:
+        return Finding("scan step", found, expected, AGREES, _field_words(scan, own, sources, entry))
+    listed = "; ".join(f"{one.value:g} nm ({one.basis})" for one in sources)
+    text = f"As the file's axes say, which hold what was entered at the microscope; nothing in the counts tells the step. The sources say {listed}."
+    fitting = [one for one in sources if np.allclose(own, one.value, rtol=STEP_ERROR)]
+    if not fitting:
+        return Finding("scan step", found, expected, CONFLICT, f"{text} None of them is the file's.")
+    if len(sources) == 1:
+        return Finding("scan step", found, expected, AGREES, text)
+    others = tuple(one.value for one in sources if one not in fitting)
+    source, kept = f"the axes of the file say {own[0]:g} nm", fitting[0] is sources[0]
+    decision = Decision("axes", "scan_step_nm", fitting[0].value, source, others, keeps_basis=kept)
+    return Finding("scan step", found, expected, DECIDED, text, decisions=(decision,))
+
+
+def _field_words(scan, own, sources, entry) -> str:
+    here, there = own[0] * scan.shape[0], sources[0].value * entry.container["shape"].value[0]
+    return f"The twin shows the same field in fewer, wider steps: {here:.0f} nm, like {there:.0f} nm on the record."
+
+
+def energy_finding(scan, entry: Dataset | None) -> Finding:
+    """The energy of the electrons, from the file's metadata."""
+    energy = scan.attrs["beam_energy_kev"]
+    wanted = entry.acquisition["beam_energy_kev"].value if entry else None
+    expected = f"{wanted:g} keV" if wanted else ""
+    if np.isnan(energy):
+        return Finding("beam energy", "not in the file", expected, OPEN, "The manifest's value is used.")
+    verdict = OPEN if wanted is None else AGREES if abs(energy / wanted - 1) < 0.01 else CONFLICT
+    text = "From the file's metadata, where this laboratory's converter writes V in the place of keV."
+    return Finding("beam energy", f"{energy:g} keV", expected, verdict, text)
+
+
+def box_masks(entry: Dataset | None, shape: tuple[int, int], frame_shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The authors' boxes as they lie on the detector in each orientation, boolean (det_y, det_x); empty unless it has the published frame's shape."""
+    if entry is None or tuple(shape) != tuple(frame_shape) or shape[0] != shape[1]:
+        return {}
+    masks = {}
+    for name in BOXES:
+        box = entry.boxes[name].value
+        mask = Box(tuple(box["rows"]), tuple(box["cols"])).mask(shape)
+        masks |= {f"{name}, {orientation}": np.ascontiguousarray(reoriented(mask, orientation)) for orientation in ORIENTATIONS}
+    return masks
+
+
+def picture_findings(statistics: Statistics, frame: Frame, entry: Dataset | None, images: dict | None, published: dict | None) -> list[Finding]:
+    """
+    Findings from the published pictures: "box1", "box2", "rows and columns of the scan", "mean pattern"; only those that can be looked at.
+
+    Parameters
+    ----------
+    statistics
+        With the masks of :func:`box_masks`.
+    images, published
+        From :func:`figures_pkg.data.published.box_image_numbers` and :func:`mean_pattern_numbers`, or None.
+    """
+    findings = []
+    if images and statistics.images:
+        orientation = frame.orientation or AS_PUBLISHED
+        findings = [_box_finding(name, statistics, orientation, entry, images[name]) for name in BOXES]
+        findings.append(scan_axes_finding({name: statistics.images[f"{name}, {orientation}"] for name in BOXES}, images))
+    if published and frame.lattice is not None:
+        findings.append(ring_finding(statistics, frame, published, images))
+    return findings
+
+
+def _box_finding(name: str, statistics: Statistics, orientation: str, entry: Dataset, image: dict) -> Finding:
+    box = entry.boxes[name].value
+    area = (box["rows"][1] - box["rows"][0]) * (box["cols"][1] - box["cols"][0])
+    mean = float(statistics.images[f"{name}, {orientation}"].mean()) / area
+    reflection = "0{1}{2}".format(*box["reflection"])
+    off = (mean - image["mean"]) / image["error"]
+    rows, cols = (f"{start} to {stop - 1}" for start, stop in (box["rows"], box["cols"]))
+    text = (f"Rows {rows}, columns {cols} of the published frame, on {reflection}; {signed(100 * (mean / image['mean'] - 1))} % against the "
+            "published mean, read off the colour bar of the box image.")  # fmt: skip
+    digits = 1 if image["mean"] >= 10 else 2
+    expected = f"{image['mean']:.{digits}f} ± {image['error']:g} counts per px"
+    return Finding(name, f"{mean:.{digits}f} counts per px", expected, AGREES if abs(off) <= BOX_ERRORS else WARNING, text)
+
+
+def scan_axes_finding(maps: dict[str, np.ndarray], images: dict) -> Finding:
+    """Whether the scan's rows and columns lie as in the published box images, told by the counts in both boxes, (scan_y, scan_x)."""
+    check, expected = "rows and columns of the scan", "as in the box images"
+    shape = next(iter(maps.values())).shape
+    if min(shape) < PARTS:
+        text = f"The scan of {shape[0]} × {shape[1]} positions is too small to compare with the published box images."
+        return Finding(check, "unknown", expected, OPEN, text)
+    likeness = {name: _image_likeness(maps, images, name) for name in ORIENTATIONS}
+    best, second = sorted(likeness, key=likeness.get, reverse=True)[:2]
+    listed = ", ".join(f"{likeness[name]:.2f} if it is {name}" for name in dict.fromkeys((AS_PUBLISHED, best, second)))
+    text = f"The images of both boxes correlate with the published ones by so much under each assumption about the scan: {listed}."
+    if likeness[best] < LIKE or likeness[best] - likeness[second] < CLEARER:
+        return Finding(check, "unknown", expected, OPEN, f"{text} That does not tell them apart.")
+    if best == AS_PUBLISHED:
+        return Finding(check, best, expected, AGREES, text)
+    says = f"the scan's frame is {best} with respect to the published box images"
+    return Finding(check, best, expected, CONFLICT, f"{text} Directions in maps and patterns do not belong together then.", wrong=True, says=says)
+
+
+def _image_likeness(maps, images, orientation: str) -> float:
+    """Mean correlation of both box images with the published ones, if the scan has an orientation."""
+    pairs = ((_in_parts(maps[name]), reoriented(images[name]["blocks"], orientation)) for name in BOXES)
+    return float(np.mean([np.corrcoef(here.ravel(), there.ravel())[0, 1] if here.std() > 0 else 0.0 for here, there in pairs]))
+
+
+def _in_parts(image: np.ndarray) -> np.ndarray:
+    """Means over 16 × 16 equal parts of an image."""
+    rows, cols = (np.linspace(0, size, PARTS + 1).astype(int)[:-1] for size in image.shape)
+    sums = np.add.reduceat(np.add.reduceat(image.astype(float), rows, axis=0), cols, axis=1)
+    sizes = np.diff(np.append(rows, image.shape[0]))[:, None] * np.diff(np.append(cols, image.shape[1]))
+    return sums / sizes
+
+
+def ring_finding(statistics: Statistics, frame: Frame, published: dict, images: dict | None) -> Finding:
+    """Counts between the discs against the published mean pattern, in rings around the direct beam."""
+    shape = statistics.mean.shape
+    orientation = frame.orientation or AS_PUBLISHED
+    upright = reoriented(as_drawn(statistics.mean_log), _back(orientation))
+    lattice = _upright(frame, orientation, shape)
+    mask = between_discs(lattice, shape, published["clearance_px"], tuple((images or {}).get("dark_points_row_col", ())))
+    ratio = ring_background(upright, lattice, mask, published["rings_px"]) / np.array(published["ring_counts"])
+    ratio = ratio[np.isfinite(ratio)]
+    if not ratio.size:
+        return Finding("mean pattern", "no rings", "", OPEN, "The detector is too small for the rings of the published picture.")
+    low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
+    text = (f"Mean log pattern, drawn like the published one, in {ratio.size} rings between the discs: {middle:.2f} times the published counts "
+            f"in the median, {low:.2f} to {high:.2f} in four fifths of the rings.")  # fmt: skip
+    fits = abs(middle - 1) <= RING_ERROR
+    return Finding("mean pattern", f"{middle:.2f} of the published", "1", AGREES if fits else WARNING, text)
+
+
+def _back(orientation: str) -> str:
+    inverse = np.array(ORIENTATIONS[orientation]).T
+    return next(name for name, matrix in ORIENTATIONS.items() if np.array_equal(matrix, inverse))
+
+
+def _upright(frame: Frame, orientation: str, shape) -> Lattice:
+    matrix = np.array(ORIENTATIONS[_back(orientation)])
+    centre = carried(frame.lattice.centre, _back(orientation), shape)
+    return Lattice(tuple(centre), tuple(matrix @ frame.lattice.g002), tuple(matrix @ frame.lattice.g010))

@@ -1,11 +1,13 @@
-"""The explorer: a scan beside its patterns, with a virtual detector to be dragged; HTML whose data are loaded on demand."""
+"""The explorer: a scan beside its patterns and maps, with a virtual detector to be dragged; HTML whose data are loaded on demand."""
+
+from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
 
 from figures_pkg.workspace import replacing
 
-from .explorer_file import Packed, write_script
+from .explorer_data import Packed, write_script
 from .page import piece
 
 _numbers = count(1)
@@ -14,7 +16,8 @@ MAP = "Map over the scan. The arrow keys move the position whose pattern is show
 PATTERN = "Diffraction pattern at the chosen position. The arrow keys move the aperture, plus and minus resize it; the list below says all numbers."
 WITHOUT = "The explorer needs JavaScript; the figure on this page shows the same scan, pattern and virtual dark-field image."
 OVERLAYS = {"com": "COM as arrows", "domains": "domains", "wall": "wall", "held": "hold the position"}
-READOUT = {"position": "Position", "value": "Map here", "counts": "In the aperture here", "centre": "Aperture at", "disc": "Aperture", "com": "COM of this pattern"}
+READOUT = {"position": "Position", "value": "Map here", "counts": "In the aperture here", "centre": "Aperture at", "disc": "Aperture",
+           "com": "COM of this pattern"}  # fmt: skip
 HELP = (
     "Move over the map and the pattern follows; a click holds the position. Drag the circle on the pattern to move it, its rim to "
     "resize it; two fingers, plus and minus, or the wheel after a click resize it too. Arrow keys move what is in focus, "
@@ -26,25 +29,20 @@ def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = N
     """
     Write the explorer as HTML.
 
-    Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that
-    are opened from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a
-    sentence says so, and the figure `still` stays. What the numbers mean is said in :mod:`figures_pkg.interactive.explorer_data`.
+    Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that are opened
+    from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a sentence says so, and the
+    figure `still` stays. What the numbers mean is said in :mod:`figures_pkg.interactive.explorer_data`.
 
     Parameters
     ----------
     packed
-        From :func:`figures_pkg.interactive.explorer_file.read_script` or :func:`figures_pkg.interactive.explorer_data.pack`.
+        From :func:`figures_pkg.interactive.explorer_data.read_script` or :func:`figures_pkg.interactive.explorer_data.pack`.
     file
         Address of the data file relative to the page.
     still
         Id of the static figure, which is hidden as soon as the explorer is open.
     name
         The element's id; by default ``explorer-1``, ``explorer-2``, …
-
-    Returns
-    -------
-    str
-        HTML for ``IPython.display.HTML``.
     """
     name = name or f"explorer-{next(_numbers)}"
     megabytes = len(packed.script()) / 1e6
@@ -53,18 +51,7 @@ def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = N
 
 
 def write_page(packed: Packed, path: str | Path, title: str) -> Path:
-    """
-    Write a page of its own with the explorer, and its data beside it: ``mine.html`` and ``mine.js``.
-
-    Parameters
-    ----------
-    packed
-        From :func:`figures_pkg.interactive.explorer_data.pack`.
-    path
-        Ends in ``.html``.
-    title
-        Of the page.
-    """
+    """Write a page of its own (``mine.html``) with a title and the explorer, and its data beside it (``mine.js``)."""
     path = Path(path)
     write_script(packed, path.with_suffix(".js"))
     body = explorer(packed, path.with_suffix(".js").name, name="explorer")
@@ -76,15 +63,16 @@ def write_page(packed: Packed, path: str | Path, title: str) -> Path:
 
 
 def _stage(name: str) -> str:
-    """Controls, two canvases and the list of numbers."""
     boxes = "".join(f'<label><input type="checkbox" data-part="show-{key}">{text}</label>' for key, text in OVERLAYS.items())
     numbers = "".join(f'<dt>{text}</dt><dd data-part="{part}"></dd>' for part, text in READOUT.items())
     return f"""<div class="companion-row"><label for="{name}-choice">Map</label><select id="{name}-choice" data-part="choice"></select>{boxes}</div>
 <div class="explorer-panels">
 <figure><figcaption data-part="title"></figcaption>{_canvas(name, "map", MAP)}
-<div class="explorer-scale"><span data-part="low"></span><canvas data-part="scale" role="img" aria-label="colours from low to high"></canvas><span data-part="high"></span></div></figure>
+<div class="explorer-scale"><span data-part="low"></span><canvas data-part="scale" role="img" aria-label="colours from low to high"></canvas>\
+<span data-part="high"></span></div></figure>
 <figure><figcaption>pattern at the position</figcaption>{_canvas(name, "pattern", PATTERN)}
-<div class="companion-control"><label for="{name}-radius">radius</label><input type="range" id="{name}-radius" data-part="radius" min="0.75" max="1" step="0.25" value="0.75"><output for="{name}-radius"></output></div>
+<div class="companion-control"><label for="{name}-radius">radius</label>\
+<input type="range" id="{name}-radius" data-part="radius" min="0.75" max="1" step="0.25" value="0.75"><output for="{name}-radius"></output></div>
 <div class="companion-row" data-part="jumps" role="group" aria-label="Put the aperture on a reflection"></div></figure>
 </div>
 <dl>{numbers}</dl>

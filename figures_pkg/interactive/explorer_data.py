@@ -1,23 +1,29 @@
-"""A scan made small enough for a web page: binned, quantised, compressed with its maps."""
+"""A scan made small enough for a web page: binned, quantised, compressed with its maps into one script that a page loads on demand."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import DIMS, SCAN_DIMS, check_scan
 from figures_pkg.imaging.detectors import linear_axis
+from figures_pkg.workspace import replacing
 
-from .explorer_file import UNIT, Packed
-from .frame_parts import colour_codes
+from .frames import colour_codes
 
 MOST_CODES = 38_000_000  # pixels times positions that a browser holds without trouble
 MOST_BYTES = 12_000_000  # of the file, base64 included
 STEPS = (1.5, 2.0, 3.0)  # between stored counts, in standard deviations of Poisson counts
+UNIT = 1 / 128  # of the decoded counts: sums of multiples of it are exact, in the browser as here
+LINE = '(self.companionData = self.companionData || {{}})["{key}"] = "{text}";\n'
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,10 @@ class Layer:
     ----------
     key : str
         Short name, unique.
-    title : str
-        Shown in the list of maps.
-    group : str
-        Heading in that list; empty for a map that only serves an overlay.
+    title, group : str
+        Shown in the list of maps, and the heading there; no heading for a map that only serves an overlay.
     values : array, shape (scan_y, scan_x)
         Finite.
-    units : str
-    cmap : str
-        A colour map of matplotlib.
     centred : bool
         Whether the colours are symmetrical about zero.
     """
@@ -53,14 +54,9 @@ class Layer:
 
 def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
     """
-    How many positions and pixels to join along each axis so that a browser holds the scan.
+    How many positions and pixels of a scan (scan_y, scan_x, det_y, det_x) to join along each axis so that a browser holds it.
 
     Pixels are joined first, down to 64 along the longer side, then positions.
-
-    Parameters
-    ----------
-    shape
-        (scan_y, scan_x, det_y, det_x).
 
     Examples
     --------
@@ -142,21 +138,11 @@ def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
 
 def code_means(step: float) -> np.ndarray:
     """
-    Counts that the codes mean, so that the mean of noisy counts is kept whatever it is.
+    Counts that the codes mean, shape (256,), so that the mean of noisy counts is kept whatever it is, to 0.1 counts for Poisson noise.
 
-    That is the mean of the integers with the code, less step² / 12: intervals widen with the counts, and more of the noise lies
-    in the lower half of an interval of several integers than in the upper half of the one below. (The mean of the counts that
-    got a code in the whole scan would draw dark pixels up and bright ones down.)
-
-    Parameters
-    ----------
-    step
-        As for :func:`quantise`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (256,); good to 0.1 counts where the noise is Poisson's.
+    That is the mean of the integers with the code, less step² / 12: intervals widen with the counts, and more of the noise lies in the lower half
+    of an interval of several integers than in the upper half of the one below. (The mean of the counts that got a code in the whole scan would
+    draw dark pixels up and bright ones down.)
     """
     edges = (np.clip(np.arange(257) - 0.5, 0, None) * step / 2) ** 2  # of the counts with one code
     first, last = np.ceil(edges[:-1]), np.ceil(edges[1:]) - 1
@@ -172,12 +158,10 @@ def _binned(scan: xr.DataArray, scan_bin: int, det_bin: int) -> xr.DataArray:
 
 
 def _coarse(values: xr.DataArray, scan_bin: int) -> np.ndarray:
-    """A map averaged over joined positions."""
     return values.coarsen(dict.fromkeys(SCAN_DIMS, scan_bin), boundary="trim").mean().transpose(*SCAN_DIMS).values.astype(float)
 
 
 def _check(small: xr.DataArray, layers: list[Layer], maps: list[np.ndarray]) -> None:
-    """Refuse counts and maps that the page could not show."""
     if not small.size or not np.isfinite(small.values).all() or small.values.min() < 0:
         raise ValueError(f"the scan of shape {small.shape} has no, negative or missing counts; expected counts of at least zero")
     if float(small.sum(DIMS[2:]).max()) / UNIT >= 2**31:
@@ -188,7 +172,6 @@ def _check(small: xr.DataArray, layers: list[Layer], maps: list[np.ndarray]) -> 
 
 
 def _head(small: xr.DataArray, bins, step: float, table: np.ndarray, words: dict) -> dict:
-    """What the browser must know of the numbers."""
     axes = [linear_axis(small, dim) for dim in DIMS]
     units = [str(small[dim].attrs.get("units", "px")) for dim in ("scan_y", "det_y")]
     head = {"shape": list(small.shape), "bins": list(bins), "step": step, "table": table.tolist(), "unit": UNIT, "words": words}
@@ -236,6 +219,76 @@ def _compressed(codes: np.ndarray, head: dict, maps: list[np.ndarray]) -> bytes:
 
 
 def _map_codes(values: np.ndarray) -> bytes:
-    """A map in 65536 steps between its ends."""
     low, width = values.min(), np.ptp(values) or 1.0
     return np.round(65535 * (values - low) / width).astype("<u2").tobytes()
+
+
+class ExplorerFileError(ValueError):
+    """A data file of the explorer that is truncated, damaged, or none."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The compressed data, what they are called in the page, and what stands in their head."""
+
+    payload: bytes
+    head: dict
+
+    @property
+    def key(self) -> str:
+        """First digits of the SHA-256 of the compressed data: page and file must agree on it."""
+        return hashlib.sha256(self.payload).hexdigest()[:16]
+
+    def script(self) -> str:
+        """The file's text: it assigns the data to a name of the page."""
+        return LINE.format(key=self.key, text=base64.b64encode(self.payload).decode())
+
+
+def write_script(packed: Packed, path: str | Path) -> Path:
+    """Write the data file (``.js``), under a temporary name first."""
+    with replacing(path) as temporary:
+        temporary.write_text(packed.script(), encoding="ascii")
+    return Path(path)
+
+
+def read_script(path: str | Path) -> Packed:
+    """Read a data file back; raises :class:`ExplorerFileError` when it is truncated, damaged or of another kind."""
+    text = Path(path).read_text(encoding="ascii", errors="replace")
+    found = re.fullmatch(r'.*\["([0-9a-f]{16})"\] = "([A-Za-z0-9+/=]*)";\n', text)
+    payload = base64.b64decode(found[2]) if found else b""
+    if not found or hashlib.sha256(payload).hexdigest()[:16] != found[1]:
+        raise ExplorerFileError(f"{path} is no whole data file of the explorer ({len(text)} letters); make it again with `figures_pkg explore`")
+    return Packed(payload, _inflated(payload)[1])
+
+
+def unpack(packed: Packed) -> xr.DataArray:
+    """
+    The scan as the browser sees it: decoded counts with coordinates, float64 (scan_y, scan_x, det_y, det_x) in memory.
+
+    Every count is a multiple of 1/128. Takes `MOST_CODES` times 8 bytes at most.
+    """
+    body, head = _inflated(packed.payload)
+    shape = head["shape"]
+    positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
+    codes = np.frombuffer(body, np.uint8, pixels * positions, pixels).reshape(pixels, positions)
+    codes = codes + np.frombuffer(body, np.uint8, pixels)[:, None]
+    counts = (np.array(head["table"]) * UNIT)[codes].T.reshape(shape)
+    coordinates = {dim: (dim, head["start"][i] + head["pitch"][i] * np.arange(shape[i])) for i, dim in enumerate(DIMS)}
+    return xr.DataArray(counts, coordinates, DIMS, name="counts", attrs={"source": head["words"]["source"]})
+
+
+def map_values(packed: Packed) -> dict[str, np.ndarray]:
+    """The maps as the browser sees them, by key, (scan_y, scan_x): 65536 steps between least and most."""
+    body, head = _inflated(packed.payload)
+    ny, nx, h, w = head["shape"]
+    stored = np.frombuffer(body, "<u2", len(head["maps"]) * ny * nx, h * w * (1 + ny * nx)).reshape(-1, ny, nx)
+    return {m["key"]: m["least"] + code * ((m["most"] - m["least"]) / 65535) for m, code in zip(head["maps"], stored, strict=True)}
+
+
+def _inflated(payload: bytes) -> tuple[memoryview, dict]:
+    try:
+        whole = memoryview(zlib.decompress(payload, 31))
+        size = int.from_bytes(whole[:4], "little")
+        return whole[4 + size :], json.loads(bytes(whole[4 : 4 + size]))
+    except (zlib.error, ValueError) as error:
+        raise ExplorerFileError(f"the packed data are damaged ({error}); make the file again with `figures_pkg explore`") from error

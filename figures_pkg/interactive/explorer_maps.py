@@ -1,14 +1,24 @@
-"""The maps that the explorer offers: from the data, from a truth or from matching, and from an embedding."""
+"""All maps that the explorer offers of a scan: from the data, from a truth or from matching, and from an embedding."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from figures_pkg.data import load_manifest
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.imaging import Lattice, descan_planes, remove_descan, summarise
+from figures_pkg.evaluate.known import known_maps
+from figures_pkg.evaluate.channels import domain_channel, name_channels, open_embedding
+from figures_pkg.evaluate.walls import walls_by_course
+from figures_pkg.imaging import Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
+from figures_pkg.plotting.style import SOURCE_WORDS
+from figures_pkg.twin.truth import read_truth, truth_path
+from figures_pkg.workspace import artefact_path, check_target
 
-from .explorer_data import Layer
+from .explorer import write_page
+from .explorer_data import Layer, pack, write_script
 
 DATA, TRUTH, MATCHED, NETWORK = "from the data", "truth of the twin", "matched to the library", "from the autoencoder"
 KNOWN_MAPS = {
@@ -20,21 +30,62 @@ KNOWN_MAPS = {
 }
 
 
-def com_layers(scan: xr.DataArray, lattice: Lattice | None = None, radius_px: float | None = None) -> list[Layer]:
-    """
-    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
+def check_page(out: Path, overwrite: bool) -> Path:
+    """The name of a page or data file to be; raises ValueError if it is neither, FileExistsError if it exists and may not be replaced."""
+    if out.suffix not in (".html", ".js"):
+        raise ValueError(f"--out is {str(out)!r}; give a name that ends in .html for a page, or in .js for its data alone")
+    return check_target(out, out.suffix, overwrite)
 
-    With a lattice the shift of the pattern by the descan coils is taken off (a plane, see :func:`figures_pkg.imaging.descan_planes`),
-    and the component along c comes first.
+
+def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", profile: str = "laptop", embedding: Path | None = None) -> Path:
+    """
+    Pack a scan with all maps that there are of it.
 
     Parameters
     ----------
     scan
-        (scan_y, scan_x, det_y, det_x).
-    lattice
-        Of the mean pattern, in pixels of the scan.
-    radius_px
-        Radius of a disc; needed with a lattice.
+        (scan_y, scan_x, det_y, det_x), counts.
+    name
+        Its identifier in the manifest, or its path.
+    out
+        The page to write (``.html``, its data beside it), or the data alone (``.js``).
+    source, profile
+        Of a dataset given by name.
+    embedding
+        Channels to choose from, netCDF.
+    """
+    lattice, radius_px = (None, 0.0) if Path(name).suffix else _lattice(name, scan)
+    known = _known(name, scan, lattice, source, profile)
+    layers = com_layers(scan, lattice, radius_px) + known_layers(known)
+    if embedding is not None:
+        maps = open_embedding(embedding)
+        layers += network_layers(maps, domain_channel(maps, known), name_channels(maps, known))
+    title = f"{name if lattice else Path(name).name}, {SOURCE_WORDS[scan.source]}"
+    packed = pack(scan, layers, {"source": scan.source, "title": title}, lattice, radius_px)
+    return write_page(packed, out, title) if out.suffix == ".html" else write_script(packed, out)
+
+
+def _lattice(name: str, scan: xr.DataArray) -> tuple[Lattice, float]:
+    """The lattice fitted to the mean pattern, and the radius of a disc in pixels."""
+    guess, radius_px = expected_lattice(load_manifest()[name.partition("-field")[0]], scan)
+    return refine_lattice(summarise(scan, com=False).mean_pattern.values, guess, radius_px), radius_px
+
+
+def _known(name: str, scan: xr.DataArray, lattice: Lattice | None, source: str, profile: str) -> xr.Dataset | None:
+    """The truth beside a simulated scan, or the matched domains of one of the record where they were made."""
+    if scan.source == "twin":
+        return read_truth(scan.path) if truth_path(scan.path).exists() else None
+    if lattice is not None and source == "zenodo" and artefact_path(f"domains/{name}.nc", source, profile).is_file():
+        return walls_by_course(known_maps(scan, name, source, profile), lattice.g002)
+    return None
+
+
+def com_layers(scan: xr.DataArray, lattice: Lattice | None = None, radius_px: float | None = None) -> list[Layer]:
+    """
+    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
+
+    With a lattice of the mean pattern and the radius of a disc (px of the scan) the shift of the pattern by the descan coils is taken off (a plane,
+    see :func:`figures_pkg.imaging.descan_planes`), and the component along c comes first.
     """
     com = summarise(scan, com=True, mean=False)
     if lattice is not None:
@@ -55,7 +106,7 @@ def known_layers(known: xr.Dataset | None) -> list[Layer]:
     Parameters
     ----------
     known
-        From :func:`figures_pkg.evaluate.known.known_maps` or :func:`figures_pkg.twin.read_truth`.
+        From :func:`figures_pkg.evaluate.known.known_maps` or :func:`figures_pkg.twin.read_truth`, or None.
     """
     if known is None:
         return []

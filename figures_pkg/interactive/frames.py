@@ -2,12 +2,13 @@
 
 import base64
 from dataclasses import dataclass, field
+from html import escape
 from itertools import count
 
+import matplotlib as mpl
 import numpy as np
 
-from .frame_parts import bar_rows, colour_codes, control_rows, panel_figures, value_tables
-from .page import piece
+from .page import ink, piece
 
 LEVELS = 255  # of the stored square roots
 _numbers = count(1)
@@ -26,21 +27,19 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture beside others.
+    """
+    A picture beside others.
 
     Attributes
     ----------
-    title : str
     frames : int array
         Index of the frame for every place of the sliders, one dimension for each axis.
     turned : bool
         Whether the frames are shown turned by 180 degrees.
     colour : str
         Of the title and the bars.
-    cmap : str
-        A colour map of its own; by default that of the slider.
-    limits : pair of floats
-        Ends of its colours, positive; by default those of the slider.
+    cmap, limits
+        A colour map and positive ends of its own; by default those of the slider.
     """
 
     title: str
@@ -51,16 +50,13 @@ class Panel:
     limits: tuple = ()
 
 
-SIGNED = {"cmap": "RdBu_r", "limits": (float(np.exp(-1)), float(np.exp(1)))}  # of a panel of signed_frames
-
-
 @dataclass(frozen=True)
 class Bar:
-    """A number between -1 and 1 for each panel and place of the sliders, shown as a bar.
+    """
+    A number between -1 and 1 for each panel and place of the sliders, shown as a bar.
 
     Attributes
     ----------
-    name : str
     values : array, shape (panels, one length for each axis)
     windows : pair of (row, col, radius) in px, optional
         Where to count it in noisy pictures: the difference of both windows over their sum.
@@ -78,14 +74,13 @@ def frame_slider(
     frames, axes, panels=None, bars=(), doses=(), *, low=None, cmap="magma", seed=1, note="", zoom=4, name=None
 ) -> str:
     """
-    Write sliders over a stack of pictures as HTML.
+    Write sliders over a stack of pictures as HTML: four thirds of a byte for each pixel of `frames`.
 
-    The pictures are stored as 8-bit square roots, each scaled to its largest pixel: the step of the code is then below the
-    Poisson noise up to about 10^4 counts in the brightest pixel. Colours are logarithmic. With `doses`, a further slider
-    draws Poisson counts in the browser (Marsaglia's xorshift128, seeded from `seed`, the number of the draw, the panel and
-    the place of the sliders, so that the same place shows the same noise until "new noise" is pressed). Every slider is a
-    native one with a label; what it shows is read out. Without JavaScript a sentence points to the figure, which must stand
-    on the same page, and the table of the bars stays.
+    The pictures are stored as 8-bit square roots, each scaled to its largest pixel: the step of the code is then below the Poisson noise up to
+    about 10^4 counts in the brightest pixel. Colours are logarithmic. With `doses`, a further slider draws Poisson counts in the browser
+    (Marsaglia's xorshift128, seeded from `seed`, the number of the draw, the panel and the place of the sliders, so that the same place shows the
+    same noise until "new noise" is pressed). Every slider is a native one with a label; what it shows is read out. Without JavaScript a sentence
+    points to the figure, which must stand on the same page, and the table of the bars stays.
 
     Parameters
     ----------
@@ -101,21 +96,12 @@ def frame_slider(
         Electrons; 0 means without noise.
     low
         Lower end of the colours; by default 5e-4 of the largest pixel.
-    cmap
-        A colour map of matplotlib.
-    seed
-        Of the noise.
     note
         A sentence below the pictures, as HTML.
     zoom
         Size of a pixel on the page.
     name
         The element's id; by default ``frames-1``, ``frames-2``, …
-
-    Returns
-    -------
-    str
-        HTML for ``IPython.display.HTML``; four thirds of a byte for each pixel of `frames`.
 
     Raises
     ------
@@ -137,29 +123,6 @@ def frame_slider(
     stage = [control_rows(name, axes, doses), f'<div class="frames-panels">{panel_figures(panels, frames.shape[1:], zoom)}</div>']
     stage += [bar_rows(panels, bars), f'<p aria-live="polite" class="frames-status"></p><p>{note}</p>']
     return piece("frames", name, "\n".join(stage), data, WITHOUT, more=("noise.js",), after=value_tables(axes, panels, bars))
-
-
-def signed_frames(differences, limit: float) -> np.ndarray:
-    """
-    Pictures of both signs as frames for a ``Panel(..., **SIGNED)``: red above zero, white at zero, blue below.
-
-    Colours of a slider are logarithmic, so the exponential of a difference is drawn linearly in the difference.
-
-    Parameters
-    ----------
-    differences
-        Any shape.
-    limit
-        The difference at the ends of the colours, positive; what is beyond is drawn like it.
-
-    Examples
-    --------
-    >>> signed_frames(np.array([-9.0, 0.0, 3.0]), 3.0).round(3)
-    array([0.368, 1.   , 2.718])
-    """
-    if not limit > 0:
-        raise ValueError(f"limit is {limit}; expected the positive difference at the ends of the colours")
-    return np.exp(np.clip(np.asarray(differences, float) / limit, -1, 1))
 
 
 def slider_data(frames, axes, panels, bars, doses, low, cmap, seed) -> dict:
@@ -192,7 +155,6 @@ def decode(codes, scales) -> np.ndarray:
 
 
 def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
-    """A bar with four decimals."""
     values = np.round(np.reshape(bar.values, (panels, -1)), 4).tolist()
     floors = np.asarray(bar.floors, float) if np.size(bar.floors) else np.zeros(frames)
     windows = [list(map(float, window)) for window in bar.windows]
@@ -200,7 +162,6 @@ def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
 
 
 def _panel_data(panel: Panel, limits: tuple, colours: str) -> dict:
-    """A panel with its colours and their ends."""
     look = {"low": float(limits[0]), "high": float(limits[1]), "colours": colours}
     return {"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist()} | look
 
@@ -212,7 +173,6 @@ def _default_index(frames, shape):
 
 
 def _check(frames, shape, panels, bars, doses) -> None:
-    """Refuse parts that do not fit one another."""
     if frames.ndim != 3 or not frames.size or not np.isfinite(frames).all() or frames.min() < 0:
         raise ValueError(f"frames have shape {frames.shape}; expected finite pictures (n, h, w) without negative pixels")
     for panel in panels:
@@ -232,5 +192,94 @@ def _check(frames, shape, panels, bars, doses) -> None:
 
 
 def _plain(value):
-    """A number or word as JSON writes it shortest."""
     return value if isinstance(value, str) else float(f"{value:.6g}") if value % 1 else int(value)
+
+
+def control_rows(name: str, axes, doses) -> str:
+    """A labelled native slider for each axis, and for the dose when there is a choice."""
+    rows = [_control(f"{name}-axis-{i}", axis.name, len(axis.values), axis.start) for i, axis in enumerate(axes)]
+    if len(doses):
+        rows.append(_control(f"{name}-dose", "dose", len(doses), 0))
+        rows.append('<button type="button" class="frames-again">new noise</button>')
+    return "\n".join(rows)
+
+
+def _control(identity: str, label: str, length: int, start: int) -> str:
+    bounds = f'min="0" max="{length - 1}" step="1" value="{start}"'
+    return (
+        f'<div class="companion-control"><label for="{identity}">{escape(label)}</label>'
+        f'<input type="range" id="{identity}" {bounds}><output for="{identity}"></output></div>'
+    )
+
+
+def panel_figures(panels, shape, zoom) -> str:
+    """One canvas with a caption for each panel."""
+    return "".join(_panel(panel, *shape, zoom) for panel in panels)
+
+
+def _panel(panel, height: int, width: int, zoom: float) -> str:
+    label = f"picture of {panel.title}".removesuffix(" of ") + "; the line below says at which place of the sliders"
+    return (
+        f'<figure><figcaption style="color: {ink(panel.colour)}">{escape(panel.title)}</figcaption>'
+        f'<canvas role="img" aria-label="{escape(label)}" width="{width}" height="{height}" style="width: {zoom * width:g}px"></canvas></figure>'
+    )
+
+
+def bar_rows(panels, bars) -> str:
+    """A table of bars: a row for each bar, a column for each panel; the script fills in numbers and lengths."""
+    if not bars:
+        return ""
+    cell = (
+        '<td><div class="frames-track"><span class="frames-fill" style="background: {}"></span>'
+        '<span class="frames-dot" hidden></span></div><span class="frames-number"></span><span class="frames-found"></span></td>'
+    )
+    head = "".join(f'<th scope="col">{escape(panel.title)}</th>' for panel in panels)
+    cells = "".join(cell.format(ink(panel.colour)) for panel in panels)
+    body = "".join(f'<tr><th scope="row">{escape(bar.name)}</th>{cells}</tr>' for bar in bars)
+    return f'<table class="frames-bars"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def value_tables(axes, panels, bars) -> str:
+    """The bars as tables inside a fold: rows run over all axes but the last, columns over the last."""
+    if not bars:
+        return ""
+    pairs = [(bar, panel, values) for bar in bars for panel, values in zip(panels, np.asarray(bar.values), strict=True)]
+    tables = [_table(axes, f"{bar.name} of {panel.title}".removesuffix(" of "), values) for bar, panel, values in pairs]
+    return f"<details><summary>The bars as tables</summary>{''.join(tables)}</details>"
+
+
+def _table(axes, caption: str, values) -> str:
+    *outer, last = axes
+    names = " and ".join(_titled(axis) for axis in outer) or "value"
+    head = "".join(f'<th scope="col">{_number(value)}</th>' for value in last.values)
+    places = list(np.ndindex(*[len(axis.values) for axis in outer]))
+    rows = [
+        f'<tr><th scope="row">{", ".join(_number(axis.values[i]) for axis, i in zip(outer, place))}</th>'
+        + "".join(f"<td>{signed(value)}</td>" for value in values[place])
+        + "</tr>"
+        for place in places
+    ]
+    title = f"{escape(caption)}; rows: {names}, columns: {_titled(last)}"
+    return (
+        f'<div class="frames-scroll" tabindex="0" role="region" aria-label="{title}"><table><caption>{title}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def signed(value: float) -> str:
+    """Two decimals with a sign, as the script writes them."""
+    return ("+" if value > -0.005 else "−") + f"{abs(value):.2f}"
+
+
+def _titled(axis) -> str:
+    return escape(f"{axis.name} ({axis.unit})" if axis.unit else axis.name)
+
+
+def _number(value) -> str:
+    return escape(value if isinstance(value, str) else f"{value:g}".replace("-", "−"))
+
+
+def colour_codes(cmap: str) -> str:
+    """The 256 colours of a colour map, red, green and blue by turns, as the script reads them."""
+    colours = (255 * mpl.colormaps[cmap](np.arange(256))[:, :3]).round().astype(np.uint8)
+    return base64.b64encode(colours.tobytes()).decode()

@@ -1,17 +1,27 @@
-"""What every interactive piece of the book shares: one frame of HTML with its style and script, and colours for light and dark pages."""
+"""What every interactive piece of the book shares, and the simplest of them: two pictures in one place, so that the eye finds what differs."""
 
+import base64
+import io
 import json
+from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
+from itertools import count
 from string import Template
+
+import matplotlib as mpl
+import numpy as np
 
 from figures_pkg.plotting.style import MINUS_P, PLUS_P
 
 ON_PAGE = {PLUS_P: "var(--plus)", MINUS_P: "var(--minus)", "#3d3d3d": "var(--ink)"}  # readable on a light and on a dark ground
+_numbers = count(1)
+WITHOUT = "Without JavaScript both pictures stand side by side."
 
 
 def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: tuple[str, ...] = (), after: str = "") -> str:
     """
-    Wrap an interactive piece: self-contained HTML that asks no network and no kernel.
+    Wrap an interactive piece: self-contained HTML that asks no network and no kernel, in the colours of the page's or the system's theme.
 
     Parameters
     ----------
@@ -30,11 +40,6 @@ def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: t
         Further script files, each a function that makes one argument.
     after
         HTML below, shown always.
-
-    Returns
-    -------
-    str
-        HTML for ``IPython.display.HTML``. Ground and letters follow the theme of the page, or the system's where there is none.
     """
     style = Template(read("page.css") + read(f"{kind}.css")).substitute(name=name)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("</", "<\\/")
@@ -53,3 +58,100 @@ def read(file: str) -> str:
     """Text of a file that lies beside this module; empty for a style that a piece does not have."""
     path = files(__package__).joinpath(file)
     return path.read_text(encoding="utf-8") if path.is_file() or not file.endswith(".css") else ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    One of the two pictures.
+
+    Attributes
+    ----------
+    title : str
+        A few words, shown on its button.
+    values : array, shape (h, w)
+        Finite.
+    alt : str
+        What is seen, in words.
+    limits : pair of floats
+        Ends of its colours.
+    cmap : str
+    logarithmic : bool
+        Whether equal ratios have equal steps of colour; then the lower limit is positive.
+    colour : str
+        Of the title.
+    """
+
+    title: str
+    values: np.ndarray
+    alt: str
+    limits: tuple[float, float]
+    cmap: str = "magma"
+    logarithmic: bool = False
+    colour: str = "#3d3d3d"
+
+
+def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", name: str | None = None) -> str:
+    """
+    Write two pictures of the same shape in one place as self-contained HTML.
+
+    A button, the space key on it, or a click on the picture changes between them; a slider mixes them. Nothing moves by itself.
+    Without JavaScript both stand side by side.
+
+    Parameters
+    ----------
+    width
+        On the page, in px; small pictures are enlarged without smoothing.
+    note
+        A sentence below, as HTML.
+    name
+        The element's id; by default ``blink-1``, ``blink-2``, …
+
+    Raises
+    ------
+    ValueError
+        For pictures of different shapes, missing values, or limits that make no colours.
+
+    Examples
+    --------
+    >>> pair = [Picture(title, np.eye(4), f"a diagonal, {title}", (0, 1)) for title in ("twin", "record")]
+    >>> page = blink(*pair, name="both")
+    >>> page.count("<img"), "http" in page
+    (2, False)
+    """
+    pictures, name = (first, second), name or f"blink-{next(_numbers)}"
+    _check(pictures)
+    stage = """<div class="companion-row" data-part="buttons" role="group" aria-label="Which picture is shown"></div>
+<div class="companion-control"><label for="{0}-mix">{1} to {2}</label>\
+<input type="range" id="{0}-mix" data-part="mix" min="0" max="100" step="5" value="0"><output for="{0}-mix"></output></div>"""
+    stage = stage.format(name, *(escape(picture.title) for picture in pictures))
+    after = f'<div class="blink-both" data-part="both">{"".join(_figure(picture, width) for picture in pictures)}</div>'
+    after += '<p class="companion-unseen" aria-live="polite" data-part="said"></p>' + (f"<p>{note}</p>" if note else "")
+    return piece("blink", name, stage, {"titles": [picture.title for picture in pictures]}, WITHOUT, after=after)
+
+
+def _figure(picture: Picture, width: int) -> str:
+    return (
+        f'<figure><figcaption style="color: {ink(picture.colour)}">{escape(picture.title)}</figcaption>'
+        f'<img src="data:image/png;base64,{_png(picture)}" alt="{escape(picture.alt, quote=True)}" style="width: {width}px"></figure>'
+    )
+
+
+def _png(picture: Picture) -> str:
+    """The picture in its colours, one pixel for each value, as base64."""
+    low, high = picture.limits
+    scale = mpl.colors.LogNorm(low, high, clip=True) if picture.logarithmic else mpl.colors.Normalize(low, high, clip=True)
+    values = np.maximum(picture.values, low) if picture.logarithmic else picture.values
+    file = io.BytesIO()
+    mpl.image.imsave(file, mpl.colormaps[picture.cmap](scale(values), bytes=True)[..., :3], format="png", metadata={"Software": None})
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _check(pictures) -> None:
+    shapes = [np.shape(picture.values) for picture in pictures]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 2:
+        raise ValueError(f"pictures have shapes {shapes[0]} and {shapes[1]}; expected two of one shape (h, w)")
+    for picture in pictures:
+        low, high = picture.limits
+        if not np.isfinite(picture.values).all() or not low < high or (picture.logarithmic and low <= 0):
+            raise ValueError(f"picture {picture.title!r} has missing values or colours from {low} to {high}; expected low < high, positive on a logarithm")

@@ -3,10 +3,11 @@
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.image import AxesImage
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
 from .style import DOMAIN_MAP, HIGHLIGHT, MINUS_P, PLUS_P
@@ -14,6 +15,9 @@ from .style import DOMAIN_MAP, HIGHLIGHT, MINUS_P, PLUS_P
 NEITHER = "#999999"
 SIGN_UNKNOWN = ("#762a83", "#1b7837")  # two domains of which nobody knows which is +P: not the red and blue of ±P
 NICE = np.array([1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000])
+POLARITY = LinearSegmentedColormap.from_list("polarity", [MINUS_P, "#f4f2ee", PLUS_P])  # low is −P, high is +P
+ACTIVATION = "viridis"
+ORDERS = {2: "#7a4fa3", 4: "#d1730a"}  # 002 and 004; red and blue are left to ±P
 
 
 def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, label: str | None = None, bar=True) -> AxesImage:
@@ -22,12 +26,8 @@ def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, labe
 
     Parameters
     ----------
-    ax
-        Where to draw.
     image
         Shape ``(scan_y, scan_x)`` with coordinates in nm.
-    cmap
-        A matplotlib colour map.
     limits
         Lowest and highest value of the colours; by default the 0.5 % and 99.5 % quantiles.
     label
@@ -71,8 +71,6 @@ def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, fl
 
     Parameters
     ----------
-    ax
-        Where to draw.
     pattern
         Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
     label
@@ -125,8 +123,6 @@ def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius
 
     Parameters
     ----------
-    ax
-        Axes with a drawn pattern.
     positions
         ``{"004": (y, x)}`` in the coordinates of the pattern, 1/Å.
     radius
@@ -138,16 +134,6 @@ def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius
         ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
         text = ax.annotate(overbar(name), (x + radius, y), (3, 3), textcoords="offset points", color=colour, fontsize=8)
         text.set_path_effects([outline("white" if colour == "black" else "black")])
-
-
-def mark_box(ax: Axes, pattern: xr.DataArray, rows: tuple[int, int], cols: tuple[int, int], name: str, colour: str) -> Rectangle:
-    """Draw a half-open box of detector pixels on a pattern and write its name above it."""
-    (x0, dx), (y0, dy) = _grid(pattern.det_x.values), _grid(pattern.det_y.values)
-    corner = (x0 + (cols[0] - 0.5) * dx, y0 + (rows[0] - 0.5) * dy)
-    box = ax.add_patch(Rectangle(corner, (cols[1] - cols[0]) * dx, (rows[1] - rows[0]) * dy, fill=False, color=colour, lw=1.5))
-    text = ax.annotate(name, corner, (0, 3), textcoords="offset points", color=colour, fontsize=8)
-    text.set_path_effects([outline()])
-    return box
 
 
 def overbar(indices: str) -> str:
@@ -162,17 +148,107 @@ def overbar(indices: str) -> str:
     return f"${''.join(parts)}$"
 
 
-def _grid(values: np.ndarray) -> tuple[float, float]:
-    """Start and step of a uniform axis."""
-    return float(values[0]), float(values[1] - values[0])
-
-
 def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
     """Edges of the outer pixels, rows growing downward."""
-    (x0, dx), (y0, dy) = _grid(x), _grid(y)
-    return x0 - dx / 2, x[-1] + dx / 2, y[-1] + dy / 2, y0 - dy / 2
+    dx, dy = float(x[1] - x[0]), float(y[1] - y[0])
+    return float(x[0]) - dx / 2, x[-1] + dx / 2, y[-1] + dy / 2, float(y[0]) - dy / 2
 
 
 def outline(rim: str = "black"):
     """A rim that keeps letters readable on a ground of their own brightness."""
     return withStroke(linewidth=2, foreground=rim)
+
+
+def domain_colours(domain: np.ndarray, sign_known: bool = True) -> np.ndarray:
+    """Colours of points (n_points,) by their domain, +1, −1, or 0 for neither, in those of :func:`domain_pair`; neither is grey."""
+    (plus, minus), domain = domain_pair(sign_known), np.ravel(domain)
+    return np.where(domain > 0, plus, np.where(domain < 0, minus, NEITHER))
+
+
+def polarity(sign_known: bool = True) -> LinearSegmentedColormap:
+    """
+    Colours of a signed domain channel: ``POLARITY``, or others where nobody knows which domain is +P.
+
+    Examples
+    --------
+    >>> polarity() is POLARITY, polarity(False).name
+    (True, 'domains A and B')
+    """
+    plus, minus = domain_pair(sign_known)
+    return POLARITY if sign_known else LinearSegmentedColormap.from_list("domains A and B", [minus, "#f4f2ee", plus])
+
+
+def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False, signed: bool = False) -> AxesImage:
+    """
+    Draw one channel of an embedding, ``(scan_y, scan_x)``, over the scan.
+
+    Parameters
+    ----------
+    title
+        What the channel was matched to.
+    cmap
+        ``POLARITY`` for the channel of the domains, turned so that +P is high; a sequential one for the others.
+    bar
+        Whether to draw the scale bar.
+    signed
+        Whether the middle of the colours is zero, as for a channel whose zero lies between two domains.
+    """
+    drawn = scan_map(ax, channel, cmap=cmap, bar=bar, limits=around_zero(channel) if signed else None)
+    ax.set_title(title)
+    return drawn
+
+
+def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, limit: float | None = None, bar: bool = True) -> AxesImage:
+    """
+    Draw the middle of a difference of two patterns: red where the first is brighter, blue where the second is; row 0 is at the top.
+
+    Parameters
+    ----------
+    difference
+        Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
+    reach
+        How far from the direct beam, in 1/Å.
+    limit
+        Largest value of the colours; by default the 99.8 % quantile of the absolute values, so that discs show.
+    bar
+        Whether to draw the scale bar.
+    """
+    near = difference.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
+    top = limit or max(float(np.quantile(np.abs(near.values), 0.998)), 1e-12)
+    half = abs(float(near.det_x[1] - near.det_x[0])) / 2
+    edges = (float(near.det_x[0]) - half, float(near.det_x[-1]) + half, float(near.det_y[-1]) + half, float(near.det_y[0]) - half)
+    drawn = ax.imshow(near.values, cmap="RdBu_r", vmin=-top, vmax=top, extent=edges)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="0.7", linewidth=0.8)
+    if bar:
+        scale_bar(ax, edges[1] - edges[0], "1/Å", lengths=np.array([0.1, 0.2, 0.25, 0.5]), colour="black")
+    return drawn
+
+
+def around_zero(channel: xr.DataArray) -> tuple[float, float]:
+    """Limits of the colours that hold 98 % of the values and have zero in the middle."""
+    top = max(float(np.quantile(np.abs(channel.values), 0.98)), 1e-12)
+    return -top, top
+
+
+def state_map(ax: Axes, thickness_nm: np.ndarray, tilt_mrad: np.ndarray, values: np.ndarray, limit: float, cmap="RdBu_r", marks=()) -> QuadMesh:
+    """
+    Draw a quantity over thickness and tilt, with a colour bar below and marked states.
+
+    Parameters
+    ----------
+    thickness_nm, tilt_mrad
+        Shapes (n,) and (m,).
+    values
+        Shape (m, n).
+    limit
+        The colours run from ``-limit`` to ``limit``.
+    marks
+        Pairs (thickness, tilt), drawn as a circle, a diamond and a square in this order.
+    """
+    drawn = ax.pcolormesh(thickness_nm, tilt_mrad, values, cmap=cmap, vmin=-limit, vmax=limit, shading="nearest", rasterized=True)
+    ax.figure.colorbar(drawn, ax=ax, location="bottom", aspect=16)
+    for marker, (thickness, tilt) in zip("oDs", marks):
+        ax.plot(thickness, tilt, marker, mfc=HIGHLIGHT, mec="black", ms=7, mew=1.3)
+    ax.set(xlabel="thickness (nm)")
+    return drawn

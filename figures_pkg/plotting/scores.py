@@ -3,24 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.image import AxesImage
 
 FAMILY_COLOURS = ("#5b8c5a", "#1f5fa8", "#c1272d", "#7a7a7a")  # single reflections, linear, networks, control
 
 
 def method_rows(ax: Axes, families: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, str]]:
     """
-    Prepare an axis with a row for each method, the first at the top, families apart.
-
-    Parameters
-    ----------
-    ax
-        Where to draw.
-    families
-        Family -> names of methods.
+    Prepare an axis with a row for each method, the first at the top, families (family -> methods) apart.
 
     Returns
     -------
@@ -49,10 +40,8 @@ def score_dots(ax: Axes, rows: Mapping[str, tuple[float, str]], values: Mapping[
 
     Parameters
     ----------
-    ax
-        With rows from :func:`method_rows`.
     rows
-        What that returned.
+        From :func:`method_rows`.
     values
         Method -> its scores; a method without scores is left out.
     marker, filled, colour
@@ -71,27 +60,3 @@ def score_dots(ax: Axes, rows: Mapping[str, tuple[float, str]], values: Mapping[
     edge = {"color": colours} if marker == "x" else {"facecolor": colours if filled else "none", "edgecolor": colours}
     return ax.scatter([middle for middle, *_ in found], [height for _, height, *_ in found], s=46, marker=marker, linewidth=1.3,
                       zorder=3, label=label, clip_on=False, **edge)
-
-
-def confusion_image(ax: Axes, matrix: pd.DataFrame) -> AxesImage:
-    """
-    Draw a confusion matrix in per cent of each true state, true states downward.
-
-    Parameters
-    ----------
-    ax
-        Where to draw.
-    matrix
-        Positions by true state (rows) and state given (columns); a column −1 is "none".
-    """
-    share = 100 * matrix.div(matrix.sum(axis=1), axis=0)
-    drawn = ax.imshow(share.values, cmap="Blues", vmin=0, vmax=100, origin="upper")
-    for row, column in np.ndindex(share.shape):
-        value = share.values[row, column]
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "0.25")
-    ax.set(xticks=range(share.shape[1]), yticks=range(share.shape[0]), xlabel="domain given", ylabel="true domain")
-    ax.set_xticklabels(["none" if state == -1 else str(state) for state in share.columns])
-    ax.set_yticklabels([str(state) for state in share.index])
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    return drawn

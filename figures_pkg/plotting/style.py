@@ -42,18 +42,12 @@ def use_style() -> None:
 
 def stamp(figure: Figure, source: str) -> Text:
     """
-    Write onto a figure whether its data are simulated or measured.
+    Write onto a figure, below its lower right corner, whether its data are simulated or measured.
 
     Parameters
     ----------
-    figure
-        The whole figure; the words go below its lower right corner.
     source
-        ``"twin"``, ``"record"``, ``"rehearsal"`` or ``"user"``, the ``source`` attribute of a scan; ``"simulation"`` for calculated patterns without one.
-
-    Returns
-    -------
-    matplotlib.text.Text
+        The ``source`` attribute of a scan; ``"simulation"`` for calculated patterns without one.
     """
     if source not in SOURCE_WORDS:
         raise ValueError(f"the source is {source!r}; it must be one of {', '.join(SOURCE_WORDS)}")

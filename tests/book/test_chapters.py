@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from figures_pkg.book import CHAPTERS, artefacts_of, chapter_path, dataset_pattern, datasets_of, load_profile
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, chapter_path, claims_inputs, dataset_pattern, datasets_of
+from figures_pkg.workspace import load_profile
 
 
 def test_scans_follow_profile_and_source(tmp_path, monkeypatch):
@@ -80,3 +81,17 @@ def test_scan_and_recipe_are_told_apart(dataset):
     found = re.fullmatch(f"({dataset_pattern()})-(.+)-seed0", f"{dataset}-small-walls-seed0")
     assert found.groups() == (dataset, "small-walls")
     assert not re.fullmatch(dataset_pattern(), "ds1-field0")
+
+
+def test_inputs_of_the_claims_follow_profile_and_source(tmp_path, monkeypatch):
+    """Fields and the hard scan only where the profile has them; scores and simulated scans never for the record."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    monkeypatch.setattr("figures_pkg.book.chapters.locate", lambda name, *_, **__: f"{name}.hspy")
+    smoke, laptop = (claims_inputs("twin", profile) for profile in ("smoke", "laptop"))
+    assert {"ds1.hspy", "ds2.hspy", "overview.hspy"} <= set(smoke) and "hard.hspy" not in smoke
+    assert {"hard.hspy", "ds1-field2.hspy"} <= set(laptop)
+    assert str(tmp_path / "smoke/models/twin/ds1-smoke-seed0.nc") in smoke and str(tmp_path / "smoke/scores/twin/table.csv") in smoke
+    record = claims_inputs("zenodo", "smoke")
+    assert {"ds1.hspy", "ds2.hspy"} == {name for name in record if name.endswith("hspy")} and not any("scores" in name for name in record)
+    assert {str(tmp_path / "smoke" / name) for name in ("domains/zenodo/ds1.nc", "models/zenodo/ds2-published-walls.nc")} <= set(record)
+    assert not any("domains" in name or "published" in name for name in smoke)

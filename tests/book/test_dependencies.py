@@ -149,8 +149,8 @@ def test_every_data_file_is_read_by_a_module(repository):
         ("imaging", ["twin", "evaluate", "plotting", "book"]),
         ("evaluate", ["claims", "plotting", "book"]),
         ("claims", ["plotting", "interactive", "book"]),
-        ("plotting", ["data", "twin", "evaluate", "interactive", "passports", "book"]),
-        ("passports", ["twin", "imaging", "model", "evaluate", "book"]),
+        ("plotting", ["data", "twin", "evaluate", "interactive", "provenance", "book"]),
+        ("provenance", ["twin", "imaging", "model", "evaluate", "book"]),
     ],
 )
 def test_arrows_point_one_way(room, ignorant_of, repository):

@@ -1,22 +1,22 @@
 """The pages carry the passports: below each figure, in the gallery, and in one sentence on the landing page."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
+from figures_pkg.book.execute import complete_passports
 from figures_pkg.book.gallery import Shown, add_figures, gallery_page, status_sentence
-from figures_pkg.book.seal import seal
-from figures_pkg.passports.catalogue import PaperFigure
-from figures_pkg.passports.kept import Kept, PassportError, read_passport
-from figures_pkg.passports.publish import KINDS, write_passport
+from figures_pkg.provenance.figures import PaperFigure
+from figures_pkg.provenance.passports import PassportError, PublishedFigure, read_passport
+from figures_pkg.provenance.writer import KINDS, write_passport
 
 FIGURE = PaperFigure("fig-9a", "Fig. 9a", "fig-9", "A line along $c$.", "a line along [100]", ("figures_pkg.plotting.scan_map",))
 
 
-def passport(name="fig-9a", made=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+def passport(name="fig-9a", made=datetime(2026, 1, 1, tzinfo=UTC)):
     """What the writer leaves, in short."""
     machine = {"device": "cpu", "system": "Linux", "wall_s": 3.0, "cpu_s": 2.0, "peak_memory_mb": 300, "measured": "the chapter"}
     software = {"commit": "abc", "tree": "clean", "pins_sha256": "12", "python": "3.11", "packages": {"numpy": "2"}}
@@ -32,7 +32,7 @@ def shown(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (600, 1200, 3), np.uint8)
     Image.fromarray(noise).save(base.with_suffix(".png"))
     base.with_suffix(".svg").write_text("<svg/>")
-    return lambda *changed: {"fig-9a": Shown(Kept(FIGURE, passport(), base), ["split"], list(changed))}
+    return lambda *changed: {"fig-9a": Shown(PublishedFigure(FIGURE, passport(), base), ["split"], list(changed))}
 
 
 def test_the_sentence_reads_well_for_any_number(shown):
@@ -68,12 +68,12 @@ def test_the_staged_pages_get_their_passports(tmp_path, shown):
 
 def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(tmp_path):
     """Facts are added; a figure that left the notebook leaves with all its files; those of other chapters stay."""
-    start = datetime.now(timezone.utc).replace(microsecond=0)
+    start = datetime.now(UTC).replace(microsecond=0)
     for name, chapter in (("new", "fig-9"), ("old", "fig-9"), ("other", "fig-8")):
         write_passport(tmp_path / f"{name}.json", passport(name, start + timedelta(seconds=1)) | {"chapter": chapter})
         for kind in KINDS:
             (tmp_path / f"{name}.{kind}").touch()
-    seal(tmp_path, "fig-9", ["new"], start, {"inputs": {"a": "1"}})
+    complete_passports(tmp_path, "fig-9", ["new"], start, {"inputs": {"a": "1"}})
     assert read_passport(tmp_path / "new.json", "")["inputs"] == {"a": "1"}
     assert {path.stem for path in tmp_path.iterdir()} == {"new", "other"}
     assert "inputs" not in read_passport(tmp_path / "other.json", "")
@@ -84,4 +84,4 @@ def test_a_figure_that_was_not_published_in_the_run_is_an_error(tmp_path):
     write_passport(tmp_path / "new.json", passport("new"))
     for name in ("new", "missing"):
         with pytest.raises(PassportError, match=name):
-            seal(tmp_path, "fig-9", [name], datetime.now(timezone.utc), {})
+            complete_passports(tmp_path, "fig-9", [name], datetime.now(UTC), {})

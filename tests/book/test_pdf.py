@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
 from figures_pkg.book import pdf
-from figures_pkg.book.printed import chapters_of, printed
+from figures_pkg.book.pdf import chapters_of, printed
 
 NAV = ('<nav class="bd-links"><p class="caption">The data</p><ul><li><a class="internal" href="{0}part/a.html">One &amp; only</a></li></ul>'
        '<p class="caption">End</p><ul><li><a class="internal" href="{0}b.html">Two</a></li></ul></nav>')
@@ -77,7 +77,7 @@ def test_printed_by_chromium(book, tmp_path):
     """The real browser prints the book; bookmarks and contents tell the page on which a chapter's heading stands."""
     if not pdf.find_browser():
         pytest.skip("no browser of the Chromium family is installed here")
-    made = pdf.make_pdf(book, tmp_path / "out.pdf", ["Title", "line"], "chromium")
+    made = pdf.make_pdf(book, tmp_path / "out.pdf", ["Title", "line"])
     reader = PdfReader(made)
     texts = [page.extract_text() for page in reader.pages]
     assert "Title" in texts[0] and "Contents" in texts[1] and reader.metadata.title == "Title"
@@ -88,35 +88,17 @@ def test_printed_by_chromium(book, tmp_path):
         assert f"{places[title] + 1}" in texts[1].split(title)[1].split()[:1]
 
 
-@pytest.mark.parametrize("engine, told", [("auto", "neither TeX"), ("tex", "latexmk and xelatex"), ("chromium", "Chromium is")])
-def test_a_missing_engine_is_told(book, tmp_path, monkeypatch, engine, told):
+def test_a_missing_browser_is_told(book, tmp_path, monkeypatch):
     """The message says what was looked for and what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
     monkeypatch.setattr(pdf, "BROWSER_FILES", ())
-    with pytest.raises(FileNotFoundError, match=told):
-        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"], engine)
-
-
-def test_tex_is_taken_where_it_is(tmp_path, monkeypatch):
-    """Both of its programs must be there; a browser that is asked for is taken all the same."""
-    for name in ("latexmk", "xelatex", "chromium"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
-    if pdf.shutil.which("latexmk") is None:
-        pytest.skip("programs need another suffix on this system")
-    assert pdf.choose_engine("auto") == ("tex", "")
-    assert pdf.choose_engine("chromium") == ("chromium", str(tmp_path / "chromium"))
-    (tmp_path / "xelatex").unlink()
-    assert pdf.choose_engine("auto")[0] == "chromium"
+    with pytest.raises(FileNotFoundError, match="Chromium is not found. Install"):
+        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"])
 
 
 def test_bad_requests_are_refused(tmp_path):
-    """An unknown engine, a wrong suffix, a book that is not built."""
-    with pytest.raises(ValueError, match="auto, tex, chromium"):
-        pdf.choose_engine("word")
+    """A wrong suffix, a book that is not built."""
     with pytest.raises(ValueError, match="ends in .pdf"):
         pdf.make_pdf(tmp_path, tmp_path / "out.ps", ["Title"])
     with pytest.raises(FileNotFoundError, match="figures_pkg book"):
@@ -132,5 +114,5 @@ def test_a_failing_browser_is_told(book, tmp_path, monkeypatch):
     if not pdf.find_browser():
         pytest.skip("scripts are no programs on this system")
     with pytest.raises(RuntimeError, match="status 3.*no display"):
-        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"], "chromium")
+        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"])
     assert not (tmp_path / "out.pdf").exists()

@@ -34,8 +34,8 @@ def test_the_reference_lists_every_public_name_of_a_room(room):
 
 
 def test_every_room_is_in_the_reference():
-    """Rooms with public names have a page in the table of contents; `book` and `passports` serve the build, `chapters` the notebooks."""
-    rooms = {path.parent.name for path in (REPOSITORY / "figures_pkg").glob("*/__init__.py")} - {"book", "chapters", "passports"}
+    """Rooms with public names have a page in the table of contents; `book`, `provenance` and `chapters` serve the build and have none."""
+    rooms = {path.parent.name for path in (REPOSITORY / "figures_pkg").glob("*/__init__.py")} - {"book", "chapters", "provenance"}
     contents = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     entries = [chapter for part in contents["parts"] for chapter in part["chapters"]]
     sections = [section["file"] for entry in entries for section in entry.get("sections", [])]

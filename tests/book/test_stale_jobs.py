@@ -115,7 +115,7 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/imaging/kernels.py", CODE, None, TABLES | jobs("explorer", notebooks=MEASURED), id="a kernel of the one pass"),
     pytest.param("figures_pkg/model/train.py", CODE, None, MODELS | TABLES | jobs("explorer", notebooks=TRAINED), id="training"),
     pytest.param("figures_pkg/plotting/style.py", CODE, None, everything_but("twin", *MODELS, *TABLES, notebooks="differences"), id="the style of figures"),
-    pytest.param("figures_pkg/plotting/schematic.py", CODE, None, jobs(notebooks="structure"), id="what one chapter draws"),
+    pytest.param("figures_pkg/chapters/structure.py", CODE, None, jobs(notebooks="structure"), id="what one chapter draws"),
     pytest.param("figures_pkg/claims/rows.py", CODE, None, jobs("claims", notebooks="does-it-hold"), id="a helper of the claims"),
     pytest.param("figures_pkg/twin/presets/control-plain.yaml", "# 1\n", None, {"twin control-plain", "scan_scores control-plain"} | jobs(
         "scores", "claims", notebooks="scores does-it-hold"), id="a preset"),

@@ -5,15 +5,16 @@ import json
 from .conftest import CHAPTER
 
 PUBLISHED = """
-from figures_pkg.passports import publish
+from figures_pkg.provenance import publish
 from figures_pkg.plotting import use_style
 """
-CALL = 'publish(fig, "paper-figure", None, profile, data, {"line": [0.0, 1.0]}, panel="Fig. 9")\n'
+CALL = 'publish(fig, "paper-figure", None, profile, data, {"line": [0.0, 1.0]})\n'
 
 
 def test_a_figure_of_today_is_up_to_date(copy):
     """A chapter that publishes gets a passport with what it was made of."""
     text = CHAPTER.format(title="Paper", name="paper", code=PUBLISHED).replace("plot([0, 1])\n", f"plot([0, 1])\n{CALL}")
+    text = text.replace("{datasets: []}", '{datasets: [], figures: {paper-figure: "Fig. 9"}}')
     (copy.root / "notebooks" / "paper.md").write_text(text, encoding="utf-8")
     for other in ("com", "scores"):  # one chapter is enough here
         (copy.root / "notebooks" / f"{other}.md").unlink()

@@ -4,10 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_pages import explorer_page, small_layers, small_scan
 
 from figures_pkg.interactive.explorer_data import pack
-
-from small_pages import explorer_page, small_layers, small_scan
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -8,8 +8,7 @@ import xarray as xr
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.imaging import Lattice
 from figures_pkg.interactive.explorer import explorer
-from figures_pkg.interactive.explorer_data import Layer
-from figures_pkg.interactive.explorer_file import write_script
+from figures_pkg.interactive.explorer_data import Layer, write_script
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from built_book import HTML, KNOWN, axe_violations, pages, settle
 
 if not (HTML / "index.html").is_file():

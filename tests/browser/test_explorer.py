@@ -4,11 +4,10 @@ import re
 
 import numpy as np
 import pytest
+from small_pages import explorer_page
 
 from figures_pkg.imaging import Disc, summarise
-from figures_pkg.interactive.explorer_file import map_values, unpack
-
-from small_pages import explorer_page
+from figures_pkg.interactive.explorer_data import map_values, unpack
 
 START = "document.getElementById('explorer').addEventListener('companion-drawn', (event) => (window.ms = window.ms || []).push(event.detail))"
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-
-from figures_pkg.interactive.blink import Picture, blink
-from figures_pkg.interactive.frames import Axis, frame_slider
-from figures_pkg.interactive.viewer import crystal_viewer
-from figures_pkg.crystal import ermno3
-
 from small_pages import plain_page
+
+from figures_pkg.chapters.structure import crystal_viewer
+from figures_pkg.crystal import ermno3
+from figures_pkg.interactive.frames import Axis, frame_slider
+from figures_pkg.interactive.page import Picture, blink
 
 
 def pieces() -> dict[str, str]:

@@ -5,11 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from figures_pkg.chapters.fig_4 import AbtemSettings, abtem_pattern, difference_maps, diffuse_pattern, load_or_simulate, ratio_map, window_map
+from figures_pkg.chapters.fig_4 import (
+    abtem_pattern,
+    AbtemSettings,
+    asymmetry_curves,
+    atom_row,
+    difference_map,
+    difference_maps,
+    diffuse_pattern,
+    load_or_simulate,
+    ratio_map,
+    window_map,
+)
 from figures_pkg.imaging.difference import pearson_map, rank_reflections
 
 COUNTS = st.floats(0, 1e4, allow_nan=False, width=32)
@@ -148,3 +158,28 @@ def test_another_convergence_than_the_detectors_is_refused(states, preset):
     """The cone of the plane waves and that of the drawn discs are the same."""
     with pytest.raises(ValueError, match="convergence"):
         abtem_pattern(states[1], preset, replace(SETTINGS, convergence_mrad=1.0))
+
+
+def test_difference_map_shows_the_middle_upright(ax):
+    """Only pixels within reach are drawn, row 0 at the top; relative maps end at one."""
+    axis = np.linspace(-1, 1, 21)
+    delta = xr.DataArray(np.outer(axis + 1, np.ones(21)), {"det_y": axis, "det_x": axis}, ("det_y", "det_x"))
+    image = difference_map(ax, delta, reach=0.5, relative=True).get_array()
+    assert image.shape == (11, 11) and image.max() == 1 and image[0, 0] < image[-1, 0]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_curves_carry_their_names_and_values(ax):
+    """One curve for each order, with its values."""
+    thickness = np.linspace(10, 100, 7)
+    asymmetry_curves(ax, thickness, {2: thickness / 100, 4: -thickness / 100}, thickness > 50, 75)
+    curves = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(curves["A(002)"], thickness / 100)
+    np.testing.assert_array_equal(curves["A(004)"], -thickness / 100)
+
+
+def test_atoms_sit_on_their_displacements(ax):
+    """One dot for each atom at its displaced place."""
+    atom_row(ax, np.array([0.0, 1.0]), np.array([0.5, -1.0]), "red")
+    dots = [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+    assert dots == [(0.0, 0.5), (1.0, -1.0)]

@@ -4,10 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from figures_pkg.chapters.scores import FAMILIES, claims_of_domains, compared, methods_in_order, middle_of, summary, wall_tests, with_domains, worst_of
+from figures_pkg.chapters.scores import (
+    claims_of_domains,
+    compared,
+    confusion_image,
+    FAMILIES,
+    methods_in_order,
+    middle_of,
+    summary,
+    wall_tests,
+    with_domains,
+    worst_of,
+)
 from figures_pkg.evaluate.leaderboard import read_scores, values_of
 from figures_pkg.workspace import artefact_path
-
 
 def row(method, scan, auc, evidence, seed=0, picked_by="rule"):
     names = ("wall_auc", "vortex_accuracy", "leak_bend", "leak_thickness", "cpu_s")
@@ -87,3 +97,12 @@ def test_scores_are_read_or_asked_for(table, tmp_path, monkeypatch):
     found = read_scores("smoke")
     assert len(found) == len(table) and set(found.scan) == {"ds1", "ds2", "null", "null-step"}
     assert found.domain_auc.isna().sum() == table.domain_auc.isna().sum()
+
+
+def test_matrix_is_in_per_cent_of_each_true_state(ax):
+    """Rows add up to a hundred; a column without a partner is called none."""
+    matrix = pd.DataFrame([[1, 3, 0], [0, 0, 2]], index=[0, 1], columns=[-1, 0, 1])
+    drawn = confusion_image(ax, matrix)
+    np.testing.assert_allclose(drawn.get_array(), [[25, 75, 0], [0, 0, 100]])
+    assert ax.get_xticklabels()[0].get_text() == "none"
+    assert [text.get_text() for text in ax.texts] == ["25", "75", "0", "0", "0", "100"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figures_pkg.claims.rows import FAILS, HOLDS, ONLY, UNTESTED, ClaimsError, Limit, Measured, load_claims, verdict
-from figures_pkg.passports.catalogue import figure_names
+from figures_pkg.provenance.figures import figure_names
 from figures_pkg.workspace import load_profile
 
 CLAIMS = load_claims(figures=figure_names())

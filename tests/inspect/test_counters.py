@@ -9,8 +9,7 @@ from figures_pkg.data import open_scan
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.data.published import chip_dead_pixels
 from figures_pkg.inspect import inspect_scan
-from figures_pkg.inspect.counters import KnownPixels, counter_findings, dead_and_hot
-from figures_pkg.inspect.statistics import gather_statistics
+from figures_pkg.inspect.counts import KnownPixels, counter_findings, dead_and_hot, gather_statistics
 
 AXES = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(32, 32), beam_energy_kev=200.0)
 

@@ -7,14 +7,14 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
-
 from drawn_scans import SHAPE, counts, manifest_for, mean_pattern, published_lattice, write
+
 from figures_pkg.cli import main
 from figures_pkg.data import load_manifest, locate
 from figures_pkg.data.published import box_image_numbers
 from figures_pkg.inspect import inspect_dataset, inspect_scan
-from figures_pkg.inspect.pictures import PARTS, scan_axes_finding
-from figures_pkg.inspect.orientation import reoriented
+from figures_pkg.inspect.first_look import PARTS, scan_axes_finding
+from figures_pkg.inspect.frame import reoriented
 
 REMOTE = load_manifest()["ds1"].remote  # a file of this name is held against the manifest's entry
 FLIPPED = "the rows are upside down with respect to the published picture: stored_orientation is camera"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-
 from drawn_scans import mean_pattern, published_lattice
+
 from figures_pkg.data.published import mean_pattern_numbers
-from figures_pkg.inspect.orientation import ORIENTATIONS, carried, frame_of, orientation_findings, reoriented
+from figures_pkg.inspect.frame import ORIENTATIONS, carried, frame_of, orientation_findings, reoriented
 
 PUBLISHED = mean_pattern_numbers("ds1")
 

@@ -5,10 +5,9 @@ import subprocess
 import pytest
 
 from figures_pkg.data import load_manifest
-from figures_pkg.record.manifest import Fact
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 from figures_pkg.inspect import Decision
-from figures_pkg.inspect.manifest_patch import decided_fact, manifest_patch
+from figures_pkg.inspect.findings import decided_fact, manifest_patch
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, Fact
 
 CALIBRATION = Fact(0.0096, "calibration", "a table", (Fact(0.0097, "calibration", "an older table"), Fact(0.0095, "picture", "a picture")))
 

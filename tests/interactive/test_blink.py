@@ -8,7 +8,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from figures_pkg.interactive.blink import Picture, blink
+from figures_pkg.interactive.page import Picture, blink
 
 
 def pair(**change):

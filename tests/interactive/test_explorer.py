@@ -9,8 +9,20 @@ from hypothesis import strategies as st
 from figures_pkg.data.axes import DIMS, Axes, build_scan
 from figures_pkg.imaging import Lattice
 from figures_pkg.interactive.explorer import explorer, write_page
-from figures_pkg.interactive.explorer_data import MOST_CODES, Layer, choose_bins, code_means, pack, quantise
-from figures_pkg.interactive.explorer_file import UNIT, ExplorerFileError, map_values, read_script, unpack, write_script
+from figures_pkg.interactive.explorer_data import (
+    MOST_CODES,
+    UNIT,
+    ExplorerFileError,
+    Layer,
+    choose_bins,
+    code_means,
+    map_values,
+    pack,
+    quantise,
+    read_script,
+    unpack,
+    write_script,
+)
 from figures_pkg.interactive.explorer_maps import KNOWN_MAPS, known_layers
 
 

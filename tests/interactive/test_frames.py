@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from figures_pkg.interactive.frame_parts import signed
-from figures_pkg.interactive.frames import SIGNED, Axis, Bar, Panel, decode, encode, frame_slider, signed_frames
+from figures_pkg.chapters.generator import SIGNED, signed_frames
+from figures_pkg.interactive.frames import Axis, Bar, Panel, decode, encode, frame_slider, signed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")

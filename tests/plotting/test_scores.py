@@ -1,19 +1,9 @@
-"""Dots stand where the scores are, and the matrix shows shares of the true domains."""
+"""Dots stand where the scores are."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
-from figures_pkg.plotting.scores import confusion_image, method_rows, score_dots
-
-
-@pytest.fixture
-def ax():
-    """An axis of its own."""
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
+from figures_pkg.plotting.scores import method_rows, score_dots
 
 
 def test_rows_stand_below_each_other(ax):
@@ -43,12 +33,3 @@ def test_marks_have_the_family_colour_or_one_given(ax, marker, filled):
     assert len(face) == (0 if not filled else 1)
     colour = face if filled and marker != "x" else drawn.get_edgecolor()
     np.testing.assert_allclose(colour[0][:3], np.array([0x12, 0x34, 0x56]) / 255)
-
-
-def test_matrix_is_in_per_cent_of_each_true_state(ax):
-    """Rows add up to a hundred; a column without a partner is called none."""
-    matrix = pd.DataFrame([[1, 3, 0], [0, 0, 2]], index=[0, 1], columns=[-1, 0, 1])
-    drawn = confusion_image(ax, matrix)
-    np.testing.assert_allclose(drawn.get_array(), [[25, 75, 0], [0, 0, 100]])
-    assert ax.get_xticklabels()[0].get_text() == "none"
-    assert [text.get_text() for text in ax.texts] == ["25", "75", "0", "0", "0", "100"]

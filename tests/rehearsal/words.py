@@ -27,7 +27,7 @@ from PIL import Image
 
 from figures_pkg.book.chapters import CHAPTERS, source_of
 from figures_pkg.book.pages import GENERATED
-from figures_pkg.passports.catalogue import paper_figures
+from figures_pkg.provenance.figures import paper_figures
 from figures_pkg.plotting.style import SOURCE_WORDS
 
 BLOCKS = {"p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"}

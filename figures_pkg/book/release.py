@@ -1,0 +1,172 @@
+"""What others take away: the notebooks of a course, and a release of pages, notebooks and PDF with their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+
+import figures_pkg
+from figures_pkg.workspace import check_target, replacing
+
+from .chapters import CHAPTERS, chapter_path
+from .execute import for_source
+from .theme import add_colab_cell, repository_url
+
+STEM = f"companion-{figures_pkg.__version__}"  # how the names of a release begin
+DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
+SUMS = "SHA256SUMS"
+ANSWER = re.compile(r"^(`{3,}|:{3,})\{dropdown\}.*\banswers?\b", re.IGNORECASE)
+YOURS = "**Your answer:**\n\n…"
+README = """# Course: scanning electron diffraction of ferroelectric domains
+
+One notebook a chapter, without outputs: `student/` has no answers to the exercises, `teacher/` has them. Set-up, once, in a
+clone of the companion (Python 3.11 or newer):
+
+    python -m venv .venv
+    .venv/bin/python -m pip install -c constraints.txt -e '.[book,model]' jupyterlab
+
+Before a chapter, make the simulated scans and trained networks that it reads; `smoke` is coarse and takes minutes, `laptop`
+is what the book shows. The first code cell of a notebook says which of the two it opens.
+
+| notebook | chapter | its data |
+| --- | --- | --- |
+{rows}
+
+Then `.venv/bin/jupyter lab`, from any folder. With make: `make course` writes this archive again.
+"""
+
+
+def write_zip(path: Path, files: Mapping[str, str | Path]) -> Path:
+    """Write an archive (name inside -> text, or the file to take in) whose bytes depend on names and contents only; one of before is replaced."""
+    with replacing(path) as temporary:
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name in sorted(files):
+                entry = zipfile.ZipInfo(name, DATE)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                content = files[name]
+                archive.writestr(entry, content.read_bytes() if isinstance(content, Path) else content.encode())
+    return Path(path)
+
+
+def write_release(folder: Path, stem: str, book: Path, pdf: Path) -> list[Path]:
+    """
+    Gather the built book for a release: pages, executed notebooks, the PDF and the checksums of what is there.
+
+    Parameters
+    ----------
+    folder
+        Where the files go; others that lie there already, such as the course, are summed too.
+    stem
+        How the names begin, such as ``"companion-0.1.0"``.
+    book
+        The folder with ``_build/html`` and ``executed``.
+    pdf
+        The printed book.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a part is missing.
+    """
+    folder, parts = Path(folder), {"html": Path(book) / "_build" / "html", "notebooks": Path(book) / "executed"}
+    missing = [path for path in (parts["html"] / "index.html", parts["notebooks"], Path(pdf)) if not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"{missing[0]} is not there; run `figures_pkg book` and `figures_pkg pdf` before a release")
+    for part, source in parts.items():
+        inside = {f"{stem}-{part}/{path.relative_to(source).as_posix()}": path for path in source.rglob("*") if path.is_file()}
+        write_zip(folder / f"{stem}-{part}.zip", inside)
+    with replacing(folder / f"{stem}.pdf") as temporary:
+        temporary.write_bytes(Path(pdf).read_bytes())
+    return [*_handed_out(folder), _write_sums(folder)]
+
+
+def _handed_out(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
+
+
+def _write_sums(folder: Path) -> Path:
+    """The list that ``sha256sum --check`` reads."""
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in _handed_out(folder)]
+    with replacing(folder / SUMS) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+    return folder / SUMS
+
+
+def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
+    """Write the archive of a course; chapters are numbered in the order of the table of contents, and open the scans of a profile."""
+    target = check_target(target, ".zip", overwrite=True)
+    files, rows = {}, []
+    for number, chapter in enumerate(chapters_in_order(toc), 1):
+        name = f"{number:02d}-{chapter}.ipynb"
+        teacher, student = course_notebook(chapter, profile), without_answers(course_notebook(chapter, profile))
+        files |= {f"teacher/{name}": _text(teacher), f"student/{name}": _text(student)}
+        rows.append(f"| `{name}` | {_title(teacher)} | `.venv/bin/python -m figures_pkg prepare {chapter} --profile {profile}` |")
+    write_zip(target, files | {"README.md": README.format(rows="\n".join(rows))})
+    return target
+
+
+def chapters_in_order(toc: Path) -> list[str]:
+    """Names of the notebooks that a table of contents lists, in its order; pages made from other pages are left out."""
+    listed = [Path(file).name for file in _files(yaml.safe_load(Path(toc).read_text(encoding="utf-8"))) if file.startswith("executed/")]
+    return [name for name in listed if name in CHAPTERS]
+
+
+def _files(node) -> list[str]:
+    """Values of every ``file:`` below a node, in order."""
+    if isinstance(node, list):
+        return [file for part in node for file in _files(part)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["file"]] if "file" in node else []
+    return own + [file for part in node.values() for file in _files(part)]
+
+
+def course_notebook(chapter: str, profile: str) -> nbformat.NotebookNode:
+    """A chapter without outputs that opens the scans of a profile."""
+    notebook = for_source(jupytext.read(chapter_path(chapter)), truth_known=True)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # the same archive from the same text
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = re.sub(r"""^profile = ["']\w+["']""", f'profile = "{profile}"', cell.source, flags=re.MULTILINE)
+    if url := repository_url():
+        add_colab_cell(notebook, chapter, url)
+    return notebook
+
+
+def without_answers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with room for an answer wherever one was folded away."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _strip(cell.source.splitlines())
+    return notebook
+
+
+def _strip(lines: list[str]) -> str:
+    kept, fence = [], ""
+    for line in lines:
+        if fence:
+            fence = "" if line.strip() == fence else fence
+        elif opened := ANSWER.match(line):
+            fence = opened[1]
+            kept.append(YOURS)
+        else:
+            kept.append(line)
+    if fence:
+        raise ValueError(f"an answer opens with {fence} and never ends; close it with {fence} on a line of its own")
+    return "\n".join(kept)
+
+
+def _title(notebook: nbformat.NotebookNode) -> str:
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.search(r"^# (.+)$", text, re.MULTILINE)[1]
+
+
+def _text(notebook: nbformat.NotebookNode) -> str:
+    return nbformat.writes(nbformat.from_dict(notebook), version=4)

@@ -1,0 +1,380 @@
+"""The counts of a scan: gathered in one pass in constant memory, and what they say of the counter, of dead and of hot pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numba import njit
+from scipy.ndimage import maximum_filter, median_filter
+from tqdm import tqdm
+
+from figures_pkg.data.blocks import block_places, read_block
+from figures_pkg.data.scan import COUNTER_LIMITS, wrapped_pixels
+from figures_pkg.imaging.one_pass import Partial, countable, reduce_block
+from figures_pkg.imaging.kernels import MOMENTS
+from figures_pkg.imaging.one_pass import Plan, make_plan
+from figures_pkg.workspace import available_cores
+
+from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
+
+BINS = 65_536  # of the histogram; larger counts share the last one
+TILES = 4  # along each side of the scan, whose mean patterns tell how the pattern drifts
+SAMPLED = 32  # patterns that are kept whole
+MEMORY_BYTES = 700e6  # what blocks in flight may take together
+FEW = 8  # pixels, in the whole sample, that may look odd by chance
+SURE_COUNTS = 30  # expected in all patterns together, above which a pixel without counts is dead
+DARK, DEPTH = 60, 80  # counts in a pixel where a counter began again, and how much more its neighbours hold
+HOT_FACTOR = 2.0  # over the brightest neighbour; the blur between pixels makes a single bright spot less than twice as bright
+LISTED = 6  # pixels at most that a sentence names
+AS_BUILT = "as it is"
+LEAVE_OUT = "Leave them out of virtual detectors and centres of mass."
+NOT_COUNTS = "The values are not whole numbers, so they are not the counts of the detector; what a counter did cannot be seen in them."
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """
+    Sums and extremes of a scan.
+
+    Attributes
+    ----------
+    shape : tuple
+        (scan_y, scan_x, det_y, det_x).
+    mean, mean_log, smallest, largest : array, shape (det_y, det_x)
+        Mean counts, mean of ln(1 + counts), and the extremes of each pixel over all positions.
+    total : array, shape (scan_y, scan_x)
+        Counts of each pattern.
+    images : dict of str to array, shape (scan_y, scan_x)
+        Counts in each mask.
+    tiles : array, shape (rows, columns, det_y, det_x)
+        Mean patterns of equal parts of the scan, up to 4 × 4.
+    histogram : array of int64, shape (65536,), or None
+        How often each count occurs in the whole scan; None where counts are not whole numbers.
+    sample : array, shape (n, det_y, det_x)
+        Some patterns spread over the scan, as stored.
+    """
+
+    shape: tuple[int, int, int, int]
+    mean: np.ndarray
+    mean_log: np.ndarray
+    smallest: np.ndarray
+    largest: np.ndarray
+    total: np.ndarray
+    images: dict[str, np.ndarray]
+    tiles: np.ndarray
+    histogram: np.ndarray | None
+    sample: np.ndarray
+
+    @property
+    def positions(self) -> int:
+        """Number of patterns."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass
+class _Block:
+
+    partial: Partial
+    smallest: np.ndarray
+    histogram: np.ndarray | None
+    sample: np.ndarray
+
+
+def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None = None, *, progress: bool = False,
+                      threads: int | None = None) -> Statistics:
+    """
+    Read a scan once.
+
+    Parameters
+    ----------
+    scan
+        From :func:`figures_pkg.data.open_scan`; whole numbers or floating point, nothing below zero.
+    masks
+        Name -> boolean mask (det_y, det_x) of pixels to add up at each position.
+    progress
+        Whether to show a bar on stderr.
+    threads
+        Blocks at a time; by default one for each core, fewer if their blocks would not fit in 0.7 GB.
+
+    Raises
+    ------
+    OSError
+        If a stored chunk is damaged.
+    """
+    plan, places = make_plan(scan.shape[2:], dict(masks or {}), maximum=True, mean_log=True), block_places(scan)
+    labels, each = _tile_labels(scan.shape[:2]), -(-SAMPLED // len(places))
+    threads = threads or _threads(scan, places)
+    whole = _Block(Partial(), np.full(scan.shape[2:], np.inf), None, np.empty((0, *scan.shape[2:]), scan.dtype))
+    with ThreadPoolExecutor(threads) as pool:
+        work = pool.map(lambda place: _block(read_block(scan, place, "synchronous"), place, plan, labels, each), places)
+        for block in tqdm(work, "reading the scan", len(places), disable=not progress, mininterval=1.0):
+            _add(whole, block)
+    return _result(scan, plan, labels, whole)
+
+
+def _threads(scan, places) -> int:
+    largest = max((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
+    return max(1, min(available_cores(), int(MEMORY_BYTES // (1.5 * largest))))
+
+
+def _tile_labels(shape: tuple[int, int]) -> np.ndarray:
+    """The tile that each position belongs to, (scan_y, scan_x)."""
+    row, col = (np.arange(size) * min(TILES, size) // size for size in shape)
+    return row[:, None] * min(TILES, shape[1]) + col
+
+
+def _block(counts: np.ndarray, place, plan: Plan, labels: np.ndarray, each: int) -> _Block:
+    partial = reduce_block(counts, plan, (place[0].start, place[1].start), labels[place])
+    flat = counts.reshape(-1, *counts.shape[2:])
+    whole_numbers = counts.dtype.kind in "ui"
+    histogram = np.zeros(BINS, np.int64) if whole_numbers else None
+    if whole_numbers:
+        _count(countable(flat), histogram)
+    chosen = np.linspace(0, len(flat) - 1, min(each, len(flat)) + 2)[1:-1].astype(int)
+    return _Block(partial, flat.min(axis=0), histogram, flat[chosen])
+
+
+def _add(whole: _Block, block: _Block) -> None:
+    whole.partial.add(block.partial)
+    whole.smallest = np.minimum(whole.smallest, block.smallest)
+    whole.sample = np.concatenate([whole.sample, block.sample])
+    if block.histogram is not None:
+        whole.histogram = block.histogram if whole.histogram is None else whole.histogram + block.histogram
+
+
+def _result(scan: xr.DataArray, plan: Plan, labels: np.ndarray, whole: _Block) -> Statistics:
+    partial, positions = whole.partial, scan.shape[0] * scan.shape[1]
+    columns = {"total": 0} | {name: MOMENTS + index for index, name in enumerate(plan.masks)}
+    maps = {name: np.empty(scan.shape[:2], next(iter(partial.maps.values()))[0].dtype) for name in columns}
+    for (y, x), (exact, _) in partial.maps.items():
+        for name, column in columns.items():
+            maps[name][y:y + exact.shape[0], x:x + exact.shape[1]] = exact[..., column]
+    sizes = np.bincount(labels.ravel())
+    tiles = np.stack([partial.sums[label] / size for label, size in enumerate(sizes)])
+    tiles = tiles.reshape(*(min(TILES, size) for size in scan.shape[:2]), *scan.shape[2:])
+    mean, mean_log = sum(partial.sums.values()) / positions, partial.log_sum / positions
+    total = maps.pop("total")
+    return Statistics(scan.shape, mean, mean_log, whole.smallest, partial.largest, total, maps, tiles, whole.histogram, whole.sample)
+
+
+@njit(nogil=True, cache=True)
+def _count(patterns, histogram):
+    """Add how often each count occurs; counts beyond the last bin go there. Four tables, because equal counts follow each other."""
+    bins = histogram.size
+    tables = np.zeros((4, bins), np.int64)
+    for i in range(patterns.shape[0]):
+        for y in range(patterns.shape[1]):
+            for x in range(patterns.shape[2]):
+                tables[x & 3, min(patterns[i, y, x], bins - 1)] += 1
+    for table in tables:
+        for value in range(bins):
+            histogram[value] += table[value]
+
+
+@dataclass(frozen=True)
+class KnownPixels:
+    """
+    Dead pixels of the detector that took a scan.
+
+    Attributes
+    ----------
+    chip : sequence of tuple
+        (row, col) of pixels that are known to be dead, in "lab" orientation.
+    pictured : int
+        How many dark points the published mean pattern of the scan shows.
+    opened : str
+        How the rows were taken to lie in the file, "lab" or "camera".
+    """
+
+    chip: tuple = ()
+    pictured: int = 0
+    opened: str = "lab"
+
+
+def counter_findings(statistics: Statistics, bits_expected: int | None, known: KnownPixels = KnownPixels()) -> list[Finding]:
+    """
+    Findings about the detector's counters and pixels: "counter depth", "wrap-around", "saturation", "dead pixels", "hot pixels".
+
+    Parameters
+    ----------
+    bits_expected
+        Depth of the counter that the manifest gives, or None.
+    known
+        Dead pixels to expect.
+    """
+    if statistics.histogram is None:
+        open_rows = [Finding(check, "real numbers", "", OPEN, NOT_COUNTS) for check in ("counter depth", "wrap-around", "saturation")]
+        return open_rows + pixel_findings(statistics, known, False)
+    wrapped = wrap_finding(statistics)
+    rows = [depth_finding(statistics, bits_expected, wrapped.wrong), wrapped, saturation_finding(statistics)]
+    return rows + pixel_findings(statistics, known, wrapped.wrong)
+
+
+def depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
+    """Whether the largest count fits the counter that the manifest gives, and what it excludes."""
+    largest, kind = int(statistics.largest.max()), statistics.largest.dtype
+    check, found, expected = "counter depth", f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
+    if wrapped:
+        text = f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter."
+        return Finding(check, found, expected, OPEN, text)
+    if bits and largest > 2**bits - 1:
+        deeper = next((depth for depth in (12, 16, 24, 32) if largest < 2**depth), 64)
+        source = f"the largest count in the file is {largest}, which {bits} bits cannot hold"
+        decision = Decision("container", "counter_bits", deeper, source, (8, bits))
+        text = f"A counter of {bits} bits ends at {2**bits - 1:,}; this one is deeper."
+        return Finding(check, found, expected, DECIDED, text, decisions=(decision,))
+    if largest > 255:
+        above = int(statistics.histogram[256:].sum())
+        text = f"{above:,} of {statistics.histogram.sum():,} counts lie above 255, so a counter of 8 bits is excluded, and so is a wrap modulo 256."
+        source = f"the largest count in the file is {largest}, above 255"
+        decision = Decision("container", "counter_bits", bits, source, (8,), keeps_basis=True)
+        return Finding(check, found, expected, AGREES, text, decisions=(decision,) if bits else ())
+    text = f"No count exceeds 255, so a counter of 8 bits would look the same; the type is {kind}."
+    return Finding(check, found, expected, OPEN if bits and bits > 8 else AGREES, text)
+
+
+def wrap_finding(statistics: Statistics) -> Finding:
+    """
+    Whether counts passed the end of 8 bits and began again at zero.
+
+    A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped: neither a hole that a closed rim
+    surrounds nor a dark line one pixel wide, which the blur between pixels forbids.
+    """
+    histogram = statistics.histogram
+    largest = int(statistics.largest.max())
+    if largest > 255:
+        return Finding("wrap-around", "none", "none", AGREES, _no_deeper_wrap(histogram, largest))
+    sample = statistics.sample.astype(np.uint8)
+    holes = max(wrapped_pixels(sample), notched_pixels(sample))
+    near_end = int(histogram[240:256].sum())
+    ends, where = f"{near_end:,} counts lie from 240 to 255", f"{len(sample)} pattern{'s' if len(sample) > 1 else ''}"
+    if holes <= FEW:
+        text = f"In {where} {holes} dark pixels lie between pixels brighter by 80 counts; {ends}."
+        return Finding("wrap-around", "none seen", "none", AGREES, text)
+    says = (f"the counts are wrapped modulo 256: in {where} {holes} dark pixels lie between pixels brighter by "
+            "80 counts and more. Bright discs are lost; use the detector's own .mib file, or convert it again to 16 bits")  # fmt: skip
+    text = (f"In {where} {holes} dark pixels lie between pixels brighter by 80 counts and more, which is what a "
+            f"counter leaves that passes 255 and begins again at 0; {ends}, and the histogram breaks off there. The converter mib2hspy casts "
+            "deeper counters to bytes like this. No scale brings the lost multiples of 256 back.")  # fmt: skip
+    return Finding("wrap-around", "wrapped modulo 256", "none", CONFLICT, text, wrong=True, says=says)
+
+
+def notched_pixels(sample: np.ndarray) -> int:
+    """
+    Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more.
+
+    The sample holds uint8 patterns (n, det_y, det_x). Pixels that are zero in all of several patterns are dead and do not count.
+    """
+    counts = sample.astype(np.int16)
+    alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
+    notched = np.zeros(counts.shape, bool)
+    for axis in (1, 2):
+        inner = [slice(None)] * 3
+        inner[axis] = slice(1, -1)
+        before, here, after = (np.take(counts, np.arange(counts.shape[axis])[part], axis) for part in (slice(-2), slice(1, -1), slice(2, None)))
+        notched[tuple(inner)] |= (here <= DARK) & (np.minimum(before, after) - here >= DEPTH)
+    return int((notched & alive).sum())
+
+
+def _no_deeper_wrap(histogram: np.ndarray, largest: int) -> str:
+    """How far the counts stay below the end of the next deeper counter."""
+    limit = next(limit for limit in COUNTER_LIMITS + (2**32 - 1, 2**64) if largest <= limit)
+    if largest < 0.9 * limit:
+        return f"Counts pass 255 without a break, and the largest, {largest:,}, is far from the next end of a counter, {limit:,}."
+    return f"Counts pass 255 without a break; the largest, {largest:,}, is close to {limit:,}, see saturation."
+
+
+def saturation_finding(statistics: Statistics) -> Finding:
+    """Whether counts pile up at the highest one."""
+    histogram, limit = statistics.histogram, int(statistics.largest.max())
+    if limit not in COUNTER_LIMITS or limit >= len(histogram):
+        text = f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still."
+        return Finding("saturation", "none seen", "none", AGREES, text)
+    always = int((statistics.smallest == limit).sum())  # pixels that never hold anything else are stuck, not saturated
+    stuck, below = int(histogram[limit]) - always * statistics.positions, int(histogram[limit - 4:limit].max())
+    text = f"{stuck:,} counts stand at {limit:,}, {below:,} at most at any of the four counts below it."
+    if stuck <= FEW or stuck <= 4 * below:
+        return Finding("saturation", "no pile-up", "none", AGREES, text)
+    pixels = int((statistics.largest == limit).sum()) - always
+    share = f"{stuck / statistics.positions:.1f} pixels a pattern at {limit:,}"
+    text += f" {pixels:,} pixels are concerned. Sums and centres of mass over them are biased."
+    return Finding("saturation", share, "none", WARNING, text)
+
+
+def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """
+    Pixels (row, col) that count nothing or too little, and pixels that count too much.
+
+    Dead: less than a fifth of the median of the 5 × 5 pixels around, where these hold enough counts to tell. Hot: always the same count, or more
+    than twice the brightest neighbour.
+    """
+    mean, positions = statistics.mean, statistics.positions
+    around = median_filter(mean, 5)
+    dead = (mean < 0.2 * around) & (positions * around > SURE_COUNTS)
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    brightest = maximum_filter(mean, footprint=ring)
+    noise = np.sqrt(np.maximum(brightest, 1) / positions)
+    hot = mean > HOT_FACTOR * brightest + 6 * noise + 20 / positions
+    if positions > 1:
+        hot |= (statistics.smallest == statistics.largest) & (mean > HOT_FACTOR * around)
+    return [tuple(map(int, place)) for place in np.argwhere(dead)], [tuple(map(int, place)) for place in np.argwhere(hot)]
+
+
+def pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) -> list[Finding]:
+    """Dead and hot pixels; `wrapped` counts have holes that look like dead pixels where discs are bright."""
+    dead, hot = dead_and_hot(statistics)
+    if len(dead) > 0.2 * statistics.mean.size:
+        text = f"{len(dead):,} pixels hold less than a fifth of what is around them: the patterns are too sparse, or not counts of this detector."
+        return [Finding("dead pixels", f"{len(dead):,}", "", WARNING, text)]
+    text = "No pixel holds more than twice its brightest neighbour."
+    if hot:
+        text = f"At (row, column) {_places(hot)}: more than twice the brightest neighbour in the mean pattern, or always one count. {LEAVE_OUT}"
+    hot_finding = Finding("hot pixels", str(len(hot)), "", WARNING if hot else AGREES, text)
+    return [_dead_finding(dead, known, statistics.mean.shape, wrapped), hot_finding]
+
+
+def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
+    """Dead pixels, compared with those that the chip is known to have: they tell how it lies, whatever the specimen is."""
+    check, found, expected = "dead pixels", str(len(dead)), f"{known.pictured} in the published picture" if known.chip else ""
+    text = f"At (row, column) {_places(dead)}: less than a fifth of the median around. {LEAVE_OUT}" if dead else "Every pixel counts."
+    met = {name: _near(places, dead) for name, places in _mirrored(known.chip, shape).items()}
+    best = max(met, key=met.get)
+    if not known.chip or met[best] < len(known.chip):
+        if wrapped and dead:
+            return Finding(check, found, expected, OPEN, "Wrapped discs leave holes that look like dead pixels.")
+        missed = bool(known.pictured) or bool(dead)
+        more = f" Of the {len(known.chip)} dead pixels of the authors' detector, {met[AS_BUILT]} are among them." if known.chip else ""
+        return Finding(check, found, expected, WARNING if missed else AGREES, text + more)
+    if best == AS_BUILT:
+        text += " The dead pixels of the authors' detector are among them, so the frame lies as in its other files."
+        return Finding(check, found, expected, AGREES, text)
+    native = "camera" if known.opened == "lab" else "lab"
+    remedy = f": stored_orientation is {native}" if best == "upside down" else ""
+    says = f"the dead pixels of the authors' detector are at their places only if the frame is {best}{remedy}"
+    return Finding(check, found, expected, CONFLICT, f"{text} {says[0].upper()}{says[1:]}.", wrong=True, says=says)
+
+
+def _mirrored(places, shape) -> dict[str, list]:
+    """Places on the detector as they are, and where mirrors and half a turn would put them."""
+    height, width = shape[0] - 1, shape[1] - 1
+    return {
+        AS_BUILT: list(places),
+        "upside down": [(height - row, col) for row, col in places],
+        "left and right exchanged": [(row, width - col) for row, col in places],
+        "turned by half a turn": [(height - row, width - col) for row, col in places],
+    }
+
+
+def _near(places, found, reach: float = 2.0) -> int:
+    """How many of the places have one of the found pixels close by."""
+    return sum(min((np.hypot(row - r, col - c) for r, c in found), default=np.inf) <= reach for row, col in places)
+
+
+def _places(places) -> str:
+    named = ", ".join(f"({row}, {col})" for row, col in places[:LISTED])
+    return named + (f" and {number(len(places) - LISTED)} more" if len(places) > LISTED else "")

@@ -1,0 +1,502 @@
+"""How the detector's rows and columns lie in a file, and what the lattice says of scales, direct beam, convergence and drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.imaging.pictures import as_drawn
+from figures_pkg.imaging.pictures import disc_counts
+from figures_pkg.imaging import Lattice, refine_lattice
+from figures_pkg.imaging.lattice_search import FoundLattice, Zone, find_lattice
+from figures_pkg.record.manifest import Dataset
+
+from .counts import Statistics
+from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number, signed
+
+AS_PUBLISHED, UPSIDE_DOWN, HALF_TURN = "as published", "upside down", "turned by half a turn"
+ORIENTATIONS = {  # what was done to the published frame, as a matrix on (row, col)
+    AS_PUBLISHED: ((1, 0), (0, 1)),
+    UPSIDE_DOWN: ((-1, 0), (0, 1)),
+    "left and right exchanged": ((1, 0), (0, -1)),
+    HALF_TURN: ((-1, 0), (0, -1)),
+    "rows and columns exchanged": ((0, 1), (1, 0)),
+    "rows and columns exchanged, and turned by half a turn": ((0, -1), (-1, 0)),
+    "turned by a quarter turn anticlockwise": ((0, -1), (1, 0)),
+    "turned by a quarter turn clockwise": ((0, 1), (-1, 0)),
+}
+CLOSE_DEG, APART_DEG = 4.0, 8.0  # the c axis may lie so far from where it is expected; the next orientation must be so much worse
+LEAST_LIKENESS = 0.5  # of the strengths of opposite reflections, for half a turn to be told
+SCALE_ERROR = 0.005  # of a lattice fitted to rims: half a pixel in the radius of the circle moves it by so much; distortion adds to it
+OTHER_CAMERA_LENGTH = 0.03  # a scale that is off by more belongs to another camera length
+BEAM_REACH_PX = 2.0  # the direct beam may wander so far from where the published picture has it
+ELECTRONS_PER_PA_MS = 6241.5
+RADIUS_ERROR = 0.12  # of a disc's radius measured on its rim: blur and uneven filling
+
+
+def carried(places: np.ndarray, orientation: str, shape: tuple[int, int]) -> np.ndarray:
+    """Where pixels (row, col), shape (..., 2), of the published frame of a shape lie in a file of another orientation, a key of ``ORIENTATIONS``."""
+    matrix = np.array(ORIENTATIONS[orientation])
+    middle = (np.array(shape) - 1) / 2
+    return (np.asarray(places, float) - middle) @ matrix.T + np.abs(matrix) @ middle
+
+
+def reoriented(picture: np.ndarray, orientation: str) -> np.ndarray:
+    """
+    A picture of the published frame as a file of another orientation holds it.
+
+    Examples
+    --------
+    >>> reoriented(np.array([[1, 2], [3, 4]]), "upside down")
+    array([[3, 4],
+           [1, 2]])
+    """
+    (a, b), (c, d) = ORIENTATIONS[orientation]
+    return picture[::a, ::d] if a else picture.T[::b, ::c]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    How a file shows the pattern.
+
+    Attributes
+    ----------
+    orientation : str or None
+        A key of ``ORIENTATIONS``; None where it cannot be told.
+    lattice : Lattice or None
+        In the file's own pixels, with +c where the orientation puts it.
+    radius_px : float
+        Of the discs.
+    likeness : float
+        Of the strengths of opposite reflections to the published ones, 1 the same, −1 exchanged; nan where unknown.
+    found : FoundLattice or None
+        What the search without a guess says.
+    problem : str
+        Why there is no lattice.
+    """
+
+    orientation: str | None
+    lattice: Lattice | None
+    radius_px: float
+    likeness: float
+    found: FoundLattice | None
+    problem: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why there is no lattice, as a sentence."""
+        return f"{self.problem[:1].upper()}{self.problem[1:]}." if self.problem else ""
+
+
+def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None = None, radius_px: float | None = None,
+             published: dict | None = None) -> Frame:
+    """
+    Find the lattice of a mean pattern and say how the frame lies with respect to the published one.
+
+    The lattice is searched without a guess, because a wrong guess would find itself again. Its c axis tells mirrors and quarter turns, but a lattice
+    looks the same after half a turn. What differs is how strong opposite reflections are: the specimen was tilted, and the published picture shows
+    which of them is the stronger one.
+
+    Parameters
+    ----------
+    mean, mean_log
+        Mean counts and mean of ln(1 + counts), shape (det_y, det_x).
+    expected
+        Lattice of the published frame.
+    radius_px
+        Expected radius of the discs.
+    published
+        From :func:`figures_pkg.data.published.mean_pattern_numbers`.
+    """
+    try:
+        up = expected.g002 if expected else (-1.0, 0.0)
+        found = find_lattice(mean, up=up)
+    except ValueError as error:
+        return Frame(None, None, np.nan, np.nan, None, str(error))
+    if expected is None:
+        return Frame(None, found.lattice, found.radius_px, np.nan, found)
+    candidates = _by_direction(found.lattice, expected)
+    if not candidates:
+        return Frame(None, found.lattice, found.radius_px, np.nan, found)
+    trials = [(name, _signed(lattice, expected, name)) for name in candidates for lattice in _centred(found.lattice, expected, name, mean.shape)]
+    if published is None:
+        return Frame(None, trials[0][1], found.radius_px, np.nan, found)
+    name, lattice = max(trials, key=lambda trial: _strength_correlation(mean_log, trial[1], published))
+    likeness = _likeness(mean_log, lattice, published)
+    name = name if likeness >= LEAST_LIKENESS else candidates[0]
+    return Frame(name, _refined(mean, lattice, radius_px, found), found.radius_px, likeness, found)
+
+
+def _centred(lattice: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
+    """The lattice as found, from the brightest disc, and with the direct beam at the node where an orientation puts it, where that is another."""
+    place = carried(expected.centre, orientation, shape)
+    basis = np.stack([lattice.g002, lattice.g010], axis=1)
+    steps = np.round(np.linalg.solve(basis, place - lattice.centre))
+    nearest = np.array(lattice.centre) + basis @ steps
+    return [lattice] + ([replace(lattice, centre=tuple(map(float, nearest)))] if steps.any() else [])
+
+
+def _by_direction(lattice: Lattice, expected: Lattice) -> list[str]:
+    """The two orientations, half a turn apart, that put the c axis where it is found; none where no or several pairs do."""
+    def away(name):
+        c = np.array(ORIENTATIONS[name]) @ expected.g002
+        cosine = abs(c @ lattice.g002) / np.linalg.norm(c) / np.linalg.norm(lattice.g002)
+        return float(np.degrees(np.arccos(min(cosine, 1.0))))
+
+    ordered = sorted(ORIENTATIONS, key=away)  # stable, so that partners stay side by side
+    clear = away(ordered[0]) < CLOSE_DEG and away(ordered[2]) > APART_DEG
+    return ordered[:2] if clear else []
+
+
+def _signed(lattice: Lattice, expected: Lattice, orientation: str) -> Lattice:
+    """The lattice with 002 and 010 on the sides where an orientation puts them."""
+    matrix = np.array(ORIENTATIONS[orientation])
+    vectors = []
+    for found, wanted in ((lattice.g002, expected.g002), (lattice.g010, expected.g010)):
+        sign = 1.0 if np.dot(matrix @ np.array(wanted), found) >= 0 else -1.0
+        vectors.append(tuple(float(sign * part) for part in found))
+    return Lattice(lattice.centre, *vectors, lattice.rms_px, lattice.n_discs)
+
+
+def _refined(mean, lattice: Lattice, radius_px: float | None, found: FoundLattice) -> Lattice:
+    """The lattice as the chapters of the book fit it, from the one that was found; that one where the fit fails."""
+    try:
+        return refine_lattice(mean, lattice, radius_px or found.radius_px)
+    except ValueError:
+        return lattice
+
+
+def opposite_strengths(mean_log: np.ndarray, lattice: Lattice, published: dict) -> dict[tuple[int, int], tuple[float, float]]:
+    """
+    Logarithms of the ratio of opposite reflections, here and in the published picture.
+
+    Parameters
+    ----------
+    mean_log
+        Mean of ln(1 + counts), shape (det_y, det_x).
+    lattice
+        Says where the reflections lie.
+    published
+        From :func:`figures_pkg.data.published.mean_pattern_numbers`.
+
+    Returns
+    -------
+    dict
+        (k, l) -> (here, published), for the reflections on the +c or +b side whose pair is clear in both.
+    """
+    sums = published["disc_sums"]
+    inside = {tuple(map(int, index)) for index in lattice.reflections(mean_log.shape, 12)}
+    pairs = [(k, l) for k, l in sums if (l > 0 or (l == 0 and k > 0)) and {(k, l), (-k, -l)} <= inside and (-k, -l) in sums]
+    if not pairs:
+        return {}
+    picture = as_drawn(mean_log)
+    ours = disc_counts(picture, lattice, pairs, published["disc_px"]), disc_counts(picture, lattice, [(-k, -l) for k, l in pairs], published["disc_px"])
+    floor = 0.01 * sums[0, 0]
+    return {pair: (float(np.log(plus / minus)), float(np.log(sums[pair] / sums[-pair[0], -pair[1]])))
+            for pair, plus, minus in zip(pairs, *ours)
+            if min(plus, minus) > 0 and max(plus, minus) > floor and max(sums[pair], sums[-pair[0], -pair[1]]) > floor}  # fmt: skip
+
+
+def _strength_correlation(mean_log: np.ndarray, lattice: Lattice, published: dict) -> float:
+    """Correlation of the logarithms of the strengths of all reflections with the published ones."""
+    inside = {tuple(map(int, index)) for index in lattice.reflections(mean_log.shape, 12)}
+    known = {index: counts for index, counts in published["disc_sums"].items() if index in inside and counts > 0}
+    if len(known) < 6:
+        return -1.0
+    here = disc_counts(as_drawn(mean_log), lattice, list(known), published["disc_px"])
+    return float(np.corrcoef(np.log(np.maximum(here, 1.0)), np.log(list(known.values())))[0, 1])
+
+
+def _likeness(mean_log, lattice: Lattice, published: dict) -> float:
+    """Cosine between the logarithmic ratios here and in the published picture; nan-free, 0 where there is nothing to compare."""
+    ratios = np.array(list(opposite_strengths(mean_log, lattice, published).values())).reshape(-1, 2)
+    length = np.linalg.norm(ratios, axis=0)
+    return float(ratios[:, 0] @ ratios[:, 1] / length.prod()) if len(ratios) >= 2 and length.all() else 0.0
+
+
+def orientation_findings(frame: Frame, mean_log: np.ndarray, published: dict | None, opened: str = "lab") -> list[Finding]:
+    """Findings about rows and columns of the detector, taken as ``opened`` ("lab" or "camera"), and about half a turn."""
+    if published is None or frame.lattice is None:
+        why = frame.why or "No published picture of this scan is known to compare with."
+        return [Finding(check, "unknown", "", OPEN, why) for check in ("rows and columns", "half a turn")]
+    angle = _course_of_c(frame.found.lattice)
+    if frame.found and frame.orientation is None:
+        text = f"The lattice of this file fits the published one in no clear way: the {angle}. The scan may have been taken with another rotation."
+        return [Finding("rows and columns", "unknown", AS_PUBLISHED, OPEN, text), Finding("half a turn", "unknown", "", OPEN, text)]
+    return [_rows_finding(frame, angle, opened), _half_turn_finding(frame, mean_log, published)]
+
+
+def _course_of_c(lattice: Lattice) -> str:
+    """How the c axis runs, whichever of its ends is +c."""
+    row, col = lattice.g002
+    angle = (np.degrees(np.arctan2(-col, -row)) + 90) % 180 - 90  # from image up, anticlockwise
+    return f"c axis lies {abs(angle):.1f}° {'left' if angle > 0 else 'right'} of image up"
+
+
+def _rows_finding(frame: Frame, angle: str, opened: str) -> Finding:
+    discs = f"{frame.found.n_discs} discs, {frame.found.rms_px:.2f} px scatter"
+    if frame.orientation in (AS_PUBLISHED, HALF_TURN):
+        source = f"the lattice of the file lies as in the published picture: the {angle}"
+        decisions = (Decision("axes", "orientation", opened, source),) if frame.orientation == AS_PUBLISHED else ()
+        text = f"The {angle}, as in the published picture; a mirror would lean it to the other side ({discs})."
+        return Finding("rows and columns", AS_PUBLISHED, AS_PUBLISHED, AGREES, text, decisions=decisions)
+    where, remedy, decisions = _mirror_words(frame, angle, opened)
+    says = f"{where} with respect to the published picture{remedy}"
+    text = (f"The {angle} ({discs}), where the published picture has it on the other side or along the other axis. Which of two opposite "
+            f"reflections is stronger tells a mirror of the rows from one of the columns (likeness {frame.likeness:.2f}). The sign of P depends "
+            "on it.")  # fmt: skip
+    return Finding("rows and columns", frame.orientation, AS_PUBLISHED, CONFLICT, text, wrong=True, says=says, decisions=decisions)
+
+
+def _mirror_words(frame: Frame, angle: str, opened: str) -> tuple[str, str, tuple[Decision, ...]]:
+    """Name of a wrong orientation, the remedy, and what follows for the manifest."""
+    if frame.orientation != UPSIDE_DOWN:
+        return f"the detector's frame is {frame.orientation}", ": turn the array before it is used; no option of the manifest does it", ()
+    native = "camera" if opened == "lab" else "lab"
+    source = f"upside down with respect to the published picture: the {angle} when opened as {opened}"
+    doubt = "" if frame.likeness >= LEAST_LIKENESS else " (or left and right are exchanged: the strengths of the reflections do not tell)"
+    return f"the rows are upside down{doubt}", f": stored_orientation is {native}", (Decision("axes", "orientation", native, source, (opened,)),)
+
+
+def _half_turn_finding(frame: Frame, mean_log, published: dict) -> Finding:
+    """Whether the file is the published frame or turned by half a turn, and what that can and cannot mean."""
+    ratios = opposite_strengths(mean_log, frame.lattice, published)
+    named = ", ".join(f"{_name(k, l)}/{_name(-k, -l)} {np.exp(here):.2g} ({np.exp(there):.2g})" for (k, l), (here, there) in list(ratios.items())[:5])
+    honest = ("A lattice looks the same after half a turn; which reflections are stronger tells whether this is the published frame. "
+              "That +c points to the stronger 002 is a convention.")  # fmt: skip
+    if abs(frame.likeness) < LEAST_LIKENESS or not ratios:
+        return Finding("half a turn", "unknown", "as published", OPEN, f"{honest} Here they do not decide: {named or 'no pair is clear'}.")
+    text = f"{honest} Ratios here (in the published picture): {named}; likeness {frame.likeness:.2f} of 1."
+    if frame.orientation == HALF_TURN:
+        says = "the patterns are turned by half a turn with respect to the published picture: 002 and 00-2, and so +P and −P, are exchanged"
+        return Finding("half a turn", "turned", "as published", CONFLICT, text, wrong=True, says=says)
+    return Finding("half a turn", "not turned", "as published", AGREES, text)
+
+
+def _name(k: int, l: int) -> str:
+    return f"0{k}{l}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One source's value of a quantity."""
+
+    value: float
+    basis: str
+
+
+def geometry_findings(scan: xr.DataArray, statistics: Statistics, frame: Frame, entry: Dataset | None) -> list[Finding]:
+    """
+    Findings about the pattern's geometry: "detector scale", "direct beam", "convergence", "drift of the pattern".
+
+    Parameters
+    ----------
+    scan
+        As opened, with the axes of the file.
+    entry
+        The manifest's entry, or None.
+    """
+    if frame.lattice is None:
+        rows = ("detector scale", "direct beam", "convergence", "drift of the pattern")
+        return [Finding(check, "no lattice", "", OPEN, "No lattice of reflections was found, see rows and columns.") for check in rows]
+    return [scale_finding(scan, frame, entry), beam_finding(frame, entry), convergence_finding(scan, frame, entry), drift_finding(statistics, frame)]
+
+
+def candidates_of(entry: Dataset | None, group: str, name: str) -> list[Candidate]:
+    """What all sources of the manifest say of a quantity, the one that is used first."""
+    fact = getattr(entry, group).get(name) if entry else None
+    return [] if fact is None else [Candidate(one.value, one.basis) for one in (fact, *fact.conflicts)]
+
+
+def lattice_scale(lattice: Lattice) -> tuple[float, float, float]:
+    """
+    Size of a pixel that makes the lattice that of ErMnO3, and how far its two directions disagree.
+
+    Returns
+    -------
+    scale, along_c, along_b : float
+        1/Å per pixel: the geometric mean, from 002 alone, and from 010 alone.
+    """
+    zone = Zone.ermno3()
+    along_c, along_b = zone.g002 / np.hypot(*lattice.g002), zone.g010 / np.hypot(*lattice.g010)
+    return float(np.sqrt(along_c * along_b)), float(along_c), float(along_b)
+
+
+def scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
+    """The size of a detector pixel: the lattice against the cell, the file's own axes and every source of the manifest."""
+    scale, along_c, along_b = lattice_scale(frame.lattice)
+    error = SCALE_ERROR + abs(along_c / along_b - 1) / 2
+    own = float(np.mean(scan.attrs["det_scale_inv_angstrom"]))
+    sources = candidates_of(entry, "axes", "det_scale_inv_angstrom")
+    found = f"{scale:.5f} 1/Å ± {100 * error:.1f} %"
+    text = (f"From the lattice and a = 6.112, c = 11.42 Å: 002 asks for {along_c:.5f}, 010 for {along_b:.5f} 1/Å a pixel; a projector with "
+            f"elliptic distortion makes them differ. {_own_scale(own, scale, error)}")  # fmt: skip
+    if not sources:
+        verdict = OPEN if np.isnan(own) else AGREES if abs(own / scale - 1) <= error else CONFLICT
+        return Finding("detector scale", found, "" if np.isnan(own) else f"{own:.5f} 1/Å in the file", verdict, text)
+    expected, off = f"{sources[0].value:g} 1/Å", sources[0].value / scale - 1
+    if abs(off) > OTHER_CAMERA_LENGTH:
+        factor = f"{scale / sources[0].value:.2f} times the manifest's {sources[0].value:g}"
+        says = f"the lattice asks for {scale:.5f} 1/Å a pixel, {factor}: another camera length"
+        source = f"lattice of the file against a = 6.112 and c = 11.42 angstrom, {frame.lattice.n_discs} discs"
+        decision = Decision("axes", "det_scale_inv_angstrom", round(scale, 5), source, tuple(one.value for one in sources))
+        return Finding("detector scale", found, expected, CONFLICT, text, wrong=True, says=says, decisions=(decision,))
+    return _decided_scale(found, expected, text, scale, error, sources)
+
+
+def _decided_scale(found, expected, text, scale, error, sources: list[Candidate]) -> Finding:
+    excluded = [one for one in sources if abs(one.value / scale - 1) > error]
+    kept = [one for one in sources if one not in excluded]
+    listed = "; ".join(f"{one.value:g} ({one.basis}) is off by {signed(100 * (one.value / scale - 1), 1)} %" for one in sources)
+    text = f"{text} Of the sources, {listed}."
+    if not excluded:
+        return Finding("detector scale", found, expected, AGREES, f"{text} The lattice excludes none of them.")
+    value = kept[0].value if kept else round(scale, 5)
+    source = f"the lattice of the file gives {scale:.5f} within {100 * error:.1f} %"
+    decision = Decision("axes", "det_scale_inv_angstrom", value, source, tuple(one.value for one in excluded), keeps_basis=bool(kept))
+    return Finding("detector scale", found, expected, DECIDED, text, decisions=(decision,))
+
+
+def _own_scale(own: float, scale: float, error: float) -> str:
+    if np.isnan(own):
+        return "The file's own axes hold no calibration."
+    off = own / scale - 1
+    if abs(off) <= error:
+        return f"The file's own axes say {own:.5f}, which agrees."
+    if abs(off) <= OTHER_CAMERA_LENGTH:
+        return f"The file's own axes say {own:.5f}, off by {signed(100 * off, 1)} %: a nominal value, which this book does not use."
+    return f"The file's own axes say {own:.5f}, {own / scale:.2f} times as much: they belong to another camera length. This book does not use them."
+
+
+def beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
+    """Where the direct beam lies; its decisions are that place and the two vectors of the lattice."""
+    row, col = frame.lattice.centre
+    found = f"row {row:.1f}, column {col:.1f}"
+    sources = candidates_of(entry, "axes", "origin_row_col_px")
+    doubt = "" if frame.found.second_brightest < 0.9 else " The next disc is almost as bright, so that this may not be the direct beam."
+    text = f"{frame.lattice.n_discs} discs scatter by {frame.lattice.rms_px:.2f} px about the lattice.{doubt}"
+    if not sources:
+        return Finding("direct beam", found, "", OPEN, text + " Nothing to compare with.")
+    wanted = np.array(sources[0].value, float)
+    expected = f"row {wanted[0]:g}, column {wanted[1]:g}"
+    if frame.orientation not in (None, "as published"):
+        return Finding("direct beam", found, expected, OPEN, text + " It is to be compared once the frame is turned, see above.")
+    away = float(np.hypot(row - wanted[0], col - wanted[1]))
+    source = f"lattice of the file, {frame.lattice.n_discs} discs, {frame.lattice.rms_px:.2f} px rms"
+    decision = Decision("axes", "origin_row_col_px", [round(row, 1), round(col, 1)], source, tolerance=0.5)
+    verdict = AGREES if away <= BEAM_REACH_PX else CONFLICT
+    says = f"the direct beam lies {away:.1f} px from where the manifest has it, at row {row:.1f}, column {col:.1f}: take over the patch"
+    wrong = away > 0.7 * frame.radius_px and verdict == CONFLICT
+    text += f" It lies {away:.1f} px from the expected place."
+    decisions = (decision, *_lattice_decisions(frame))
+    return Finding("direct beam", found, expected, verdict, text, wrong=wrong, says=says if wrong else "", decisions=decisions)
+
+
+def _lattice_decisions(frame: Frame) -> list[Decision]:
+    source = f"same fit to the file; {frame.lattice.n_discs} discs"
+    vectors = {"g002_row_col_px": frame.lattice.g002, "g010_row_col_px": frame.lattice.g010}
+    return [Decision("axes", name, [round(part, 2) for part in vector], source, tolerance=0.3) for name, vector in vectors.items()]
+
+
+def convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
+    """The convergence angle that the radius of the discs means, against every source of the manifest."""
+    energy = scan.attrs["beam_energy_kev"]
+    sources = candidates_of(entry, "acquisition", "convergence_mrad")
+    radius = f"discs of {frame.radius_px:.1f} px"
+    if np.isnan(energy):
+        return Finding("convergence", radius, "", OPEN, "The file names no beam energy, so the radius cannot be turned into an angle.")
+    scale = lattice_scale(frame.lattice)[0]
+    measured = 1e3 * wavelength_angstrom(energy) * scale * frame.radius_px
+    found = f"{measured:.2f} mrad ({radius})"
+    spacing = min(np.hypot(*frame.lattice.g002), np.hypot(*frame.lattice.g010))
+    text = f"The counts fall most at a radius of {frame.radius_px:.1f} px; the discs are {spacing:.1f} px apart and do not overlap."
+    if not sources:
+        return Finding("convergence", found, "", OPEN, text)
+    expected = f"{sources[0].value:g} mrad"
+    excluded = [one for one in sources if abs(one.value / measured - 1) > RADIUS_ERROR]
+    listed = "; ".join(f"{one.value:g} mrad ({one.basis}) means {one.value * frame.radius_px / measured:.1f} px" for one in sources)
+    text = f"{text} Of the sources, {listed}."
+    if not excluded:
+        return Finding("convergence", found, expected, AGREES, text)
+    value = round(measured, 2) if sources[0] in excluded else sources[0].value
+    source = f"discs of {frame.radius_px:.1f} px in the file are {measured:.2f} mrad"
+    against, kept = tuple(one.value for one in excluded), sources[0] not in excluded
+    decision = Decision("acquisition", "convergence_mrad", value, source, against, keeps_basis=kept)
+    return Finding("convergence", found, expected, DECIDED, text, decisions=(decision,))
+
+
+def drift_finding(statistics: Statistics, frame: Frame) -> Finding:
+    """How far the pattern moves while the beam scans: the lattice of each part of the scan."""
+    rows, cols = statistics.tiles.shape[:2]
+    centres = np.full((rows, cols, 2), np.nan)
+    for place in np.ndindex(rows, cols):
+        try:
+            fit = refine_lattice(statistics.tiles[place], frame.lattice, frame.radius_px, rounds=2, reach_px=1.5, widest_px=0)
+        except ValueError:  # too few counts in this part
+            continue
+        centres[place] = fit.centre
+    known = np.isfinite(centres[..., 0])
+    if known.sum() < 6 or min(rows, cols) < 2:
+        return Finding("drift of the pattern", f"{known.sum()} parts", "", OPEN, "Too few parts of the scan show enough discs to fit a lattice to.")
+    slopes, scatter = _plane(centres, known)
+    walk = float(np.hypot(*slopes).max())
+    limit = 0.1 * frame.radius_px
+    text = (f"A lattice was fitted to each of {known.sum()} parts of the scan. From top to bottom the centre moves by {_vector(slopes[:, 0])} px "
+            f"(row, column), from left to right by {_vector(slopes[:, 1])}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
+    if walk > limit:
+        text += " The plane is taken out before centres of mass are compared; fixed apertures should be wider by as much."
+    return Finding("drift of the pattern", f"{walk:.2f} px over the scan", f"below {limit:.1f} px", WARNING if walk > limit else AGREES, text)
+
+
+def _plane(centres: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float]:
+    """Change of (row, col) over the whole height and width of the scan, columns of a 2 × 2 array, and the scatter about it."""
+    rows, cols = known.shape
+    y, x = (axis[known] for axis in np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij"))
+    design = np.stack([np.ones_like(y), y, x], axis=1)
+    fit = np.linalg.lstsq(design, centres[known], rcond=None)[0]
+    return fit[1:].T, float((centres[known] - design @ fit).std())
+
+
+def _vector(pair) -> str:
+    return f"({signed(pair[0], 2)}, {signed(pair[1], 2)})"
+
+
+def counts_finding(statistics: Statistics, entry: Dataset | None) -> list[Finding]:
+    """Counts a pattern, against the published picture and the dose, and how they change over the scan."""
+    mean = float(statistics.total.mean())
+    return [_level_finding(mean, entry), _trend_finding(statistics.total.astype(float), mean)]
+
+
+def _level_finding(mean: float, entry: Dataset | None) -> Finding:
+    found = f"{mean:,.0f}"
+    facts = entry.acquisition if entry else {}
+    if "counts_per_pattern" not in facts:
+        return Finding("counts a pattern", found, "", OPEN, "Mean over all patterns. Nothing to compare with.")
+    least = facts["counts_per_pattern"].value
+    dose = facts["current_pa"].value * facts["dwell_ms"].value * ELECTRONS_PER_PA_MS if {"current_pa", "dwell_ms"} <= set(facts) else None
+    text = f"The published picture allows no fewer than {least:,}; geometric means lie below means."
+    if dose:
+        current, dwell = facts["current_pa"].value, facts["dwell_ms"].value
+        text += (f" {current:g} pA for {dwell:g} ms are {number(dose)} electrons, of which {100 * mean / dose:.0f} % were counted; the rest "
+                 "missed the chip, or current or dwell time are not those of this scan.")  # fmt: skip
+    fits = mean >= 0.9 * least and not (dose and mean > 1.2 * dose)
+    decision = Decision("acquisition", "counts_per_pattern", int(round(mean, -3)), "mean over all patterns of the file", tolerance=mean)
+    return Finding("counts a pattern", found, f"at least {least:,}", AGREES if fits else CONFLICT, text, decisions=(decision,))
+
+
+def _trend_finding(total: np.ndarray, mean: float) -> Finding:
+    if min(total.shape) < 2 or mean == 0:
+        return Finding("drift of the counts", "one line", "", OPEN, "The scan is too small to tell.")
+    rows, cols = np.meshgrid(*(np.linspace(-0.5, 0.5, size) for size in total.shape), indexing="ij")
+    design = np.stack([np.ones(total.size), rows.ravel(), cols.ravel()], axis=1)
+    down, right = np.linalg.lstsq(design, total.ravel() / mean, rcond=None)[0][1:]
+    dark = int((total < 0.2 * np.median(total)).sum())
+    down_words, right_words = (signed(100 * change, 1, " %") for change in (down, right))
+    text = f"A plane through the counts changes by {down_words} from the first row to the last and by {right_words} from left to right."
+    text += f" {dark} patterns hold less than a fifth of the median: the beam was off, or frames were lost." if dark else ""
+    large = max(abs(down), abs(right)) > 0.25
+    return Finding("drift of the counts", f"{down_words}, {right_words}", "within 25 %", WARNING if dark or large else AGREES, text)

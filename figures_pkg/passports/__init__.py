@@ -1,5 +1,0 @@
-"""Figures that carry their papers: one writer saves a figure with the arrays behind it and says how it was made."""
-
-from .publish import publish
-
-__all__ = ["publish"]

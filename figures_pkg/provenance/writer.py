@@ -1,0 +1,296 @@
+"""The one writer of figures: picture, drawing, numbers and passport of a figure of the paper, side by side."""
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from figures_pkg.plotting.style import stamp
+from figures_pkg.provenance.figures import CatalogueError, PaperFigure, paper_figures
+from figures_pkg.workspace import SOURCES, artefacts_folder, available_cores, commit, replacing, repository, tree_state
+
+SCHEMA = 1
+PICTURE_DPI = 160
+MANY_MARKS = 500  # collections and lines with more are stored as pixels in the drawing, which else would take megabytes
+KINDS = ("png", "svg", "npz")
+PACKAGES = ("numpy", "torch", "abtem", "matplotlib")
+STARTED = time.monotonic()  # the chapter's imports
+SMALL_BYTES = 2**20  # a file below this is read each time: its date alone could deceive
+
+
+def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.DataArray] | None, profile: str, data: str,
+            arrays: Mapping, **settings) -> None:
+    """
+    Stamp a figure of the paper and write it with its numbers and its passport.
+
+    The files are ``figures/<data>/<name>.png``, ``.svg``, ``.npz`` and ``.json`` among the artefacts of the profile. What the figure
+    was made from is added to the passport when the chapter has run to its end (:mod:`figures_pkg.book.execute`).
+
+    Parameters
+    ----------
+    figure
+        All of it, drawn; it stays as it is except for the stamp.
+    name
+        Its name in the metadata of the notebook's cell and in its front matter, e.g. ``"fig-4cd"``.
+    source
+        The scan behind it, or several of one origin; ``"simulation"`` for calculated patterns without a scan; None for a drawing of a model, which
+        gets no stamp.
+    profile, data
+        As in the notebook's parameters.
+    arrays
+        Name -> array of what is drawn; Datasets and mappings may be nested, their names are joined with ``/``.
+    settings
+        Further parameters of the chapter that the figure depends on.
+
+    Raises
+    ------
+    CatalogueError
+        If no notebook announces a figure of this name, or two do.
+    ValueError
+        For an unknown source, no arrays, or an array that is not made of numbers.
+    """
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    announced = _announced(name, data)
+    scans = _scans(source)
+    if source is not None:
+        stamp(figure, scans[0].attrs["source"] if scans else source)
+    flat = _flat(arrays)
+    if not flat:
+        raise ValueError(f"{name}: no arrays are given; hand over what is drawn, so that a change of the numbers can be seen")
+    base = figures_folder(profile, data) / name
+    _write_pictures(figure, base, announced.panel)
+    _write(base.with_suffix(".npz"), lambda path: np.savez_compressed(path, **flat))
+    passport = {
+        "schema": SCHEMA, "id": name, "panel": announced.panel, "notebook": f"notebooks/{announced.chapter}.md", "chapter": announced.chapter,
+        "functions": list(announced.functions), "caption": announced.caption,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": software(), "machine": machine(), "origin": _origin(source, scans),
+        "scans": [scan_facts(scan, profile) for scan in scans], "settings": {"profile": profile, "data": data, **settings},
+        "arrays": {key: {"shape": list(value.shape), "dtype": str(value.dtype)} for key, value in flat.items()},
+        "files": {kind: sha256(base.with_suffix(f".{kind}")) for kind in KINDS},
+    }  # fmt: skip
+    write_passport(base.with_suffix(".json"), passport)
+
+
+def figures_folder(profile: str, data: str) -> Path:
+    """Where the figures of a profile from one source lie."""
+    return artefacts_folder(profile) / "figures" / data
+
+
+def write_passport(path: Path, passport: dict) -> None:
+    """Write a passport as JSON that a person can read."""
+    text = json.dumps(passport, indent=1, ensure_ascii=False) + "\n"
+    _write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _announced(name: str, data: str) -> PaperFigure:
+    known = paper_figures(data=data)
+    if name not in known:
+        raise CatalogueError(f"no notebook announces a figure called {name!r}; list it under `companion: figures` in the front matter. "
+                             f"There are {', '.join(known)}")  # fmt: skip
+    return known[name]
+
+
+def _scans(source) -> list[xr.DataArray]:
+    if source is None or isinstance(source, str):
+        return []
+    return [source] if isinstance(source, xr.DataArray) else list(source)
+
+
+def _origin(source, scans: list[xr.DataArray]) -> str:
+    if scans:
+        return scans[0].attrs["source"]
+    return "model" if source is None else "simulation"
+
+
+def _flat(arrays: Mapping, above: str = "") -> dict[str, np.ndarray]:
+    found = {}
+    for key, value in arrays.items():
+        if isinstance(value, (Mapping, xr.Dataset)):
+            found |= _flat(value, f"{above}{key}/")
+            continue
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"array {above + str(key)!r} has dtype {array.dtype}; expected numbers")
+        found[f"{above}{key}"] = array
+    return found
+
+
+def _write_pictures(figure: Figure, base: Path, panel: str) -> None:
+    """The picture for eyes and the drawing for print; the same figure gives the same bytes."""
+    told = {"Title": f"{panel} of doi:10.1038/s41524-024-01265-y, rebuilt", "Description": f"How it was made: {base.name}.json"}
+    how = {"bbox_inches": "tight", "facecolor": "white"}
+    _write(base.with_suffix(".png"), lambda path: figure.savefig(path, dpi=PICTURE_DPI, metadata=told, **how))
+    with mpl.rc_context({"svg.hashsalt": base.name}), _many_marks_as_pixels(figure):
+        _write(base.with_suffix(".svg"), lambda path: figure.savefig(path, dpi=PICTURE_DPI, metadata={**told, "Date": None}, **how))
+
+
+@contextmanager
+def _many_marks_as_pixels(figure: Figure):
+    """Within the block, whatever has very many marks is drawn as pixels."""
+    crowded = [artist for ax in figure.axes for artist in (*ax.collections, *ax.lines) if _marks(artist) > MANY_MARKS]
+    before = [artist.get_rasterized() for artist in crowded]
+    try:
+        for artist in crowded:
+            artist.set_rasterized(True)
+        yield
+    finally:
+        for artist, state in zip(crowded, before):
+            artist.set_rasterized(state)
+
+
+def _marks(artist) -> int:
+    """Number of points or cells."""
+    if hasattr(artist, "get_offsets"):
+        array = artist.get_array()
+        return max(len(np.atleast_2d(artist.get_offsets())), 0 if array is None else np.size(array))
+    return len(artist.get_xdata())
+
+
+def _write(path: Path, write) -> None:
+    with replacing(path) as temporary:
+        write(temporary)
+
+
+def sha256(path: Path, memory: Path | None = None) -> str:
+    """
+    SHA-256 of a file's content, in hexadecimal; of a folder (a zarr store), that of the names and contents in it.
+
+    Parameters
+    ----------
+    memory
+        A JSON file that remembers checksums of large files; one with the same path, size and date is not read again. A memory that cannot be
+        read or written costs time, not correctness.
+    """
+    path = Path(path)
+    if path.is_dir():
+        parts = [f"{file.relative_to(path).as_posix()} {sha256(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    about = path.stat()
+    if memory is None or about.st_size < SMALL_BYTES:
+        return _digest(path)
+    key, mark = str(path.resolve()), [about.st_size, about.st_mtime_ns]
+    known = _read(memory)
+    if known.get(key, [])[:2] == mark:
+        return known[key][2]
+    checksum = _digest(path)
+    with suppress(OSError), replacing(memory) as temporary:
+        temporary.write_text(json.dumps(_read(memory) | {key: [*mark, checksum]}, indent=0), encoding="utf-8")
+    return checksum
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(memory: Path) -> dict:
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def software() -> dict:
+    """Commit and state of the checkout, checksum of the pins, and versions of the packages that decide about numbers."""
+    pins = repository() / "constraints.txt"
+    return {
+        "commit": commit(),
+        "tree": tree_state(),
+        "pins_sha256": sha256(pins) if pins.is_file() else "",
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+    }
+
+
+def machine() -> dict:
+    """Device, wall and processor time in s and peak memory in MB of the process since the chapter's imports."""
+    return {
+        "device": _device(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "wall_s": round(time.monotonic() - STARTED, 2),
+        "cpu_s": round(time.process_time(), 2),
+        "peak_memory_mb": _peak_memory_mb(),
+        "measured": "the chapter from its imports up to this figure",
+    }
+
+
+def scan_facts(scan: xr.DataArray, profile: str) -> dict:
+    """Name, origin and checksum of a scan, from its attributes; preset, size and seed where the twin noted them."""
+    path = Path(scan.attrs["path"])
+    facts = {"id": path.stem, "origin": scan.attrs["source"], "file": path.name, "sha256": sha256(path, memory(profile))}
+    return facts | {name: _plain(scan.attrs[name]) for name in ("preset", "size", "seed", "fingerprint") if name in scan.attrs}
+
+
+def model_facts(path: Path, profile: str) -> dict:
+    """Checksum of a trained network (``.safetensors``) or of an embedding beside one, and the seed and recipe that made it."""
+    facts = {"file": path.name, "sha256": sha256(path, memory(profile))}
+    weights = path.with_suffix(".safetensors")
+    if not weights.is_file():
+        return facts
+    from safetensors import safe_open
+
+    with safe_open(weights, "numpy") as file:
+        told = file.metadata() or {}
+    told = {name: json.loads(told[name]) for name in ("seed", "recipe", "commit") if name in told}
+    recipe = told.get("recipe")
+    told["recipe"] = recipe.get("name") if isinstance(recipe, dict) else recipe
+    return facts | {"weights_sha256": sha256(weights, memory(profile))} | told
+
+
+def memory(profile: str) -> Path:
+    """File that remembers the checksums of a profile's large files."""
+    return artefacts_folder(profile) / "checksums.json"
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    """The GPU when torch uses one in this process, else the processor."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return f"cuda: {torch.cuda.get_device_name()}"
+    cores = available_cores()
+    return f"cpu: {_processor()}, {cores} core{'s' if cores > 1 else ''}"
+
+
+def _processor() -> str:
+    """The processor's name; its kind where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return next(iter(named), platform.processor() or platform.machine())
+
+
+def _peak_memory_mb() -> int | None:
+    """Largest resident memory of this process so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)

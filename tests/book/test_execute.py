@@ -1,0 +1,84 @@
+"""A chapter shows on a measured scan what can be known of it, and its passports are completed after the run."""
+
+import jupytext
+import pytest
+
+from figures_pkg.book.execute import for_source
+from figures_pkg.provenance.figures import paper_figures
+
+TEXT = """---
+companion:
+  datasets: [ds1]
+  figures: {fig-needs-truth: Fig. 9}
+---
+
+Both.
+
++++ {"tags": ["truth"]}
+
+Only with a truth.
+
++++ {"tags": ["measured"]}
+
+Only measured.
+
++++
+
+```{code-cell} python
+---
+mystnb:
+  figure:
+    name: fig-needs-truth
+tags: [hide-input, truth]
+---
+publish(figure, "fig-needs-truth", scan, profile, data, {})
+```
+
+```{code-cell} python
+:tags: [truth]
+without_a_name = 1
+```
+"""
+
+
+def cells(truth_known):
+    """Sources of the cells that are left."""
+    return [cell.source for cell in for_source(jupytext.reads(TEXT, fmt="md:myst"), truth_known).cells]
+
+
+def test_a_simulated_scan_keeps_what_needs_the_truth():
+    """What is said of measured scans alone is left out."""
+    text = "\n".join(cells(True))
+    assert "Only with a truth" in text and "without_a_name" in text and "Only measured" not in text and "{figure}" not in text
+
+
+def test_a_measured_scan_gets_a_card_with_the_figures_label():
+    """The figure's place stays, so that later figures keep their numbers; other cells of the truth are gone."""
+    text = "\n".join(cells(False))
+    assert "Only measured" in text and "Only with a truth" not in text and "without_a_name" not in text
+    assert text.count(":name: fig-needs-truth") == 1 and "Not known for measured scans" in text
+
+
+@pytest.mark.parametrize(("data", "drawn"), [("twin", ["fig-needs-truth"]), ("zenodo", []), (None, ["fig-needs-truth"])])
+def test_the_catalogue_knows_which_book_draws_a_figure(tmp_path, data, drawn):
+    """A figure that needs the truth is announced for the twin's book only."""
+    (tmp_path / "chapter.md").write_text(TEXT)
+    assert list(paper_figures(tmp_path, data)) == drawn
+
+
+WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]").replace("-truth\n", "-truth\n    caption: as it is\n")
+
+
+@pytest.mark.parametrize(("data", "caption"), [("twin", "as it is"), ("zenodo", "as matched")])
+def test_a_figure_of_both_books_has_words_for_each(tmp_path, data, caption):
+    """The page and the catalogue take the caption that fits the scan."""
+    (tmp_path / "chapter.md").write_text(WORDED)
+    (cell,) = [cell for cell in for_source(jupytext.reads(WORDED, fmt="md:myst"), data == "twin").cells if "mystnb" in cell.metadata]
+    assert cell.metadata["mystnb"]["figure"]["caption"] == caption == paper_figures(tmp_path, data)["fig-needs-truth"].caption
+    assert "measured" not in cell.metadata
+
+
+def test_a_chapter_about_the_twin_reads_it_in_every_book(tmp_path):
+    """Its figures count as the twin's whatever the book is made from."""
+    (tmp_path / "chapter.md").write_text(TEXT.replace("datasets: [ds1]", "data: twin"))
+    assert [figure.source("zenodo") for figure in paper_figures(tmp_path, "zenodo").values()] == ["twin"]

@@ -1,0 +1,113 @@
+"""A release is whole with right checksums; students get the exercises, teachers also the answers."""
+
+import hashlib
+import json
+import re
+import zipfile
+
+import nbformat
+import pytest
+
+from figures_pkg.book.chapters import CHAPTERS, chapter_path
+from figures_pkg.book.release import SUMS, chapters_in_order, course_notebook, without_answers, write_course, write_release, write_zip
+
+
+@pytest.fixture
+def built(tmp_path):
+    """A built book with one page, one notebook and a PDF."""
+    book = tmp_path / "book"
+    for name, text in {"_build/html/index.html": "page", "_build/html/_static/a.css": "style", "executed/a.ipynb": "{}", "a.pdf": "%PDF"}.items():
+        (book / name).parent.mkdir(parents=True, exist_ok=True)
+        (book / name).write_text(text)
+    return book
+
+
+def test_release_holds_everything_with_checksums(built, tmp_path):
+    """Pages, notebooks, the PDF and what lay there before; every line of the list is true."""
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "companion-1-course.zip").write_bytes(b"course")
+    made = write_release(dist, "companion-1", built, built / "a.pdf")
+    names = {"companion-1-html.zip", "companion-1-notebooks.zip", "companion-1.pdf", "companion-1-course.zip"}
+    assert {path.name for path in made} == names | {SUMS} == {path.name for path in dist.iterdir()}
+    told = dict(reversed(line.split("  ")) for line in (dist / SUMS).read_text().splitlines())
+    assert told == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in names}
+    with zipfile.ZipFile(dist / "companion-1-html.zip") as archive:
+        assert archive.namelist() == ["companion-1-html/_static/a.css", "companion-1-html/index.html"]
+        assert archive.read("companion-1-html/index.html") == b"page"
+
+
+def test_an_unfinished_book_is_not_released(built, tmp_path):
+    """What is missing is named, and nothing is written."""
+    (built / "a.pdf").unlink()
+    with pytest.raises(FileNotFoundError, match="figures_pkg pdf"):
+        write_release(tmp_path / "dist", "x", built, built / "a.pdf")
+    assert not (tmp_path / "dist").exists()
+
+
+def test_archives_do_not_know_the_day(tmp_path):
+    """The same contents in another order and at another time give the same bytes."""
+    one = write_zip(tmp_path / "1.zip", {"b": "2", "a": "1"}).read_bytes()
+    assert one == write_zip(tmp_path / "2.zip", {"a": "1", "b": "2"}).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def archive(repository, tmp_path_factory):
+    """The course of this book: name -> text."""
+    path = write_course(tmp_path_factory.mktemp("course") / "course.zip", repository / "book" / "_toc.yml")
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name).decode() for name in file.namelist()}
+
+
+def test_every_chapter_is_there_twice(archive, repository):
+    """Numbered in the order of the book, and listed with the command that makes its data."""
+    order = chapters_in_order(repository / "book" / "_toc.yml")
+    assert set(order) == set(CHAPTERS)
+    names = [f"{number:02d}-{chapter}.ipynb" for number, chapter in enumerate(order, 1)]
+    assert set(archive) == {"README.md"} | {f"{who}/{name}" for who in ("student", "teacher") for name in names}
+    assert all(f"prepare {chapter} --profile smoke" in archive["README.md"] for chapter in order)
+
+
+def test_answers_are_with_the_teacher_only(archive):
+    """As many answers as the sources hold, none of them in a student's notebook, the exercises in both."""
+    folded = re.compile(r"\{dropdown\}[^\n]*nswer")
+    held = sum(len(folded.findall(chapter_path(chapter).read_text(encoding="utf-8"))) for chapter in CHAPTERS)
+    count = {who: {word: sum(word in "".join(cell["source"]) for name, text in archive.items() if name.startswith(who)
+                             for cell in json.loads(text)["cells"]) for word in ("{dropdown}", "**Your answer:**", "Exercise")}
+             for who in ("student", "teacher")}
+    assert held >= 10 and not any(folded.search(text) for name, text in archive.items() if name.startswith("student"))
+    assert count["student"]["**Your answer:**"] > 0 == count["teacher"]["**Your answer:**"]
+    assert count["student"]["Exercise"] == count["teacher"]["Exercise"] > 0
+
+
+def test_notebooks_are_whole_and_open_the_small_scans(archive):
+    """Valid notebooks without outputs, in the profile that was asked for."""
+    for name, text in archive.items():
+        if name.endswith(".ipynb"):
+            notebook = nbformat.reads(text, as_version=4)
+            nbformat.validate(notebook)
+            assert not any(cell.get("outputs") for cell in notebook.cells) and 'profile = "smoke"' in text.replace('\\"', '"')
+
+
+def test_the_same_text_gives_the_same_archive(repository, tmp_path):
+    """No date and no random id."""
+    toc = tmp_path / "_toc.yml"
+    toc.write_text("format: jb-book\nroot: index\nchapters: [{file: executed/losses}]\n", encoding="utf-8")
+    first, second = (write_course(tmp_path / f"{n}.zip", toc).read_bytes() for n in (1, 2))
+    assert first == second
+
+
+def test_text_around_an_answer_stays():
+    """The block is replaced up to its own fence, also when it holds a shorter one."""
+    text = "Before.\n\n````{dropdown} One answer\nIt is\n```python\n42\n```\n````\n\nAfter."
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    assert without_answers(notebook).cells[0].source == "Before.\n\n**Your answer:**\n\n…\n\nAfter."
+    notebook.cells[0].source = "```{dropdown} Answer\nnever closed"
+    with pytest.raises(ValueError, match="never ends"):
+        without_answers(notebook)
+
+
+def test_profile_is_written_into_the_notebook():
+    """What is asked for is what it opens."""
+    (cell,) = [cell for cell in course_notebook("losses", "paper").cells if "parameters" in cell.metadata.get("tags", [])]
+    assert cell.source.startswith('profile = "paper"')

@@ -1,0 +1,107 @@
+"""The table of claims says what was found, links to figures, and escapes its texts."""
+
+import json
+import re
+from html import escape
+
+import pytest
+
+from figures_pkg.chapters.does_it_hold import claims_table, value_words
+from figures_pkg.claims.rows import Case, Claim
+from figures_pkg.claims.rows import VERDICTS, Limit
+from figures_pkg.provenance.figures import figure_names
+
+CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
+         {"dataset": "hard", "values": [], "when": "", "reason": "no scan"}]  # fmt: skip
+
+
+def row(verdict="holds", **fields):
+    """A row as the evaluation writes it."""
+    return {"id": "a", "verdict": verdict, "words": "it < leans", "limit": "at least 0", "unit": "r", "cases": CASES} | fields
+
+
+def claim(**fields):
+    """The claim of that row."""
+    texts = {"id": "a", "claim": "P & Q", "place": {"section": "Methods", "at": "Fig. 2a"}, "figures": ("fig-2ab",), "data": "twin",
+             "how": "h", "measure": "figures_pkg.x.y", "cases": (Case("ds1", ""),), "limit": Limit(0, 1), "because": "b", "caveat": "built in"}
+    return Claim(**(texts | fields))
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_verdict_is_said_in_a_word_and_a_colour(verdict):
+    """So that neither is needed alone."""
+    html = claims_table([claim()], {"rows": [row(verdict)]})
+    (style,) = re.findall(rf"<span class='verdict (\w+)'>{verdict}</span>", html)
+    assert f"table.claims .{style} {{background" in html
+
+
+def test_the_table_holds_values_reasons_links_and_the_fold_out():
+    """Texts are escaped, and a row can be linked to."""
+    html = claims_table([claim()], {"rows": [row()]})
+    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan", "ds1: it leans", "it &lt; leans", "P &amp; Q", "built in",
+                 "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>", "id='claim-a'", "<details>", "at least 0 r. b"):
+        assert text in html, text
+
+
+TWIN = {"verdict": "does not hold", "words": "or holds", "stated": "laptop"}
+
+
+@pytest.mark.parametrize("source, words", [("record", "the authors' scans"), ("rehearsal", "rehearsal: simulated stand-in")])
+def test_two_verdicts_stand_side_by_side(source, words):
+    """The measured one with the word for its source, and that on the twin with where it comes from."""
+    html = claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN})
+    assert html.index(">holds</span>") < html.index("<small>twin: </small>") < html.index(">does not hold</span>")
+    for text in ("<th>Measured value</th>", "<th>On the twin</th>", "or holds", "as claims.yaml states for laptop", f"{escape(words)}: ds1</p>",
+                 "Caveat on the twin."):  # fmt: skip
+        assert text in html, text
+    assert "simulated, " not in html  # the twin's word never stands at a measured value
+    assert "claims.yaml" not in claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN | {"stated": ""}})
+
+
+def test_what_needs_no_scan_is_the_same_for_both():
+    """A calculation has one verdict, and its own word for what it is made of."""
+    html = claims_table([claim(data="calculation")], {"rows": [row()], "source": "record"}, {"a": TWIN})
+    assert "the same: no scan is measured" in html and "does not hold" not in html.partition("</style>")[2] and "<small>calculation</small>" in html
+
+
+def test_a_claim_that_was_not_measured_says_why_once():
+    """Beside its case; its data column names no source."""
+    cases = [{"dataset": "ds1", "values": [], "when": "", "reason": "no domains"}]
+    html = claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)], "source": "record"}, {"a": TWIN})
+    assert html.count("no domains") == 1 and "<small>not measured</small>" in html and "scans" not in html.partition("</style>")[2]
+    assert claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)]}).count("no domains") == 2  # as ever on the twin
+
+
+def test_claims_newer_than_their_evaluation_are_refused():
+    """The message names the row and the command."""
+    with pytest.raises(ValueError, match="new of claims.yaml has no verdict; call `figures_pkg claims`"):
+        claims_table([claim(), claim(id="new")], {"rows": [row()]})
+
+
+def test_numbers_are_short_and_whole_ones_complete():
+    """Three digits, thousands parted."""
+    assert value_words([4700770.0], "parameters") == "4,700,770 parameters"
+    assert value_words([-0.35524], "") == "−0.355"
+    assert value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
+
+
+def test_every_figure_chapter_is_a_page(repository):
+    """Links lead to chapters of the book."""
+    toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
+    assert all(f"executed/{chapter}" in toc for chapter in set(figure_names().values()))
+
+
+def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
+    """A verdict that differs from its row fails the check with row, old, new and value."""
+    from figures_pkg.cli import main
+
+    rows = [claim(verdict={"smoke": ("does not hold",)})]
+    monkeypatch.setattr("figures_pkg.claims.rows.load_claims", lambda *_, **__: rows)
+    out = tmp_path / "claims.json"
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
+    assert "figures_pkg claims" in capsys.readouterr().err
+    out.write_text(json.dumps({"schema": 1, "profile": "smoke", "data": "twin", "rows": [row("holds")]}))
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
+    assert "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
+    rows[0] = claim(verdict={"smoke": ("holds",)})
+    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 0
