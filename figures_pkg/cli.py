@@ -10,6 +10,8 @@ SIZES = ("smoke", "laptop", "paper")
 SOURCES = ("twin", "zenodo")
 SCAN = "the path of a scan, or ds1, … as in the manifest"
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
+NETWORK = {"pattern": "side of the patterns in px, binned down to it", "filters": "of every convolution inside",
+           "pools": "side of each pooling, one for each level", "channels": "of the embedding"}  # fmt: skip
 WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; the discs of ErMnO3 overlap beyond
 
 
@@ -205,6 +207,8 @@ def _add_model_commands(commands) -> None:
     train = commands.add_parser("train", help="train the autoencoder on a scan; an interrupted training goes on")
     train.set_defaults(run=_train)
     train.add_argument("--recipe", help="e.g. domains, vortex, walls (the paper's), laptop; by default the profile's")
+    for name, words in NETWORK.items():
+        train.add_argument(f"--{name}", type=int, nargs="+" if name == "pools" else None, metavar="N", help=f"{words}; by default the recipe's")
     train.add_argument("--seed", type=int, default=0, help="of the first weights and the order of the patterns")
     train.add_argument("--out", type=Path, required=True, help="the .safetensors to write; a file of this name in .stop ends it early")
     train.add_argument("--start", type=Path, metavar="MODEL", help="a trained .safetensors to start from")
@@ -226,11 +230,13 @@ def _add_model_commands(commands) -> None:
 
 def _train(options) -> None:
     from figures_pkg.model import load_checkpoint
-    from figures_pkg.model.recipes import recipe_called
+    from figures_pkg.model.recipes import recipe_called, with_network_sizes
     from figures_pkg.model.train import make_fabric, save_trained, train
     from figures_pkg.workspace import check_target, load_profile
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
+    if sizes := {name: value for name in NETWORK if (value := getattr(options, name)) is not None}:
+        recipe = with_network_sizes(recipe, **sizes)
     out = check_target(options.out, ".safetensors", options.overwrite)
     start = load_checkpoint(options.start) if options.start else None
     fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)

@@ -278,3 +278,23 @@ def recipe_called(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"no recipe is called {name!r}; there are: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def with_network_sizes(recipe: Recipe, **sizes) -> Recipe:
+    """
+    A recipe for a network of other sizes, otherwise the same.
+
+    Parameters
+    ----------
+    recipe
+        Gives everything else, and the sizes that are not named.
+    **sizes
+        Fields of :class:`figures_pkg.model.autoencoder.NetworkConfig`, which refuses sizes that do not fit together.
+
+    Examples
+    --------
+    >>> with_network_sizes(recipe_called("laptop"), filters=16, pools=(4, 2)).network
+    NetworkConfig(pattern=32, filters=16, pools=(4, 2), channels=12)
+    """
+    chosen = ", ".join(f"{name} {value}" for name, value in sizes.items())
+    return replace(recipe, network=replace(recipe.network, **sizes), sources=recipe.sources | {"network": f"chosen for this training: {chosen}"})

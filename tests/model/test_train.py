@@ -15,10 +15,10 @@ import xarray as xr
 from small_training import RECIPE, SMALL, STAGE, WEIGHTS, assert_close, batch, gradients, same_weights, small_scan, step_for
 
 from figures_pkg.cli import main
-from figures_pkg.model.autoencoder import Autoencoder
+from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig
 from figures_pkg.model.checkpoint import load_checkpoint
 from figures_pkg.model.train import save_trained
-from figures_pkg.model.recipes import Stage
+from figures_pkg.model.recipes import Stage, recipe_called
 from figures_pkg.model.train import state_path, stop_path
 from figures_pkg.model.step import Step
 from figures_pkg.model.train import DeadEmbedding, train
@@ -198,3 +198,16 @@ def test_command_line(tmp_path, capsys):
     assert "domains, vortex, walls" in capsys.readouterr().err
     assert main(["embed", str(out), "--data", str(scan), "--out", str(tmp_path / "maps.nc")]) == 0
     assert xr.open_dataset(tmp_path / "maps.nc").embedding.shape == (8, 8, 12)
+
+
+def test_network_sizes_on_the_command_line(tmp_path, capsys):
+    """Sizes given as options stand in the model, with their source; the rest is the recipe's, and impossible sizes are one line."""
+    scan, out = tmp_path / "scan.npy", tmp_path / "model.safetensors"
+    np.save(scan, np.random.default_rng(0).poisson(20, (8, 8, 32, 32)).astype(np.uint16))
+    words = ["train", "--recipe", "smoke", "--data", str(scan), "--out", str(out), "--accelerator", "cpu"]
+    assert main([*words, "--pattern", "16", "--pools", "3"]) == 1 and "must divide the side" in capsys.readouterr().err
+    assert main([*words, "--pattern", "16", "--filters", "3", "--pools", "4", "2", "--channels", "5"]) == 0
+    net, recipe = load_checkpoint(out), recipe_called("smoke")
+    assert net.config == NetworkConfig(pattern=16, filters=3, pools=(4, 2), channels=5)
+    about = net.about["recipe"]
+    assert about["batch_size"] == recipe.batch_size and about["sources"]["network"] != recipe.sources["network"]
