@@ -12,12 +12,12 @@ import time
 import numpy as np
 from scipy.optimize import least_squares
 
-from figures_pkg.matching import disc_sums, match_scores, prepare
-from figures_pkg.twin.example import Example
-from figures_pkg.matching.fit import predict
-from figures_pkg.matching.matcher import weights_of
 from figures_pkg.chapters.matching_robustness import disturbed_scan, other_library
 from figures_pkg.diffraction import LibrarySettings, build_library
+from figures_pkg.matching import disc_sums, match_scores, prepare
+from figures_pkg.matching.fit import predict
+from figures_pkg.matching.matcher import weights_of
+from figures_pkg.twin.example import Example
 
 NAMES = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
 

@@ -19,7 +19,6 @@ from statistics import median
 
 import numpy as np
 import psutil
-
 from scans import DETECTOR, make_files
 
 from figures_pkg.data import available_cores

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from figures_pkg.workspace import available_cores, book_folder, repository
+from filelock import FileLock, Timeout
+
+from figures_pkg.workspace import available_cores, book_folder, load_profile, repository
 
 from .chapters import CHAPTERS, artefacts_of, datasets_of
-from figures_pkg.workspace import load_profile
 from .execute import executed_path
 from .gallery import add_figures, add_landing, notice_of, shown_figures
 from .render import render, ship, shipped_files
@@ -53,6 +54,13 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
     # No solver is started to choose among a few jobs, and the list is not gone through each second: that took a tenth of a core.
     words += ["--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s"]
     words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
+    words += ["--nolock"]  # Snakemake's own lock outlives a killed build; the one below does not
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules", "--", *targets]
-    if subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode:
+    (repository() / ".snakemake").mkdir(exist_ok=True)
+    try:
+        with FileLock(repository() / ".snakemake" / "build.lock", blocking=False):
+            status = subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode
+    except Timeout:
+        raise RuntimeError(f"another build runs in {repository()}; wait for it, then call again: what it has made is kept") from None
+    if status:
         raise RuntimeError(f"{', '.join(targets) or 'the book'} was not made; the first error above says why")

@@ -16,10 +16,9 @@ from figures_pkg.provenance.figures import paper_figures
 from figures_pkg.provenance.passports import PassportError, read_passport
 from figures_pkg.provenance.writer import figures_folder, memory, model_facts, sha256, write_passport
 from figures_pkg.record.manifest import MANIFEST_VARIABLE, manifest_of
-from figures_pkg.workspace import artefacts_folder, replacing, repository
+from figures_pkg.workspace import artefacts_folder, load_profile, replacing, repository
 
 from .chapters import artefacts_of, chapter_path, datasets_of, source_of
-from figures_pkg.workspace import load_profile
 from .dependencies import installed_code
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
@@ -29,12 +28,12 @@ CARD = """```{{figure}} ../_static/{picture}.svg
 :alt: A card that says: {words}
 :class: not-shown
 
-{words}: {reason} {elsewhere}
+{words}, since {reason}{title}. {elsewhere}
 ```"""
 WORDS = {
-    TRUTH: ("not-known", "Not known for measured scans", "this figure needs the truth at each position, which only a simulated scan has.",
+    TRUTH: ("not-known", "Not known for measured scans", "this figure needs the truth at each position, which only a simulated scan has",
             "The book on the twin shows it."),
-    MEASURED: ("not-simulated", "Drawn for measured scans only", "this figure shows what the authors' networks make of the authors' scans.",
+    MEASURED: ("not-simulated", "Drawn for measured scans only", "this figure shows what the authors' networks make of the authors' scans",
                "The book on the record shows it."),
 }
 
@@ -129,8 +128,8 @@ def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.N
         _reword(cell, truth_known)
         if absent not in cell.metadata.get("tags", []):
             kept.append(cell)
-        elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
-            kept.append(_card(name, absent, cell.get("id")))
+        elif name := (figure := cell.metadata.get("mystnb", {}).get("figure", {})).get("name"):
+            kept.append(_card(name, figure.get("caption", ""), absent, cell.get("id")))
     notebook.cells = kept
     return notebook
 
@@ -145,9 +144,11 @@ def _reword(cell: nbformat.NotebookNode, truth_known: bool) -> None:
         shown["image"]["alt"] = words["alt"]
 
 
-def _card(name: str, absent: str, identity: str | None) -> nbformat.NotebookNode:
+def _card(name: str, caption: str, absent: str, identity: str | None) -> nbformat.NotebookNode:
+    """A numbered figure that says what is not drawn, in the first sentence of its caption, and why."""
     picture, words, reason, elsewhere = WORDS[absent]
-    text = CARD.format(picture=picture, name=name, words=words, reason=reason, elsewhere=elsewhere)
+    title = caption.split(". ")[0].removeprefix("Left: ").rstrip(".")
+    text = CARD.format(picture=picture, name=name, words=words, reason=reason, title=f": {title}" if title else "", elsewhere=elsewhere)
     return nbformat.v4.new_markdown_cell(text, **({"id": identity} if identity else {}))
 
 

@@ -18,6 +18,7 @@ if "google.colab" in sys.modules:
     !pip install --quiet -c /content/pins.txt -e "/content/companion[book,model]"
     !cd /content/companion && python -m figures_pkg prepare {chapter} --profile {profile}
     sys.path.insert(0, "/content/companion")'''
+NUMBER = re.compile(r'(<span class="pasted-text">|<td[^>]*>)([^<]*)')  # of a cell's result in a sentence, or in a table
 THEBE = "THEBE_JS_URL"  # set twice by sphinx-thebe, which Jupyter Book always loads; this book starts no kernel and needs neither
 
 
@@ -58,11 +59,24 @@ def setup(app) -> dict:
 
 
 def mend(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Leave out the scripts of thebe, name the theme's default mode, and give the list of citations no role that its entries do not fit."""
+    """Leave out the scripts of thebe, name the theme's default mode, typeset numbers, and give the list of citations no role that its entries do not fit."""
     context["script_files"] = [script for script in context.get("script_files", []) if not _of_thebe(script)]
     context["default_mode"] = context.get("default_mode") or "auto"
     if "body" in context:  # docutils calls the entries doc-biblioentry, which a list must not hold
         context["body"] = context["body"].replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        context["body"] = NUMBER.sub(lambda number: number[1] + typeset(number[2]), context["body"])
+
+
+def typeset(text: str) -> str:
+    """
+    A number that a program wrote, with a minus sign and a space before the per cent sign.
+
+    Examples
+    --------
+    >>> typeset("-0.24"), typeset("ds1-field2, 33%"), typeset("4e-06")
+    ('−0.24', 'ds1-field2, 33\\xa0%', '4e-06')
+    """
+    return re.sub(r"(?<=\d)%", "\N{NO-BREAK SPACE}%", re.sub(r"(?<![\w.])-(?=\d)", "−", text))
 
 
 def _of_thebe(script) -> bool:

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
-from figures_pkg.claims.rows import Claim, KINDS, UNTESTED
+from figures_pkg.claims.rows import FAILS, HOLDS, KINDS, ONLY, UNTESTED, Claim
 from figures_pkg.claims.run import read_verdicts
-from figures_pkg.claims.rows import FAILS, HOLDS, ONLY
 from figures_pkg.plotting.style import MINUS_P
 from figures_pkg.provenance.figures import figure_names, paper_figures
 from figures_pkg.workspace import artefact_path
+
 
 def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     """
@@ -31,7 +31,7 @@ def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     Returns
     -------
     dict
-        Id -> ``verdict``, ``words`` (the condition, or another verdict that the profile may have) and ``stated``, the profile for which
+        Id -> ``verdict``, ``words`` (the condition) and ``stated``, the profile for which
         claims.yaml states it; empty where the verdict was evaluated here.
     """
     path = artefact_path("claims/claims.json", "twin", profile)
@@ -41,9 +41,9 @@ def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
         if row := evaluated.get(claim.id):
             given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
             continue
-        where = profile if profile in claim.verdict else next(iter(reversed(claim.verdict)), profile)
-        first, *others = claim.verdict.get(where, (UNTESTED,))
-        given[claim.id] = {"verdict": first, "words": "".join(f"or {other}" for other in others), "stated": where}
+        stated = {name: verdict for name, verdict in claim.verdict.items() if isinstance(verdict, str)}
+        where = profile if profile in stated else next(iter(reversed(stated)), profile)
+        given[claim.id] = {"verdict": stated.get(where, UNTESTED), "words": "", "stated": where}
     return given
 
 
@@ -56,9 +56,24 @@ CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
 SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
 
 
-NAMED = ("AUC", "r", "ratio", "share", "evidence")  # units that are names and come first
-
-
+NAMED = ("AUC", "AUC gain", "AUC margin", "r", "ratio", "share", "evidence")  # units that are names and come first
+TITLES = {  # of figures that are none of the paper's
+    "fig-4-map": "asymmetry over thickness and tilt",
+    "fig-4-thickness": "asymmetry over thickness",
+    "fig-com-causes": "causes of the COM",
+    "fig-gen-ends": "ends of a channel, small network",
+    "fig-gen-row": "bands of a channel, small network",
+    "fig-matching-com": "COM against matched tilt",
+    "fig-matching-maps": "matched maps",
+    "fig-realism-patterns": "mean patterns",
+    "fig-realism-series": "strengths of reflections",
+    "fig-scores-charge": "HH against TT, all methods",
+    "fig-scores-domains": "domains, all methods",
+    "fig-scores-evidence": "false domains",
+    "fig-scores-vortex": "vortex, all methods",
+    "fig-wall-profile": "counts across the wall",
+    "walls-inclined": "inclined wall",
+}
 # Both ends of each pair are readable on the theme's light and dark ground; the word says the same as the colour.
 STYLE = """<style>
 table.claims {width:100%; table-layout:fixed; border-collapse:collapse; font-size:0.9em}
@@ -134,9 +149,9 @@ def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None 
     titles = "".join(f"<th>{title}</th>" for title in columns)
     head = f"<colgroup>{widths}</colgroup><thead><tr>{titles}</tr></thead>"
     chapters, panels = figure_names(), {name: figure.panel for name, figure in paper_figures().items()}
-    links = {name: f"<a href='{chapter}.html#{name}'>{escape(panels.get(name) or figure_words(name))}</a>" for name, chapter in chapters.items()}
+    links = {name: f"<a href='{chapter}.html#{name}'>{escape(panels.get(name) or TITLES.get(name, name))}</a>" for name, chapter in chapters.items()}
     source = "twin" if twin is None else found["source"]
-    body = "".join(_row(claim, rows[claim.id], links, source, (twin or {}).get(claim.id)) for claim in claims)
+    body = "".join(_row(number, claim, rows[claim.id], links, source, (twin or {}).get(claim.id)) for number, claim in enumerate(claims, 1))
     return f"{STYLE}<table class='claims'>{head}<tbody>{body}</tbody></table>"
 
 
@@ -157,16 +172,16 @@ def value_words(values: list[float], unit: str) -> str:
     return f"{unit} {value}" if unit in NAMED else f"{value} {unit}".strip()
 
 
-def figure_words(name: str) -> str:
+def case_labels(number: int, row: dict) -> list[str]:
     """
-    A name of a figure that is none of the paper's, as words.
+    How the cases of a claim are numbered: by the number of the claim, and a letter where it has several.
 
     Examples
     --------
-    >>> figure_words("fig-com-causes"), figure_words("fig-4-thickness"), figure_words("walls-inclined")
-    ('com causes', 'thickness', 'walls inclined')
+    >>> case_labels(4, {"cases": [{}, {}]}), case_labels(5, {"cases": [{}]})
+    (['4a', '4b'], ['5'])
     """
-    return re.sub(r"^(fig-)?(\d+-)?", "", name).replace("-", " ")
+    return [f"{number}{letter if len(row['cases']) > 1 else ''}" for letter, _ in zip("abcdefgh", row["cases"])]
 
 
 def _number(value: float) -> str:
@@ -175,19 +190,19 @@ def _number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def _row(claim: Claim, row: dict, links: dict[str, str], source: str, twin: dict | None) -> str:
+def _row(number: int, claim: Claim, row: dict, links: dict[str, str], source: str, twin: dict | None) -> str:
     place = ", ".join(filter(None, (claim.place["section"], claim.place["at"])))
-    first = f"{escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
+    first = f"<strong>{number}</strong> {escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
     named = [f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *(links[name] for name in claim.figures)]
     said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
     verdict = _verdict(row | {"words": ""} if said else row)
-    cells = [first, _values(row), verdict, *([_on_the_twin(claim, twin)] if twin else []), "<br>".join(named)]
+    cells = [first, _values(case_labels(number, row), row), verdict, *([_on_the_twin(claim, twin)] if twin else []), "<br>".join(named)]
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _verdict(row: dict) -> str:
     badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
-    return badge + (f"<br>{escape(row['words'])}" if row["words"] else "")
+    return badge + (f"<br>{_text(row['words'])}" if row["words"] else "")
 
 
 def _on_the_twin(claim: Claim, twin: dict) -> str:
@@ -210,12 +225,18 @@ def _data_words(claim: Claim, row: dict, source: str) -> str:
     return SOURCES[source] if any(case["values"] for case in row["cases"]) else "not measured"
 
 
-def _values(row: dict) -> str:
+def _text(text: str) -> str:
+    """A sentence as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def _values(labels: list[str], row: dict) -> str:
     lines = []
-    for case in row["cases"]:
-        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}" if case["dataset"] else "none"
+    for label, case in zip(labels, row["cases"], strict=True):
+        value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}" if case["dataset"] else "not measured"
         where = ": ".join(filter(None, (case["dataset"], case["when"])))
-        lines.append(f"<p>{escape(value)}" + (f"<br><small>{escape(where)}</small>" if where else "") + "</p>")
+        start = f"<small>{label}</small> " if len(labels) > 1 else ""
+        lines.append(f"<p>{start}{_text(value)}" + (f"<br><small>{escape(where)}</small>" if where else "") + "</p>")
     return "".join(lines)
 
 

@@ -35,6 +35,7 @@ from figures_pkg.plotting.style import WALL
 from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.workspace import replacing
 
+
 def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
     """
     Maps of the difference between two patterns under three definitions, to show what depends on the choice.

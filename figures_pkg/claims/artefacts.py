@@ -15,7 +15,7 @@ from figures_pkg.evaluate.channels import at_positions, open_embedding
 from figures_pkg.evaluate.known import known_domains, known_maps
 from figures_pkg.evaluate.leaderboard import read_scores, score_maps
 from figures_pkg.evaluate.reflections import REFLECTIONS, first_scan_settings, lattice_of
-from figures_pkg.evaluate.walls import walls_by_course
+from figures_pkg.evaluate.walls import COARSEST_NM, walls_by_course
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.model.step_components import rotate_steps
 from figures_pkg.record.fetch import MissingDataset
@@ -27,7 +27,6 @@ PUBLISHED = "published"  # recipe of the authors' networks; for instance models/
 RELEASED = {("ds1", PUBLISHED): "ca-ds1", ("ds2", PUBLISHED): "ca-ds2-domains", ("ds2", "published-walls"): "ca-ds2-walls",
             ("ds2", "published-vae"): "vae-27"}
 METHODS = {"CA": PUBLISHED, "β-VAE": "published-vae"}  # as the scores call them -> whose they are on a measured scan
-COARSEST_NM = 10.0  # positions further apart say nothing of a wall
 
 
 class Unavailable(RuntimeError):
@@ -53,14 +52,14 @@ class Artefacts:
     def scan(self, dataset: str) -> xr.DataArray:
         """A scan by its name; one that was not made, or not fetched, is :class:`Unavailable`."""
         if self.data == "zenodo" and dataset not in load_manifest().datasets:
-            raise Unavailable(f"the scan {dataset} is simulated and on no record")
+            raise Unavailable(f"the scan `{dataset}` is simulated and on no record")
         if self.data == "twin" and dataset not in scans_of(self.profile):
-            raise Unavailable(f"the scan {dataset} is not made in this profile")
+            raise Unavailable(f"the scan `{dataset}` is not made in this profile")
         try:
             path = locate(dataset, self.data, self.profile)
         except MissingDataset as error:
             where = "was not made" if self.data == "twin" else "of the authors is not on this computer"
-            raise Unavailable(f"the scan {dataset} {where}") from error
+            raise Unavailable(f"the scan `{dataset}` {where}") from error
         self._note(path)
         return open_dataset(dataset, self.data, self.profile)
 
@@ -95,7 +94,7 @@ class Artefacts:
         try:
             found = known_maps(scan, dataset, self.data, self.profile)
         except FileNotFoundError as error:
-            raise Unavailable(f"the domains of the scan {dataset} were not looked for") from error
+            raise Unavailable(f"the domains of the scan `{dataset}` were not looked for") from error
         self._note(artefact_path(f"domains/{dataset}.nc", self.data, self.profile))
         return walls_by_course(found, self.lattice(dataset)[0].g002)
 
@@ -103,7 +102,7 @@ class Artefacts:
         """+1 and −1 in the domains, true or matched ones, 0 within 20 nm of a wall."""
         domain = known_domains(self.known(dataset))
         if self.data != "twin" and len({*domain.ravel().tolist()} - {0}) < 2:
-            raise Unavailable(f"only one domain was found in the scan {dataset}")
+            raise Unavailable(f"only one domain was found in the scan `{dataset}`")
         return domain
 
     def lattice(self, dataset: str) -> tuple[Lattice, float]:

@@ -14,14 +14,14 @@ from figures_pkg.evaluate.leaderboard import values_of
 from figures_pkg.evaluate.quantiles import agreement, end_difference, mean_patterns, quantile_patterns, sweep_patterns
 from figures_pkg.evaluate.reflections import pair_change
 from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, interior, wall_auc
-from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, TooCoarse, edge_width_nm, sign_changes, step_sign_share
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad, wavelength_angstrom
 from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.twin import load_preset
 from figures_pkg.twin.patterns import disc_pattern
 
-from .artefacts import COARSEST_NM, METHODS, Artefacts, Unavailable
+from .artefacts import METHODS, Artefacts, Unavailable
 
 ONLY_KNOWN = {"vortex_accuracy": "which of six states a domain has"}  # column of the scores -> what it needs
 FITTED = "fitted"  # in place of a thickness or a tilt: what was fitted to the published picture of the first scan

@@ -149,7 +149,7 @@ class Claim:
     because: str = ""
     caveat: str = ""
     not_tested: str = ""  # the reason, for a claim that no function measures
-    verdict: dict[str, tuple[str, ...]] = field(default_factory=dict)  # profile -> the verdicts on the twin that it may have
+    verdict: dict[str, str | Limit] = field(default_factory=dict)  # profile -> verdict on the twin, or the range of values where a training decides
 
     def cases_on(self, data: str) -> tuple[Case, ...]:
         """The cases to measure on the scans of one source, "twin" or "zenodo"."""
@@ -262,15 +262,14 @@ def _bind(function: Callable, case: Case, where: str) -> None:
         raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
 
 
-def _verdicts(entry, where: str) -> dict[str, tuple[str, ...]]:
-    """The verdicts that each profile may have; more than one where a training decides."""
+def _verdicts(entry, where: str) -> dict[str, str | Limit]:
+    """The verdict of each profile, or the range in which every value has to lie where another training turns the verdict."""
     allowed = {}
-    for profile, verdict in check_type(entry, dict, f"{where}, verdict").items():
+    for profile, stated in check_type(entry, dict, f"{where}, verdict").items():
         try:
             load_profile(profile)
         except ValueError as error:
             raise ClaimsError(f"{where}, verdict: {error}") from error
-        allowed[profile] = tuple(verdict) if isinstance(verdict, list) else (verdict,)
-        for one in allowed[profile]:
-            check_choice(one, VERDICTS, f"{where}, verdict of {profile}")
+        here = f"{where}, verdict of {profile}"
+        allowed[profile] = Limit.of(stated, here) if isinstance(stated, dict) else check_choice(stated, VERDICTS, here)
     return allowed

@@ -16,7 +16,7 @@ from figures_pkg.evaluate.walls import TooCoarse
 from figures_pkg.workspace import fields_of, replacing
 
 from .artefacts import Artefacts, Unavailable
-from .rows import UNTESTED, VERDICTS, Case, Claim, Measured, verdict
+from .rows import UNTESTED, VERDICTS, Case, Claim, Limit, Measured, verdict
 
 
 def evaluate_claims(
@@ -114,19 +114,25 @@ def changed_verdicts(claims: Sequence[Claim], found: dict) -> list[str]:
     Returns
     -------
     list of str
-        Row, verdict of the row, verdict found, and the values; a row that was never evaluated counts too. Nothing is compared on
-        the authors' data, nor for a profile that a row does not mention.
+        Row, verdict of the row, verdict found, and the values; a row that was never evaluated counts too. Where a row states a range,
+        every value has to lie in it. Nothing is compared on the authors' data, nor for a profile that a row does not mention.
     """
     if found["data"] != "twin":
         return []
     rows, lines = {row["id"]: row for row in found["rows"]}, []
     for claim in claims:
         expected, row = claim.verdict.get(found["profile"]), rows.get(claim.id)
-        if expected is None or (row and row["verdict"] in expected):
+        if expected is None or (row and _as_stated(row, expected)):
             continue
-        now = f"now {row['verdict']!r} {_values(row)}" if row else "not evaluated"
-        lines.append(f"claims.yaml, row {claim.id}: verdict of {found['profile']} is {' or '.join(map(repr, expected))}, {now}")
+        words = f"every value is {expected}" if isinstance(expected, Limit) else f"verdict of {found['profile']} is {expected!r}"
+        lines.append(f"claims.yaml, row {claim.id}: {words}, now " + (f"{row['verdict']!r} {_values(row)}" if row else "not evaluated"))
     return lines
+
+
+def _as_stated(row: dict, expected: str | Limit) -> bool:
+    """Whether a row has its verdict, or all its values, of which there are some, lie in the range."""
+    values = [value for case in row["cases"] for value in case["values"]]
+    return all(map(expected.meets, values)) and bool(values) if isinstance(expected, Limit) else row["verdict"] == expected
 
 
 def verdict_counts(found: dict) -> dict[str, int]:

@@ -17,19 +17,28 @@ from .scores import otsu_threshold
 from .walls import wall_kinds, wall_map
 
 TURNS = {1: "walls, phase +60°", -1: "walls, phase −60°"}
+LEAST_R = 0.2  # of a channel with a map; below it the name would say nothing
 FIELDS = {"thickness": "thickness_nm", "bend along b": "tilt_b_mrad", "bend along c": "tilt_c_mrad"}
 REACH_NM = 11.0  # a wall in a foil of 60 nm, inclined by 5 to 11 degrees, is 5 to 12 nm wide
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a channel resembles most among the maps that are known, and Pearson's r with it; "dead" and 0 for a constant one."""
+    """What a channel resembles most among the maps that are known, and Pearson's r with it; "dead" and 0 for a constant one.
+
+    Examples
+    --------
+    >>> str(Named("thickness", -0.56)), str(Named("thickness", 0.06))
+    ('thickness\\n|r| = 0.56', 'none of the maps\\n|r| < 0.2')
+    """
 
     name: str
     correlation: float
 
     def __str__(self) -> str:
-        return self.name if self.name == "dead" else f"{self.name}\n|r| = {abs(self.correlation):.2f}"
+        if self.correlation == 0:
+            return self.name
+        return f"{self.name}\n|r| = {abs(self.correlation):.2f}" if abs(self.correlation) >= LEAST_R else f"none of the maps\n|r| < {LEAST_R}"
 
 
 def open_embedding(path: str | Path) -> xr.DataArray:

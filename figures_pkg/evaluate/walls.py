@@ -40,6 +40,7 @@ FEWEST = 12  # places of each kind, less say nothing
 CLEAR_AUC, CLEAR_GAIN = 0.9, 0.05  # what a probe has to reach, and by how much to beat every reference
 TEN_TO_NINETY = 2.5631  # width from 10 to 90 % of an error function, in standard deviations
 WALL_WIDTH_NM = 10.0  # taken for every wall of a measured scan; those of the twin are 3 to 13 nm wide
+COARSEST_NM = 10.0  # positions further apart say nothing of a wall
 COURSE_NM = 8.0  # over which the course of a matched wall is smoothed
 KINDS = {1: "head-to-head", -1: "tail-to-tail", 0: "neutral"}
 SIGN_UNKNOWN = {1: "charge A", -1: "charge B", 0: "neutral"}
@@ -77,7 +78,7 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     distance = 0.999 * known.wall_distance_nm.values  # positions on both sides of a wall are half a step from it, and count as on it
     found = {"polarization": side, "wall_distance_nm": distance, "wall_width_nm": np.full(side.shape, WALL_WIDTH_NM),
              "wall_charge": charge, "wall_type": wall_type(charge)}  # fmt: skip
-    return known.assign({name: (SCAN_DIMS, values) for name, values in found.items()})
+    return known.assign({name: (SCAN_DIMS, values, known[name].attrs if name in known else {}) for name, values in found.items()})
 
 
 def wall_kinds(known: xr.Dataset) -> dict[int, str]:

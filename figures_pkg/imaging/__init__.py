@@ -1,7 +1,8 @@
 """From a scan to images: virtual detectors, centre of mass and mean patterns in one pass over the data, and the lattice of its discs."""
 
-from .centre_of_mass import CenterOfMass, along_and_across, com_noise, scatter, to_mrad
 from figures_pkg.data.units import wavelength_angstrom
+
+from .centre_of_mass import CenterOfMass, along_and_across, com_noise, scatter, to_mrad
 from .descan import descan_planes, fit_descan, remove_descan
 from .detectors import Annulus, Box, Disc, asymmetry
 from .lattice import Lattice, disc_radius_px, expected_lattice, refine_lattice

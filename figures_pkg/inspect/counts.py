@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from figures_pkg.data.blocks import block_places, read_block
 from figures_pkg.data.scan import COUNTER_LIMITS, wrapped_pixels
-from figures_pkg.imaging.one_pass import Partial, countable, reduce_block
 from figures_pkg.imaging.kernels import MOMENTS
-from figures_pkg.imaging.one_pass import Plan, make_plan
+from figures_pkg.imaging.one_pass import Partial, Plan, countable, make_plan, reduce_block
 from figures_pkg.workspace import available_cores
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
@@ -334,7 +333,7 @@ def pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) ->
     text = "No pixel holds more than twice its brightest neighbour."
     if hot:
         text = f"At (row, column) {_places(hot)}: more than twice the brightest neighbour in the mean pattern, or always one count. {LEAVE_OUT}"
-    hot_finding = Finding("hot pixels", str(len(hot)), "", WARNING if hot else AGREES, text)
+    hot_finding = Finding("hot pixels", str(len(hot)), "none", WARNING if hot else AGREES, text)
     return [_dead_finding(dead, known, statistics.mean.shape, wrapped), hot_finding]
 
 

@@ -15,9 +15,9 @@ from figures_pkg.data.datasets import locate
 from figures_pkg.data.hspy import open_hspy
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.data.scan import open_scan
-from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
 from figures_pkg.imaging import Box, Lattice
 from figures_pkg.imaging.lattice import disc_radius_px
+from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
 from figures_pkg.record.fetch import origin_of
 from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
 
@@ -265,7 +265,7 @@ def _chunk_finding(scan, path: Path) -> Finding:
     text = f"To see a single pattern, {dragged / 1e6:,.1f} MB are decoded. Blocks of whole chunks are read here, each once."
     if dragged > SLOW_CHUNK_BYTES:
         text += " A copy made with figures_pkg convert gives single patterns at once."
-    return Finding("chunks", times(piece), "", AGREES, text)
+    return Finding("chunks", times(piece), "any", AGREES, text)
 
 
 def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:

@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.imaging.pictures import as_drawn
-from figures_pkg.imaging.pictures import disc_counts
 from figures_pkg.imaging import Lattice, refine_lattice
 from figures_pkg.imaging.lattice_search import FoundLattice, Zone, find_lattice
+from figures_pkg.imaging.pictures import as_drawn, disc_counts
 from figures_pkg.record.manifest import Dataset
 
 from .counts import Statistics
@@ -478,7 +477,7 @@ def _level_finding(mean: float, entry: Dataset | None) -> Finding:
         return Finding("counts a pattern", found, "", OPEN, "Mean over all patterns. Nothing to compare with.")
     least = facts["counts_per_pattern"].value
     dose = facts["current_pa"].value * facts["dwell_ms"].value * ELECTRONS_PER_PA_MS if {"current_pa", "dwell_ms"} <= set(facts) else None
-    text = f"The published picture allows no fewer than {least:,}; geometric means lie below means."
+    text = f"The published picture allows no fewer than {least:,}: it shows geometric means, which are smaller than plain ones."
     if dose:
         current, dwell = facts["current_pa"].value, facts["dwell_ms"].value
         text += (f" {current:g} pA for {dwell:g} ms are {number(dose)} electrons, of which {100 * mean / dose:.0f} % were counted; the rest "

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import distance_transform_edt
 
 from figures_pkg.data import load_manifest
 from figures_pkg.data.axes import SCAN_DIMS
+from figures_pkg.evaluate.channels import LEAST_R, domain_channel, name_channels, open_embedding
 from figures_pkg.evaluate.known import known_maps
-from figures_pkg.evaluate.channels import domain_channel, name_channels, open_embedding
 from figures_pkg.evaluate.walls import walls_by_course
 from figures_pkg.imaging import Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.plotting.style import SOURCE_WORDS
@@ -111,11 +112,26 @@ def known_layers(known: xr.Dataset | None) -> list[Layer]:
     if known is None:
         return []
     group = TRUTH if known.attrs.get("basis", "truth") == "truth" else MATCHED
-    if group == MATCHED:  # the domains as figures show them, without poor fits
-        known = known.assign(polarization=known.domain)
+    if group == MATCHED:  # the domains as figures show them, without poor fits; other maps have there what the nearest good fit has
+        known = _good_fits(known).assign(polarization=known.domain)
     names = [name for name in KNOWN_MAPS if name in known and np.isfinite(known[name].values).all()]
     units = {name: known[name].attrs.get("units", "").replace("1", "") for name in names}
-    return [Layer(name, KNOWN_MAPS[name][0], group, known[name], units[name], *KNOWN_MAPS[name][1:]) for name in names]
+    titles = {name: _matched_title(KNOWN_MAPS[name][0]) if group == MATCHED else KNOWN_MAPS[name][0] for name in names}
+    return [Layer(name, titles[name], group, known[name], units[name], *KNOWN_MAPS[name][1:]) for name in names]
+
+
+def _matched_title(title: str) -> str:
+    """Say that a map comes from matching, such as "matched thickness" or "distance from the matched wall"."""
+    return title.replace("the wall", "the matched wall") if "the wall" in title else f"matched {title.partition(':')[0]}"
+
+
+def _good_fits(known: xr.Dataset) -> xr.Dataset:
+    """The matched thickness and tilts, with those of the nearest good fit where a fit is poor."""
+    if "poor_fit" not in known or known.poor_fit.all():
+        return known
+    nearest = distance_transform_edt(known.poor_fit.values, return_distances=False, return_indices=True)
+    fields = [name for name in ("thickness_nm", "tilt_b_mrad", "tilt_c_mrad") if name in known]
+    return known.assign({name: known[name].copy(data=known[name].values[tuple(nearest)]) for name in fields})
 
 
 def network_layers(embedding: xr.DataArray, domains: xr.DataArray, names: list) -> list[Layer]:
@@ -134,6 +150,6 @@ def network_layers(embedding: xr.DataArray, domains: xr.DataArray, names: list) 
     layers = [Layer("domain_channel", "domain channel, rotated to steps", NETWORK, domains, "", "RdBu_r", True)]
     for number, image, named in zip(embedding.channel.values, embedding, names, strict=True):
         if np.ptp(image.values) > 0:
-            title = f"channel {int(number)}" + (f": {named.name}, |r| {abs(named.correlation):.2f}" if named.correlation else "")
+            title = f"channel {int(number)}" + (f": {named.name}, |r| {abs(named.correlation):.2f}" if abs(named.correlation) >= LEAST_R else "")
             layers.append(Layer(f"channel_{int(number)}", title, NETWORK, image.reset_coords(drop=True).transpose(*SCAN_DIMS)))
     return layers

@@ -16,9 +16,8 @@ import torch
 import xarray as xr
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.record.manifest import Dataset
 from figures_pkg.record.fetch import ensure
-from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import Dataset, load_manifest
 
 from .autoencoder import Autoencoder, count_parameters
 from .checkpoint import PublishedFileError, load_checkpoint

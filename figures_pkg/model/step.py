@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .losses import BatchStatistics, Losses, batch_statistics, total_loss
-from .losses import LossWeights
 from .autoencoder import Autoencoder, NetworkConfig
+from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
 from .vae import BetaVAE, VariationalLosses, variational_loss
 
 if TYPE_CHECKING:

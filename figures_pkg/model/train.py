@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 import figures_pkg
 from figures_pkg.data.blocks import scan_digest
-from figures_pkg.workspace import check_target, replacing
-from figures_pkg.workspace import commit
+from figures_pkg.workspace import check_target, commit, replacing
 
 from .autoencoder import Autoencoder, count_parameters
 from .batches import Feed, Prepare

@@ -1,5 +1,7 @@
 """Maps over the scan and patterns over the detector, with bars that say how large things are."""
 
+import re
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -146,6 +148,18 @@ def overbar(indices: str) -> str:
         parts.append(rf"\bar{{{letter}}}" if negative else letter)
         negative = False
     return f"${''.join(parts)}$"
+
+
+def barred(text: str) -> str:
+    """
+    Write the Miller indices in a text with combining bars in place of minus signs, for tables and sentences.
+
+    Examples
+    --------
+    >>> barred("004 / 00-4")
+    '004 / 004\u0305'
+    """
+    return re.sub(r"(?<=\d)-(\d)", "\\1\u0305", text)
 
 
 def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:

@@ -62,6 +62,21 @@ def summarise(array: np.ndarray, any_order: bool = False, logarithm: bool = Fals
     return found
 
 
+def smoothness(image: np.ndarray) -> float:
+    """
+    Correlation of neighbouring pixels along the last two axes, the mean over both.
+
+    Examples
+    --------
+    >>> ramp = np.arange(64.0).reshape(8, 8)
+    >>> smoothness(ramp) > 0.95, abs(smoothness(np.random.default_rng(0).permutation(ramp.ravel()).reshape(8, 8))) < 0.2
+    (True, True)
+    """
+    values = np.asarray(image, float)
+    pairs = (values[..., 1:, :], values[..., :-1, :]), (values[..., 1:], values[..., :-1])
+    return float(np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs]))
+
+
 def spread(summary: dict) -> float:
     """The size of a change that would matter: the standard deviation, or a hundredth of the size where an array hardly varies."""
     _, deviation, size = summary["moments"]
@@ -109,10 +124,11 @@ class Tolerance:
     reason: str
     any_order: bool = False  # whether the first axis counts channels without an order
     logarithm: bool = False  # whether log10 is taken first
+    smooth: float = 0.0  # least correlation of neighbouring pixels; 0 asks for none
 
     def summary(self, array: np.ndarray) -> dict:
         """What is kept of an array."""
-        return summarise(array, self.any_order, self.logarithm)
+        return summarise(array, self.any_order, self.logarithm) | ({"smooth": smoothness(array)} if self.smooth else {})
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,8 @@ def load_tolerances(path: Path | None = None) -> list[Tolerance]:
                 raise ReferencesError(f"{path}, {figure}, {array!r}: the kind is {name!r}; expected one of {', '.join(kinds)}")
             kind = kinds[name]
             how = {option: bool(kind.get(option, False)) for option in ("any_order", "logarithm")}
-            found.append(Tolerance(figure, array, float(kind["allowed"]), " ".join(kind["reason"].split()), **how))
+            smooth = float(kind.get("smooth", 0))
+            found.append(Tolerance(figure, array, float(kind["allowed"]), " ".join(kind["reason"].split()), **how, smooth=smooth))
     return found
 
 
@@ -235,6 +252,8 @@ def _compare_array(figure: str, name: str, now: dict, stored: dict, rule: Tolera
     if "moments" not in stored:
         return []
     allowed, found = rule.allowed * spread(stored), []
+    if rule.smooth and not now.get("smooth", 0.0) >= rule.smooth:
+        found.append(Change(figure, name, "likeness of neighbours", now.get("smooth"), f"at least {rule.smooth:g}", 0.0, rule.reason))
     for key in MEASURED:
         for place, (value, reference) in enumerate(zip_longest(now.get(key, []), stored.get(key, []), fillvalue=0.0)):
             if not abs(value - reference) <= allowed:

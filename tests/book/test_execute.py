@@ -29,6 +29,7 @@ Only measured.
 mystnb:
   figure:
     name: fig-needs-truth
+    caption: "Left: COM against tilt. Right: shares."
 tags: [hide-input, truth]
 ---
 publish(figure, "fig-needs-truth", scan, profile, data, {})
@@ -56,7 +57,7 @@ def test_a_measured_scan_gets_a_card_with_the_figures_label():
     """The figure's place stays, so that later figures keep their numbers; other cells of the truth are gone."""
     text = "\n".join(cells(False))
     assert "Only measured" in text and "Only with a truth" not in text and "without_a_name" not in text
-    assert text.count(":name: fig-needs-truth") == 1 and "Not known for measured scans" in text
+    assert text.count(":name: fig-needs-truth") == 1 and "Not known for measured scans" in text and "simulated scan has: COM against tilt. The book" in text
 
 
 @pytest.mark.parametrize(("data", "drawn"), [("twin", ["fig-needs-truth"]), ("zenodo", []), (None, ["fig-needs-truth"])])
@@ -66,7 +67,8 @@ def test_the_catalogue_knows_which_book_draws_a_figure(tmp_path, data, drawn):
     assert list(paper_figures(tmp_path, data)) == drawn
 
 
-WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]").replace("-truth\n", "-truth\n    caption: as it is\n")
+WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]")
+WORDED = WORDED.replace('"Left: COM against tilt. Right: shares."', "as it is")
 
 
 @pytest.mark.parametrize(("data", "caption"), [("twin", "as it is"), ("zenodo", "as matched")])

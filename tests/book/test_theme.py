@@ -99,3 +99,12 @@ def test_a_chosen_mode_stays_and_citations_lose_their_role():
     context = {"default_mode": "dark", "body": '<div role="list" class="citation-list"><p role="note">x</p></div>'}
     mend(None, "index", "page.html", context, None)
     assert context["default_mode"] == "dark" and context["body"] == '<div class="citation-list"><p role="note">x</p></div>'
+
+
+def test_results_have_a_minus_sign():
+    """In sentences and tables; not in code or words."""
+    body = '<span class="pasted-text">-0.24</span> <td class="data" >-6.13</td> <td>-0.1 ± 0.2</td> <td>22%</td> <code>x -1</code> <td>ds1-2</td>'
+    context = {"body": body}
+    mend(None, "index", "page.html", context, None)
+    assert context["body"] == ('<span class="pasted-text">−0.24</span> <td class="data" >−6.13</td> <td>−0.1 ± 0.2</td> <td>22\N{NO-BREAK SPACE}%</td> '
+                               "<code>x -1</code> <td>ds1-2</td>")

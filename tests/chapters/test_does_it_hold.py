@@ -6,13 +6,12 @@ from html import escape
 
 import pytest
 
-from figures_pkg.chapters.does_it_hold import claims_table, value_words
-from figures_pkg.claims.rows import Case, Claim
-from figures_pkg.claims.rows import VERDICTS, Limit
-from figures_pkg.provenance.figures import figure_names
+from figures_pkg.chapters.does_it_hold import TITLES, claims_table, value_words
+from figures_pkg.claims.rows import VERDICTS, Case, Claim, Limit, load_claims
+from figures_pkg.provenance.figures import figure_names, paper_figures
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
-         {"dataset": "hard", "values": [], "when": "", "reason": "no scan"}]  # fmt: skip
+         {"dataset": "hard", "values": [], "when": "", "reason": "no scan `hard`"}]  # fmt: skip
 
 
 def row(verdict="holds", **fields):
@@ -38,7 +37,8 @@ def test_a_verdict_is_said_in_a_word_and_a_colour(verdict):
 def test_the_table_holds_values_reasons_links_and_the_fold_out():
     """Texts are escaped, and a row can be linked to."""
     html = claims_table([claim()], {"rows": [row()]})
-    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan", "ds1: it leans", "it &lt; leans", "P &amp; Q", "built in",
+    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan <code>hard</code>", "ds1: it leans",
+                 "<strong>1</strong> P", "<small>1b</small> not", "it &lt; leans", "P &amp; Q", "built in",
                  "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>", "id='claim-a'", "<details>", "at least 0 r. b"):
         assert text in html, text
 
@@ -85,6 +85,11 @@ def test_numbers_are_short_and_whole_ones_complete():
     assert value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
 
 
+def test_no_link_shows_the_label_of_a_figure():
+    """Figures of claims are the paper's, or have a title."""
+    assert {name for each in load_claims() for name in each.figures} - set(paper_figures()) == set(TITLES)
+
+
 def test_every_figure_chapter_is_a_page(repository):
     """Links lead to chapters of the book."""
     toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
@@ -95,7 +100,7 @@ def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     """A verdict that differs from its row fails the check with row, old, new and value."""
     from figures_pkg.cli import main
 
-    rows = [claim(verdict={"smoke": ("does not hold",)})]
+    rows = [claim(verdict={"smoke": "does not hold"})]
     monkeypatch.setattr("figures_pkg.claims.rows.load_claims", lambda *_, **__: rows)
     out = tmp_path / "claims.json"
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
@@ -103,5 +108,5 @@ def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     out.write_text(json.dumps({"schema": 1, "profile": "smoke", "data": "twin", "rows": [row("holds")]}))
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
     assert "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
-    rows[0] = claim(verdict={"smoke": ("holds",)})
+    rows[0] = claim(verdict={"smoke": "holds"})
     assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 0

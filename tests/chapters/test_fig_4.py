@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from figures_pkg.chapters.fig_4 import (
-    abtem_pattern,
     AbtemSettings,
+    abtem_pattern,
     asymmetry_curves,
     atom_row,
     difference_map,

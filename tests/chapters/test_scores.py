@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from figures_pkg.chapters.scores import (
+    FAMILIES,
     claims_of_domains,
     compared,
     confusion_image,
-    FAMILIES,
     methods_in_order,
     middle_of,
     summary,
@@ -18,6 +18,7 @@ from figures_pkg.chapters.scores import (
 )
 from figures_pkg.evaluate.leaderboard import read_scores, values_of
 from figures_pkg.workspace import artefact_path
+
 
 def row(method, scan, auc, evidence, seed=0, picked_by="rule"):
     names = ("wall_auc", "vortex_accuracy", "leak_bend", "leak_thickness", "cpu_s")

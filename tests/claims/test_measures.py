@@ -326,7 +326,7 @@ def measured(artefacts, tmp_path, monkeypatch):
 
     def _scan(name):
         if name not in ("ds1", "ds2"):
-            raise Unavailable(f"the scan {name} is simulated and on no record")
+            raise Unavailable(f"the scan `{name}` is simulated and on no record")
         return scan
 
     def _make(networks=("ds1-published", "ds2-published", "ds2-published-vae", "ds2-published-walls"), every=1, **changes):
@@ -376,7 +376,7 @@ def test_the_authors_networks_are_scored_against_matched_domains(measured):
         assert 0 <= measures.leaks(world, "ds1", "CA", "truth")[0] < 50
     for call, reason in (
         (lambda: measures.gain(world, "ds1", "CA", "untrained", "domain_auc"), "untrained is scored on simulated scans only"),
-        (lambda: measures.score(world, "hard", "CA", "domain_auc"), "hard is simulated and on no record"),
+        (lambda: measures.score(world, "hard", "CA", "domain_auc"), "`hard` is simulated and on no record"),
         (lambda: measures.score(world, "ds2", "CA", "vortex_accuracy", "truth"), "which of six states a domain has is known of simulated scans only"),
         (lambda: measures.probe_margin(world, "ds2", "CA"), "only simulated scans have"),
         (lambda: measures.leaks(measured(basis="steps"), "ds1", "CA", "truth"), "ds1 do not fit the library, so its bend and thickness"),
@@ -399,7 +399,7 @@ def test_a_grid_too_coarse_for_walls_says_so(measured):
 @pytest.mark.parametrize("changes, reason", [
     ({"sign_known": 0}, "which of the two domains of ds1 is \\+P is not known"),
     ({"basis": "steps", "sign_known": 0}, "do not fit the library"),
-    ({"domains": False}, "domains of the scan ds1 were not looked for"),
+    ({"domains": False}, "domains of the scan `ds1` were not looked for"),
 ])  # fmt: skip
 def test_the_direction_of_the_shift_needs_a_sign(measured, changes, reason):
     """Without one, or without matched states, the claim is not tested; the others are, as long as there are domains."""
@@ -415,7 +415,7 @@ def test_one_domain_is_nothing_to_compare(measured):
     world = measured()
     alone = world.known("ds1").assign(domain=world.known("ds1").domain * 0 + 1)
     world.known = lambda name: alone
-    with pytest.raises(Unavailable, match="only one domain was found in the scan ds1"):
+    with pytest.raises(Unavailable, match="only one domain was found in the scan `ds1`"):
         measures.com_auc(world, "ds1")
 
 

@@ -90,7 +90,7 @@ def test_every_row_states_the_verdict_of_the_smallest_profile():
 
 def test_a_good_row_is_read(load):
     (row,) = load(GOOD)
-    assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": ("holds",)}
+    assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": "holds"}
     (row,) = load({key: GOOD[key] for key in ("id", "claim", "place", "figures", "data", "how")} | {"not_tested": "no scan"})
     assert row.not_tested == "no scan" and row.cases == ()
 
@@ -105,6 +105,8 @@ def test_a_good_row_is_read(load):
     ({"cases": [{"dataset": "ds1", "with": {"order": 4}}]}, r"row 'a': com_auc\(.*\).* does not take this case: .*order"),
     ({"cases": [{}]}, "does not take this case: missing a required argument: 'dataset'"),
     ({"verdict": {"huge": "holds"}}, "row 'a', verdict: no profile is called 'huge'; there are: laptop, paper, smoke"),
+    ({"verdict": {"smoke": ["holds", "does not hold"]}}, r"verdict of smoke: got \['holds', 'does not hold'\], expected one of holds, holds only when"),
+    ({"verdict": {"smoke": {"about": 1}}}, "verdict of smoke, holds is {'about': 1}; expected one of at_least"),
     ({"verdict": {"smoke": "maybe"}}, "verdict of smoke: got 'maybe', expected one of holds, holds only when"),
     ({"holds": {"above": 1}}, "row 'a', holds is .*at_least"),
     ({"data": "scan"}, "row 'a', data: got 'scan', expected one of twin, record, picture, calculation"),

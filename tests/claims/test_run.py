@@ -96,14 +96,22 @@ def test_a_file_read_before_that_changed_is_read_again(make, tmp_path):
     assert not claims_run._unchanged({str(file): when - 1}) and not claims_run._unchanged({str(tmp_path / "gone"): when})
 
 
+def without_values(found):
+    """The same rows with nothing measured: no range is met by that."""
+    rows = [row | {"cases": [case | {"values": []} for case in row["cases"]]} for row in found["rows"]]
+    return found | {"rows": rows}
+
+
 def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
     """Once for each row, none where the row says what was found, none on the authors' data or for another profile."""
-    claims = [make("a", verdict={"smoke": ("does not hold",)}), make("b", 0.1, verdict={"smoke": ("does not hold",)})]
+    claims = [make("a", verdict={"smoke": "does not hold"}), make("b", 0.1, verdict={"smoke": "does not hold"})]
     found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", str, progress=False))
     (line,) = changed_verdicts(claims, found)
     assert "row a: verdict of smoke is 'does not hold', now 'holds' (2.5 ; holds: at least 2)" in line
-    assert not changed_verdicts([replace(claims[0], verdict={"smoke": ("holds", "does not hold")})], found)  # either may come out
-    assert "not evaluated" in changed_verdicts([make("new", verdict={"smoke": ("holds",)})], found)[0]
+    assert not changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_least": 2})})], found)  # the verdict may turn, the values may not
+    assert "every value is at most 2, now 'holds' (2.5 " in changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_most": 2})})], found)[0]
+    assert changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_most": 2})})], without_values(found))
+    assert "not evaluated" in changed_verdicts([make("new", verdict={"smoke": "holds"})], found)[0]
     assert changed_verdicts(claims, found | {"data": "zenodo"}) == changed_verdicts(claims, found | {"profile": "paper"}) == []
 
 
@@ -120,13 +128,13 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     """Then a claim on them is not tested, and one that needs the truth never is."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
     made = Artefacts("smoke", "zenodo")
-    for dataset, message in (("ds1", "ds1 of the authors is not on this computer"), ("control", "simulated and on no record")):
+    for dataset, message in (("ds1", "`ds1` of the authors is not on this computer"), ("control", "simulated and on no record")):
         with pytest.raises(Unavailable, match=message):
             made.scan(dataset)
     with pytest.raises(Unavailable, match="known of simulated scans alone"):
         made.truth("ds1")
     for wanted in (lambda: made.scores, lambda: made.known("ds1"), lambda: made.domains("ds1")):
-        with pytest.raises(Unavailable, match="ds1 of the authors is not on this computer|authors' network ca-ds1 was not applied"):
+        with pytest.raises(Unavailable, match="ds1` of the authors is not on this computer|authors' network ca-ds1 was not applied"):
             wanted()
     assert made.source == "record"
 
@@ -142,14 +150,14 @@ def test_the_record_has_cases_of_its_own(make):
 def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path, monkeypatch):
     """The words say which; a profile without a verdict takes the last one that the row states."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    claims = [make("a", verdict={"smoke": ("holds",)}), make("b", 0.1, verdict={"smoke": ("holds", "does not hold"), "laptop": ("not tested",)})]
+    claims = [make("a", verdict={"smoke": "holds"}), make("b", 0.1, verdict={"smoke": Limit.of({"at_least": 0}), "laptop": "not tested"})]
     stated = twin_verdicts(claims, "smoke")
     assert stated["a"] == {"verdict": "holds", "words": "", "stated": "smoke"}
-    assert stated["b"] == {"verdict": "holds", "words": "or does not hold", "stated": "smoke"}
+    assert stated["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
     assert twin_verdicts(claims, "paper")["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
     evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), str, progress=False)
     assert twin_verdicts(claims, "smoke") == {"a": stated["a"], "b": {"verdict": "does not hold", "words": "", "stated": ""}}
-    assert verdict_counts({"rows": stated.values()})["holds"] == 2
+    assert verdict_counts({"rows": stated.values()})["holds"] == 1
 
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])

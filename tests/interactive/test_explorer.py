@@ -155,11 +155,12 @@ def test_matched_domains_are_offered_as_such(scan):
     """Positions with a poor fit belong to neither domain, whatever the match prefers there."""
     places = {d: scan[d] for d in DIMS[:2]}
     maps = {name: (DIMS[:2], np.ones((5, 4))) for name in ("domain", "polarization", "thickness_nm")}
-    known = xr.Dataset(maps, places, {"basis": "matched", "sign_known": 1})
-    known.domain[0, 0] = 0
+    known = xr.Dataset(maps | {"poor_fit": (DIMS[:2], np.zeros((5, 4), bool))}, places, {"basis": "matched", "sign_known": 1})
+    known.domain[0, 0], known.thickness_nm[0, 0], known.poor_fit[0, 0] = 0, 80, True
     layers = {each.key: each for each in known_layers(known)}
     assert list(layers) == ["polarization", "thickness_nm"] and {each.group for each in layers.values()} == {"matched to the library"}
     assert np.asarray(layers["polarization"].values)[0, 0] == 0
+    assert layers["thickness_nm"].title == "matched thickness" and (np.asarray(layers["thickness_nm"].values) == 1).all()  # as nearest to the poor fit
 
 
 def test_the_page_loads_nothing_by_itself(scan, tmp_path):

@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from figures_pkg.model.losses import CONVENTIONS
-from figures_pkg.model.losses import BatchStatistics, activity_divergence, batch_statistics, contrastive_similarity
-from figures_pkg.model.losses import LossWeights
-from figures_pkg.model.losses import l1_activity, total_loss
+from figures_pkg.model.losses import (
+    CONVENTIONS,
+    BatchStatistics,
+    LossWeights,
+    activity_divergence,
+    batch_statistics,
+    contrastive_similarity,
+    l1_activity,
+    total_loss,
+)
 
 NAMES = sorted(CONVENTIONS)
 # Halves and zeros, so that ties, zero components, zero vectors and vectors whose components cancel are common.

@@ -17,11 +17,9 @@ from small_training import RECIPE, SMALL, STAGE, WEIGHTS, assert_close, batch, g
 from figures_pkg.cli import main
 from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig
 from figures_pkg.model.checkpoint import load_checkpoint
-from figures_pkg.model.train import save_trained
 from figures_pkg.model.recipes import Stage, recipe_called
-from figures_pkg.model.train import state_path, stop_path
 from figures_pkg.model.step import Step
-from figures_pkg.model.train import DeadEmbedding, train
+from figures_pkg.model.train import DeadEmbedding, save_trained, state_path, stop_path, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TWO_RANKS = Path(__file__).with_name("two_ranks.py")

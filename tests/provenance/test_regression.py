@@ -47,6 +47,16 @@ def test_a_turned_image_is_a_change(turn):
     assert {"block"} <= {change.what.split()[0] for change in changes(turn(image), image)}
 
 
+def test_the_same_values_in_another_order_are_no_map():
+    """Where a training decides how large a map is, it still has to be a map."""
+    rule = Tolerance("f", "map", 4.0, "picked", smooth=0.1)
+    image = np.add.outer(np.sin(np.arange(24.0) / 4), np.cos(np.arange(24.0) / 5))
+    shuffled = np.random.default_rng(2).permutation(image.ravel()).reshape(image.shape)
+    assert compare("f", {"map": rule.summary(2 * image)}, {"map": rule.summary(image)}, [rule]) == []
+    (change,) = compare("f", {"map": rule.summary(shuffled)}, {"map": rule.summary(image)}, [rule])
+    assert change.what == "likeness of neighbours" and "at least 0.1" in str(change)
+
+
 def test_one_block_of_a_large_array_is_noticed(maps):
     """What changes in a corner alone does not drown."""
     corner = maps.copy()

@@ -29,8 +29,8 @@ import words  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
 from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_scan  # noqa: E402
 
-from figures_pkg.workspace import artefacts_folder, book_folder  # noqa: E402
 from figures_pkg.record.manifest import load_manifest  # noqa: E402
+from figures_pkg.workspace import artefacts_folder, book_folder  # noqa: E402
 
 COPIED_BYTES = 1 << 20  # smaller files are copied, larger ones linked: nobody may write into the twin's
 

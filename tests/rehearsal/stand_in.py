@@ -20,8 +20,8 @@ import numpy as np
 import rsciio.hspy
 import yaml
 
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.scan import open_scan
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 
 REMOTE = {  # the record's own names, colons and all
     "ds1": "256p_3w_step1k4_a5_cl12_50ms_nmf_4-001.hspy",

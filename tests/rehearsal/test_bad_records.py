@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-
 import stand_in
 from fake_zenodo import FakeZenodo, Fault
+
 from figures_pkg.cli import main
 from figures_pkg.data.datasets import open_dataset
 from figures_pkg.record import manifest

@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
+import judge
 import numpy as np
 import pytest
+import stand_in
 import xarray as xr
 
-import judge
-import stand_in
-from figures_pkg.workspace import artefacts_folder
 from figures_pkg.evaluate.known import known_words, matched_domains, matching_library
 from figures_pkg.twin import make_dataset, read_truth
+from figures_pkg.workspace import artefacts_folder
 
 SIDE = 32  # positions along each side of the same field: steps of 11 nm
 CASES = {

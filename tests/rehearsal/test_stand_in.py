@@ -7,10 +7,10 @@ import pytest
 import stand_in
 import torch
 
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 from figures_pkg.data.scan import open_scan
 from figures_pkg.model.checkpoint import load_published
 from figures_pkg.model.vae import BetaVAE
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 
 
 def everything(path) -> str:

@@ -5,8 +5,8 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
 import words
+
 from figures_pkg.book.chapters import CHAPTERS, source_of
 from figures_pkg.plotting.style import SOURCE_WORDS
 

@@ -27,8 +27,8 @@ from PIL import Image
 
 from figures_pkg.book.chapters import CHAPTERS, source_of
 from figures_pkg.book.pages import GENERATED
-from figures_pkg.provenance.figures import paper_figures
 from figures_pkg.plotting.style import SOURCE_WORDS
+from figures_pkg.provenance.figures import paper_figures
 
 BLOCKS = {"p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
