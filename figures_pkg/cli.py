@@ -6,6 +6,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import figures_pkg
+
 SIZES = ("smoke", "laptop", "paper")
 SOURCES = ("twin", "zenodo")
 SCAN = "the path of a scan, or ds1, … as in the manifest"
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     """All commands with their options."""
     parser = argparse.ArgumentParser(prog="figures_pkg", description=__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"figures_pkg {figures_pkg.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data_commands(commands)
     _add_simulation_commands(commands)

@@ -139,22 +139,3 @@ def test_every_data_file_is_read_by_a_module(repository):
     modules = [path.relative_to(repository).as_posix() for path in (repository / NAME).rglob("*.py")]
     read = {file for module in modules for file in code.read_by(module)}
     assert not {file for file in code.data if file.startswith(NAME) and not file.endswith("py.typed")} - read
-
-
-@pytest.mark.parametrize(
-    ("room", "ignorant_of"),
-    [
-        ("data", ["twin", "imaging", "evaluate", "plotting", "book"]),
-        ("twin", ["imaging", "evaluate", "plotting", "book"]),
-        ("imaging", ["twin", "evaluate", "plotting", "book"]),
-        ("evaluate", ["claims", "plotting", "book"]),
-        ("claims", ["plotting", "interactive", "book"]),
-        ("plotting", ["data", "twin", "evaluate", "interactive", "provenance", "book"]),
-        ("provenance", ["twin", "imaging", "model", "evaluate", "book"]),
-    ],
-)
-def test_arrows_point_one_way(room, ignorant_of, repository):
-    """A room imports only from rooms to its left."""
-    modules = [path.relative_to(repository).with_suffix("").as_posix().replace("/", ".") for path in (repository / NAME / room).rglob("*.py")]
-    behind = {path.split("/")[1] for path in Code(repository).behind(*modules) if path.startswith(NAME)}
-    assert not behind & set(ignorant_of)
