@@ -128,7 +128,8 @@ def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
     Parameters
     ----------
     detector
-        A :class:`Disc`, :class:`Annulus` or :class:`Box`, or an array (det_y, det_x): boolean, or weights.
+        A :class:`Disc`, :class:`Annulus`, :class:`Box` or any other object with a method ``mask(shape)``, or an array
+        (det_y, det_x): boolean, or weights.
     shape
         (det_y, det_x) of the scan; another shape, no pixel inside or a weight that is not finite are a ValueError.
     name

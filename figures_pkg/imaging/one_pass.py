@@ -45,7 +45,7 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     scan
         From :func:`figures_pkg.data.open_scan`, or any DataArray with its dimensions, of dask or in memory.
     detectors
-        Name -> Disc, Annulus, Box, boolean mask or weights (det_y, det_x).
+        Name -> Disc, Annulus, Box or any other object with a method ``mask(shape)``; boolean mask or weights (det_y, det_x).
     com
         True for the centre of mass of whole patterns, a :class:`CenterOfMass`, a mapping from names to either for
         several at once, or False.
