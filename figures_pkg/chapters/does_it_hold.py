@@ -16,46 +16,9 @@ from figures_pkg.plotting.style import MINUS_P
 from figures_pkg.provenance.figures import figure_names, paper_figures
 from figures_pkg.workspace import artefact_path
 
-
-def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
-    """
-    What each claim gives on the twin, to stand beside what was measured.
-
-    Parameters
-    ----------
-    claims
-        The rows of claims.yaml.
-    profile
-        Whose verdicts: those evaluated here, else those that claims.yaml states for the profile, else for another one.
-
-    Returns
-    -------
-    dict
-        Id -> ``verdict``, ``words`` (the condition) and ``stated``, the profile for which
-        claims.yaml states it; empty where the verdict was evaluated here.
-    """
-    path = artefact_path("claims/claims.json", "twin", profile)
-    evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
-    given = {}
-    for claim in claims:
-        if row := evaluated.get(claim.id):
-            given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
-            continue
-        stated = {name: verdict for name, verdict in claim.verdict.items() if isinstance(verdict, str)}
-        where = profile if profile in stated else next(iter(reversed(stated)), profile)
-        given[claim.id] = {"verdict": stated.get(where, UNTESTED), "words": "", "stated": where}
-    return given
-
-
 RANGE = (-10.0, 10.0)  # as far as an open limit is drawn
-
-
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
-
-
 SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
-
-
 NAMED = ("AUC", "AUC gain", "AUC margin", "r", "ratio", "share", "evidence")  # units that are names and come first
 TITLES = {  # of figures that are none of the paper's
     "fig-4-map": "asymmetry over thickness and tilt",
@@ -93,6 +56,36 @@ table.claims td > p {margin:0 0 0.4em 0}
  table.claims td {border:0; padding:0.15em 0}
 }
 </style>"""
+
+
+def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
+    """
+    What each claim gives on the twin, to stand beside what was measured.
+
+    Parameters
+    ----------
+    claims
+        The rows of claims.yaml.
+    profile
+        Whose verdicts: those evaluated here, else those that claims.yaml states for the profile, else for another one.
+
+    Returns
+    -------
+    dict
+        Id -> ``verdict``, ``words`` (the condition) and ``stated``, the profile for which
+        claims.yaml states it; empty where the verdict was evaluated here.
+    """
+    path = artefact_path("claims/claims.json", "twin", profile)
+    evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
+    given = {}
+    for claim in claims:
+        if row := evaluated.get(claim.id):
+            given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
+            continue
+        stated = {name: verdict for name, verdict in claim.verdict.items() if isinstance(verdict, str)}
+        where = profile if profile in stated else next(iter(reversed(stated)), profile)
+        given[claim.id] = {"verdict": stated.get(where, UNTESTED), "words": "", "stated": where}
+    return given
 
 
 def claim_dots(ax: Axes, place: float, values: Sequence[float], low: float, high: float,
