@@ -1,6 +1,6 @@
 """Where scans are, how they get here, and opening them as one labelled array."""
 
-from figures_pkg.record.fetch import MissingDataset, ensure, fetch
+from figures_pkg.record.fetch import ensure, fetch
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.workspace import artefact_path, artefacts_folder, available_cores, replacing, repository
 
@@ -15,7 +15,6 @@ __all__ = [
     "DETECTOR_DIMS",
     "DIMS",
     "HspyWriter",
-    "MissingDataset",
     "SCAN_DIMS",
     "ScanFileError",
     "artefact_path",
