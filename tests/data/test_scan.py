@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from figures_pkg.chapters.conventions import AXES as CARD_AXES
 from figures_pkg.chapters.conventions import LETTER, letter_counts, write_letter
-from figures_pkg.data import MissingDataset, load_manifest, locate, open_dataset
+from figures_pkg.data import load_manifest, locate, open_dataset
+from figures_pkg.record import MissingDataset
 from figures_pkg.data.axes import DIMS, Axes, ScanFileError, check_scan
 from figures_pkg.data.datasets import recorded_axes
 from figures_pkg.data.hspy import HspyWriter
