@@ -11,6 +11,8 @@ import pytest
 
 from figures_pkg.book.dependencies import Code
 
+pytestmark = pytest.mark.process
+
 JOB = re.compile(r"^rule (\w+):\n    input: (.*)\n    output: (.*)$", re.MULTILINE)
 CODE = "\nEDITED = True\n"
 TEXT = '\n# a comment\n"""A text that nothing reads."""\n'

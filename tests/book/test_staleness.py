@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from .conftest import CHAPTER
+
+pytestmark = pytest.mark.process
 
 PUBLISHED = """
 from figures_pkg.provenance import publish

@@ -1,6 +1,10 @@
 """What is stale is made again, nothing else is, and a failing cell stops everything. The tests run in this order."""
 
+import pytest
+
 from .conftest import write_chapter
+
+pytestmark = pytest.mark.process
 
 
 def test_first_call_makes_pages_that_need_no_other_host(copy):

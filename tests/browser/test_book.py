@@ -5,6 +5,8 @@ import re
 import pytest
 from built_book import HTML, KNOWN, axe_violations, pages, settle
 
+pytestmark = pytest.mark.browser
+
 if not (HTML / "index.html").is_file():
     pytest.skip(f"no built book in {HTML}; make it with `make book`, or name its folder in FIGURES_PKG_HTML", allow_module_level=True)
 

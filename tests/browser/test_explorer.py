@@ -9,6 +9,8 @@ from small_pages import explorer_page
 from figures_pkg.imaging import Disc, summarise
 from figures_pkg.interactive.explorer_data import map_values, unpack
 
+pytestmark = pytest.mark.browser
+
 START = "document.getElementById('explorer').addEventListener('companion-drawn', (event) => (window.ms = window.ms || []).push(event.detail))"
 
 

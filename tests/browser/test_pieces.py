@@ -9,6 +9,8 @@ from figures_pkg.crystal import ermno3
 from figures_pkg.interactive.frames import Axis, frame_slider
 from figures_pkg.interactive.page import Picture, blink
 
+pytestmark = pytest.mark.browser
+
 
 def pieces() -> dict[str, str]:
     """One of each kind."""

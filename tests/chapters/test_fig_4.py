@@ -23,6 +23,8 @@ from figures_pkg.chapters.fig_4 import (
 )
 from figures_pkg.imaging.difference import pearson_map, rank_reflections
 
+pytestmark = pytest.mark.physics
+
 COUNTS = st.floats(0, 1e4, allow_nan=False, width=32)
 
 

@@ -6,6 +6,8 @@ import pytest
 from figures_pkg.chapters.matching_robustness import Disturbance, disturbed_scan, other_library, thinned
 from figures_pkg.twin.example import Example
 
+pytestmark = pytest.mark.physics
+
 
 def test_thinned_counts_have_the_mean_and_variance_of_a_lower_dose():
     rng = np.random.default_rng(0)

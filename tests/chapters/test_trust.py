@@ -6,6 +6,8 @@ import pytest
 from figures_pkg.chapters import trust
 from figures_pkg.chapters.trust import Check, allowance_used
 
+pytestmark = pytest.mark.physics
+
 
 def test_allowance_is_the_larger_of_three_percent_and_the_faint_limit():
     """A strong reflection may be off by 3 %, a weak one by 1.5e-3 of the beam; reflections below that do not count."""

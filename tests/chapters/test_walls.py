@@ -6,6 +6,8 @@ import pytest
 from figures_pkg.chapters.walls import best_mixture, by_stacks, by_supercell, chi2_per_electron, edge_table, inclined_supercell
 from figures_pkg.twin.walls import EdgeSettings, build_edge
 
+pytestmark = pytest.mark.physics
+
 TILT, BACKGROUND = (-1.5, -1.75), 2e-3  # mrad; per disc, less than ds2 has
 
 

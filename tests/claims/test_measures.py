@@ -23,6 +23,8 @@ from figures_pkg.imaging import Disc, Lattice
 from figures_pkg.twin import load_preset
 from figures_pkg.workspace import artefact_path
 
+pytestmark = pytest.mark.physics
+
 N, SIDE, STEP = 30, 65, 4.0
 LATTICE, RADIUS = Lattice((32.0, 32.0), (-12.0, 0.0), (0.0, 12.0 * measures.cell_ratio())), 3.0
 WIDTH = 3 * measures.edge_of_probe_nm(load_preset("ds1").beam.probe_fwhm_nm)  # of the wall, 10 to 90 %

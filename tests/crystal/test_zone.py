@@ -10,6 +10,8 @@ from figures_pkg.chapters.structure import cif_text
 from figures_pkg.crystal import ermno3
 from figures_pkg.crystal.zone import example_cif, zone_crystal
 
+pytestmark = pytest.mark.physics
+
 PBTIO3, GAAS = example_cif("PbTiO3"), example_cif("GaAs")
 CUBIC = PBTIO3.read_text().replace("4.152", "3.904").replace("0.460", "0.5").replace("0.888", "0").replace("0.388", "0.5")
 

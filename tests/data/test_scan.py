@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from figures_pkg.chapters.conventions import AXES as CARD_AXES
 from figures_pkg.chapters.conventions import LETTER, letter_counts, write_letter
 from figures_pkg.data import load_manifest, locate, open_dataset
-from figures_pkg.record import MissingDataset
 from figures_pkg.data.axes import DIMS, Axes, ScanFileError, check_scan
 from figures_pkg.data.datasets import recorded_axes
 from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.data.readers import BLOCK_BYTES, LARGEST_BLOCK_BYTES, FrameReader, box_and_rest, scan_blocks
 from figures_pkg.data.scan import open_scan, saturated_pixels, wrapped_pixels
+from figures_pkg.record import MissingDataset
 from figures_pkg.record.fetch import Pin, add_pins
 
 AXES = Axes(scan_step_nm=(2.0, 3.0), det_scale_inv_angstrom=0.01, origin_row_col=(2.0, 4.5), beam_energy_kev=200.0)

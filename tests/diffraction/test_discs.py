@@ -6,6 +6,8 @@ import pytest
 from figures_pkg.chapters.thickness_tilt_dose import disc_library
 from figures_pkg.diffraction.discs import cone_tilts, disc_means, overlap_mrad
 
+pytestmark = pytest.mark.physics
+
 
 def test_domains_are_each_other_upside_down(preset, rocking_library):
     """Without tilt the disc means of −P at G are those of +P at −G, and the two domains differ."""

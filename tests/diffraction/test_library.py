@@ -25,6 +25,8 @@ from figures_pkg.imaging.lattice_search import Zone, find_lattice
 from figures_pkg.matching import match, prepare
 from figures_pkg.twin.example import Example, example_scan
 
+pytestmark = pytest.mark.physics
+
 # The default's grids and physics over the tilts near the axis and 9 to 75 nm, coarser in the slices only.
 SETTINGS = LibrarySettings(tilt_b_max_mrad=2.0, tilt_c_max_mrad=3.0, last_period=123, slices=2)
 TINY = dataclasses.replace(SETTINGS, tilt_b_max_mrad=1.0, tilt_c_max_mrad=1.0, first_period=2, last_period=11, gpts=(32, 36))

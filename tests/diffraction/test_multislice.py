@@ -9,6 +9,8 @@ from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 from figures_pkg.diffraction.multislice import Stack, crystal_stack, damp_beams, make_stack, propagate, slice_index
 from figures_pkg.diffraction.potential import frequencies, projected_potential
 
+pytestmark = pytest.mark.physics
+
 GPTS = (72, 80)
 ORDERS = np.array([(2 * k, l) for k in range(-3, 4) for l in range(-8, 9, 2)])  # of the orthogonal cell
 OPPOSITE, MIRROR = -ORDERS, ORDERS * (-1, 1)

@@ -12,6 +12,8 @@ from figures_pkg.diffraction.phonons import SETTINGS, PhononBackground, PhononSe
 from figures_pkg.diffraction.potential import scattering_factor
 from figures_pkg.twin.detector import PatternGeometry
 
+pytestmark = pytest.mark.physics
+
 THIN = PhononSettings(periods=(1,), supercell=3, gpts=(48, 54), pool=24, slabs_each=20, pools=4)
 GEOMETRY = PatternGeometry((96, 90), np.array([47.3, 44.1]), 42.0 * np.array([[0.2, -1.0], [1.0, 0.2]]))
 

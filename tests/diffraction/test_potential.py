@@ -10,6 +10,8 @@ from figures_pkg.crystal.structure import ermno3, projected_columns
 from figures_pkg.data.units import interaction_constant, wavelength_angstrom
 from figures_pkg.diffraction.potential import atom_potential, fourier_crop, log_transmission, projected_potential, scattering_factor
 
+pytestmark = pytest.mark.physics
+
 CELL = np.array([5.0, 6.0])
 
 

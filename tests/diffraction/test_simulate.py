@@ -9,6 +9,8 @@ from figures_pkg.cli import main
 from figures_pkg.diffraction.abtem_engine import coherent_intensity
 from figures_pkg.diffraction.simulate import simulate, write_table
 
+pytestmark = pytest.mark.physics
+
 SMALL = {"g_max_inv_angstrom": 1.0, "kmax_inv_angstrom": 4.2}
 TILT = (1.0, -3.5)
 

@@ -6,6 +6,8 @@ from scipy.interpolate import make_interp_spline
 
 from figures_pkg.diffraction.spline import coefficient_matrix, cubic_weights, evaluate_many, evaluate_spline, spline_coefficients
 
+pytestmark = pytest.mark.physics
+
 
 def cubic(b, c, t):
     """A polynomial of third degree in each variable, for two reflections."""

@@ -13,6 +13,8 @@ from figures_pkg.evaluate.known import known_from, known_maps, known_words, matc
 from figures_pkg.imaging import Lattice
 from figures_pkg.twin.example import Example, example_scan
 
+pytestmark = pytest.mark.physics
+
 STEP_NM = 6.0
 SHAPE = (20, 24)
 

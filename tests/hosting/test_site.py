@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 GH = '''#!{python}
 """Answers `gh api` and `gh pr list` from a file, with jq for the filters."""
 import json, subprocess, sys

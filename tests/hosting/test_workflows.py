@@ -14,6 +14,8 @@ import yaml
 
 from figures_pkg.cli import _parser
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 SCHEMA = json.loads(Path(__file__).with_name("workflow_schema.json").read_text(encoding="utf-8"))

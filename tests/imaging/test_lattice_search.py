@@ -13,6 +13,8 @@ from figures_pkg.imaging import Lattice
 from figures_pkg.imaging.lattice_search import Zone, find_lattice, reduced
 from figures_pkg.twin import Renderer, load_preset
 
+pytestmark = pytest.mark.physics
+
 ZONE = Zone.ermno3()
 PX = 62.0  # per 1/Å: 010 and 002 are 11.7 and 10.9 px long
 SHAPE = (128, 128)

@@ -16,6 +16,8 @@ from figures_pkg.inspect import inspect_dataset, inspect_scan
 from figures_pkg.inspect.first_look import PARTS, scan_axes_finding
 from figures_pkg.inspect.frame import reoriented
 
+pytestmark = pytest.mark.process
+
 REMOTE = load_manifest()["ds1"].remote  # a file of this name is held against the manifest's entry
 FLIPPED = "the rows are upside down with respect to the published picture: stored_orientation is camera"
 

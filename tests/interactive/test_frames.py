@@ -18,6 +18,8 @@ from hypothesis.extra.numpy import arrays
 from figures_pkg.chapters.generator import SIGNED, signed_frames
 from figures_pkg.interactive.frames import Axis, Bar, Panel, decode, encode, frame_slider, signed
 
+pytestmark = pytest.mark.process
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -7,6 +7,8 @@ import xarray as xr
 from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, disc_residuals, match_scores
 from figures_pkg.matching.diagnostics import predicted_discs
 
+pytestmark = pytest.mark.physics
+
 TRUTH = {"domain": np.array([1, 1, -1, -1]), "thickness_nm": np.full(4, 60.0), "tilt_b_mrad": np.zeros(4), "tilt_c_mrad": np.zeros(4)}
 FOUND = {
     "polarization": np.array([1, -1, -1, 1]),

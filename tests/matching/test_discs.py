@@ -7,6 +7,8 @@ import pytest
 
 from figures_pkg.matching.discs import Background, DiscGeometry, bad_pixels, clear_px, disc_sums, plan_discs, smooth_background
 
+pytestmark = pytest.mark.physics
+
 SHAPE, RADIUS, SPACING = (96, 100), 4.3, 15.0
 GRID = np.array([(b, c) for b in range(-2, 3) for c in range(-2, 3)], float)
 GEOMETRY = DiscGeometry(np.array([47.3, 50.6]), SPACING * np.array([[-0.2, -1.0], [1.0, -0.2]]), RADIUS)

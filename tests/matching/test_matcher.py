@@ -16,6 +16,8 @@ from figures_pkg.matching.fit import predict
 from figures_pkg.matching.matcher import weights_of
 from figures_pkg.twin.example import Example, example_scan
 
+pytestmark = pytest.mark.physics
+
 CONVERGENCE = 1.27
 NOISE_FREE = 1e9
 

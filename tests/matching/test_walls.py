@@ -11,6 +11,8 @@ from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, meas
 from figures_pkg.matching.walls import find_pieces, wall_distance
 from figures_pkg.twin.wall_columns import across_wall, build_columns
 
+pytestmark = pytest.mark.physics
+
 CONVERGENCE, STEP_NM, STATE = 0.5, 2.0, np.array([0.3, -1.2, 56.0])  # tilt b, tilt c, thickness
 AXIS = STEP_NM * np.arange(24)
 NORMAL, PLACE_NM = np.array([0.2, 1.0]) / np.hypot(0.2, 1.0), 22.3

@@ -13,6 +13,8 @@ from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.model import Autoencoder, NetworkConfig, embed
 from figures_pkg.model.transform import InputTransform
 
+pytestmark = pytest.mark.process
+
 NET = Autoencoder(NetworkConfig(pattern=16, filters=3, pools=(2, 2), channels=4), seed=1)
 COUNTS = np.random.default_rng(0).poisson(5.0, (5, 7, 16, 16)).astype(np.uint16)
 

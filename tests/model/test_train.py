@@ -21,7 +21,7 @@ from figures_pkg.model.recipes import Stage, recipe_called
 from figures_pkg.model.step import Step
 from figures_pkg.model.train import DeadEmbedding, save_trained, state_path, stop_path, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.process]
 TWO_RANKS = Path(__file__).with_name("two_ranks.py")
 SEARCHED = [str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(SEARCHED)}  # of processes that import this module and the same package

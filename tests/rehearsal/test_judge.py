@@ -13,6 +13,8 @@ from figures_pkg.evaluate.known import known_words, matched_domains, matching_li
 from figures_pkg.twin import make_dataset, read_truth
 from figures_pkg.workspace import artefacts_folder
 
+pytestmark = pytest.mark.physics
+
 SIDE = 32  # positions along each side of the same field: steps of 11 nm
 CASES = {
     "ds1": ("ds1", 0, "good"), "ds2": ("ds2", 0, "good"), "another field of ds1": ("ds1", 1, "good"), "another field of ds2": ("ds2", 1, "good"),

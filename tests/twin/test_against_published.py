@@ -20,6 +20,8 @@ from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.truth import simulate_truth, states_of
 
+pytestmark = pytest.mark.physics
+
 
 @pytest.fixture(scope="module", params=["ds1", "ds2"])
 def pair(request):

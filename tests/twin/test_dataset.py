@@ -16,6 +16,8 @@ from figures_pkg.twin.dataset import library_settings, make_dataset, memory_byte
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.truth import DESCRIPTION, read_truth, simulate_truth
 
+pytestmark = pytest.mark.physics
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

@@ -9,6 +9,8 @@ from scipy.ndimage import convolve1d
 from figures_pkg.twin.detector import PatternGeometry, add_gaussian, add_radial, blur, dead_pixel_indices, largest_count, psf_taps
 from figures_pkg.twin.render import Renderer
 
+pytestmark = pytest.mark.physics
+
 LENGTHS = (1 / 5.293, 2 / 11.42)
 
 

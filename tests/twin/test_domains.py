@@ -21,6 +21,8 @@ from figures_pkg.twin.domains import (
 from figures_pkg.twin.presets import Texture, load_preset
 from figures_pkg.twin.truth import simulate_truth
 
+pytestmark = pytest.mark.physics
+
 FIELD_NM = (100.0, 100.0)
 
 

@@ -9,6 +9,8 @@ import pytest
 from figures_pkg.diffraction.discs import disc_means
 from figures_pkg.twin.patterns import disc_pattern
 
+pytestmark = pytest.mark.physics
+
 
 def test_discs_hold_the_mean_intensity_over_the_cone(preset, rocking_library):
     """The pixels around each reflection sum to its intensity averaged over the beam's cone, to 2 % of the strongest."""

@@ -7,6 +7,8 @@ import pytest
 
 from figures_pkg.twin.render import Renderer
 
+pytestmark = pytest.mark.physics
+
 NO_SHIFT = (0.0, 0.0)
 
 

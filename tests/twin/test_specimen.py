@@ -10,6 +10,8 @@ from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.specimen import SmoothField, coating_maps, drifted_positions, pattern_shifts, specimen_fields
 from figures_pkg.twin.truth import simulate_truth, states_of
 
+pytestmark = pytest.mark.physics
+
 FOIL = [1.0, 63.0, 1.0, -4.0, 0.0, 0.0]
 
 

@@ -18,6 +18,8 @@ from figures_pkg.twin.wall_atoms import Supercell, domain_slice, phase_modes
 from figures_pkg.twin.wall_scattering import stack_intensities
 from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build_edge, cubic_shares, depth_weights, lagrange_weights
 
+pytestmark = pytest.mark.physics
+
 TILT, PERIODS = (-1.5, -1.75), (48, 50, 52, 54)
 BACKGROUND = 2e-3  # per disc; less than ds2 has
 
