@@ -17,6 +17,8 @@ from figures_pkg.data.convert import convert
 from figures_pkg.data.hspy import HspyWriter
 from figures_pkg.data.scan import open_scan
 
+pytestmark = pytest.mark.process
+
 SHAPE = (23, 18, 40, 32)
 AXES = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(20, 16.5), beam_energy_kev=200.0)
 

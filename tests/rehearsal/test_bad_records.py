@@ -11,6 +11,8 @@ from figures_pkg.record import manifest
 from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, ensure, origin_of
 from figures_pkg.record.zenodo import API_VARIABLE
 
+pytestmark = pytest.mark.process
+
 SED, DS1, DS2 = stand_in.RECORDS["sed"], stand_in.REMOTE["ds1"], stand_in.REMOTE["ds2"]
 
 

@@ -12,6 +12,8 @@ from figures_pkg.model.checkpoint import load_published
 from figures_pkg.model.vae import BetaVAE
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 
+pytestmark = pytest.mark.process
+
 
 def everything(path) -> str:
     """Names of all groups and all attributes of a file."""
