@@ -7,6 +7,8 @@ import xarray as xr
 from figures_pkg.data import load_manifest
 from figures_pkg.imaging import Lattice, expected_lattice, refine_lattice
 
+pytestmark = pytest.mark.physics
+
 TRUE = Lattice((124.0, 128.6), (-17.41, -5.89), (-6.74, 18.88))
 
 

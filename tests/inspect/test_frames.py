@@ -7,6 +7,8 @@ from drawn_scans import mean_pattern, published_lattice
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.inspect.frame import ORIENTATIONS, carried, frame_of, orientation_findings, reoriented
 
+pytestmark = pytest.mark.physics
+
 PUBLISHED = mean_pattern_numbers("ds1")
 
 
