@@ -1,5 +1,7 @@
 """Links, anchors and weights: the checker on tiny pages always, on the built book where there is one."""
 
+import re
+
 import pytest
 
 from figures_pkg.book.pages import broken_links, data_weights, orphans, weights
@@ -90,3 +92,10 @@ def test_pages_of_the_book_are_light(built):
     heavy = {name: f"{size / 1e6:.1f} MB" for name, size in weights(built).items() if size > LIMIT_BYTES}
     assert heavy == {}
     assert max(data_weights(built).values()) <= DATA_LIMIT_BYTES
+
+
+def test_no_page_shows_what_a_library_wrote_to_stderr(built):
+    """A warning of a library between text and figure is a fault of the machine or of the chapter; look at it, and build the chapter again."""
+    shown = {page.name: found[1][:200] for page in sorted(built.rglob("*.html"))
+             if (found := re.search(r'class="output stderr.*?<pre>(.*?)</pre>', page.read_text(encoding="utf-8"), re.DOTALL))}  # fmt: skip
+    assert not shown
