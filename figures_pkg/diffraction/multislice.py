@@ -66,7 +66,7 @@ def crystal_stack(crystal, gpts, slices, energy_kev=200.0, table="lobato"):
         Slices per period. ErMnO3 along [100] has six layers: 6 is converged, 4 and 2 merge neighbours symmetrically.
     energy_kev : float
     table : str
-        Of scattering factors, see `figures_pkg.diffraction.potential.scattering_factor`.
+        The table of scattering factors, as for :func:`~figures_pkg.diffraction.potential.scattering_factor`.
 
     Returns
     -------

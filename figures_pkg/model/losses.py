@@ -13,17 +13,14 @@ value and gradient are those of the sums, ties included (two equal components do
 Every term is returned as a positive number; :func:`total_loss` alone knows signs. What the formulas leave open is settled by a
 convention:
 
-==========================  ==================  ==================  ==================
-                            "book"              "paper"             "published-code"
-==========================  ==================  ==================  ==================
-sign of divergence in loss  subtracted          added, as printed   subtracted
-components in divergence    all                 all, j and k 1..d   non-zero ones only
-a vector counts as zero     shorter than 1e-8   shorter than 1e-8   components sum to 0
-when the L1 term is 0       it is 0             it is 0             0.5 is reported
-==========================  ==================  ==================  ==================
-
-"paper" is what is printed, "published-code" what ran, "book" the paper's terms with the one sign that does what the paper wants
-of the divergence (chapter "Losses").
+"book"
+    The divergence is subtracted, over all components. A vector shorter than 1e-8 counts as zero. These are the paper's terms with the one sign that
+    does what the paper wants of the divergence (chapter "Losses").
+"paper"
+    What is printed: the divergence is added, over all j and k from 1 to d. A vector shorter than 1e-8 counts as zero.
+"published-code"
+    What ran: the divergence is subtracted, over the components that are not zero. A vector whose components sum to 0 counts as zero. Where the L1 term
+    is 0, 0.5 is reported in its place.
 
 Source: Methods and main text of the paper, doi 10.1038/s41524-024-01265-y; the form of the L1 term is that of the published code.
 """
