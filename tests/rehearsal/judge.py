@@ -24,6 +24,7 @@ from figures_pkg.data.scan import open_scan
 from figures_pkg.evaluate import area_under_curve, domain_split, known_domains
 from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, asymmetry, descan_planes, refine_lattice, remove_descan, summarise
 from figures_pkg.imaging.difference import aligned_means, pair_ratio, reflection_table
+from figures_pkg.plotting.maps import barred
 from figures_pkg.twin import read_truth
 
 CLEAR_NM = 20.0
@@ -132,7 +133,8 @@ def printed(notebooks: Path, truth: xr.Dataset, images: Images) -> dict[str, tup
     """
     so = told_by(images, truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int))
     first, second, fourth = (glued(notebooks / f"{chapter}.ipynb") for chapter in ("fig-1cd", "fig-2", "fig-4"))
-    step, error, best, ratio = float(second["com-step"]), float(second["com-step-error"]), first["vdf-best"].strip("'"), float(fourth["delta-ratio-scan"])
+    step, error, ratio = float(second["com-step"]), float(second["com-step-error"]), float(fourth["delta-ratio-scan"])
+    best = {barred(name): name for name in so.separations}[first["vdf-best"].strip("'")]
     return {
         "Fig. 1: best detector": (f"{best}, true domains {so.best} ({so.separations[so.best]:.3f})", so.separations[best] >= so.separations[so.best] - TIE),
         "Fig. 2: COM step (10⁻³ 1/Å)": (f"{step:.2f} ± {error:.2f}, true domains {so.step:.2f} ± {so.error:.2f}", abs(step - so.step) <= error),
