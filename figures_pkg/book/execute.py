@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +147,7 @@ def _reword(cell: nbformat.NotebookNode, truth_known: bool) -> None:
 def _card(name: str, caption: str, absent: str, identity: str | None) -> nbformat.NotebookNode:
     """A numbered figure that says what is not drawn, in the first sentence of its caption, and why."""
     picture, words, reason, elsewhere = WORDS[absent]
-    title = re.sub(r"\btrue\b", "known", caption.split(". ")[0].removeprefix("Left: ").rstrip("."))  # no page of a measured scan speaks of a truth
+    title = caption.split(". ")[0].removeprefix("Left: ").rstrip(".")
     text = CARD.format(picture=picture, name=name, words=words, reason=reason, title=f": {title}" if title else "", elsewhere=elsewhere)
     return nbformat.v4.new_markdown_cell(text, **({"id": identity} if identity else {}))
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import assume, given, settings
+from drawn_patterns import discs, pattern_pairs
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from figures_pkg.chapters.fig_4 import (
     AbtemSettings,
@@ -24,26 +24,6 @@ from figures_pkg.chapters.fig_4 import (
 from figures_pkg.imaging.difference import pearson_map, rank_reflections
 
 pytestmark = pytest.mark.physics
-
-COUNTS = st.floats(0, 1e4, allow_nan=False, width=32)
-
-
-@st.composite
-def pattern_pairs(draw):
-    """Two patterns of one shape, neither constant."""
-    shape = draw(array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9))
-    pair = [draw(arrays(np.float64, shape, elements=COUNTS)) for _ in range(2)]
-    assume(all(np.ptp(pattern) > 1e-3 * pattern.max() > 0 for pattern in pair))
-    return pair
-
-
-def discs(strengths, shape=(60, 60), radius=4.5, background=1.0):
-    """A pattern of discs at places (row, col) on a flat background."""
-    rows, cols = np.indices(shape)
-    pattern = np.full(shape, float(background))
-    for (row, col), strength in strengths.items():
-        pattern[(rows - row) ** 2 + (cols - col) ** 2 <= radius**2] += strength
-    return pattern
 
 
 @given(pattern_pairs(), st.floats(0.1, 50))

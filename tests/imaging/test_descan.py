@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import xarray as xr
+from drawn_patterns import STEP, beam, scan_of
 
-from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.imaging import (
     CenterOfMass,
     Disc,
@@ -15,22 +15,7 @@ from figures_pkg.imaging import (
     summarise,
 )
 
-STEP, ORIGIN = 0.01, (15.0, 13.0)
-ROW, COL = np.indices((32, 30))
 DRIFTING = Lattice((64.0, 66.0), (-17.4, -5.9), (-6.7, 18.9))
-
-
-def scan_of(data) -> xr.DataArray:
-    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at pixel (15, 13)."""
-    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=ORIGIN, beam_energy_kev=200.0)
-    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
-
-
-def beam(row, col, counts=1e4, background=0.0) -> np.ndarray:
-    """Expected patterns of a Gaussian beam (sigma 1.5 px) at (row, col), arrays over the scan, on a flat background."""
-    row, col = (np.asarray(value, float)[..., None, None] for value in (row, col))
-    spot = np.exp(-((ROW - row) ** 2 + (COL - col) ** 2) / 2 / 1.5**2)
-    return counts * spot / spot.sum((-2, -1), keepdims=True) + background
 
 
 def test_descan_plane_is_found_and_removed():

@@ -2,18 +2,9 @@
 
 import numpy as np
 import pytest
-import xarray as xr
+from drawn_patterns import scan_of
 
-from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.imaging import Box, Disc, asymmetry
-
-STEP, ORIGIN = 0.01, (15.0, 13.0)
-
-
-def scan_of(data) -> xr.DataArray:
-    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at pixel (15, 13)."""
-    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=ORIGIN, beam_energy_kev=200.0)
-    return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
 
 
 def test_detectors_in_inverse_angstrom_land_on_the_pixels():

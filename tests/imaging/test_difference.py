@@ -2,31 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from drawn_patterns import discs, pattern_pairs
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from figures_pkg.imaging.difference import move_onto, pearson_map, rank_reflections
-
-COUNTS = st.floats(0, 1e4, allow_nan=False, width=32)
-
-
-@st.composite
-def pattern_pairs(draw):
-    """Two patterns of one shape, neither constant."""
-    shape = draw(array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9))
-    pair = [draw(arrays(np.float64, shape, elements=COUNTS)) for _ in range(2)]
-    assume(all(np.ptp(pattern) > 1e-3 * pattern.max() > 0 for pattern in pair))
-    return pair
-
-
-def discs(strengths, shape=(60, 60), radius=4.5, background=1.0):
-    """A pattern of discs at places (row, col) on a flat background."""
-    rows, cols = np.indices(shape)
-    pattern = np.full(shape, float(background))
-    for (row, col), strength in strengths.items():
-        pattern[(rows - row) ** 2 + (cols - col) ** 2 <= radius**2] += strength
-    return pattern
 
 
 @given(pattern_pairs())
