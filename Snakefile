@@ -14,11 +14,10 @@ from pathlib import Path
 from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, measures, source_of
-from figures_pkg.workspace import load_profile
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, executed_path, measures
 from figures_pkg.book.dependencies import installed_code
 from figures_pkg.data.datasets import locate
-from figures_pkg.workspace import artefacts_folder, book_folder
+from figures_pkg.workspace import artefacts_folder, book_folder, load_profile
 from figures_pkg.record.manifest import manifest_of
 
 PROFILE = config.get("profile", "laptop")
@@ -27,12 +26,17 @@ KEPT = str(artefacts_folder(PROFILE))
 BOOK = book_folder()
 PAGES = [p for p in BOOK.rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
 CODE = installed_code()
-NOTEBOOKS = [f"{KEPT}/notebooks/{source_of(chapter, DATA)}/{chapter}.ipynb" for chapter in CHAPTERS]
+NOTEBOOKS = [str(executed_path(chapter, DATA, PROFILE)) for chapter in CHAPTERS]
 
 
 def package(*words):
     """Run one command of the package on one thread and stop the workflow when it fails."""
     run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def scan(wildcards):
+    """The scan that a job is about, whether it is there already or not."""
+    return str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False))
 
 
 def code(parts):
@@ -100,7 +104,7 @@ rule model:
     input:
         code=lambda wildcards: code(CODE.behind_command("train")),
         pins="constraints.txt",
-        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+        scan=scan,
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
     params: profile=PROFILE
     priority: 20
@@ -113,7 +117,7 @@ rule embedding:
     input:
         code=lambda wildcards: code(CODE.behind_command("embed")),
         model=f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors",
-        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+        scan=scan,
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
     params: profile=PROFILE
     priority: 20
@@ -147,7 +151,7 @@ rule domains:
     input:
         code=lambda wildcards: code(CODE.behind_command("domains")),
         pins=lambda wildcards: ["constraints.txt", str(manifest_of(wildcards.source))],
-        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+        scan=scan,
     output: f"{KEPT}/domains/{{source}}/{{dataset}}.nc"
     params: profile=PROFILE
     priority: 25
@@ -160,7 +164,7 @@ rule explorer:
     input:
         code=lambda wildcards: code(CODE.behind_command("explore")),
         pins="constraints.txt",
-        scan=lambda wildcards: str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False)),
+        scan=scan,
         embedding=f"{KEPT}/models/{{source}}/{{dataset}}-{load_profile(PROFILE)['recipe']}-seed0.nc",
         known=lambda wildcards: [] if wildcards.source == "twin" else f"{KEPT}/domains/{wildcards.source}/{wildcards.dataset}.nc",
     output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 
 import figures_pkg
+from figures_pkg.workspace import SOURCES
 
 SIZES = ("smoke", "laptop", "paper")
-SOURCES = ("twin", "zenodo")
 SCAN = "the path of a scan, or ds1, … as in the manifest"
 AXES = {"scan_step_nm": "NM", "det_scale_inv_angstrom": "1/Å", "origin_row_col": "px", "beam_energy_kev": "KEV"}
 NETWORK = {"pattern": "side of the patterns in px, binned down to it", "filters": "of every convolution inside",

@@ -50,12 +50,17 @@ def artefact_path(name: str, data: str, profile: str) -> Path:
     name
         Kind and file name with a slash between them.
     data, profile
-        As for :func:`locate`; what comes from the twin and what comes from the record never share a folder.
+        As for :func:`figures_pkg.data.datasets.locate`; what comes from the twin and what comes from the record never share a folder.
     """
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     kind, file = name.split("/")
     return artefacts_folder(profile) / kind / data / file
+
+
+def read_front_matter(path: Path) -> dict:
+    """The YAML block that opens a text notebook."""
+    return yaml.safe_load(path.read_text(encoding="utf-8").split("---\n", 2)[1])
 
 
 def load_profile(profile: str) -> dict:

@@ -11,8 +11,7 @@ from filelock import FileLock, Timeout
 
 from figures_pkg.workspace import available_cores, book_folder, load_profile, repository
 
-from .chapters import CHAPTERS, artefacts_of, datasets_of
-from .execute import executed_path
+from .chapters import CHAPTERS, artefacts_of, datasets_of, executed_path
 from .gallery import add_figures, add_landing, notice_of, shown_figures
 from .render import render, ship, shipped_files
 

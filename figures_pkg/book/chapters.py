@@ -1,15 +1,13 @@
-"""Which notebooks there are, and which scans and artefacts they and the claims read; nothing heavy is imported here, since the workflow asks often."""
+"""Which notebooks there are, and which scans and artefacts they and the claims read; no matplotlib, torch or papermill is imported for it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import yaml
-
 from figures_pkg.data.datasets import locate
 from figures_pkg.record.manifest import load_manifest, read_yaml
-from figures_pkg.workspace import SOURCES, artefact_path, fields_of, load_profile, repository, scans_of
+from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, fields_of, load_profile, read_front_matter, repository, scans_of
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
@@ -32,8 +30,7 @@ def chapter_path(chapter: str) -> Path:
 
 def front_matter(chapter: str) -> dict:
     """Read the YAML block that opens a chapter's notebook."""
-    _, header, _ = chapter_path(chapter).read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(header)
+    return read_front_matter(chapter_path(chapter))
 
 
 def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False) -> list[str]:
@@ -58,7 +55,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = front_matter(chapter).get("companion", {})
-    scans = [(name, source_of(chapter, data)) for name in wanted.get("datasets", [])]
+    scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
     fields = fields_of(wanted["fields"], profile) if "fields" in wanted else []
     scans += [(name, "twin") for name in (*wanted.get("twin", []), *fields)]
     return [str(locate(name, source, profile, must_exist)) for name, source in scans]
@@ -72,7 +69,8 @@ def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
     here too. The text ``{recipe}`` in a name stands for the recipe of the profile. What is read of measured scans alone stands under
     ``companion: measured``: maps of domains, in place of a truth, and embeddings by the authors' networks.
     """
-    wanted, data = front_matter(chapter).get("companion", {}), source_of(chapter, data)
+    wanted = front_matter(chapter).get("companion", {})
+    data = wanted.get("data", data)
     recipe = load_profile(profile)["recipe"]
     names = [*wanted.get("artefacts", []), *(wanted.get("measured", []) if data != "twin" else [])]
     return [str(artefact_path(name.replace("{recipe}", recipe), data, profile)) for name in names]
@@ -81,6 +79,11 @@ def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
 def source_of(chapter: str, data: str) -> str:
     """The source that a chapter reads when a book is made from ``data``: its own where its front matter names one."""
     return front_matter(chapter).get("companion", {}).get("data", data)
+
+
+def executed_path(chapter: str, data: str, profile: str) -> Path:
+    """Where the executed copy of a chapter is kept; a chapter that always reads the twin has one for both books."""
+    return artefacts_folder(profile) / "notebooks" / source_of(chapter, data) / f"{chapter}.ipynb"
 
 
 def dataset_pattern() -> str:

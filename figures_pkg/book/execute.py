@@ -16,9 +16,9 @@ from figures_pkg.provenance.figures import paper_figures
 from figures_pkg.provenance.passports import PassportError, read_passport
 from figures_pkg.provenance.writer import figures_folder, memory, model_facts, sha256, write_passport
 from figures_pkg.record.manifest import MANIFEST_VARIABLE, manifest_of
-from figures_pkg.workspace import artefacts_folder, load_profile, replacing, repository
+from figures_pkg.workspace import load_profile, replacing, repository
 
-from .chapters import artefacts_of, chapter_path, datasets_of, source_of
+from .chapters import artefacts_of, chapter_path, datasets_of, executed_path, source_of
 from .dependencies import installed_code
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
@@ -195,11 +195,6 @@ def _manifest_for_kernel(data: str):
             os.environ[MANIFEST_VARIABLE] = before
 
 
-def executed_path(chapter: str, data: str, profile: str) -> Path:
-    """Where the executed copy of a chapter is kept; a chapter that always reads the twin has one for both books."""
-    return artefacts_folder(profile) / "notebooks" / source_of(chapter, data) / f"{chapter}.ipynb"
-
-
 def complete_passports(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:
     """
     Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
@@ -223,9 +218,6 @@ def complete_passports(folder: Path, chapter: str, announced: list[str], start: 
         write_passport(folder / f"{name}.json", passport | facts)
 
 
-PINS = ("constraints.txt",)
-
-
 def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
     """
     Checksums of everything that the workflow's rule for a notebook takes as input.
@@ -242,7 +234,7 @@ def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
         the repository are named by their path in it, scans and artefacts by what they are.
     """
     source, code, known = f"notebooks/{chapter}.md", installed_code(), memory(profile)
-    files = {name: repository() / name for name in (source, f"notebooks/profiles/{profile}.yaml", *PINS)}
+    files = {name: repository() / name for name in (source, f"notebooks/profiles/{profile}.yaml", "constraints.txt")}
     files |= {"data_manifest.yaml": manifest_of(source_of(chapter, data))}
     files |= {f"scan {Path(path).name}": Path(path) for path in datasets_of(chapter, data, profile)}
     files |= {f"artefact {Path(path).name}": Path(path) for path in artefacts_of(chapter, data, profile)}

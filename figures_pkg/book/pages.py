@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -26,7 +27,12 @@ class Page:
 
 
 def read_page(path: Path) -> Page:
-    """Anchors, links and loaded files of one HTML file."""
+    """Anchors, links and loaded files of one HTML file; read once as long as it stays as it is."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parsed(path: Path, changed: int) -> Page:
     soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
     anchors = {tag[name] for name in ("id", "name") for tag in soup.find_all(attrs={name: True})}
     fetching = [tag for tag in soup.find_all(list(FETCHES)) if tag.name != "link" or FETCHED_LINKS & set(tag.get("rel") or ())]
@@ -35,7 +41,7 @@ def read_page(path: Path) -> Page:
     return Page(anchors, list(filter(None, links)), [tag[FETCHES[tag.name]] for tag in fetching if tag.get(FETCHES[tag.name])], data_bytes)
 
 
-def _pages(html: Path) -> list[str]:
+def page_names(html: Path) -> list[str]:
     """Pages below a folder; the theme keeps templates of its own in ``_static``."""
     names = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
     return [name for name in names if not name.startswith("_static/")]
@@ -51,7 +57,7 @@ def broken_links(html: Path) -> list[str]:
         One line each: the page, the address as written, and what is missing.
     """
     html = Path(html)
-    pages = {name: read_page(html / name) for name in _pages(html)}
+    pages = {name: read_page(html / name) for name in page_names(html)}
     found = []
     for name, page in pages.items():
         for address in dict.fromkeys(page.links + page.loads):
@@ -89,7 +95,7 @@ def _inside(name: str, address: str) -> str | None:
 def orphans(html: Path) -> list[str]:
     """Pages that no chain of links from ``index.html`` reaches, apart from those that the theme makes."""
     html = Path(html)
-    names = set(_pages(html))
+    names = set(page_names(html))
     reached, waiting = set(), ["index.html"]
     while waiting:
         name = waiting.pop()
@@ -107,7 +113,7 @@ def weights(html: Path) -> dict[str, int]:
     The data of interactive figures do not count, whether a script asks for them later or they lie in the page (:func:`data_weights`).
     """
     html, found = Path(html), {}
-    for name in _pages(html):
+    for name in page_names(html):
         page = read_page(html / name)
         loaded = {target for address in page.loads if (target := _inside(name, address)) and (html / target).is_file()}
         found[name] = sum((html / target).stat().st_size for target in {name, *loaded}) - page.data_bytes
@@ -116,7 +122,7 @@ def weights(html: Path) -> dict[str, int]:
 
 def data_weights(html: Path) -> dict[str, int]:
     """Bytes of data that interactive figures carry inside each page."""
-    return {name: read_page(Path(html) / name).data_bytes for name in _pages(Path(html))}
+    return {name: read_page(Path(html) / name).data_bytes for name in page_names(Path(html))}
 
 
 # Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import nbformat
 import yaml
 
 import figures_pkg
+from figures_pkg.provenance.writer import sha256
 from figures_pkg.workspace import check_target, replacing
 
 from .chapters import CHAPTERS, chapter_path
@@ -93,7 +93,7 @@ def _handed_out(folder: Path) -> list[Path]:
 
 def _write_sums(folder: Path) -> Path:
     """The list that ``sha256sum --check`` reads."""
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in _handed_out(folder)]
+    lines = [f"{sha256(path)}  {path.name}\n" for path in _handed_out(folder)]
     with replacing(folder / SUMS) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
     return folder / SUMS
@@ -105,9 +105,10 @@ def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
     files, rows = {}, []
     for number, chapter in enumerate(chapters_in_order(toc), 1):
         name = f"{number:02d}-{chapter}.ipynb"
-        teacher, student = course_notebook(chapter, profile), without_answers(course_notebook(chapter, profile))
-        files |= {f"teacher/{name}": _text(teacher), f"student/{name}": _text(student)}
-        rows.append(f"| `{name}` | {_title(teacher)} | `.venv/bin/python -m figures_pkg prepare {chapter} --profile {profile}` |")
+        notebook = course_notebook(chapter, profile)
+        title, files[f"teacher/{name}"] = _title(notebook), _text(notebook)
+        files[f"student/{name}"] = _text(without_answers(notebook))
+        rows.append(f"| `{name}` | {title} | `.venv/bin/python -m figures_pkg prepare {chapter} --profile {profile}` |")
     write_zip(target, files | {"README.md": README.format(rows="\n".join(rows))})
     return target
 

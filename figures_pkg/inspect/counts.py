@@ -83,8 +83,7 @@ class _Block:
     sample: np.ndarray
 
 
-def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None = None, *, progress: bool = False,
-                      threads: int | None = None) -> Statistics:
+def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None = None, *, progress: bool = False) -> Statistics:
     """
     Read a scan once.
 
@@ -96,8 +95,6 @@ def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None
         Name -> boolean mask (det_y, det_x) of pixels to add up at each position.
     progress
         Whether to show a bar on stderr.
-    threads
-        Blocks at a time; by default one for each core, fewer if their blocks would not fit in 0.7 GB.
 
     Raises
     ------
@@ -106,9 +103,8 @@ def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None
     """
     plan, places = make_plan(scan.shape[2:], dict(masks or {}), maximum=True, mean_log=True), block_places(scan)
     labels, each = _tile_labels(scan.shape[:2]), -(-SAMPLED // len(places))
-    threads = threads or _threads(scan, places)
     whole = _Block(Partial(), np.full(scan.shape[2:], np.inf), None, np.empty((0, *scan.shape[2:]), scan.dtype))
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(_threads(scan, places)) as pool:
         work = pool.map(lambda place: _block(read_block(scan, place, "synchronous"), place, plan, labels, each), places)
         for block in tqdm(work, "reading the scan", len(places), disable=not progress, mininterval=1.0):
             _add(whole, block)
@@ -116,6 +112,7 @@ def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None
 
 
 def _threads(scan, places) -> int:
+    """One for each core, fewer if their blocks would not fit in memory."""
     largest = max((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
     return max(1, min(available_cores(), int(MEMORY_BYTES // (1.5 * largest))))
 

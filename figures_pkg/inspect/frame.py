@@ -223,7 +223,7 @@ def orientation_findings(frame: Frame, mean_log: np.ndarray, published: dict | N
         why = frame.why or "No published picture of this scan is known to compare with."
         return [Finding(check, "unknown", "", OPEN, why) for check in ("rows and columns", "half a turn")]
     angle = _course_of_c(frame.found.lattice)
-    if frame.found and frame.orientation is None:
+    if frame.orientation is None:
         text = f"The lattice of this file fits the published one in no clear way: the {angle}. The scan may have been taken with another rotation."
         return [Finding("rows and columns", "unknown", AS_PUBLISHED, OPEN, text), Finding("half a turn", "unknown", "", OPEN, text)]
     return [_rows_finding(frame, angle, opened), _half_turn_finding(frame, mean_log, published)]

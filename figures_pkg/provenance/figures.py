@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from figures_pkg.workspace import repository
+from figures_pkg.workspace import read_front_matter, repository
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?:---\n(.*?)^---\n)?(.*?)^```\s*$", re.DOTALL | re.MULTILINE)  # block of metadata, source
 DRAWING = re.compile(r"^from (figures_pkg\.(?:plotting|chapters)[\w.]*) import ([^\n(]+|\([^)]*\))", re.MULTILINE)
@@ -88,11 +88,6 @@ def figure_names(folder: Path | None = None) -> dict[str, str]:
     return chapters
 
 
-def front_matter(path: Path) -> dict:
-    """Read the YAML block that opens a text notebook."""
-    return yaml.safe_load(path.read_text(encoding="utf-8").split("---\n", 2)[1])
-
-
 def _notebooks(folder: Path | None) -> list[Path]:
     return sorted((folder or repository() / "notebooks").glob("*.md"))
 
@@ -106,7 +101,7 @@ def _named_cells(text: str) -> Iterator[tuple[str, dict, str]]:
 
 
 def _announced_in(path: Path) -> list[PaperFigure]:
-    companion = front_matter(path).get("companion") or {}
+    companion = read_front_matter(path).get("companion") or {}
     if "figures" not in companion:
         return []
     text = path.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
+import figures_pkg
 from figures_pkg.cli import _parser
 
 pytestmark = pytest.mark.process
@@ -174,6 +176,15 @@ def test_binder_has_the_pins_and_no_cuda():
     torch = re.search(r"^torch==(.+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)[1]
     assert f"pytorch={torch}=cpu*" in wanted
     assert "-c constraints.txt" in (ROOT / ".binder" / "postBuild").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("tag", "released"), [(f"v{figures_pkg.__version__}", True), ("v0.0.99", False)])
+def test_a_tag_is_released_if_it_is_the_version(tag, released):
+    """The step that compares both finds the version where it is stated, and refuses another."""
+    bash = shutil.which("bash") or pytest.skip("no bash here")
+    (step,) = [step for step in WORKFLOWS["release"]["jobs"]["build"]["steps"] if step.get("name") == "The tag is the version of the package"]
+    done = subprocess.run([bash, "-c", step["run"]], cwd=ROOT, env=os.environ | {"GITHUB_REF_NAME": tag})
+    assert (done.returncode == 0) == released
 
 
 def test_shell_scripts_parse():

@@ -1,15 +1,12 @@
 """The modules of the rehearsal, and a tiny scan of the twin to make stand-ins from."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from figures_pkg.data import HspyWriter  # noqa: E402
+from figures_pkg.data import HspyWriter
 
 SHAPE = (12, 8, 64, 64)
 

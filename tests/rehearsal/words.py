@@ -26,7 +26,7 @@ from xml.etree import ElementTree
 from PIL import Image
 
 from figures_pkg.book.chapters import CHAPTERS, source_of
-from figures_pkg.book.pages import GENERATED
+from figures_pkg.book.pages import GENERATED, page_names
 from figures_pkg.plotting.style import SOURCE_WORDS
 from figures_pkg.provenance.figures import paper_figures
 
@@ -131,8 +131,7 @@ def read_seen(path: Path) -> Seen:
 
 def read_book(html: Path) -> dict[str, Seen]:
     """Name of each page, without ``.html``, and what it shows; without those that the theme makes."""
-    names = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
-    return {name.removesuffix(".html"): read_seen(html / name) for name in names if not name.startswith("_static/") and name not in GENERATED}
+    return {name.removesuffix(".html"): read_seen(html / name) for name in page_names(html) if name not in GENERATED}
 
 
 def quoted(page: str, block: Block, found: re.Match) -> str:
