@@ -24,8 +24,9 @@ from matplotlib.image import AxesImage
 from scipy.ndimage import convolve, gaussian_filter, map_coordinates
 
 from figures_pkg.crystal.structure import ermno3, structure
+from figures_pkg.data.units import disc_radius
 from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves, through_slices
-from figures_pkg.diffraction.discs import disc_kernel, disc_radius
+from figures_pkg.diffraction.discs import disc_kernel
 from figures_pkg.diffraction.library import Library, permutation, reflections
 from figures_pkg.diffraction.multislice import crystal_stack
 from figures_pkg.diffraction.spline import spline_coefficients
@@ -36,7 +37,7 @@ from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.workspace import replacing
 
 
-def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
+def difference_maps(a, b, *, sigma_px=4.0):
     """
     Maps of the difference between two patterns under three definitions, to show what depends on the choice.
 
@@ -49,11 +50,6 @@ def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
         Patterns of one shape, in counts or fractions of the beam, aligned with each other.
     sigma_px
         Width of the window of "window": a disc radius or a little less.
-    floor
-        Smallest intensity that counts, as a share of the mean of a pattern: it enters "window" (squared) and "ratio", and
-        takes them to zero where both patterns are empty.
-    where
-        Boolean mask of the pixels that take part in "pearson"; by default all.
 
     Returns
     -------
@@ -62,9 +58,9 @@ def difference_maps(a, b, *, sigma_px=4.0, floor=1e-3, where=None):
         DataArray) of `a`.
     """
     return {
-        "pearson": pearson_map(a, b, where),
-        "window": window_map(a, b, sigma_px, floor),
-        "ratio": ratio_map(a, b, floor),
+        "pearson": pearson_map(a, b),
+        "window": window_map(a, b, sigma_px),
+        "ratio": ratio_map(a, b),
     }
 
 

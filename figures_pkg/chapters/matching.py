@@ -9,6 +9,7 @@ import xarray as xr
 from figures_pkg.diffraction.library import Library
 from figures_pkg.matching.disc_library import CoarseGrid, average_over_discs
 from figures_pkg.matching.fit import COLUMNS, refine_all
+from figures_pkg.matching.matcher import FITTED
 
 ERROR = 0.3  # of a disc, as a share: a picture's colours, the logarithm's bias, bend and both domains averaged
 
@@ -62,8 +63,7 @@ def _refined(library, data, variance, start):
     better = int(results[0, :, 4].argmin())
     best, chi2 = results[0, better], results[0, better, 4] / (data.shape[1] - 4)
     values, errors = library.start + library.step * best[:3], library.step * np.sqrt(best[6:9] * max(chi2, 1))
-    names = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
-    numbers = dict(zip(names, values)) | {f"{name}_error": error for name, error in zip(names, errors)}
+    numbers = dict(zip(FITTED, values)) | {f"{name}_error": error for name, error in zip(FITTED, errors)}
     return numbers | {"polarization": 1 - 2 * better, "chi2": float(chi2), "at_edge": bool(best[5])}
 
 

@@ -8,6 +8,7 @@ phonons, whose Kikuchi lines move with the crystal; the lattice stretches across
 detector.
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,8 +121,8 @@ def _walk(rng, count):
 
 def _stretched(renderer, factor):
     """The same renderer with its discs moved away from the direct beam."""
-    origin, moved = renderer.geometry.origin, object.__new__(Renderer)
-    moved.__dict__ = renderer.__dict__ | {"optics": replace(renderer.optics, centres=origin + factor * (renderer.optics.centres - origin))}
+    origin, moved = renderer.geometry.origin, copy(renderer)
+    moved.optics = replace(renderer.optics, centres=origin + factor * (renderer.optics.centres - origin))
     return moved
 
 

@@ -9,7 +9,8 @@ from scipy.ndimage import minimum_filter
 from scipy.optimize import least_squares, minimize
 
 from figures_pkg.crystal.structure import Crystal
-from figures_pkg.diffraction.discs import average_over_cone, cone_tilts, disc_means, disc_radius, overlap_mrad, warn_of_overlap
+from figures_pkg.data.units import disc_radius
+from figures_pkg.diffraction.discs import average_over_cone, cone_tilts, disc_means, overlap_mrad, warn_of_overlap
 from figures_pkg.diffraction.library import Library, LibrarySettings, library_stack, permutation, reflections
 from figures_pkg.diffraction.multislice import propagate
 from figures_pkg.imaging.detectors import asymmetry

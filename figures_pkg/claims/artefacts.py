@@ -15,6 +15,7 @@ from figures_pkg.evaluate.channels import at_positions, open_embedding
 from figures_pkg.evaluate.known import known_domains, known_maps
 from figures_pkg.evaluate.leaderboard import read_scores, score_maps
 from figures_pkg.evaluate.reflections import REFLECTIONS, first_scan_settings, lattice_of
+from figures_pkg.evaluate.scores import step_nm
 from figures_pkg.evaluate.walls import COARSEST_NM, walls_by_course
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.model.step_components import rotate_steps
@@ -190,7 +191,7 @@ def _scored(dataset: str, method: str, maps: xr.DataArray, known: xr.Dataset) ->
     if not np.ptp(maps.values) > 0:
         raise Unavailable(f"all channels of the authors' network are constant on {dataset}")
     known = at_positions(known, maps).assign(domain_state=known.domain * 0)
-    coarse, unmatched = abs(float(maps.scan_x[1] - maps.scan_x[0])) > COARSEST_NM, known.attrs["basis"] != "matched"
+    coarse, unmatched = step_nm(maps) > COARSEST_NM, known.attrs["basis"] != "matched"
     hidden = dict.fromkeys((["wall_auc", "charge_auc"] if coarse else []) + (["leak_bend", "leak_thickness"] if unmatched else []), np.nan)
     both = {method: maps, f"{method}, rotated": rotate_steps(maps)}
     named = {"scan": dataset, "field_seed": 0, "method_seed": 0}

@@ -8,18 +8,19 @@ import xarray as xr
 
 from figures_pkg.crystal.structure import ermno3, formal_polarization, structure
 from figures_pkg.data.published import mean_pattern_numbers
+from figures_pkg.data.units import disc_radius
 from figures_pkg.diffraction.discs import disc_means
 from figures_pkg.evaluate.channels import at_positions, correlations, domain_channel, pick_channels, reference_maps, sparsity
 from figures_pkg.evaluate.leaderboard import values_of
-from figures_pkg.evaluate.quantiles import agreement, end_difference, mean_patterns, quantile_patterns, sweep_patterns
-from figures_pkg.evaluate.reflections import pair_change
-from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, interior, wall_auc
-from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, TooCoarse, edge_width_nm, sign_changes, step_sign_share
-from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad, wavelength_angstrom
+from figures_pkg.evaluate.quantiles import agreement, domain_difference, end_difference, quantile_patterns, sweep_patterns
+from figures_pkg.evaluate.reflections import REFLECTIONS, pair_change
+from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, step_nm, wall_auc
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, TEN_TO_NINETY, TooCoarse, edge_width_nm, sign_changes, step_sign_share
+from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad
 from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.twin import load_preset
-from figures_pkg.twin.patterns import disc_pattern
+from figures_pkg.twin.patterns import disc_patterns
 
 from .artefacts import METHODS, Artefacts, Unavailable
 
@@ -51,7 +52,7 @@ def published_half_angle_mrad(artefacts: Artefacts, dataset: str) -> float:
 def vdf_separation(artefacts: Artefacts, dataset: str) -> float:
     """AUC of +P against −P of the best of the discs 002, 00-2, 004 and 00-4; half is chance."""
     images, domain = artefacts.images(dataset), artefacts.domains(dataset)
-    return max(folded(area_under_curve(images[f"00{l}"].values, domain > 0, domain < 0)) for l in (2, -2, 4, -4))
+    return max(folded(area_under_curve(images[f"00{l}"].values, domain > 0, domain < 0)) for l in REFLECTIONS)
 
 
 def overview_steps(artefacts: Artefacts, dataset: str = "overview", reach_nm: float = 60.0) -> float:
@@ -72,7 +73,7 @@ def com_elongation(artefacts: Artefacts, dataset: str) -> float:
 def com_step_sigma(artefacts: Artefacts, dataset: str) -> float:
     """Step of the centre of mass along c between the domains, on a smooth background of bend, in standard errors."""
     along, _ = _com(artefacts, dataset)
-    block = max(2, round(60 / abs(float(along.scan_x[1] - along.scan_x[0]))))
+    block = max(2, round(60 / step_nm(along)))
     split = domain_split(along.values, artefacts.domains(dataset), order=4, block=block)
     return abs(split.step) / split.error
 
@@ -131,7 +132,7 @@ def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
     The image is the combination of the four discs 00l that fits the domains best, so that no method stands between.
     """
     images, domain, known = artefacts.images(dataset), artefacts.domains(dataset), artefacts.known(dataset)
-    discs = np.stack([images[f"00{l}"].values for l in (2, -2, 4, -4)], axis=-1)
+    discs = np.stack([images[f"00{l}"].values for l in REFLECTIONS], axis=-1)
     columns = np.concatenate([discs, np.ones((*domain.shape, 1))], axis=-1)
     used = domain != 0
     image = columns @ np.linalg.lstsq(columns[used], domain[used].astype(float), rcond=None)[0]
@@ -141,7 +142,7 @@ def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
 
 def edge_of_probe_nm(fwhm_nm: float) -> float:
     """10 to 90 % width of a perfect edge under a Gaussian probe: 1.088 times its full width at half maximum."""
-    return 2.5631 / 2.3548 * fwhm_nm
+    return TEN_TO_NINETY / 2.3548 * fwhm_nm
 
 
 # --- what networks find: held against the truth on the twin, against matched domains on measured scans; see `Artefacts.known` ---
@@ -209,13 +210,6 @@ def quantile_agreement(artefacts: Artefacts, dataset: str, recipe: str | None = 
     return agreement(ends.difference, domain_difference(scan, known))[0]
 
 
-def domain_difference(scan: xr.DataArray, known: xr.Dataset) -> xr.DataArray:
-    """Mean pattern of +P less that of −P, away from walls, in counts (det_y, det_x)."""
-    inside = interior(known)
-    (plus,), (minus,) = mean_patterns(scan, np.stack([inside > 0, inside < 0])[:, None])
-    return plus - minus
-
-
 def drawn_agreement(artefacts: Artefacts, dataset: str, how: str = "alone", recipe: str | None = None) -> float:
     """Correlation of the change that the decoder draws, from the low to the high end of the domain channel, with the measured one."""
     maps = artefacts.embedding(dataset, recipe)
@@ -230,8 +224,7 @@ def alternations(artefacts: Artefacts, dataset: str, radius_nm: float = 70.0, re
     texture = load_preset(dataset.partition("-field")[0]).texture
     image = domain_channel(artefacts.embedding(dataset, recipe), artefacts.known(dataset))
     centre = np.array(texture.core_fraction_yx) * image.shape
-    step = abs(float(image.scan_x[1] - image.scan_x[0]))
-    return sign_changes(image.values, tuple(centre), radius_nm / step)
+    return sign_changes(image.values, tuple(centre), radius_nm / step_nm(image))
 
 
 def channel_use(artefacts: Artefacts, dataset: str, recipe: str | None = None, key: str = "zero") -> float:
@@ -273,9 +266,8 @@ def _reason(artefacts: Artefacts, dataset: str, column: str, *methods: str) -> s
 
 def _walls_at(known: xr.Dataset, maps: xr.DataArray) -> xr.Dataset:
     """What is known at the positions of an embedding, unless these are too far apart for walls."""
-    step = abs(float(maps.scan_x[1] - maps.scan_x[0]))
-    if step > COARSEST_NM:
-        raise TooCoarse(f"the network was applied at positions {step:.0f} nm apart; {COARSEST_NM:g} nm are needed for walls")
+    if step_nm(maps) > COARSEST_NM:
+        raise TooCoarse(f"the network was applied at positions {step_nm(maps):.0f} nm apart; {COARSEST_NM:g} nm are needed for walls")
     return at_positions(known, maps)
 
 
@@ -307,10 +299,10 @@ def up_up_down(artefacts: Artefacts) -> float:
 def simulated_delta(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> pd.DataFrame:
     """Reflections ranked by the share in 1 − r between the simulated patterns of both domains, on the detector of the first scan."""
     preset, (thickness, *tilts) = load_preset("ds1"), _state(thickness_nm, tilt)
-    plus, minus = (disc_pattern(artefacts.library, preset, sign, thickness, tuple(tilts)) for sign in (+1, -1))
+    plus, minus = disc_patterns(artefacts.library, preset, [[sign, thickness, *tilts] for sign in (+1, -1)])
     p = preset.pattern
     lattice = Lattice(tuple(p.origin_row_col), tuple(p.g002_row_col), tuple(p.g010_row_col))
-    radius = preset.beam.convergence_mrad * 1e-3 / wavelength_angstrom(preset.beam.energy_kev) / p.scale_inv_angstrom
+    radius = disc_radius(preset.beam.convergence_mrad, preset.beam.energy_kev) / p.scale_inv_angstrom
     return reflection_table(pearson_map(plus, minus), lattice, radius)
 
 

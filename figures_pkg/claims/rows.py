@@ -185,7 +185,8 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
         check_keys(content, ("schema", "artefacts", "record_artefacts", "rows"), (), "top level")
         if content["schema"] != 1:
             raise ClaimsError(f"schema is {content['schema']!r}, expected 1")
-        rows = [_claim(entry, figures) for entry in check_type(content["rows"], list, "rows")]
+        datasets = {*known_presets(), *load_manifest().datasets}
+        rows = [_claim(entry, figures, datasets) for entry in check_type(content["rows"], list, "rows")]
     except ValueError as error:
         raise ClaimsError(f"{path}: {error}") from error
     ids = [row.id for row in rows]
@@ -194,7 +195,7 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
     return rows
 
 
-def _claim(entry, figures: Container[str] | None) -> Claim:
+def _claim(entry, figures: Container[str] | None, datasets: Container[str]) -> Claim:
     """One row, checked."""
     where = f"row {entry.get('id', entry)!r}" if isinstance(entry, dict) else f"row {entry!r}"
     check_keys(entry, REQUIRED, OPTIONAL, where)
@@ -210,29 +211,29 @@ def _claim(entry, figures: Container[str] | None) -> Claim:
     known = {name: entry[name].strip() for name in ("id", "claim", "how", "data")}
     claim = Claim(**known, place=dict(entry["place"]), figures=names, **texts, verdict=_verdicts(entry.get("verdict", {}), where))
     if not texts["not_tested"]:
-        return _tested(claim, entry, where)
+        return _tested(claim, entry, where, datasets)
     if both := sorted({"measure", "cases", "record", "holds"} & set(entry)):
         raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
     return claim
 
 
-def _tested(claim: Claim, entry: dict, where: str) -> Claim:
+def _tested(claim: Claim, entry: dict, where: str, known: Container[str]) -> Claim:
     """A row with a measure, its limit and its cases."""
     missing = [name for name in ("measure", "holds", "because", "cases") if not entry.get(name)]
     if missing:
         raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
     over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
-    lists = {key: tuple(_case(each, where) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
+    lists = {key: tuple(_case(each, where, known) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
     function = _function(entry["measure"], where)
     for case in (*lists["cases"], *lists["record"]):
         _bind(function, case, where)
     return replace(claim, measure=entry["measure"], **lists, over=over, limit=Limit.of(entry["holds"], where))
 
 
-def _case(entry, where: str) -> Case:
+def _case(entry, where: str, known: Container[str]) -> Case:
     """One measurement of a row."""
     check_keys(entry, (), ("dataset", "when", "with"), f"{where}, cases")
-    dataset, known = entry.get("dataset"), {*known_presets(), *load_manifest().datasets}
+    dataset = entry.get("dataset")
     if dataset is not None and str(dataset).partition("-field")[0] not in known:
         raise ClaimsError(f"{where}: no dataset is called {dataset!r}; there are: {', '.join(sorted(known))}")
     return Case(dataset, str(entry.get("when", "")).strip(), dict(entry.get("with", {})))

@@ -1,19 +1,21 @@
 """Reading crystals from CIF files: any ordered crystal, and the hexagonal manganites in either polarization."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import ase
 import numpy as np
-from ase.io.cif import parse_cif
 
 from .structure import Crystal, manganite
+
+if TYPE_CHECKING:
+    import ase
 
 SPACE_GROUP = 185  # P6_3cm
 CONTENT = [6, 6, 18]  # atoms per hexagonal cell of RMnO3: R, Mn, O
 NEXT_STEP = "give a CIF of a hexagonal manganite in its standard setting, such as the one of the chapter on the structure"
 
 
-def read_atoms(path: str | Path, needs_displacements: bool = True) -> tuple[ase.Atoms, np.ndarray]:
+def read_atoms(path: str | Path, needs_displacements: bool = True) -> "tuple[ase.Atoms, np.ndarray]":
     """All atoms of the cell in a CIF.
 
     Parameters
@@ -36,6 +38,8 @@ def read_atoms(path: str | Path, needs_displacements: bool = True) -> tuple[ase.
     ValueError
         For a path that is no file, no CIF with a structure, partly occupied sites, or missing displacements.
     """
+    from ase.io.cif import parse_cif  # takes half a second, which no other crystal has to wait for
+
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"the crystal {str(path)!r} is not a file; give the path of a CIF")

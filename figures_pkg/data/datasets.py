@@ -7,7 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from figures_pkg.record.fetch import MissingDataset, ensure, origin_of
-from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import Dataset, load_manifest
 from figures_pkg.workspace import SOURCES, artefacts_folder
 
 from .axes import Axes, ScanFileError
@@ -80,15 +80,16 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
     path = locate(dataset, data, profile)
     if data == "twin":
         return open_scan(path)
-    entry = load_manifest()[dataset]
-    scan = open_scan(path, axes=recorded_axes(dataset), stored_orientation=entry.axes["orientation"].value)
+    manifest = load_manifest()
+    entry = manifest[dataset]
+    scan = open_scan(path, axes=recorded_axes(entry), stored_orientation=entry.axes["orientation"].value)
     expected = tuple(entry.container["shape"].value)
     if scan.shape != expected:
         raise ScanFileError(
             f"{path} holds {_times(scan.shape)} numbers, the manifest expects {_times(expected)} of {dataset}: its steps and reflections "
             f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`"
         )
-    return scan.assign_attrs(source=origin_of(dataset) if scan.source == "user" else "rehearsal")
+    return scan.assign_attrs(source=origin_of(dataset, manifest) if scan.source == "user" else "rehearsal")
 
 
 def _times(shape) -> str:
@@ -96,9 +97,8 @@ def _times(shape) -> str:
     return " × ".join(map(str, shape))
 
 
-def recorded_axes(dataset: str) -> Axes:
+def recorded_axes(entry: Dataset) -> Axes:
     """The axes that the manifest gives for a measured scan, its conflicts left aside."""
-    entry = load_manifest()[dataset]
     return Axes(
         scan_step_nm=entry.axes["scan_step_nm"].value,
         det_scale_inv_angstrom=entry.axes["det_scale_inv_angstrom"].value,

@@ -35,6 +35,11 @@ def wavelength_angstrom(beam_energy_kev: float) -> float:
     return constants.h * constants.c / constants.e / math.sqrt(energy * (energy + 2 * REST_EV)) * 1e10
 
 
+def disc_radius(convergence_mrad: float, energy_kev: float) -> float:
+    """Radius of the discs of a beam of this half angle, 1/Å; divided by the size of a pixel it is the radius in px."""
+    return 1e-3 * convergence_mrad / wavelength_angstrom(energy_kev)
+
+
 def interaction_constant(beam_energy_kev: float) -> float:
     """
     Phase in rad that one V Å of projected potential adds: 2π γ m e λ / h² (Kirkland, Advanced Computing in Electron Microscopy, eq. 5.6).

@@ -1,6 +1,8 @@
 """Diffraction by a crystal: potentials, the multislice, the library of intensities over thickness and tilt, discs and phonons."""
 
-from .discs import average_over_cone, disc_means, disc_radius
+from figures_pkg.data.units import disc_radius
+
+from .discs import average_over_cone, disc_means
 from .library import SMALL, Library, LibrarySettings, build_library, load_or_build, minus_p_index
 from .multislice import Stack, crystal_stack, damp_beams, propagate
 from .spline import evaluate_spline

@@ -19,11 +19,6 @@ DISC_POINTS = 9  # across a disc, at least: 69 points, right to 2e-4 of the beam
 POINT_SPACING_MRAD = 0.3  # at most, so larger discs take more points
 
 
-def disc_radius(convergence_mrad: float, energy_kev: float) -> float:
-    """Radius of the discs of a beam of this half angle, 1/Å; divided by the size of a pixel it is the radius in px."""
-    return 1e-3 * convergence_mrad / wavelength_angstrom(energy_kev)
-
-
 def disc_kernel(radius_px: float) -> np.ndarray:
     """Equal weights over a disc, for averages over a pattern: an odd and square array that sums to one."""
     line = np.arange(-np.ceil(radius_px), np.ceil(radius_px) + 1)

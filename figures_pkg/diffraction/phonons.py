@@ -19,10 +19,10 @@ from scipy.ndimage import convolve, map_coordinates, shift
 from tqdm import tqdm
 
 from figures_pkg.crystal.structure import ermno3
-from figures_pkg.data.units import interaction_constant, wavelength_angstrom
+from figures_pkg.data.units import disc_radius, interaction_constant, wavelength_angstrom
 from figures_pkg.workspace import replacing
 
-from .discs import disc_kernel, disc_radius
+from .discs import disc_kernel
 from .multislice import Multislice, free_propagator, slice_index
 from .potential import frequencies, scattering_factor
 

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.model.step_components import rotate_steps
 
-from .scores import otsu_threshold
+from .scores import otsu_threshold, step_nm
 from .walls import wall_kinds, wall_map
 
 TURNS = {1: "walls, phase +60°", -1: "walls, phase −60°"}
@@ -150,7 +150,7 @@ def named_maps(known: xr.Dataset) -> dict[str, np.ndarray]:
 def _named_walls(known: xr.Dataset) -> dict[str, np.ndarray]:
     """The maps of all walls, and of each kind where there are several."""
     names = {kind: f"{name} wall" for kind, name in wall_kinds(known).items()}
-    on_wall = np.abs(known.wall_distance_nm.values) <= abs(float(known.scan_x[1] - known.scan_x[0]))
+    on_wall = np.abs(known.wall_distance_nm.values) <= step_nm(known)
     kinds = [kind for kind in names if (on_wall & (known.wall_type.values == kind)).any()]
     walls = {"walls" if len(kinds) > 1 else names[kinds[0]]: wall_map(known)} if kinds else {}
     walls |= {names[kind]: wall_map(known, kind) for kind in kinds if len(kinds) > 1}

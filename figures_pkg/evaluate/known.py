@@ -66,7 +66,7 @@ def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.
         return known.load()
 
 
-def known_domains(known: xr.Dataset, clear_nm: float = 20.0) -> np.ndarray:
+def known_domains(known: xr.Dataset, clear_nm: float = CLEAR_NM) -> np.ndarray:
     """
     Domains of a scan, int (scan_y, scan_x): +1 in +P, -1 in -P, 0 within ``clear_nm`` of a wall and where the domain is not known.
 

@@ -10,6 +10,8 @@ from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder
 from figures_pkg.model.embed import decoded_counts
 
+from .scores import interior
+
 
 def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.05, progress: bool = False) -> xr.Dataset:
     """
@@ -77,6 +79,13 @@ def mean_patterns(scan: xr.DataArray, weights: np.ndarray, progress: bool = Fals
     kept = {dim: scan[dim] for dim in DETECTOR_DIMS if dim in scan.coords}
     means = total.reshape(*weights.shape[:2], *scan.shape[2:])
     return [xr.DataArray(each, kept, ("channel", *DETECTOR_DIMS), attrs={"units": "counts"}) for each in means]
+
+
+def domain_difference(scan: xr.DataArray, known: xr.Dataset) -> xr.DataArray:
+    """Mean pattern of +P less that of −P, away from walls, in counts (det_y, det_x)."""
+    inside = interior(known)
+    (plus,), (minus,) = mean_patterns(scan, np.stack([inside > 0, inside < 0])[:, None])
+    return plus - minus
 
 
 def band_weights(values: np.ndarray, bands: int) -> np.ndarray:

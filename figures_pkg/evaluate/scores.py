@@ -61,6 +61,11 @@ def region_values(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> t
     return image[first], image[second]
 
 
+def step_nm(scan: xr.DataArray | xr.Dataset) -> float:
+    """Distance of neighbouring positions along a row of a scan, its truth or a map, in nm."""
+    return abs(float(scan.scan_x[1] - scan.scan_x[0]))
+
+
 def interior(truth: xr.Dataset) -> np.ndarray:
     """+1 and −1 in domains, 0 within 2.5 nm of the strip in which the beam crosses a wall, int (scan_y, scan_x)."""
     clear = np.abs(truth.wall_distance_nm) > truth.wall_width_nm / 2 + CLEAR_NM
@@ -73,9 +78,8 @@ def wall_zones(truth: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     Both are booleans (scan_y, scan_x); what lies between belongs to neither.
     """
-    step_nm = abs(float(truth.scan_x[1] - truth.scan_x[0]))
-    distance = np.abs(truth.wall_distance_nm.values)
-    return distance <= step_nm, distance > truth.wall_width_nm.values / 2 + CLEAR_NM + step_nm
+    step, distance = step_nm(truth), np.abs(truth.wall_distance_nm.values)
+    return distance <= step, distance > truth.wall_width_nm.values / 2 + CLEAR_NM + step
 
 
 def folded(auc: float) -> float:

@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.twin.domains import wall_type
 
-from .scores import area_under_curve
+from .scores import area_under_curve, step_nm
 
 BLOCKS = 6  # along the longer side of the scan; a wall's neighbours share noise of the smoothing, blocks hardly do
 CLEAR_STEPS = 1.5  # between a wall's visible edge and the nearest place that counts as beside it
@@ -69,7 +69,7 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     if known.attrs.get("basis", "truth") == "truth":
         return known
     side = np.where(known.wall_distance_nm.values > 0, 1.0, -1.0)
-    step = _step_nm(known)
+    step = step_nm(known)
     normal = -np.stack(np.gradient(gaussian_filter(side, max(COURSE_NM / step, 1.0))))  # out of +P
     charge = np.tensordot(np.array(g002) / np.hypot(*g002), normal / np.maximum(np.hypot(*normal), 1e-12), 1)
     on_wall = np.abs(known.wall_distance_nm.values) < step
@@ -99,7 +99,7 @@ def wall_map(known: xr.Dataset, kind: int | None = None) -> np.ndarray:
 
     ``kind`` is +1 for head-to-head walls alone, −1 for tail-to-tail, 0 for neutral ones; by default all.
     """
-    step = _step_nm(known)
+    step = step_nm(known)
     reach = np.maximum(known.wall_width_nm.values / 2, step)
     near = np.exp(-((known.wall_distance_nm.values / reach) ** 2))
     return near if kind is None else np.where(known.wall_type.values == kind, near, 0.0)
@@ -185,7 +185,7 @@ def wall_contrast(maps: xr.DataArray, truth: xr.Dataset, labels: np.ndarray, pla
 
 def side_distance_nm(truth: xr.Dataset, labels: np.ndarray) -> float:
     """How far from a wall its sides are looked at: beyond the widest of these walls, in nm."""
-    return float(truth.wall_width_nm.values[labels != 0].max()) / 2 + CLEAR_STEPS * _step_nm(truth)
+    return float(truth.wall_width_nm.values[labels != 0].max()) / 2 + CLEAR_STEPS * step_nm(truth)
 
 
 def departures(maps: np.ndarray, truth: xr.Dataset, line_nm: float, reach_nm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -208,7 +208,7 @@ def departures(maps: np.ndarray, truth: xr.Dataset, line_nm: float, reach_nm: fl
         sides lie in the scan and are nearest to the same wall.
     """
     distance = truth.wall_distance_nm.values.astype(float)
-    step = _step_nm(truth)
+    step = step_nm(truth)
     rows, columns = np.nonzero(np.abs(distance - line_nm) <= step / 2)
     normal = wall_normals(distance, step)[:, rows, columns]
     start = np.stack([rows, columns]) + normal * (line_nm - distance[rows, columns]) / step
@@ -238,7 +238,7 @@ def _there(distance: np.ndarray, truth: xr.Dataset, foot: np.ndarray, wanted_nm:
     inside = np.logical_and(foot >= 0, foot <= np.array(distance.shape)[:, None] - 1).all(axis=0)
     near = np.rint(np.clip(foot, 0, np.array(distance.shape)[:, None] - 1)).astype(int)
     same = truth.wall_charge.values[tuple(near)] * truth.wall_charge.values[start] > 0
-    return inside & same & (np.abs(map_coordinates(distance, foot, order=1, mode="nearest") - wanted_nm) <= _step_nm(truth))
+    return inside & same & (np.abs(map_coordinates(distance, foot, order=1, mode="nearest") - wanted_nm) <= step_nm(truth))
 
 
 def _probe(maps: xr.DataArray, truth: xr.Dataset, labels: np.ndarray, line_nm: float, reach_nm: float):
@@ -301,7 +301,7 @@ def step_sign_share(image: np.ndarray, truth: xr.Dataset, reach_nm: float, where
         Boolean map: both sides must lie here. If no wall has both of its sides in the field, it is a ValueError.
     """
     distance = truth.wall_distance_nm.values.astype(float)
-    step = _step_nm(truth)
+    step = step_nm(truth)
     rows, cols = np.nonzero(np.abs(distance) <= step / 2)
     normal = wall_normals(distance, step)[:, rows, cols]
     sides = [np.stack([rows, cols]) + sign * normal * reach_nm / step for sign in (1, -1)]
@@ -334,8 +334,3 @@ def sign_changes(image: np.ndarray, centre_row_col: tuple[float, float], radius:
 
 def _edge(x, low, high, centre, deviation):
     return low + (high - low) / 2 * (1 + erf((x - centre) / (np.sqrt(2) * deviation)))
-
-
-def _step_nm(scan: xr.Dataset) -> float:
-    """Distance of neighbouring positions along scan_x."""
-    return abs(float(scan.scan_x[1] - scan.scan_x[0]))

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.data.units import disc_radius
 from figures_pkg.record.manifest import Dataset
 
 CIRCLE_REACH_PX = 1.25  # how far discs are searched anew with another circle
@@ -58,7 +58,7 @@ def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
     The scan gives the beam energy and the size of a pixel in 1/Å.
     """
     step = float(scan.det_x[1] - scan.det_x[0])
-    return convergence_mrad * 1e-3 / wavelength_angstrom(scan.attrs["beam_energy_kev"]) / step
+    return disc_radius(convergence_mrad, scan.attrs["beam_energy_kev"]) / step
 
 
 def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None,

@@ -15,8 +15,8 @@ from figures_pkg.data.datasets import locate
 from figures_pkg.data.hspy import open_hspy
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.data.scan import open_scan
+from figures_pkg.data.units import disc_radius
 from figures_pkg.imaging import Box, Lattice
-from figures_pkg.imaging.lattice import disc_radius_px
 from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
 from figures_pkg.record.fetch import origin_of
 from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
@@ -184,9 +184,7 @@ def _expected(scan: xr.DataArray, entry: Dataset | None) -> tuple[Lattice | None
         return None, None
     lattice = Lattice(*(tuple(entry.axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
     pixel = entry.axes["det_scale_inv_angstrom"].value
-    calibrated = scan.assign_coords(det_x=("det_x", [pixel * index for index in range(scan.sizes["det_x"])]))
-    calibrated = calibrated.assign_attrs(beam_energy_kev=entry.acquisition["beam_energy_kev"].value)
-    return lattice, disc_radius_px(entry.acquisition["convergence_mrad"].value, calibrated)
+    return lattice, disc_radius(entry.acquisition["convergence_mrad"].value, entry.acquisition["beam_energy_kev"].value) / pixel
 
 
 def label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_record: bool, profile: str = "") -> list[Finding]:

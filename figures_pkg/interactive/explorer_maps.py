@@ -55,9 +55,10 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
     embedding
         Channels to choose from, netCDF.
     """
-    lattice, radius_px = (None, 0.0) if Path(name).suffix else _lattice(name, scan)
+    images = summarise(scan)
+    lattice, radius_px = (None, 0.0) if Path(name).suffix else _lattice(name, scan, images)
     known = _known(name, scan, lattice, source, profile)
-    layers = com_layers(scan, lattice, radius_px) + known_layers(known)
+    layers = com_layers(scan, images, lattice, radius_px) + known_layers(known)
     if embedding is not None:
         maps = open_embedding(embedding)
         layers += network_layers(maps, domain_channel(maps, known), name_channels(maps, known))
@@ -66,10 +67,10 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
     return write_page(packed, out, title) if out.suffix == ".html" else write_script(packed, out)
 
 
-def _lattice(name: str, scan: xr.DataArray) -> tuple[Lattice, float]:
+def _lattice(name: str, scan: xr.DataArray, images: xr.Dataset) -> tuple[Lattice, float]:
     """The lattice fitted to the mean pattern, and the radius of a disc in pixels."""
     guess, radius_px = expected_lattice(load_manifest()[name.partition("-field")[0]], scan)
-    return refine_lattice(summarise(scan, com=False).mean_pattern.values, guess, radius_px), radius_px
+    return refine_lattice(images.mean_pattern.values, guess, radius_px), radius_px
 
 
 def _known(name: str, scan: xr.DataArray, lattice: Lattice | None, source: str, profile: str) -> xr.Dataset | None:
@@ -81,16 +82,14 @@ def _known(name: str, scan: xr.DataArray, lattice: Lattice | None, source: str, 
     return None
 
 
-def com_layers(scan: xr.DataArray, lattice: Lattice | None = None, radius_px: float | None = None) -> list[Layer]:
+def com_layers(scan: xr.DataArray, images: xr.Dataset, lattice: Lattice | None = None, radius_px: float | None = None) -> list[Layer]:
     """
-    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
+    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit; ``images`` are those of the scan, with it.
 
     With a lattice of the mean pattern and the radius of a disc (px of the scan) the shift of the pattern by the descan coils is taken off (a plane,
     see :func:`figures_pkg.imaging.descan_planes`), and the component along c comes first.
     """
-    com = summarise(scan, com=True, mean=False)
-    if lattice is not None:
-        com = remove_descan(com, descan_planes(scan, lattice, radius_px))
+    com = images if lattice is None else remove_descan(images, descan_planes(scan, lattice, radius_px))
     y, x = (1e3 * (com[f"com_{axis}"] - com[f"com_{axis}"].mean()) for axis in "yx")
     units = "10⁻³ " + str(scan.det_y.attrs.get("units", "px")).replace("angstrom", "Å")
     layers = [Layer("com_y", "COM downward", DATA, y, units, "PuOr_r", True), Layer("com_x", "COM to the right", DATA, x, units, "PuOr_r", True)]

@@ -7,9 +7,7 @@ import xarray as xr
 from numba import njit
 
 from .fit import predict
-from .matcher import Matcher
-
-FITTED = ("thickness_nm", "tilt_b_mrad", "tilt_c_mrad")
+from .matcher import FITTED, Matcher
 
 
 @njit(nogil=True, cache=False)
@@ -23,7 +21,7 @@ def _predicted(coefficients, states, places, out):
 def predicted_discs(maps: xr.Dataset, matcher: Matcher) -> np.ndarray:
     """Counts of the discs as the fits predict them, float32, shape (positions, n)."""
     library = matcher.library
-    points = np.stack([maps[name].values.ravel() for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")], axis=1)
+    points = np.stack([maps[name].values.ravel() for name in FITTED], axis=1)
     places = np.clip((points - library.start) / library.step, 0, library.nodes - 1.0)
     out = np.empty((len(points), len(library.g)), np.float32)
     _predicted(library.coefficients, (1 - maps.polarization.values.ravel().astype(int)) // 2, places, out)

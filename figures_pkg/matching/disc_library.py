@@ -109,18 +109,14 @@ class CoarseGrid:
     ----------
     templates
         float32, shape (2, n_b, n_c, n_t, n).
-    every
-        How many nodes of the library lie between two of the grid, along tilt b, tilt c and thickness.
     """
 
     templates: np.ndarray
-    every: tuple[int, int, int]
 
     @classmethod
-    def of(cls, library: DiscLibrary, every: tuple[int, int, int] = (1, 1, 1)) -> "CoarseGrid":
-        """Every node of a library, or every second and so on."""
-        b, c, t = every
-        return cls(np.ascontiguousarray(library.at_nodes()[:, ::b, ::c, ::t]), every)
+    def of(cls, library: DiscLibrary) -> "CoarseGrid":
+        """Every node of a library."""
+        return cls(np.ascontiguousarray(library.at_nodes()))
 
     def starts(self, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
         """
@@ -149,7 +145,7 @@ class CoarseGrid:
             part = slice(first, first + BATCH)
             scores = (data[part] * root).astype(np.float32) @ scaled.T
             _best(scores.reshape(-1, *self.templates.shape[:4]), result[part])
-        return result * np.array(self.every)
+        return result
 
 
 @njit(nogil=True, cache=True)

@@ -19,6 +19,7 @@ SYSTEMATIC = 0.03  # of a disc: what a library may be wrong by, as a share; see 
 POOR_CHI2 = 2.0  # chi squared per degree of freedom above which a fit is marked
 SAMPLED = 6  # blocks whose mean shows the lattice
 PARTS = 32  # into which an array in memory is cut
+FITTED = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")  # in the order of the fit
 LEAST_COUNTS = 10.0  # per disc, on average, above the background
 
 UNITS = {
@@ -50,7 +51,6 @@ class Matcher:
     library: DiscLibrary
     grid: CoarseGrid
     systematic: float = SYSTEMATIC
-    starts: int = 2
     poor_chi2: float = POOR_CHI2
 
     @classmethod
@@ -103,7 +103,7 @@ class Matcher:
             The variables of `UNITS`, each of shape (p,).
         """
         variances, weights = weights_of(sums, variances, self.systematic)
-        starts = self.grid.starts(sums, weights, self.starts)
+        starts = self.grid.starts(sums, weights)
         results = np.empty((len(sums), 2, COLUMNS))
         refine_all(self.library.coefficients, sums, weights, variances, self.plan.correlation, starts, results)
         return self._named(results)
@@ -116,9 +116,8 @@ class Matcher:
         values = self.library.start + self.library.step * best[:, :3]
         reduced = chi2.min(axis=1) / degrees
         errors = self.library.step * np.sqrt(best[:, 6:9] * np.maximum(reduced, 1)[:, None])
-        names = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
         maps = {"polarization": (1 - 2 * better).astype(np.int8), "log_likelihood_ratio": (chi2[:, 1] - chi2[:, 0]) / 2}
-        maps |= dict(zip(names, values.T)) | {f"{name}_error": error for name, error in zip(names, errors.T)}
+        maps |= dict(zip(FITTED, values.T)) | {f"{name}_error": error for name, error in zip(FITTED, errors.T)}
         return maps | {"chi2": reduced, "scale": best[:, 3], "poor_fit": (reduced > self.poor_chi2) | (best[:, 5] > 0)}
 
 

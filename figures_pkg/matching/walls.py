@@ -20,11 +20,10 @@ from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.twin.domains import polarization_weight
 from figures_pkg.twin.wall_columns import Columns, across_wall, build_columns
 
-from .matcher import Matcher, weights_of
+from .matcher import FITTED, Matcher, weights_of
 
 SMOOTH = 1.0  # positions over which the polarization is smoothed before its zero line is drawn
 POINT_NM = 1.0  # between the points of a line
-FITTED = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
 CLEAR_NM = 10.0  # positions nearer to a line do not tell thickness and tilts
 AROUND_NM = 60.0  # positions up to here from a piece do
 STEEPEST = 0.35  # slope of a wall; the tangent of 19 degrees

@@ -1,4 +1,4 @@
-"""The autoencoder of the paper: network, losses, training, checkpoints. The only room that imports torch."""
+"""The autoencoder of the paper: network, losses, training, checkpoints."""
 
 from . import losses
 from .autoencoder import Autoencoder, NetworkConfig

@@ -42,9 +42,9 @@ class Features:
         chosen = self.scores[:count].reshape(len(self.scores[:count]), -1).T
         return (chosen - chosen.mean(axis=0)) / chosen.std(axis=0)
 
-    def maps(self, columns: np.ndarray, method: str, **attrs) -> xr.DataArray:
+    def maps(self, columns: np.ndarray, method: str) -> xr.DataArray:
         """Columns (positions, channels) as maps (channel, scan_y, scan_x) with the scan's coordinates."""
-        return as_maps(columns.T.reshape(-1, *self.scan.shape[:2]), self.scan, method, **attrs)
+        return as_maps(columns.T.reshape(-1, *self.scan.shape[:2]), self.scan, method)
 
 
 def as_maps(channels: np.ndarray, scan: xr.DataArray, method: str, **attrs) -> xr.DataArray:

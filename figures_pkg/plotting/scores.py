@@ -1,4 +1,4 @@
-"""Methods beside each other: one row for each, dots for their scores, and a confusion matrix."""
+"""Methods beside each other: one row for each, dots for their scores."""
 
 from collections.abc import Mapping, Sequence
 

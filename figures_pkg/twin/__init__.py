@@ -1,4 +1,4 @@
-"""The digital twin: crystal, multislice library, and simulated scans with their truth."""
+"""The digital twin: simulated scans with their truth."""
 
 from figures_pkg.twin.dataset import library_settings, make_dataset
 from figures_pkg.twin.presets import Preset, known_presets, load_preset

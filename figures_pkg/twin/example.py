@@ -9,7 +9,7 @@ import xarray as xr
 from figures_pkg.data.axes import SCAN_DIMS, Axes, build_scan
 from figures_pkg.diffraction.library import Library
 from figures_pkg.twin.presets import Preset, load_preset
-from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.render import Renderer, lattice_lengths
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def example_preset(library: Library, example: Example) -> Preset:
     base, middle = load_preset("ds1"), (example.frame_px - 1) / 2
     up = np.radians(example.rotation_deg)
     stretch = np.array([1 + example.ellipticity / 2, 1 - example.ellipticity / 2]) / example.pixel_inv_angstrom
-    g010, g002 = _cell_vectors(library)
+    g010, g002 = lattice_lengths(library)
     pattern = replace(
         base.pattern,
         shape=(example.frame_px, example.frame_px),
@@ -130,11 +130,6 @@ def example_preset(library: Library, example: Example) -> Preset:
         pattern=pattern,
     )
 
-
-def _cell_vectors(library):
-    """Lengths of 010 and 002 of the library's cell, 1/Å."""
-    k, l = library.hkl[:, 1], library.hkl[:, 2]
-    return float(np.median(library.g_b[k != 0] / k[k != 0])), float(2 * np.median(library.g_c[l != 0] / l[l != 0]))
 
 
 def _truth(states, renderer, scan):

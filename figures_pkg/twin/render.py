@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.data.units import disc_radius, wavelength_angstrom
 from figures_pkg.diffraction.library import Library, minus_p_index
 from figures_pkg.twin.counts import draw_counts, poisson_tables
 from figures_pkg.twin.detector import INV_ANGSTROM_PER_MRAD, DiffuseModel, PatternGeometry, blur, dead_pixel_indices, draw_discs, largest_count, psf_taps
@@ -69,7 +69,7 @@ class Renderer:
             )
         self.preset, self.library = preset, library
         self.wavelength_angstrom = wavelength_angstrom(preset.beam.energy_kev)
-        self.geometry = PatternGeometry.from_pattern(preset.pattern, *_lattice_lengths(library))
+        self.geometry = PatternGeometry.from_pattern(preset.pattern, *lattice_lengths(library))
         self.walls = WallPatterns(preset, library) if preset.walls == "supercell" else None
         self.optics = self._optics()
         self.optics = self._calibrated()
@@ -190,7 +190,7 @@ class Renderer:
             to_grid=np.ascontiguousarray(inverse * wavelength / INV_ANGSTROM_PER_MRAD / step[:2, None]),
             to_radius=np.ascontiguousarray(inverse * scale),
             reach=preset.beam.convergence_mrad / step[:2],
-            radius_px=preset.beam.convergence_mrad * INV_ANGSTROM_PER_MRAD / wavelength * scale,
+            radius_px=disc_radius(preset.beam.convergence_mrad, preset.beam.energy_kev) * scale,
             bragg_counts=1.0,
             diffuse=diffuse,
             taps=psf_taps(preset.detector.psf_sigma_px),
@@ -213,7 +213,7 @@ class Renderer:
         )
 
 
-def _lattice_lengths(library: Library) -> tuple[float, float]:
+def lattice_lengths(library: Library) -> tuple[float, float]:
     """Lengths of 010 and 002 in 1/Angstrom, from the reflections of the library."""
     k, l = library.hkl[:, 1], library.hkl[:, 2]
     return float(np.median(library.g_b[k != 0] / k[k != 0])), float(2 * np.median(library.g_c[l != 0] / l[l != 0]))

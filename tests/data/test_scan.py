@@ -257,7 +257,7 @@ def test_the_record_takes_the_manifests_axes(record):
     assert scan.source == "record"
     assert float(scan.scan_x[1]) == axes["scan_step_nm"].value
     assert float(scan.det_x[1] - scan.det_x[0]) == pytest.approx(axes["det_scale_inv_angstrom"].value)
-    assert recorded_axes("ds1").origin_row_col == tuple(axes["origin_row_col_px"].value)
+    assert recorded_axes(load_manifest()["ds1"]).origin_row_col == tuple(axes["origin_row_col_px"].value)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.evaluate.scores import area_under_curve
+from figures_pkg.evaluate.scores import area_under_curve, folded
 from figures_pkg.model import rotate_steps
 from figures_pkg.model.step_components import StepSettings, edge_map, step_components
 
 
 def folded_auc(image, domain):
     """AUC whatever the sign."""
-    auc = area_under_curve(image, domain > 0, domain < 0)
-    return max(auc, 1 - auc)
+    return folded(area_under_curve(image, domain > 0, domain < 0))
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,11 @@ import nbformat
 import numpy as np
 import xarray as xr
 
-from figures_pkg.chapters.fig_4 import difference_maps
 from figures_pkg.data.axes import Axes
 from figures_pkg.data.scan import open_scan
 from figures_pkg.evaluate import area_under_curve, domain_split, known_domains
 from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, asymmetry, descan_planes, refine_lattice, remove_descan, summarise
-from figures_pkg.imaging.difference import aligned_means, pair_ratio, reflection_table
+from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
 from figures_pkg.plotting.maps import barred
 from figures_pkg.twin import read_truth
 
@@ -80,7 +79,7 @@ def told_by(images: Images, domain: np.ndarray) -> Told:
     split = domain_split(1e3 * images.com_along_c, domain, order=4, block=block)
     aucs = {name: area_under_curve(image, plus, minus) for name, image in images.detectors.items()}
     aligned, lattices = aligned_means(images.scan, {"+P": plus, "-P": minus}, images.lattice, images.radius_px)
-    delta = difference_maps(aligned["+P"], aligned["-P"])["pearson"]
+    delta = pearson_map(aligned["+P"], aligned["-P"])
     ratio = pair_ratio(reflection_table(delta, lattices["+P"], images.radius_px))
     return Told(split.step, split.error, {name: max(auc, 1 - auc) for name, auc in aucs.items()}, ratio)
 
