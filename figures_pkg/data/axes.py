@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import xarray as xr
-
-from .readers import Stored
 
 SCAN_DIMS = ("scan_y", "scan_x")
 DETECTOR_DIMS = ("det_y", "det_x")
@@ -24,19 +22,14 @@ class Axes:
 
     Parameters
     ----------
-    scan_step_nm
-        Distance between scan positions in nm, one number or a pair (y, x).
-    det_scale_inv_angstrom
-        Reciprocal size of a detector pixel in 1/Å, one number or a pair (row, col).
+    scan_step_nm, det_scale_inv_angstrom
+        Distance between scan positions, and reciprocal size of a detector pixel: one number or a pair (y, x).
     origin_row_col
-        Pixel (row, col), with fractions, at which the detector coordinates are zero. Rows count downward from the top
-        of the picture in the orientation in which the scan is opened.
-    beam_energy_kev
-        Energy of the electrons in keV.
+        Pixel (row, col), with fractions, at which the detector coordinates are zero; rows count downward in the orientation in which the scan is opened.
+    beam_energy_kev, convergence_mrad
+        Energy of the electrons, and half angle of the probe.
     camera_length_cm
-        Nominal camera length in cm, the one in the file names of the record ("CL12").
-    convergence_mrad
-        Half angle of the probe in mrad.
+        The nominal one, as in the file names of the record ("CL12").
     """
 
     scan_step_nm: float | tuple[float, float] | None = None
@@ -107,44 +100,24 @@ def check_orientation(orientation: str) -> None:
                          "authors' .hspy files and published pictures, 'camera' is upside down relative to it")
 
 
-def coordinates(shape: tuple[int, int, int, int], axes: Axes) -> dict[str, xr.Variable]:
-    """
-    Coordinate variables of a scan: nm from the first position, 1/Å from the origin pixel.
-
-    A pair of axes without a calibration counts in pixels and carries ``units="px"``. An unknown origin is taken as
-    half the detector (128 of 256 pixels), as the authors' converter does.
-    """
-    origin = axes.origin_row_col or (shape[2] / 2, shape[3] / 2)
-    groups = ((SCAN_DIMS, shape[:2], axes.scan_step_nm, (0.0, 0.0), "nm"),
-              (DETECTOR_DIMS, shape[2:], axes.det_scale_inv_angstrom, origin, "1/angstrom"))
-    variables = {}
-    for dims, sizes, step, start, unit in groups:
-        units = {"units": "px" if step is None else unit}
-        for dim, size, one_step, zero in zip(dims, sizes, pair(1.0 if step is None else step), start):
-            variables[dim] = xr.Variable(dim, (np.arange(size) - zero) * one_step, units)
-    return variables
-
-
 def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, title: str, format: str,
                extra: dict | None = None) -> xr.DataArray:
     """
     Put the labels on a 4D array: the one place where the travelling object is made.
+
+    Coordinates are in nm from the first position and in 1/Å from the origin pixel. A pair of axes without a calibration counts in pixels
+    (``units="px"``, and a warning); an unknown origin is half the detector (128 of 256 pixels), as in the authors' converter.
 
     Parameters
     ----------
     data
         Array (scan_y, scan_x, det_y, det_x), normally of dask.
     axes
-        Calibration in the orientation of ``data``. What it does not know becomes nan, or pixels with a warning.
+        Calibration in the orientation of ``data``; in the attributes nan stands for what it does not know.
     orientation, source, path, title, format
-        Attributes of the result.
+        Attributes of the result, described in :func:`figures_pkg.data.open_scan`.
     extra
         Further attributes, kept where they do not clash with ours.
-
-    Returns
-    -------
-    xarray.DataArray
-        Named "counts", with the attributes described in :func:`figures_pkg.data.open_scan`.
     """
     if source not in SOURCES:
         raise ValueError(f"source={source!r}: expected one of {SOURCES}")
@@ -153,60 +126,29 @@ def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, ti
                       f"pass axes=Axes({axes.missing[0]}=...) to open_scan", stacklevel=3)
     origin = axes.origin_row_col or (data.shape[2] / 2, data.shape[3] / 2)
     attrs = dict(extra or {}) | {
-        "beam_energy_kev": _number(axes.beam_energy_kev),
+        "beam_energy_kev": float(_or_nan(axes.beam_energy_kev)),
         "orientation": orientation,
-        "origin_row_col": (float(origin[0]), float(origin[1])),
+        "origin_row_col": pair(origin),
         "source": source,
         "path": path,
         "title": title,
-        "scan_step_nm": _pair_or_nan(axes.scan_step_nm),
-        "det_scale_inv_angstrom": _pair_or_nan(axes.det_scale_inv_angstrom),
-        "camera_length_cm": _number(axes.camera_length_cm),
-        "convergence_mrad": _number(axes.convergence_mrad),
+        "scan_step_nm": pair(_or_nan(axes.scan_step_nm)),
+        "det_scale_inv_angstrom": pair(_or_nan(axes.det_scale_inv_angstrom)),
+        "camera_length_cm": float(_or_nan(axes.camera_length_cm)),
+        "convergence_mrad": float(_or_nan(axes.convergence_mrad)),
         "format": format,
     }
-    return xr.DataArray(data, coordinates(data.shape, axes), DIMS, name="counts", attrs=attrs)
+    coordinates = {}
+    for dims, step, start, unit in ((SCAN_DIMS, axes.scan_step_nm, (0.0, 0.0), "nm"),
+                                    (DETECTOR_DIMS, axes.det_scale_inv_angstrom, origin, "1/angstrom")):  # fmt: skip
+        units = {"units": "px" if step is None else unit}
+        for dim, one_step, zero in zip(dims, pair(1.0 if step is None else step), start):
+            coordinates[dim] = xr.Variable(dim, (np.arange(data.shape[DIMS.index(dim)]) - zero) * one_step, units)
+    return xr.DataArray(data, coordinates, DIMS, name="counts", attrs=attrs)
 
 
-def _number(value: float | None) -> float:
-    """``value`` as a float, unknown as nan."""
-    return float("nan") if value is None else float(value)
-
-
-def _pair_or_nan(value) -> tuple[float, float]:
-    """``value`` as a pair, unknown as (nan, nan)."""
-    return pair(float("nan") if value is None else value)
-
-
-@dataclass(frozen=True)
-class Opened:
-    """
-    A file that was understood but not read.
-
-    Parameters
-    ----------
-    stored
-        Reader of the counts, in the file's own order.
-    axes
-        Calibration in the file's own orientation.
-    format
-        For people, such as "hspy 3.0".
-    orientation
-        How the rows lie in the file: "lab" or "camera".
-    order
-        Stored axis of each of (scan_y, scan_x, det_y, det_x).
-    title, source, extra
-        Attributes of the scan; ``extra`` may hold anything that a file format can keep (strings and numbers).
-    """
-
-    stored: Stored
-    axes: Axes
-    format: str
-    orientation: str = "lab"
-    order: tuple[int, ...] = (0, 1, 2, 3)
-    title: str = ""
-    source: str = "user"
-    extra: dict = field(default_factory=dict)
+def _or_nan(value):
+    return float("nan") if value is None else value
 
 
 class ScanFileError(ValueError):

@@ -20,14 +20,8 @@ BLOCK_BYTES = 64e6  # of an array in memory that is cut into blocks
 
 def block_places(scan: xr.DataArray | da.Array | np.ndarray, parts: int = 1) -> list[Place]:
     """
-    Slices of scan_y and scan_x of the blocks of a scan, in order.
-
-    Parameters
-    ----------
-    scan
-        Of dask: its stored blocks. In memory: whole rows, at most 64 MB of them.
-    parts
-        Into how many blocks an array in memory is cut at least, if it has so many rows.
+    Slices of scan_y and scan_x of the blocks of a scan, in order: the stored blocks of dask, or whole rows of an array in memory,
+    at most 64 MB of them and at least ``parts`` blocks if there are so many rows.
     """
     data = scan.data if isinstance(scan, xr.DataArray) else scan
     if isinstance(data, da.Array):
@@ -45,16 +39,7 @@ def read_block(scan: xr.DataArray, place: Place, scheduler: str | None = None) -
 
 
 def walk_blocks(scan: xr.DataArray, progress: bool = False) -> Iterator[tuple[Place, np.ndarray]]:
-    """
-    Yield the scan's blocks in order, (slices of scan_y and scan_x, counts); the next is read while one is worked on.
-
-    Parameters
-    ----------
-    scan
-        Of dask or in memory.
-    progress
-        Whether to show a bar on stderr.
-    """
+    """Yield the scan's blocks in order, (slices of scan_y and scan_x, counts); the next is read while one is worked on."""
     places = block_places(scan)
     with ThreadPoolExecutor(1) as reader, tqdm(total=len(places), desc="blocks", disable=not progress) as bar:
         waiting = reader.submit(read_block, scan, places[0])
@@ -70,19 +55,8 @@ def finished(work: Callable, items: Iterable, shared: tuple, threads: int, progr
     """
     Yield (item, ``work(item, *shared)``) as results come, from threads or from a cluster.
 
-    When a ``dask.distributed`` client is active its workers do the work, and what is `shared` is sent to each of them once.
-    Stopped early, also by Ctrl-C, what has not begun is left undone.
-
-    Parameters
-    ----------
-    work
-        A function of a module, so that it can be sent.
-    items, shared
-        What differs from call to call, and what does not.
-    threads
-        Calls at a time, if threads do the work.
-    progress
-        What a bar on stderr says; no bar without.
+    When a ``dask.distributed`` client is active its workers do the work, and what is `shared` is sent to each of them once; `work` must then
+    be a function of a module. Stopped early, also by Ctrl-C, what has not begun is left undone. ``progress`` is the text of a bar on stderr.
     """
     client, items = active_client(), list(items)
     pool = client.get_executor() if client else ThreadPoolExecutor(threads)
@@ -106,11 +80,7 @@ def active_client():
 
 
 def scan_digest(scan: xr.DataArray) -> str:
-    """
-    Sixteen hexadecimal digits that tell scans apart: from shape, type and the counts of nine patterns spread over the scan.
-
-    Cheap and no proof: two files that differ elsewhere only have the same digest.
-    """
+    """Sixteen hexadecimal digits that tell scans apart, from shape, type and nine patterns; two files that differ elsewhere only have the same."""
     digest = hashlib.sha256(f"{scan.shape} {np.dtype(scan.dtype)}".encode())
     for y in sorted({0, scan.shape[0] // 2, scan.shape[0] - 1}):
         for x in sorted({0, scan.shape[1] // 2, scan.shape[1] - 1}):

@@ -25,8 +25,7 @@ from figures_pkg.workspace import available_cores, check_target, replacing
 
 from .axes import DIMS
 from .blocks import block_places, read_block
-from .scan import open_scan
-from .stores import ARRAY
+from .scan import ARRAY, open_scan
 
 CHUNK_BYTES = 8e6  # of whole patterns before compression
 _NOT_STORED = ("path", "format")  # attributes that belong to a file, not to the scan
@@ -43,23 +42,16 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
 
     Parameters
     ----------
-    path
-        Whatever :func:`figures_pkg.data.open_scan` opens.
+    path, orientation, axes, how_to_open
+        As for :func:`figures_pkg.data.open_scan`; calibration and orientation are stored.
     target
-        Folder to make, ends in ``.zarr``.
-    orientation, axes, how_to_open
-        Passed to ``open_scan``; calibration and orientation are stored.
+        Folder to make, ends in ``.zarr``; returned.
     overwrite
         Whether an existing target may be replaced, at the very end.
     workers
         Threads; by default as many as cores, at most 4, and fewer where their blocks would fill more than half a GB.
     progress
         Whether to draw a bar on stderr.
-
-    Returns
-    -------
-    pathlib.Path
-        The target.
     """
     target = check_target(target, ".zarr", overwrite)
     scan = open_scan(path, orientation, axes, **how_to_open)
@@ -68,8 +60,10 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
     with _alone(part):
         finished = _finished_blocks(part / "finished.txt", _identity(Path(path), scan))
         store = _open_store(part / "store.zarr", scan, fresh=not finished)
+        block = math.prod(scan.data.chunksize) * scan.dtype.itemsize
+        workers = workers or max(1, min(4, available_cores(), int(500e6 // block)))
         with open(part / "finished.txt", "a", encoding="utf-8") as notes:
-            _copy_blocks(scan, store, finished, notes, workers or _default_workers(scan), progress)
+            _copy_blocks(scan, store, finished, notes, workers, progress)
         if target.exists():
             shutil.rmtree(target)
         os.replace(part / "store.zarr", target)
@@ -91,7 +85,7 @@ def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
     """
     First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded.
 
-    The first line is the identity, each further one a block; a line cut short by a crash does not count and is cut off.
+    The first line is the identity, each further one a block; a line cut short by a crash is cut off.
     """
     lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.exists() else []
     if lines and lines[0] != f"{identity}\n":
@@ -103,15 +97,10 @@ def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
     return {(int(y), int(x)) for y, x in map(str.split, whole)}
 
 
-def _default_workers(scan: xr.DataArray) -> int:
-    block = math.prod(scan.data.chunksize) * scan.dtype.itemsize
-    return max(1, min(4, available_cores(), int(500e6 // block)))
-
-
 def _identity(source: Path, scan: xr.DataArray) -> str:
     """A text that differs when earlier partial work belongs to another source or layout."""
     stat = os.stat(source / "zarr.json" if source.is_dir() else source)
-    told = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, scan.shape, str(scan.dtype), chunk_shape(scan),
+    told = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, scan.shape, str(scan.dtype), _chunk_shape(scan),
             str(scan.attrs)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
@@ -125,27 +114,22 @@ def _open_store(path: Path, scan: xr.DataArray, fresh: bool) -> zarr.Array:
         coordinate = group.create_array(dim, data=scan[dim].values, dimension_names=(dim,))
         coordinate.attrs.update(scan[dim].attrs)
     return group.create_array(
-        ARRAY, shape=scan.shape, dtype=scan.dtype, chunks=chunk_shape(scan), dimension_names=DIMS,
+        ARRAY, shape=scan.shape, dtype=scan.dtype, chunks=_chunk_shape(scan), dimension_names=DIMS,
         attributes=_plain_attributes(scan), compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), config={"write_empty_chunks": True})
 
 
 def _plain_attributes(scan: xr.DataArray) -> dict:
     """The scan's attributes as JSON; nan stands for unknown and is left out, since JSON has no nan."""
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in scan.attrs.items()}
-    return {key: value for key, value in plain.items() if key not in _NOT_STORED and not _has_nan(value)}
+    for key, value in list(plain.items()):
+        parts = value if isinstance(value, list) else [value]
+        if key in _NOT_STORED or any(isinstance(part, float) and math.isnan(part) for part in parts):
+            del plain[key]
+    return plain
 
 
-def _has_nan(value) -> bool:
-    """Whether an attribute is nan or a list with a nan."""
-    return any(isinstance(part, float) and math.isnan(part) for part in (value if isinstance(value, list) else [value]))
-
-
-def chunk_shape(scan: xr.DataArray) -> tuple[int, ...]:
-    """
-    Chunks of whole patterns, about ``CHUNK_BYTES`` and nearly square on the scan.
-
-    They divide the scan's dask blocks evenly, so that two blocks never write the same chunk.
-    """
+def _chunk_shape(scan: xr.DataArray) -> tuple[int, ...]:
+    """Chunks of whole patterns, about ``CHUNK_BYTES`` and nearly square on the scan, that divide the dask blocks evenly: two blocks never share one."""
     positions = max(1, int(CHUNK_BYTES // (scan.shape[2] * scan.shape[3] * scan.dtype.itemsize)))
     block_y, block_x = scan.data.chunksize[:2]
     size_x = _divisor(block_x, max(1, math.isqrt(positions), positions // block_y))

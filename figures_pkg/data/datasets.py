@@ -7,7 +7,7 @@ from pathlib import Path
 import xarray as xr
 
 from figures_pkg.record.fetch import MissingDataset, ensure, origin_of
-from figures_pkg.record.manifest import Dataset, load_manifest
+from figures_pkg.record.manifest import load_manifest
 from figures_pkg.workspace import SOURCES, artefacts_folder
 
 from .axes import Axes, ScanFileError
@@ -16,9 +16,7 @@ from .scan import open_scan
 
 def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
     """
-    Path of a scan, from the twin or from the authors' record.
-
-    Nothing is made and nothing is downloaded here.
+    Path of a scan, from the twin or from the authors' record; nothing is made and nothing is downloaded.
 
     Parameters
     ----------
@@ -54,21 +52,11 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
 
 def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> xr.DataArray:
     """
-    Open a scan of the twin or of the authors' record, in the "lab" orientation.
+    Open a scan of the twin or of the authors' record, in the "lab" orientation; the parameters are those of :func:`locate`.
 
-    The twin's file carries its own axes. For the record the manifest's values are used, whose sources and conflicts stand
-    there: the authors' files are known to hold nominal axes.
-
-    Parameters
-    ----------
-    dataset, data, profile
-        As for :func:`locate`.
-
-    Returns
-    -------
-    xarray.DataArray
-        As from :func:`figures_pkg.data.open_scan`; its ``source`` attribute is ``"twin"``, ``"record"``, or ``"rehearsal"`` for a
-        file that Zenodo did not vouch for or that says itself that it is simulated.
+    The twin's file carries its own axes. For the record the manifest's values are used: the authors' files are known to hold nominal axes.
+    The ``source`` attribute is ``"twin"``, ``"record"``, or ``"rehearsal"`` for a file that Zenodo did not vouch for or that says itself
+    that it is simulated.
 
     Raises
     ------
@@ -82,28 +70,18 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
         return open_scan(path)
     manifest = load_manifest()
     entry = manifest[dataset]
-    scan = open_scan(path, axes=recorded_axes(entry), stored_orientation=entry.axes["orientation"].value)
-    expected = tuple(entry.container["shape"].value)
-    if scan.shape != expected:
-        raise ScanFileError(
-            f"{path} holds {_times(scan.shape)} numbers, the manifest expects {_times(expected)} of {dataset}: its steps and reflections "
-            f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`"
-        )
-    return scan.assign_attrs(source=origin_of(dataset, manifest) if scan.source == "user" else "rehearsal")
-
-
-def _times(shape) -> str:
-    """A shape in words."""
-    return " × ".join(map(str, shape))
-
-
-def recorded_axes(entry: Dataset) -> Axes:
-    """The axes that the manifest gives for a measured scan, its conflicts left aside."""
-    return Axes(
+    axes = Axes(
         scan_step_nm=entry.axes["scan_step_nm"].value,
         det_scale_inv_angstrom=entry.axes["det_scale_inv_angstrom"].value,
         origin_row_col=tuple(entry.axes["origin_row_col_px"].value),
-        beam_energy_kev=entry.acquisition["beam_energy_kev"].value,
-        camera_length_cm=entry.acquisition["camera_length_cm"].value,
-        convergence_mrad=entry.acquisition["convergence_mrad"].value,
+        **{name: entry.acquisition[name].value for name in ("beam_energy_kev", "camera_length_cm", "convergence_mrad")},
     )
+    scan = open_scan(path, axes=axes, stored_orientation=entry.axes["orientation"].value)
+    expected = tuple(entry.container["shape"].value)
+    if scan.shape != expected:
+        found, wanted = (" × ".join(map(str, shape)) for shape in (scan.shape, expected))
+        raise ScanFileError(
+            f"{path} holds {found} numbers, the manifest expects {wanted} of {dataset}: its steps and reflections "
+            f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`"
+        )
+    return scan.assign_attrs(source=origin_of(dataset, manifest) if scan.source == "user" else "rehearsal")

@@ -8,7 +8,6 @@ import math
 import re
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import deflate
@@ -16,12 +15,11 @@ import h5py
 import numpy as np
 from numcodecs.shuffle import Shuffle
 
-from figures_pkg.data.axes import Opened, ScanFileError
-from figures_pkg.data.readers import hdf5_reader
-from figures_pkg.data.units import energy_in_kev, length_in_nm, reciprocal_in_inv_angstrom
 from figures_pkg.workspace import check_target, replacing
 
-from .axes import Axes, pair
+from .axes import Axes, ScanFileError, pair
+from .readers import Opened, hdf5_reader
+from .units import energy_in_kev, length_in_nm, reciprocal_in_inv_angstrom
 
 logger = logging.getLogger(__name__)
 
@@ -34,41 +32,28 @@ def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, 
     """
     Read the labels of a ``.hspy`` file and find the fastest way to its counts.
 
-    Axes are taken in the order of the array; those that the file calls navigation become the scan, wherever they
-    stand. The beam energy may be in V or keV, the camera length is the nominal one if the file names it.
-
-    Parameters
-    ----------
-    path
-        The file.
-    experiment
-        Which signal, when the file holds several.
-    scan_shape
-        (1, 1) opens a single pattern, a two-dimensional signal, as a scan of one position.
-
-    Raises
-    ------
-    ScanFileError
-        If the file is damaged, is not HyperSpy's, holds several signals, or the signal is not four-dimensional.
+    Axes are taken in the order of the array; those that the file calls navigation become the scan, wherever they stand. The beam energy
+    may be in V or keV, the camera length is the nominal one if the file names it. ``scan_shape=(1, 1)`` opens a single pattern.
     """
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise ScanFileError(f"{path}: {_damage(path, error)}") from error
+        raise ScanFileError(f"{path}: {_damage(error)}") from error
     with file:
         version = _check_version(path, file)
         group = _choose(path, file, experiment)
         data = _dataset(path, group)
         labels = _axis_labels(path, group, data.ndim)
         order = _order(path, data, labels, scan_shape)
-        axes, title = _calibration(group, labels, order), _title(group)
-        extra = _provenance(group)
-        name = data.name
+        axes, name = _calibration(group, labels, order), data.name
+        title = _text(_attributes(group, "metadata/General").get("title", "")) or group.name.split("/")[-1].replace("__unnamed__", "")
+        noted = {key: _plain(value) for key, value in _attributes(group, f"original_metadata/{PROVENANCE}").items()}
+    extra = {key: value for key, value in noted.items() if value != ""}
     source = extra.pop("source", "user")
     return Opened(hdf5_reader(path, name), axes, f"hspy {version}", order=order, title=title, source=source, extra=extra)
 
 
-def _damage(path: Path, error: OSError) -> str:
+def _damage(error: OSError) -> str:
     """Say in our words why HDF5 refused a file."""
     found = re.search(r"eof = (\d+).*stored_eof = (\d+)", str(error))
     if found:
@@ -96,7 +81,6 @@ def _check_version(path: Path, file: h5py.File) -> str:
 
 
 def _choose(path: Path, file: h5py.File, experiment: str | None) -> h5py.Group:
-    """The signal asked for, or the only one."""
     names = list(file["Experiments"])
     if experiment is None and len(names) == 1:
         return file["Experiments"][names[0]]
@@ -108,7 +92,6 @@ def _choose(path: Path, file: h5py.File, experiment: str | None) -> h5py.Group:
 
 
 def _dataset(path: Path, group: h5py.Group) -> h5py.Dataset:
-    """The counts of a signal."""
     data = group.get("data")
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
         raise ScanFileError(f"{path}: signal {group.name!r} holds no array of numbers; the file is incomplete or of "
@@ -144,7 +127,6 @@ def _order(path: Path, data: h5py.Dataset, labels: list[dict], scan_shape) -> tu
 
 
 def _calibration(group: h5py.Group, labels: list[dict], order) -> Axes:
-    """Steps, origin, energy and optics of a signal."""
     tem = _attributes(group, "metadata/Acquisition_instrument/TEM")
     parameters = "original_metadata/Acquisition_instrument/Parameters"
     energy = energy_in_kev(_number(tem.get("beam_energy")))
@@ -182,20 +164,7 @@ def _origin(labels: list[dict]) -> tuple[float, float] | None:
     return row, col
 
 
-def _title(group: h5py.Group) -> str:
-    """The title in the metadata, or the name of the group."""
-    name = group.name.split("/")[-1].replace("__unnamed__", "")
-    return _text(_attributes(group, "metadata/General").get("title", "")) or name
-
-
-def _provenance(group: h5py.Group) -> dict:
-    """What our own writer noted: source, preset, seed, fingerprint."""
-    told = {key: _plain(value) for key, value in _attributes(group, f"original_metadata/{PROVENANCE}").items()}
-    return {key: value for key, value in told.items() if value != ""}
-
-
 def _attributes(group: h5py.Group, path: str) -> dict:
-    """The attributes of a subgroup; none if it is absent."""
     return dict(group[path].attrs) if path in group else {}
 
 
@@ -217,76 +186,41 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else _text(value) if isinstance(value, bytes) else value
 
 
-@dataclass(frozen=True)
-class Header:
+def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: dict) -> h5py.Group:
     """
-    What a scan file says beside its counts.
-
-    Lengths and angles are in the units of their names; ``origin_row_col`` is the pixel with detector coordinate zero.
-    ``provenance`` holds strings and numbers, for instance source, preset and seed.
-    """
-
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    dtype: str
-    scan_step_nm: float | tuple[float, float]
-    det_scale_inv_angstrom: float | tuple[float, float]
-    origin_row_col: tuple[float, float]
-    beam_energy_kev: float = 200.0
-    camera_length_cm: float = math.nan
-    title: str = ""
-    compression_level: int = 4
-    provenance: dict[str, str | float] = field(default_factory=dict)
-
-
-def write_header(file: h5py.File, header: Header) -> h5py.Dataset:
-    """
-    Write everything but the counts into an empty file and return the dataset (all its chunks still missing).
+    Write everything but the counts into an empty file and return the group of the signal.
 
     The traps of the authors' files are kept on purpose: the beam energy in V, ``$A^{-1}$``, a convergence angle of
     nan, the format version 3.0 with ``package="pyxem"``. Readers must cope with them, so ours are tested on them.
     """
+    volts = np.int32(round((axes.beam_energy_kev or 0) * 1000))
+    length = math.nan if axes.camera_length_cm is None else float(axes.camera_length_cm)
     file.attrs.update(file_format="HyperSpy", file_format_version="3.0")
-    name = header.title.replace("/", "-") or "__unnamed__"
-    group = file.create_group(f"Experiments/{name}")
+    group = file.create_group(f"Experiments/{title.replace('/', '-') or '__unnamed__'}")
     group.attrs.update(package="pyxem", package_version="0.12.2")
-    _write_axes(group, header)
-    group.create_group("learning_results")
-    _write_metadata(group.create_group("metadata"), header)
-    _write_original_metadata(group.create_group("original_metadata"), header)
-    return group.create_dataset("data", header.shape, header.dtype, chunks=header.chunks, maxshape=(None,) * 4,
-                                compression="gzip", compression_opts=header.compression_level, shuffle=True)
-
-
-def _write_axes(group: h5py.Group, header: Header) -> None:
-    scales = pair(header.scan_step_nm) + pair(header.det_scale_inv_angstrom)
-    zeros = (0.0, 0.0) + tuple(header.origin_row_col)
-    for index, (name, size, scale, zero) in enumerate(zip(AXIS_NAMES, header.shape, scales, zeros)):
+    scales = pair(axes.scan_step_nm) + pair(axes.det_scale_inv_angstrom)
+    zeros = (0.0, 0.0) + pair(axes.origin_row_col)
+    for index, (name, size, scale, zero) in enumerate(zip(AXIS_NAMES, shape, scales, zeros)):
         group.create_group(f"axis-{index}").attrs.update(
-            name=name, scale=float(scale), offset=float(0.0 - zero * scale), size=np.int32(size), navigate=index < 2,
-            units="nm" if index < 2 else "$A^{-1}$")
-
-
-def _write_metadata(group: h5py.Group, header: Header) -> None:
-    tem = group.create_group("Acquisition_instrument/TEM")
-    tem.attrs.update(beam_energy=np.int32(round(header.beam_energy_kev * 1000)), convergence_angle=math.nan,
-                     rocking_angle=math.nan, rocking_frequency=math.nan)
-    tem.create_group("Detector/Diffraction").attrs["camera_length"] = float(header.camera_length_cm)
-    group.create_group("General").attrs["title"] = header.title
-    group.create_group("Signal").attrs.update(
+            name=name, scale=scale, offset=0.0 - zero * scale, size=np.int32(size), navigate=index < 2,
+            units="nm" if index < 2 else "$A^{-1}$")  # fmt: skip
+    group.create_group("learning_results")
+    metadata = group.create_group("metadata")
+    tem = metadata.create_group("Acquisition_instrument/TEM")
+    tem.attrs.update(beam_energy=volts, convergence_angle=math.nan, rocking_angle=math.nan, rocking_frequency=math.nan)
+    tem.create_group("Detector/Diffraction").attrs["camera_length"] = length
+    metadata.create_group("General").attrs["title"] = title
+    metadata.create_group("Signal").attrs.update(
         binned=False, record_by="image", signal_type="electron_diffraction", exposure_time=NONE, flyback_times=NONE,
-        frames_number_skipped=NONE, scan_X=NONE)
-    group.create_group("_HyperSpy/Folding").attrs.update(
+        frames_number_skipped=NONE, scan_X=NONE)  # fmt: skip
+    metadata.create_group("_HyperSpy/Folding").attrs.update(
         original_axes_manager=NONE, original_shape=NONE, signal_unfolded=False, unfolded=False)
-
-
-def _write_original_metadata(group: h5py.Group, header: Header) -> None:
-    parameters = group.create_group("Acquisition_instrument/Parameters")
-    voltage = np.int32(round(header.beam_energy_kev * 1000))
-    parameters.create_group("acceleration_voltage").attrs.update(Value=voltage, Units="V")
-    length = float(header.camera_length_cm)
+    original = group.create_group("original_metadata")
+    parameters = original.create_group("Acquisition_instrument/Parameters")
+    parameters.create_group("acceleration_voltage").attrs.update(Value=volts, Units="V")
     parameters.create_group("cameralength").attrs.update({"Nominal value": length, "Actual value": length, "Units": "cm"})
-    group.create_group(PROVENANCE).attrs.update(header.provenance)
+    original.create_group(PROVENANCE).attrs.update(provenance)
+    return group
 
 
 class HspyWriter:
@@ -305,20 +239,14 @@ class HspyWriter:
         (scan_y, scan_x, det_y, det_x).
     chunks
         HDF5 chunks (cy, cx, ky, kx), for instance (32, 32, 32, 32) as the authors' converter makes them.
-    scan_step_nm, det_scale_inv_angstrom
-        Calibration in nm and 1/Å per pixel; one number or (y, x).
-    origin_row_col
-        Pixel whose detector coordinate is zero, rows downward ("lab" orientation).
-    beam_energy_kev, camera_length_cm, title
-        Written to the metadata (the energy in V, as in the authors' files).
-    dtype
-        Type of the counts.
+    scan_step_nm, det_scale_inv_angstrom, origin_row_col, beam_energy_kev, camera_length_cm
+        As in :class:`figures_pkg.data.Axes`, in the "lab" orientation; the energy is stored in V, as in the authors' files.
+    title, dtype
+        Name of the signal, and type of the counts.
     compression_level
         gzip level, 1 to 9.
-    extra
-        Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed.
-    fingerprint
-        Says what the content depends on; stored with `extra`.
+    extra, fingerprint
+        Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed, and what the content depends on.
 
     Examples
     --------
@@ -332,34 +260,35 @@ class HspyWriter:
                  beam_energy_kev=200.0, camera_length_cm=math.nan, title="", dtype=np.uint16, compression_level=4,
                  extra: dict[str, str | float] | None = None, fingerprint: str = ""):
         self.path = check_target(path, ".hspy", overwrite=True)
-        chunks = tuple(min(int(c), int(s)) for c, s in zip(chunks, shape, strict=True))
-        self.header = Header(tuple(map(int, shape)), chunks, np.dtype(dtype).str, scan_step_nm, det_scale_inv_angstrom,
-                             tuple(origin_row_col), beam_energy_kev, camera_length_cm, title, compression_level,
-                             dict(extra or {}) | {"fingerprint": fingerprint})
-        _check_header(self.header)
+        self.shape, self.dtype, self._level = tuple(map(int, shape)), np.dtype(dtype), compression_level
+        self.chunks = tuple(min(int(c), s) for c, s in zip(chunks, self.shape, strict=True))
+        if len(self.shape) != 4 or min(self.shape) < 1 or min(self.chunks) < 1:
+            raise ValueError(f"shape={self.shape}, chunks={self.chunks}: expected four positive sizes each")
+        if self.dtype.kind not in "ui" or self.dtype.byteorder == ">":
+            raise ValueError(f"dtype={self.dtype.str!r}: expected a little-endian integer type for counts, such as uint16")
+        if not 1 <= compression_level <= 9:
+            raise ValueError(f"compression_level={compression_level}: expected 1 to 9")
+        axes = Axes(scan_step_nm, det_scale_inv_angstrom, tuple(origin_row_col), beam_energy_kev, None if math.isnan(camera_length_cm) else camera_length_cm)
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._written: set[tuple[int, int]] = set()
         temporary = self._stack.enter_context(replacing(self.path))
-        self._dataset = write_header(self._stack.enter_context(h5py.File(temporary, "w")), self.header)
+        file = self._stack.enter_context(h5py.File(temporary, "w"))
+        group = _write_labels(file, self.shape, axes, title, dict(extra or {}) | {"fingerprint": fingerprint})
+        self._dataset = group.create_dataset("data", self.shape, self.dtype, chunks=self.chunks, maxshape=(None,) * 4,
+                                             compression="gzip", compression_opts=compression_level, shuffle=True)  # fmt: skip
 
     def missing(self) -> list[tuple[int, int]]:
         """Scan origins (y, x), multiples of the chunk, of the chunk columns that are not yet written."""
-        (n_y, n_x), (cy, cx) = self.header.shape[:2], self.header.chunks[:2]
+        (n_y, n_x), (cy, cx) = self.shape[:2], self.chunks[:2]
         return [origin for origin in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if origin not in self._written]
 
     def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
         """
-        Store the patterns at scan positions ``origin_yx`` onward.
-
-        Parameters
-        ----------
-        origin_yx
-            First position (y, x), on the chunk grid.
-        block
-            (n_y, n_x, det_y, det_x): one or more whole chunks of the scan; only at the scan's end may it be shorter.
+        Store the patterns at scan positions ``origin_yx`` onward, (n_y, n_x, det_y, det_x): one or more whole chunks on the chunk grid;
+        only at the scan's end may a block be shorter.
         """
         self._check_block(origin_yx, block)
-        cy, cx = self.header.chunks[:2]
+        cy, cx = self.chunks[:2]
         for y, x in itertools.product(range(0, block.shape[0], cy), range(0, block.shape[1], cx)):
             origin, pieces = (origin_yx[0] + y, origin_yx[1] + x), self._compressed(block[y:y + cy, x:x + cx])
             with self._lock:
@@ -369,36 +298,29 @@ class HspyWriter:
 
     def _check_block(self, origin, block) -> None:
         """Raise unless the block has the right type and covers whole chunks inside the scan."""
-        if block.dtype != np.dtype(self.header.dtype):
-            raise TypeError(f"block of {block.dtype}: expected {np.dtype(self.header.dtype)}; convert it, minding the range")
-        if block.ndim != 4 or block.shape[2:] != self.header.shape[2:]:
-            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.header.shape[2:]}")
-        for start, count, size, chunk in zip(origin, block.shape, self.header.shape, self.header.chunks):
+        if block.dtype != self.dtype:
+            raise TypeError(f"block of {block.dtype}: expected {self.dtype}; convert it, minding the range")
+        if block.ndim != 4 or block.shape[2:] != self.shape[2:]:
+            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.shape[2:]}")
+        for start, count, size, chunk in zip(origin, block.shape, self.shape, self.chunks):
             whole = count % chunk == 0 or start + count == size
             if start % chunk or not whole or not 0 <= start <= start + count <= size or count == 0:
                 raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
-                                 f"{self.header.chunks[:2]} inside the scan {self.header.shape[:2]}, starting on that grid")
+                                 f"{self.chunks[:2]} inside the scan {self.shape[:2]}, starting on that grid")
 
     def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytearray]]:
         """The chunks of one column (≤cy, ≤cx, det_y, det_x), each with its corner on the detector."""
-        shape, chunks = self.header.shape, self.header.chunks
-        pieces, shuffle = [], Shuffle(np.dtype(self.header.dtype).itemsize)
+        shape, chunks = self.shape, self.chunks
+        pieces, shuffle = [], Shuffle(self.dtype.itemsize)
         for row, col in itertools.product(range(0, shape[2], chunks[2]), range(0, shape[3], chunks[3])):
             piece = column[:, :, row:row + chunks[2], col:col + chunks[3]]
             if piece.shape != chunks:  # HDF5 stores whole chunks also where the data end
                 piece = np.pad(piece, [(0, c - p) for c, p in zip(chunks, piece.shape)])
-            pieces.append(((row, col), deflate.zlib_compress(shuffle.encode(np.ascontiguousarray(piece)), self.header.compression_level)))
+            pieces.append(((row, col), deflate.zlib_compress(shuffle.encode(np.ascontiguousarray(piece)), self._level)))
         return pieces
 
     def close(self) -> Path:
-        """
-        Give the file its name.
-
-        Raises
-        ------
-        RuntimeError
-            If blocks are missing; nothing is left on the disk then.
-        """
+        """Give the file its name; a RuntimeError if blocks are missing, and then nothing is left on the disk."""
         if missing := self.missing():
             error = RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; write them before closing")
             self._stack.__exit__(type(error), error, None)
@@ -414,13 +336,3 @@ class HspyWriter:
             self.close()
         else:
             self._stack.__exit__(kind, error, trace)
-
-
-def _check_header(header: Header) -> None:
-    """Raise on sizes that HDF5 or a reader would stumble over later."""
-    if len(header.shape) != 4 or min(header.shape) < 1 or min(header.chunks) < 1:
-        raise ValueError(f"shape={header.shape}, chunks={header.chunks}: expected four positive sizes each")
-    if np.dtype(header.dtype).kind not in "ui" or np.dtype(header.dtype).byteorder == ">":
-        raise ValueError(f"dtype={header.dtype!r}: expected a little-endian integer type for counts, such as uint16")
-    if not 1 <= header.compression_level <= 9:
-        raise ValueError(f"compression_level={header.compression_level}: expected 1 to 9")

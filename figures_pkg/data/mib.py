@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from rsciio.quantumdetector import file_reader
 
-from figures_pkg.data.axes import Opened, ScanFileError
-from figures_pkg.data.readers import FrameReader
 from figures_pkg.workspace import replacing
 
-from .axes import Axes
+from .axes import Axes, ScanFileError
+from .readers import FrameReader, Opened
 
 _TYPES = {"U08": ">u1", "U16": ">u2", "U32": ">u4"}
 
@@ -22,21 +21,8 @@ def open_mib(path: Path, scan_shape: tuple[int, int] | None = None) -> Opened:
     Read the headers of a ``.mib`` file and lay its frames out as a scan.
 
     The rows in the file are in the "lab" orientation. RosettaSciIO turns them over while reading, which gives the
-    "camera" orientation; the authors' converter did not. Frames are read from the file without RosettaSciIO, which
-    supplies the shape of the scan, from the ``.hdr`` or from the pause after each line.
-
-    Parameters
-    ----------
-    path
-        The file.
-    scan_shape
-        (rows, columns) of the scan where the file does not tell, or to read the complete rows of an interrupted one.
-        (1, 1) opens a single pattern.
-
-    Raises
-    ------
-    ScanFileError
-        If the header is damaged, if bytes are missing or left over, or if the frames do not make a rectangle.
+    "camera" orientation; the authors' converter did not. RosettaSciIO supplies only the shape of the scan, from the ``.hdr`` or from the
+    pause after each line; ``scan_shape`` (rows, columns) replaces it, also to read the complete rows of an interrupted scan.
     """
     header, frame_shape, dtype = _frame_header(path)
     frames = _count_frames(path, header + int(np.prod(frame_shape)) * np.dtype(dtype).itemsize)
@@ -72,7 +58,6 @@ def _frame_header(path: Path) -> tuple[int, tuple[int, int], str]:
 
 
 def _count_frames(path: Path, frame_bytes: int) -> int:
-    """Number of frames; refuse a file that ends inside one."""
     size = path.stat().st_size
     frames, rest = divmod(size, frame_bytes)
     if rest:
@@ -125,28 +110,23 @@ _DATE = "MQ1A,2021-05-07T16:51:{second:02d}.905800928Z,100000000ns,12,"
 
 def write_mib(path: str | Path, counts: np.ndarray, per_line: int = 1, ordered: int | None = None, kind: str | None = None) -> Path:
     """
-    Write counts as Merlin frames: big-endian, a header of 384 bytes before each, first row first.
+    Write counts (frames, det_y, det_x) as Merlin frames: big-endian, a header of 384 bytes before each, first row first; returns ``path``.
 
-    Such a file knows nothing of lengths: neither the step of the scan nor the size of a pixel. It exists to show and to test
-    how such files are read; the numbers in the headers that no reader of ours looks at are those of one real frame.
+    Such a file knows neither the step of the scan nor the size of a pixel. It exists to show and to test how such files are read;
+    the numbers in the headers that no reader of ours looks at are those of one real frame.
 
     Parameters
     ----------
     path
         The ``.mib``; the ``.hdr`` goes beside it.
     counts
-        Unsigned integers (frames, det_y, det_x), in the order of the recording.
+        Unsigned integers in the order of the recording.
     per_line
         Frames in a line of the scan; 1 leaves the reader to ask for the shape.
     ordered
-        Frames that the ``.hdr`` claims; by default as many as there are. More make an interrupted scan.
+        Frames that the ``.hdr`` claims; more than there are make an interrupted scan.
     kind
         Type in the headers, such as "U16"; by default that of the counts.
-
-    Returns
-    -------
-    pathlib.Path
-        ``path``.
     """
     path = Path(path)
     frames, rows, cols = counts.shape

@@ -6,7 +6,8 @@ import itertools
 import logging
 import math
 import os
-import threading
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,8 @@ import h5py
 import numpy as np
 from dask.base import tokenize
 from numcodecs.shuffle import Shuffle
+
+from .axes import Axes
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +45,30 @@ class Stored(Protocol):
         """Fill ``out`` with the values inside ``box``."""
 
 
+@dataclass(frozen=True)
+class Opened:
+    """
+    A file that was understood but not read: the reader of its counts, its calibration in the file's own orientation, and its labels.
+
+    ``order`` is the stored axis of each of (scan_y, scan_x, det_y, det_x); ``format`` is for people, such as "hspy 3.0".
+    """
+
+    stored: Stored
+    axes: Axes
+    format: str
+    orientation: str = "lab"
+    order: tuple[int, ...] = (0, 1, 2, 3)
+    title: str = ""
+    source: str = "user"
+    extra: dict = field(default_factory=dict)
+
+
 class LazyScan:
     """
     A stored array seen with the scan axes first and the rows in the wanted order; slicing it reads from the file.
 
-    Parameters
-    ----------
-    stored
-        The reader.
-    order
-        Stored axis of each of (scan_y, scan_x, det_y, det_x).
-    flip
-        Whether the detector rows are turned upside down. Readers write through a reversed view, so it costs nothing.
+    ``order`` is the stored axis of each of (scan_y, scan_x, det_y, det_x). With ``flip`` the detector rows are upside down: readers write
+    through a reversed view, so it costs nothing.
     """
 
     def __init__(self, stored: Stored, order=(0, 1, 2, 3), flip: bool = False):
@@ -75,32 +90,22 @@ class LazyScan:
             out = out[(slice(None),) * axis + (rest[axis],)]
         return out
 
-    def blocks(self) -> tuple[tuple[int, ...], ...]:
-        """Sizes of the dask blocks: whole patterns, whole stored pieces."""
-        piece = [self.stored.piece[axis] for axis in self.order]
-        return scan_blocks(self.shape, piece[:2], self.dtype.itemsize) + ((self.shape[2],), (self.shape[3],))
-
     def to_dask(self) -> da.Array:
         """The dask array. Its name depends on the file's size and time, so equal files give equal graphs."""
         stat = os.stat(self.stored.path)
         token = tokenize(str(self.stored.path), stat.st_mtime_ns, stat.st_size, type(self.stored).__name__,
                          self.shape, str(self.dtype), self.order, self.flip)
-        return da.from_array(self, chunks=self.blocks(), name=f"scan-{token}", asarray=False,
+        piece = [self.stored.piece[axis] for axis in self.order[:2]]
+        blocks = scan_blocks(self.shape, piece, self.dtype.itemsize) + ((self.shape[2],), (self.shape[3],))
+        return da.from_array(self, chunks=blocks, name=f"scan-{token}", asarray=False,
                              meta=np.empty((0,) * 4, self.dtype))
 
 
 def box_and_rest(key, shape) -> tuple[Box, tuple]:
     """
-    Split an index of slices, integers and lists into the box to read and the index that remains within the box.
+    Split an index of slices, integers and lists into the box to read, (start, stop) per axis, and what to take from that box, axis by axis.
 
     dask hands slices of its arrays down to the reader, so one pattern of a scan is read without the rest of its block.
-
-    Returns
-    -------
-    box
-        (start, stop) per axis.
-    rest
-        What to take from the array read from the box, to be applied axis by axis.
     """
     key = key if isinstance(key, tuple) else (key,)
     if Ellipsis in key:
@@ -131,7 +136,7 @@ def scan_blocks(shape, piece, itemsize: int) -> tuple[tuple[int, ...], tuple[int
     Block sizes along scan_y and scan_x: multiples of ``piece`` that hold about ``BLOCK_BYTES`` of whole patterns.
 
     Small scans get at least about sixteen blocks, so that threads have something to share. A piece that would need
-    more than ``LARGEST_BLOCK_BYTES`` is split, which means that its stored chunks are read more than once.
+    more than ``LARGEST_BLOCK_BYTES`` is split, and its stored chunks are read more than once.
     """
     pattern = shape[2] * shape[3] * itemsize
     target = min(BLOCK_BYTES, max(shape[0] * shape[1] * pattern / 16, 1e6))
@@ -167,20 +172,10 @@ def _cuts(length: int, size: int) -> tuple[int, ...]:
 
 class FrameReader:
     """
-    Reads frames of equal size that follow each other, each perhaps with a header.
+    Reads frames of equal size that follow each other, (scan_y, scan_x, det_y, det_x) in the order of the scan.
 
-    Parameters
-    ----------
-    path
-        The file.
-    shape
-        (scan_y, scan_x, det_y, det_x), frames in the order of the scan.
-    dtype
-        Type in the file, with its byte order; the values come out in the machine's own.
-    offset
-        Bytes before the first frame (or its header).
-    header
-        Bytes before the counts of each frame.
+    ``offset`` bytes come before the first frame, a ``header`` of so many bytes before the counts of each. ``dtype`` has the file's byte order;
+    the values come out in the machine's own.
     """
 
     def __init__(self, path: Path, shape, dtype, offset: int = 0, header: int = 0):
@@ -188,12 +183,6 @@ class FrameReader:
         self.stored_dtype, self.offset, self.header = np.dtype(dtype), offset, header
         self.dtype = self.stored_dtype.newbyteorder("=")
         self.piece = (1, 1) + self.shape[2:]
-
-    @property
-    def record(self) -> np.dtype:
-        """One frame with its header, as a structured type."""
-        fields = [("header", np.void, self.header)] if self.header else []
-        return np.dtype(fields + [("frame", self.stored_dtype, self.shape[2:])])
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
         """Fill ``out`` with the values inside ``box``, one read per scan row."""
@@ -204,7 +193,8 @@ class FrameReader:
 
     def _read_run(self, file, first: int, count: int, detector: Box, target: np.ndarray) -> None:
         """Fill ``target`` (count, rows, cols) from ``count`` frames beginning with frame number ``first``."""
-        record = self.record
+        fields = [("header", np.void, self.header)] if self.header else []
+        record = np.dtype(fields + [("frame", self.stored_dtype, self.shape[2:])])
         start = self.offset + first * record.itemsize
         as_stored = not self.header and self.stored_dtype.isnative and target.shape[1:] == self.shape[2:]
         if as_stored and target.flags.c_contiguous:
@@ -219,14 +209,7 @@ class FrameReader:
 
 
 def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
-    """
-    Fill the contiguous array ``target`` from ``position`` of an unbuffered file and return it.
-
-    Raises
-    ------
-    OSError
-        If the file ends before, because it was truncated after it had been opened.
-    """
+    """Fill the contiguous array ``target`` from ``position`` of an unbuffered file and return it; OSError if the file has shrunk meanwhile."""
     view = memoryview(target.reshape(-1).view(np.uint8).data)
     file.seek(position)
     while view:
@@ -270,11 +253,7 @@ def _filters(dataset: h5py.Dataset) -> tuple[str, ...] | None:
 
 
 class ChunkReader:
-    """
-    Reads a chunked dataset by the positions of its chunks in the file.
-
-    The table of positions is made on first use in each process and is not pickled, so a task graph stays small.
-    """
+    """Reads a chunked dataset by the positions of its chunks in the file, a table that each process makes on first use."""
 
     def __init__(self, path: Path, name: str):
         self.path, self.name = Path(path), name
@@ -282,37 +261,30 @@ class ChunkReader:
             dataset = file[name]
             self.shape, self.dtype, self.piece = _four(dataset.shape), dataset.dtype, _four(dataset.chunks)
             self.filters, self.fill = _filters(dataset) or (), dataset.fillvalue
-        self._table: np.ndarray | None = None
-        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        return {key: value for key, value in vars(self).items() if key not in ("_table", "_lock")}
+        return {key: value for key, value in vars(self).items() if key != "table"}
 
-    def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, _table=None, _lock=threading.Lock())
-
+    @cached_property
     def table(self) -> np.ndarray:
         """(position, size, skipped filters) of each stored chunk on the chunk grid, int64 (…, 3); size 0 = not stored."""
-        with self._lock:
-            if self._table is None:
-                grid = [-(-size // chunk) for size, chunk in zip(self.shape, self.piece)]
-                table = np.zeros((*grid, 3), np.int64)
+        table = np.zeros((*(-(-size // chunk) for size, chunk in zip(self.shape, self.piece)), 3), np.int64)
 
-                def note(info):
-                    offsets = (0,) * (4 - len(info.chunk_offset)) + info.chunk_offset
-                    place = tuple(offset // chunk for offset, chunk in zip(offsets, self.piece))
-                    table[place] = info.byte_offset, info.size, info.filter_mask
+        def note(info):
+            """Enter one stored chunk."""
+            offsets = (0,) * (4 - len(info.chunk_offset)) + info.chunk_offset
+            place = tuple(offset // chunk for offset, chunk in zip(offsets, self.piece))
+            table[place] = info.byte_offset, info.size, info.filter_mask
 
-                with h5py.File(self.path) as file:
-                    file[self.name].id.chunk_iter(note)
-                self._table = table
-        return self._table
+        with h5py.File(self.path) as file:
+            file[self.name].id.chunk_iter(note)
+        return table
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
         """Fill ``out`` with the values inside ``box``, reading chunks in the order of the file."""
         *rest, cols = [range(start // chunk, -(-stop // chunk)) for (start, stop), chunk in zip(box, self.piece)]
         bands = [[(*place, col) for col in cols] for place in itertools.product(*rest)]
-        bands.sort(key=lambda band: self.table()[band[0]][0])
+        bands.sort(key=lambda band: self.table[band[0]][0])
         memory = np.empty((len(cols), math.prod(self.piece)), self.dtype)
         with open(self.path, "rb", buffering=0) as file:
             for band in bands:
@@ -328,7 +300,7 @@ class ChunkReader:
 
     def _decode(self, file, place, inside, room: np.ndarray) -> np.ndarray:
         """The values of a chunk within the slices ``inside``, put into the beginning of ``room``."""
-        position, size, skipped = (int(value) for value in self.table()[place])
+        position, size, skipped = (int(value) for value in self.table[place])
         shape = tuple(part.stop - part.start for part in inside)
         values = room[:math.prod(shape)]
         if size == 0:  # never written
@@ -377,6 +349,3 @@ class H5pyReader:
         with h5py.File(self.path, rdcc_nbytes=256 << 20) as file:
             dataset = file[self.name]
             out[...] = dataset[tuple(slice(*edges) for edges in box[4 - dataset.ndim:])]
-
-
-logger = logging.getLogger(__name__)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import errno
+import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+import zarr
 from scipy import ndimage
 
-from .axes import Axes, Opened, ScanFileError, build_scan, check_orientation
+from .axes import DIMS, Axes, ScanFileError, build_scan, check_orientation
 from .hspy import open_hspy
 from .mib import open_mib
-from .readers import LazyScan
-from .stores import open_npy, open_zarr
+from .readers import Box, FrameReader, LazyScan, Opened
 
+ARRAY = "counts"  # name of the array in a .zarr store of ours
 SUFFIXES = (".hspy", ".mib", ".zarr", ".npy")
 COUNTER_LIMITS = (63, 255, 4095, 65535, 16777215)  # 6, 8, 12, 16 and 24 bits; 6, 12 and 24 are Medipix depths
 _SAMPLE_BYTES = 150e6  # decoded at most for the sample; a pattern in 32^4 chunks drags 134 MB along
-_FEW = 8  # pixels, in the whole sample, that may look odd by chance
+FEW = 8  # pixels, in the whole sample, that may look odd by chance
 
 
 def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *, experiment: str | None = None,
@@ -68,15 +71,16 @@ def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *
         If there is nothing to open.
     ScanFileError
         If the file is damaged, of another kind, or not four-dimensional.
-
-    Examples
-    --------
-    >>> scan = open_scan("ds1.hspy")  # doctest: +SKIP
-    >>> pattern = scan.isel(scan_y=10, scan_x=20).compute()  # doctest: +SKIP
     """
     check_orientation(orientation)
     path = _check_path(Path(path))
-    opened = _open(path, experiment, scan_shape)
+    suffix = path.suffix.lower()
+    if suffix == ".hspy":
+        opened = open_hspy(path, experiment, scan_shape)
+    elif suffix == ".mib":
+        opened = open_mib(path, scan_shape)
+    else:
+        opened = open_npy(path, scan_shape) if suffix == ".npy" else open_zarr(path)
     native = stored_orientation or opened.orientation
     check_orientation(native)
     flip = orientation != native
@@ -87,16 +91,6 @@ def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *
         warn_about_counts(lazy, path)
     return build_scan(lazy.to_dask(), known, orientation=orientation, source=source or opened.source, path=str(path),
                       title=opened.title, format=opened.format, extra=opened.extra)
-
-
-def _open(path: Path, experiment, scan_shape) -> Opened:
-    """Hand the file to the reader of its format."""
-    suffix = path.suffix.lower()
-    if suffix == ".hspy":
-        return open_hspy(path, experiment, scan_shape)
-    if suffix == ".mib":
-        return open_mib(path, scan_shape)
-    return open_npy(path, scan_shape) if suffix == ".npy" else open_zarr(path)
 
 
 def _check_path(path: Path) -> Path:
@@ -129,13 +123,13 @@ def warn_about_counts(scan: LazyScan, path) -> None:
         return
     sample = sample_patterns(scan)
     wrapped = wrapped_pixels(sample) if scan.dtype == np.uint8 else 0
-    if wrapped > _FEW:
+    if wrapped > FEW:
         warnings.warn(f"{path}: uint8 counts that look wrapped modulo 256: in {len(sample)} patterns, {wrapped} dark pixels lie "
                       "enclosed by pixels brighter by 80 counts and more, as where a counter passes 255 and begins again at 0. "
                       "The converter mib2hspy casts deeper counters like this; intensities of bright spots are lost. Use the "
                       "detector's own .mib file", stacklevel=3)
     limit, stuck, below = saturated_pixels(sample)
-    if stuck > _FEW and stuck > 4 * below:
+    if stuck > FEW and stuck > 4 * below:
         warnings.warn(f"{path}: saturated counters: {stuck / len(sample):.0f} pixels per pattern stand at {limit}, the "
                       f"highest count, against {below / len(sample):.1f} at the next lower counts. Sums and centres of mass "
                       "over these spots are biased", stacklevel=3)
@@ -155,15 +149,10 @@ def sample_patterns(scan: LazyScan) -> np.ndarray:
 
 def wrapped_pixels(sample: np.ndarray) -> int:
     """
-    Number of pixels that are darker by more than 80 counts than a closed rim around them.
+    Number of pixels of uint8 patterns (n, det_y, det_x) that are darker by more than 80 counts than a closed rim around them.
 
     A bright spot has no hole, except where the counter wrapped (or a pixel is dead: pixels that are zero in every
     pattern are left out). The difference of 80 is five times the Poisson noise at 255.
-
-    Parameters
-    ----------
-    sample
-        uint8 patterns (n, det_y, det_x).
     """
     alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
     total = 0
@@ -177,16 +166,8 @@ def wrapped_pixels(sample: np.ndarray) -> int:
 
 def saturated_pixels(sample: np.ndarray) -> tuple[int, int, int]:
     """
-    Pile-up of counts at the limit of a counter.
-
-    Returns
-    -------
-    limit
-        The highest count of the sample, if it is the limit of a counter, else 0.
-    stuck
-        Pixels at that limit, in the whole sample.
-    below
-        The largest number of pixels at any of the four counts just below it.
+    Pile-up of counts at the limit of a counter: the highest count if it is such a limit, else 0; the number of pixels at it in the
+    whole sample; and the largest number at any of the four counts just below it.
     """
     limit = int(sample.max())
     if limit not in COUNTER_LIMITS:
@@ -194,3 +175,64 @@ def saturated_pixels(sample: np.ndarray) -> tuple[int, int, int]:
     near = sample[sample >= limit - 4].astype(np.int64)
     number = np.bincount(near - (limit - 4), minlength=5)
     return limit, int(number[4]), int(number[:4].max())
+
+
+class ZarrReader:
+    """Reads a zarr array."""
+
+    def __init__(self, path: Path, array: zarr.Array):
+        self.path, self.array = path, array
+        self.shape, self.dtype, self.piece = tuple(array.shape), array.dtype, tuple(array.chunks)
+
+    def read_into(self, box: Box, out: np.ndarray) -> None:
+        """Fill ``out`` with the values inside ``box``."""
+        out[...] = self.array[tuple(slice(*edges) for edges in box)]
+
+
+def open_zarr(path: Path) -> Opened:
+    """Read the labels of a ``.zarr`` store written by :func:`figures_pkg.data.convert`, or of a bare four-dimensional array."""
+    try:
+        node = zarr.open(path, mode="r")
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise ScanFileError(f"{path}: no zarr store ({type(error).__name__}: {error}); expected a folder that "
+                            "`figures_pkg convert` wrote") from error
+    if isinstance(node, zarr.Array):
+        array = node
+    elif isinstance(found := node.get(ARRAY), zarr.Array):
+        array = found
+    else:
+        raise ScanFileError(f"{path}: holds {sorted(node)}, expected an array {ARRAY!r}; write it with `figures_pkg convert`")
+    _check_four(path, array.shape)
+    attrs = dict(array.attrs)
+    known: dict = {key: attrs.pop(key) for key in ("orientation", "title", "source") if key in attrs}
+    calibration: dict[str, Any] = {key: attrs.pop(key) for key in vars(Axes()) if key in attrs}
+    calibration |= {key: tuple(value) for key, value in calibration.items() if isinstance(value, list)}
+    return Opened(ZarrReader(path, array), Axes(**calibration), f"zarr {array.metadata.zarr_format}", extra=attrs, **known)
+
+
+def open_npy(path: Path, scan_shape: tuple[int, int] | None = None) -> Opened:
+    """Find the counts of (scan_y, scan_x, det_y, det_x) in a ``.npy`` file; ``scan_shape`` lays out a stack of patterns (n, det_y, det_x)."""
+    with open(path, "rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(file)
+        except (ValueError, EOFError) as error:
+            raise ScanFileError(f"{path}: damaged .npy header ({error}); write it again with numpy.save") from error
+        offset = file.tell()
+    if dtype.kind not in "uif" or fortran:
+        raise ScanFileError(f"{path}: {dtype}{' in Fortran order' if fortran else ''}, expected numbers in C order; "
+                            "save numpy.ascontiguousarray(array)")
+    if scan_shape and len(shape) in (2, 3) and math.prod(scan_shape) == math.prod(shape[:-2]):
+        shape = tuple(scan_shape) + shape[-2:]
+    _check_four(path, shape)
+    expected, size = offset + math.prod(shape) * dtype.itemsize, path.stat().st_size
+    if size < expected:
+        raise ScanFileError(f"{path}: truncated, {size} of {expected} bytes; copy it again")
+    return Opened(FrameReader(path, shape, dtype, offset), Axes(), "npy", title=path.stem)
+
+
+def _check_four(path: Path, shape) -> None:
+    if len(shape) != 4 or min(shape) < 1:
+        raise ScanFileError(f"{path}: an array of shape {tuple(shape)}, expected four axes {DIMS}; reshape it, or give "
+                            "scan_shape=(rows, columns) for a stack of patterns in a .npy file")

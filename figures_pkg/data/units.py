@@ -1,4 +1,4 @@
-"""Units as microscopists' files spell them, turned into nm, 1/Å and keV, and the wavelength of fast electrons."""
+"""Units as microscopists' files spell them, turned into nm, 1/Å and keV; the wavelength of fast electrons, and the angles it makes of lengths in 1/Å."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 import warnings
 
+import numpy as np
+import xarray as xr
 from scipy import constants
 
 REST_EV = constants.m_e * constants.c**2 / constants.e
@@ -17,12 +19,7 @@ _LOWEST_VOLTS = 5e3  # no scanning diffraction below 5 keV or above 5 MeV, so th
 
 def wavelength_angstrom(beam_energy_kev: float) -> float:
     """
-    Relativistic wavelength of electrons in Å: h c / sqrt(E (E + 2 m c²)).
-
-    Raises
-    ------
-    ValueError
-        Unless the energy is a positive number.
+    Relativistic wavelength of electrons in Å: h c / sqrt(E (E + 2 m c²)); a ValueError unless the energy is a positive number.
 
     Examples
     --------
@@ -40,28 +37,38 @@ def disc_radius(convergence_mrad: float, energy_kev: float) -> float:
     return 1e-3 * convergence_mrad / wavelength_angstrom(energy_kev)
 
 
-def interaction_constant(beam_energy_kev: float) -> float:
+def to_mrad(vectors, beam_energy_kev: float | None = None):
     """
-    Phase in rad that one V Å of projected potential adds: 2π γ m e λ / h² (Kirkland, Advanced Computing in Electron Microscopy, eq. 5.6).
+    Scattering angle in mrad of lengths in 1/Å, by the small-angle formula θ = λ g; signs are kept.
 
-    Examples
-    --------
-    >>> round(interaction_constant(200), 7)
-    0.0007288
+    At 30 mrad it differs from 2 arcsin(λ g / 2) by 4e-5 of the angle. ``vectors`` is a number, array or DataArray in 1/Å, or a Dataset, in which
+    every variable in 1/Å is converted; the result is of the same kind, with ``units="mrad"`` where a value changed. The beam energy is by default
+    the attribute of that name; a ValueError without it, or for values in another unit.
     """
+    if isinstance(vectors, xr.Dataset):
+        energy = vectors.attrs.get("beam_energy_kev") if beam_energy_kev is None else beam_energy_kev
+        lengths = {name: v for name, v in vectors.data_vars.items() if v.attrs.get("units") == "1/angstrom"}
+        return vectors.assign({name: to_mrad(v, energy) for name, v in lengths.items()})
+    attrs = getattr(vectors, "attrs", {})
+    if attrs.get("units", "1/angstrom") != "1/angstrom":
+        raise ValueError(f"values in {attrs['units']!r}: expected 1/angstrom; open the scan with its detector calibration")
+    energy = attrs.get("beam_energy_kev") if beam_energy_kev is None else beam_energy_kev
+    if energy is None:
+        raise ValueError("beam energy unknown; pass beam_energy_kev, for instance scan.attrs['beam_energy_kev']")
+    factor = 1e3 * wavelength_angstrom(energy)
+    if isinstance(vectors, xr.DataArray):
+        return vectors.copy(data=vectors.values * factor).assign_attrs(units="mrad")
+    return np.asarray(vectors) * factor
+
+
+def interaction_constant(beam_energy_kev: float) -> float:
+    """Phase in rad that one V Å of projected potential adds: 2π γ m e λ / h² (Kirkland, Advanced Computing in Electron Microscopy, eq. 5.6)."""
     mass = constants.m_e * (1 + beam_energy_kev * 1e3 / REST_EV)
     return 2 * math.pi * mass * constants.e * wavelength_angstrom(beam_energy_kev) * 1e-10 / constants.h**2 * 1e-10
 
 
 def length_in_nm(unit: str) -> float | None:
-    """
-    Length of one ``unit`` in nm; ``None`` for pixels, and, with a warning, for a unit not understood.
-
-    Examples
-    --------
-    >>> length_in_nm("µm")
-    1000.0
-    """
+    """Length of one ``unit`` in nm; ``None`` for pixels, and, with a warning, for a unit not understood."""
     word = _plain(unit)
     if word not in _NM:
         _warn_unknown(unit, word, "a length: " + ", ".join(_NM))
@@ -70,26 +77,9 @@ def length_in_nm(unit: str) -> float | None:
 
 def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> float | None:
     """
-    Size of one ``unit`` of a diffraction pattern in 1/Å (crystallographers' 1/d, without 2π).
+    Size of one ``unit`` of a diffraction pattern in 1/Å (crystallographers' 1/d, without 2π); ``None`` as in :func:`length_in_nm`.
 
-    Parameters
-    ----------
-    unit
-        Any of the spellings ``$A^{-1}$``, ``1/Å``, ``A^-1``, ``nm^-1``, or an angle in mrad or rad.
-    beam_energy_kev
-        Needed for angles only.
-
-    Returns
-    -------
-    float or None
-        ``None`` for pixels, and, with a warning, for a unit not understood.
-
-    Examples
-    --------
-    >>> reciprocal_in_inv_angstrom("$A^{-1}$", None)
-    1.0
-    >>> reciprocal_in_inv_angstrom("1/nm", None)
-    0.1
+    Any of the spellings ``$A^{-1}$``, ``1/Å``, ``A^-1``, ``nm^-1``, or an angle in mrad or rad, which needs the beam energy.
     """
     word = _plain(unit)
     inverse = re.fullmatch(r"1/(\w+)|(\w+)(?:\^|\*\*)?-1", word)
@@ -102,14 +92,7 @@ def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> floa
 
 
 def energy_in_kev(value: float | None) -> float | None:
-    """
-    Beam energy in keV from a number in keV (HyperSpy's convention) or V (the authors' files).
-
-    Examples
-    --------
-    >>> energy_in_kev(200000), energy_in_kev(200)
-    (200.0, 200.0)
-    """
+    """Beam energy in keV from a number in keV (HyperSpy's convention) or V (the authors' files)."""
     if value is None or not math.isfinite(value) or value <= 0:
         return None
     return float(value) / 1000 if value >= _LOWEST_VOLTS else float(value)

@@ -1,10 +1,9 @@
 """From a scan to images: virtual detectors, centre of mass and mean patterns in one pass over the data, and the lattice of its discs."""
 
-from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.data.units import to_mrad, wavelength_angstrom
 
-from .centre_of_mass import CenterOfMass, along_and_across, com_noise, scatter, to_mrad
-from .descan import descan_planes, fit_descan, remove_descan
-from .detectors import Annulus, Box, Disc, asymmetry
+from .centre_of_mass import along_and_across, com_noise, descan_planes, fit_descan, remove_descan, scatter
+from .detectors import Annulus, Box, CenterOfMass, Disc, asymmetry
 from .lattice import Lattice, disc_radius_px, expected_lattice, refine_lattice
 from .one_pass import summarise
 

@@ -1,141 +1,14 @@
-"""Centre of mass of diffraction patterns: the sums behind it, its noise, and its angle in mrad."""
+"""What follows from a centre of mass: its noise, and the descan under it, fitted to it or to the rims of the discs."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.units import wavelength_angstrom
+from figures_pkg.data.axes import SCAN_DIMS
 
-from .detectors import detector_weights
-
-
-@dataclass(frozen=True)
-class CenterOfMass:
-    """
-    Which counts the centre of mass is taken of.
-
-    Without background, COM = Σ m N g / Σ m N over the pixels: N the counts, g the reciprocal-space vector of the pixel,
-    m the mask. With a background level per pattern, b = Σ χ N / Σ χ is the mean of the pattern over the pixels χ, and
-    COM = Σ m (N − b) g / Σ m (N − b). With a background pattern B, N − B takes the place of N − b. Nothing is clipped
-    at zero, because clipping biases the centre of mass of noisy patterns.
-
-    Parameters
-    ----------
-    mask
-        Pixels m to use, a Disc, Annulus, Box or boolean array; by default the whole pattern. Leave dead pixels out here.
-    background
-        A Disc, Annulus, Box or boolean array χ where a constant level is measured in each pattern, or an array of
-        numbers (det_y, det_x) to subtract from every pattern; by default nothing.
-    """
-
-    mask: object = None
-    background: object = None
-
-
-class Moments:
-    """The sums that a centre of mass needs, all linear in the counts, under names that begin with its own; and what follows from them."""
-
-    def __init__(self, spec: CenterOfMass, shape: tuple[int, int], name: str):
-        self.name, self.mask, self.level, self.pattern = name, None, None, None
-        if spec.mask is not None:
-            self.mask = detector_weights(spec.mask, shape, f"mask of {name}")
-            if self.mask.dtype != bool:
-                raise ValueError(f"mask of {name} is an array of numbers; expected a boolean mask, a Disc, an Annulus or a Box")
-        if spec.background is not None:
-            weights = detector_weights(spec.background, shape, f"background of {name}")
-            self.level, self.pattern = (weights, None) if weights.dtype == bool else (None, weights)
-        self.inside = np.ones(shape, bool) if self.mask is None else self.mask
-        self.overlap = None if self.level is None else self.level & self.inside
-        self.area = self._of(self.inside.astype(float))
-
-    def _of(self, values: np.ndarray) -> tuple[float, float, float]:
-        """Sum of a pattern and its first moments along rows and columns, in pixels from the corner."""
-        rows, cols = values.sum(axis=1), values.sum(axis=0)
-        return rows.sum(), rows @ np.arange(rows.size), cols @ np.arange(cols.size)
-
-    def masks(self) -> dict[str, np.ndarray]:
-        """0/1 detectors to add to the pass."""
-        masks = {"mask": self.mask, "level": self.level, "overlap": self.overlap}
-        return {f"{self.name}/{key}": mask for key, mask in masks.items() if mask is not None}
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Weighted detectors to add to the pass: moments inside the mask, and of the part where it meets the background."""
-        row, col = np.indices(self.inside.shape, dtype=float)
-        weights: dict[str, np.ndarray] = {}
-        if self.mask is not None:
-            weights |= {key: values * self.inside for key, values in (("row", row), ("col", col), ("row2", row**2), ("col2", col**2))}
-        if self.overlap is not None:
-            weights |= {"overlap row": row * self.overlap, "overlap col": col * self.overlap}
-        return {f"{self.name}/{key}": values for key, values in weights.items()}
-
-    def centre(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """
-        Centre of mass and its standard deviation in pixels from the corner: "row", "col", "row_std", "col_std", float64 (scan_y, scan_x).
-
-        They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to
-        first order. The sums are the maps of the pass by name: "total", "row", "col", "row2", "col2" of the whole pattern, and those
-        of :meth:`masks` and :meth:`weights`.
-        """
-        level = 0.0 if self.level is None else sums[f"{self.name}/level"] / self.level.sum()
-        fixed = (0.0, 0.0, 0.0) if self.pattern is None else self._of(self.pattern * self.inside)
-        total, *first = (np.asarray(self._sum(sums, key), float) for key in ("total", "row", "col"))
-        net = total - level * self.area[0] - fixed[0]
-        net = np.where(net > 0, net, np.nan)
-        out = {}
-        for axis, key in enumerate(("row", "col")):
-            centre = (first[axis] - level * self.area[1 + axis] - fixed[1 + axis]) / net
-            out[key] = centre
-            out[f"{key}_std"] = np.sqrt(np.maximum(self._variance(sums, key, axis, total, first[axis], centre), 0)) / net
-        return out
-
-    def _sum(self, sums, key: str) -> np.ndarray:
-        """A sum inside the mask; without a mask, that of the whole pattern."""
-        return sums[key if self.mask is None else f"{self.name}/{'mask' if key == 'total' else key}"]
-
-    def _variance(self, sums, key, axis, total, first, centre) -> np.ndarray:
-        """Σ w² N with w the weight that a count has in Σ m (N − b) (x − centre), where b itself is made of counts."""
-        variance = self._sum(sums, f"{key}2") - 2 * centre * first + centre**2 * total
-        if self.level is not None:
-            share = (self.area[1 + axis] - centre * self.area[0]) / self.level.sum()
-            common = sums[f"{self.name}/overlap {key}"] - centre * sums[f"{self.name}/overlap"]
-            variance = variance - 2 * share * common + share**2 * sums[f"{self.name}/level"]
-        return variance
-
-
-def to_mrad(vectors, beam_energy_kev: float | None = None):
-    """
-    Scattering angle in mrad of lengths in 1/Å, by the small-angle formula θ = λ g.
-
-    At 30 mrad it differs from 2 arcsin(λ g / 2) by 4e-5 of the angle. Signs are kept.
-
-    Parameters
-    ----------
-    vectors
-        A number, array or DataArray in 1/Å, or a Dataset, in which every variable in 1/Å is converted.
-    beam_energy_kev
-        Energy of the electrons; by default the attribute of the same name.
-
-    Returns
-    -------
-    Of the kind of ``vectors``; variables that changed have ``units="mrad"``.
-    """
-    if isinstance(vectors, xr.Dataset):
-        energy = vectors.attrs.get("beam_energy_kev") if beam_energy_kev is None else beam_energy_kev
-        lengths = {name: v for name, v in vectors.data_vars.items() if v.attrs.get("units") == "1/angstrom"}
-        return vectors.assign({name: to_mrad(v, energy) for name, v in lengths.items()})
-    attrs = getattr(vectors, "attrs", {})
-    if attrs.get("units", "1/angstrom") != "1/angstrom":
-        raise ValueError(f"values in {attrs['units']!r}: expected 1/angstrom; open the scan with its detector calibration")
-    energy = attrs.get("beam_energy_kev") if beam_energy_kev is None else beam_energy_kev
-    if energy is None:
-        raise ValueError("beam energy unknown; pass beam_energy_kev, for instance scan.attrs['beam_energy_kev']")
-    factor = 1e3 * wavelength_angstrom(energy)
-    if isinstance(vectors, xr.DataArray):
-        return vectors.copy(data=vectors.values * factor).assign_attrs(units="mrad")
-    return np.asarray(vectors) * factor
+from .lattice import Lattice, refine_lattice
+from .one_pass import summarise
 
 
 def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name: str = "com") -> tuple[xr.DataArray, xr.DataArray]:
@@ -152,25 +25,18 @@ def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name
 
 def com_noise(images: xr.Dataset, name: str = "com", variance_per_count: float = 1.0) -> xr.Dataset:
     """
-    Standard deviation of the centre of mass at each position, from counting statistics alone.
+    Standard deviation of the centre of mass at each position, from counting statistics alone, as ``<name>_y`` and ``<name>_x``.
 
     For Poisson counts N at the vectors g, σ² = Σ (g − COM)² N / (Σ N)², each axis on its own; masks and backgrounds are
     propagated too. It needs the counts as the detector gave them: rescaled data give a wrong noise.
 
     Parameters
     ----------
-    images
-        From :func:`summarise`.
-    name
-        Which centre of mass.
+    images, name
+        From :func:`summarise`, and which centre of mass.
     variance_per_count
         Variance of a pixel divided by its mean count. 1 is Poisson. A detector that counts one electron in several
         pixels has independent electrons but dependent counts: with m counts per electron it is near m.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x), in the unit of the centre of mass.
     """
     if not variance_per_count > 0:
         raise ValueError(f"variance_per_count={variance_per_count!r}: expected a positive number; 1 is Poisson")
@@ -193,3 +59,94 @@ def scatter(vector_map: xr.DataArray, dim: str = "scan_x") -> float:
         raise ValueError(f"{dim!r} has {vector_map.sizes.get(dim, 0)} positions; expected at least 3 of one of {vector_map.dims}")
     second = vector_map.diff(dim, n=2).values
     return float(1.4826 * np.nanmedian(np.abs(second)) / np.sqrt(6))
+
+
+def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
+    """
+    Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
+
+    A plane also swallows what the specimen itself does linearly across the scan, such as a bend of constant curvature
+    (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``
+    if there is one, and say so beside the result.
+
+    Parameters
+    ----------
+    images, name
+        From :func:`summarise`, and which centre of mass: its variables are ``<name>_y`` and ``<name>_x``.
+    where
+        Boolean (scan_y, scan_x): positions to fit; by default all. Positions without a centre of mass (nan) are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``<name>_y`` and ``<name>_x``: the planes on (scan_y, scan_x), in the unit of the centre of mass. Their
+        attributes ``slope_scan_y``, ``slope_scan_x`` are slopes per unit of the scan coordinates (1/Å per nm).
+    """
+    y, x = (images[dim] - images[dim].mean() for dim in SCAN_DIMS)
+    y, x = (values.broadcast_like(images[f"{name}_y"]).transpose(*SCAN_DIMS) for values in (y, x))
+    design = np.stack([np.ones(y.size), y.values.ravel(), x.values.ravel()], axis=1)
+    chosen = np.ones(y.size, bool)
+    if where is not None:
+        mask = where.transpose(*SCAN_DIMS).values if isinstance(where, xr.DataArray) else np.asarray(where)
+        if mask.shape != y.shape or mask.dtype != bool:
+            raise ValueError(f"where is {mask.dtype} {mask.shape}; expected booleans of the scan's shape {y.shape}")
+        chosen = mask.ravel()
+    planes = xr.Dataset(coords={dim: images[dim] for dim in SCAN_DIMS}, attrs=dict(images.attrs))
+    for axis in "yx":
+        values = images[f"{name}_{axis}"].transpose(*SCAN_DIMS).values.ravel()
+        known = chosen & np.isfinite(values)
+        fit, _, rank, _ = np.linalg.lstsq(design[known], values[known], rcond=None)
+        if rank < 3:
+            raise ValueError(f"{int(known.sum())} positions do not fix a plane; choose at least three that do not lie on a line")
+        attrs = {**images[f"{name}_{axis}"].attrs, "slope_scan_y": float(fit[1]), "slope_scan_x": float(fit[2])}
+        planes[f"{name}_{axis}"] = (SCAN_DIMS, (design @ fit).reshape(y.shape), attrs)
+    return planes
+
+
+def remove_descan(images: xr.Dataset, planes: xr.Dataset) -> xr.Dataset:
+    """``images`` with the planes of :func:`fit_descan` subtracted from its centres of mass, which then scatter about zero."""
+    missing = set(planes.data_vars) - set(images.data_vars)
+    if missing:
+        raise ValueError(f"planes of {sorted(map(str, missing))} have no counterpart in the images; fit them on these images")
+    flat = {name: images[name].copy(data=(images[name] - plane).values) for name, plane in planes.data_vars.items()}
+    return images.assign(flat)
+
+
+def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles: int = 4) -> xr.Dataset:
+    """
+    Planes through the centre of the pattern over the scan, from one more pass.
+
+    The centre of mass of the direct beam is no measure of descan: its disc is filled unevenly, and how unevenly changes
+    with bend and thickness. The rims of the discs hardly move, and what is left of the effect averages out over discs that
+    fill from different sides. So the mean pattern of each of ``tiles`` × ``tiles`` parts of the scan gets a lattice of its
+    own, and a plane is fitted to the centres.
+
+    Parameters
+    ----------
+    scan
+        Scan with detector coordinates in 1/Å.
+    lattice, radius_px
+        Of the mean pattern, from :func:`refine_lattice`, and the radius of a disc.
+    tiles
+        Parts along each side of the scan; each must hold enough counts to show its discs.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``com_y`` and ``com_x`` on (scan_y, scan_x) in 1/Å, zero in the middle of the scan, ready for
+        :func:`remove_descan`; a positive value means that the pattern lies lower, or further right.
+    """
+    pieces = [np.array_split(np.arange(scan.sizes[dim]), tiles) for dim in SCAN_DIMS]
+    tile_of = [np.repeat(np.arange(tiles), [len(part) for part in parts]) for parts in pieces]
+    tile = tile_of[0][:, None] * tiles + tile_of[1]
+    groups = {str(number): tile == number for number in range(tiles**2)}
+    means = summarise(scan, com=False, mean=False, groups=groups).group_mean_pattern
+    fits = [refine_lattice(mean, lattice, radius_px, rounds=2, reach_px=1.5, widest_px=0) for mean in means.values]
+    centres = np.array([fit.centre for fit in fits]).reshape(tiles, tiles, 2) - lattice.centre
+    coarse = xr.Dataset(coords={dim: [float(scan[dim][part].mean()) for part in parts] for dim, parts in zip(SCAN_DIMS, pieces)})
+    for axis, values in zip("yx", np.moveaxis(centres, -1, 0)):
+        step = float(scan[f"det_{axis}"][1] - scan[f"det_{axis}"][0])
+        coarse[f"com_{axis}"] = (SCAN_DIMS, step * values, {"units": scan[f"det_{axis}"].attrs.get("units", "px")})
+    planes = fit_descan(coarse)
+    whole = planes.interp({dim: scan[dim] for dim in SCAN_DIMS}, kwargs={"fill_value": "extrapolate"})
+    return whole - whole.mean()

@@ -1,4 +1,4 @@
-"""Virtual detectors: which pixels of a pattern are added up, and with what weight."""
+"""Virtual detectors, and the sums behind a centre of mass: which pixels of a pattern are added up, and with what weight."""
 
 from __future__ import annotations
 
@@ -14,21 +14,7 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class Disc:
-    """
-    All pixels whose centre lies within a radius of a point.
-
-    Parameters
-    ----------
-    centre_row_col
-        Centre in pixels; the centre of the first pixel is (0, 0), rows grow downward.
-    radius_px
-        Radius in pixels.
-
-    Examples
-    --------
-    >>> int(Disc((2, 2), 1).mask((5, 5)).sum())
-    5
-    """
+    """All pixels whose centre lies within a radius of a point (row, col); the centre of the first pixel is (0, 0), rows grow downward."""
 
     centre_row_col: Pair
     radius_px: float
@@ -42,14 +28,7 @@ class Disc:
         return cls(_pixel_at(scan, g_row_col), radius_inv_angstrom / _pixel_size(scan))
 
     def mask(self, shape: tuple[int, int]) -> np.ndarray:
-        """
-        Boolean mask of a detector of ``shape``.
-
-        Raises
-        ------
-        ValueError
-            If the disc reaches over the edge, where part of its counts would be missing without a sign.
-        """
+        """Boolean mask of a detector of ``shape``; a ValueError if the disc reaches over the edge, where part of its counts would be missing without a sign."""
         row, col = self.centre_row_col
         edges = min(row, col, shape[0] - 1 - row, shape[1] - 1 - col)
         if edges + 0.5 < self.radius_px:
@@ -60,16 +39,7 @@ class Disc:
 
 @dataclass(frozen=True)
 class Annulus:
-    """
-    All pixels whose centre lies between two radii, both included. It may reach over the edge of the detector.
-
-    Parameters
-    ----------
-    centre_row_col
-        Centre in pixels, rows downward.
-    inner_px, outer_px
-        Radii in pixels.
-    """
+    """All pixels whose centre lies between two radii around a point (row, col), both included; parts off the detector are simply not there."""
 
     centre_row_col: Pair
     inner_px: float
@@ -95,14 +65,7 @@ class Annulus:
 
 @dataclass(frozen=True)
 class Box:
-    """
-    A rectangle of pixels, half-open as in Python: ``rows=(117, 135)`` are the rows 117 to 134.
-
-    Parameters
-    ----------
-    rows, cols
-        First pixel and one past the last.
-    """
+    """A rectangle of pixels, half-open as in Python: ``rows=(117, 135)`` are the rows 117 to 134."""
 
     rows: tuple[int, int]
     cols: tuple[int, int]
@@ -123,17 +86,9 @@ class Box:
 
 def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
     """
-    The pixels of a detector: a boolean mask, or float64 weights, (det_y, det_x).
+    The pixels of a detector, an object with a method ``mask(shape)`` or an array (det_y, det_x): a boolean mask, or float64 weights.
 
-    Parameters
-    ----------
-    detector
-        A :class:`Disc`, :class:`Annulus`, :class:`Box` or any other object with a method ``mask(shape)``, or an array
-        (det_y, det_x): boolean, or weights.
-    shape
-        (det_y, det_x) of the scan; another shape, no pixel inside or a weight that is not finite are a ValueError.
-    name
-        Used in errors.
+    Another shape, no pixel inside or a weight that is not finite are a ValueError, in which the detector has the ``name``.
     """
     mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(_in_order(detector, name))
     if mask.shape != tuple(shape):
@@ -167,7 +122,6 @@ def _distance_squared(centre_row_col: Pair, shape: tuple[int, int]) -> np.ndarra
 
 
 def _check_positive(detector, **values: float) -> None:
-    """Raise unless the centre is two finite numbers and the values are positive."""
     centre = np.asarray(detector.centre_row_col, float)
     if centre.shape != (2,) or not np.isfinite(centre).all():
         raise ValueError(f"centre_row_col={detector.centre_row_col!r}: expected two finite numbers (row, col)")
@@ -188,7 +142,6 @@ def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
 
 
 def _pixel_at(scan: xr.DataArray, g_row_col: Pair) -> Pair:
-    """Pixel (row, col) at a point in 1/Å."""
     check_scan(scan)
     row, col = ((g - start) / step for g, (start, step) in zip(g_row_col, (linear_axis(scan, dim) for dim in DETECTOR_DIMS)))
     return row, col
@@ -204,26 +157,103 @@ def _pixel_size(scan: xr.DataArray) -> float:
 
 def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
     """
-    Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``.
+    Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``, from -1 to 1; 0 where neither holds a count.
 
     In a flat crystal without tilt it changes sign with the polarization. A tilt along c shifts it, and which domain has the
-    larger value depends on the thickness.
-
-    Parameters
-    ----------
-    up, down
-        Counts under 00l and under its opposite, any one shape; whole numbers of any type are safe.
-
-    Returns
-    -------
-    array of the shape of `up`
-        From -1 to 1; 0 where neither holds a count.
-
-    Examples
-    --------
-    >>> asymmetry(np.array([3, 0], np.uint16), np.array([1, 0], np.uint16))
-    array([0.5, 0. ])
+    larger value depends on the thickness. ``up`` are the counts under 00l, ``down`` under its opposite; whole numbers of any type are safe.
     """
     up, down = np.asarray(up, float), np.asarray(down, float)
     total = up + down
     return np.divide(up - down, total, out=np.zeros(np.broadcast(up, down).shape), where=total != 0)
+
+
+@dataclass(frozen=True)
+class CenterOfMass:
+    """
+    Which counts the centre of mass is taken of.
+
+    Without background, COM = Σ m N g / Σ m N over the pixels: N the counts, g the reciprocal-space vector of the pixel,
+    m the mask. With a background level per pattern, b = Σ χ N / Σ χ is the mean of the pattern over the pixels χ, and
+    COM = Σ m (N − b) g / Σ m (N − b). With a background pattern B, N − B takes the place of N − b. Nothing is clipped
+    at zero, because clipping biases the centre of mass of noisy patterns.
+
+    Parameters
+    ----------
+    mask
+        Pixels m to use, a Disc, Annulus, Box or boolean array; by default the whole pattern. Leave dead pixels out here.
+    background
+        A Disc, Annulus, Box or boolean array χ where a constant level is measured in each pattern, or an array of
+        numbers (det_y, det_x) to subtract from every pattern; by default nothing.
+    """
+
+    mask: object = None
+    background: object = None
+
+
+class Moments:
+    """The sums that a centre of mass needs, all linear in the counts, under names that begin with its own; and what follows from them."""
+
+    def __init__(self, spec: CenterOfMass, shape: tuple[int, int], name: str):
+        self.name, self.mask, self.level, self.pattern = name, None, None, None
+        if spec.mask is not None:
+            self.mask = detector_weights(spec.mask, shape, f"mask of {name}")
+            if self.mask.dtype != bool:
+                raise ValueError(f"mask of {name} is an array of numbers; expected a boolean mask, a Disc, an Annulus or a Box")
+        if spec.background is not None:
+            weights = detector_weights(spec.background, shape, f"background of {name}")
+            self.level, self.pattern = (weights, None) if weights.dtype == bool else (None, weights)
+        self.inside = np.ones(shape, bool) if self.mask is None else self.mask
+        self.overlap = None if self.level is None else self.level & self.inside
+        self.area = self._of(self.inside.astype(float))
+
+    def _of(self, values: np.ndarray) -> tuple[float, float, float]:
+        """Sum of a pattern and its first moments along rows and columns, in pixels from the corner."""
+        rows, cols = values.sum(axis=1), values.sum(axis=0)
+        return rows.sum(), rows @ np.arange(rows.size), cols @ np.arange(cols.size)
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """0/1 detectors to add to the pass."""
+        masks = {"mask": self.mask, "level": self.level, "overlap": self.overlap}
+        return {f"{self.name}/{key}": mask for key, mask in masks.items() if mask is not None}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Weighted detectors to add to the pass: moments inside the mask, and of the part where it meets the background."""
+        row, col = np.indices(self.inside.shape, dtype=float)
+        weights: dict[str, np.ndarray] = {}
+        if self.mask is not None:
+            weights |= {key: values * self.inside for key, values in (("row", row), ("col", col), ("row2", row**2), ("col2", col**2))}
+        if self.overlap is not None:
+            weights |= {"overlap row": row * self.overlap, "overlap col": col * self.overlap}
+        return {f"{self.name}/{key}": values for key, values in weights.items()}
+
+    def centre(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """
+        Centre of mass and its standard deviation in pixels from the corner: "row", "col", "row_std", "col_std", float64 (scan_y, scan_x).
+
+        They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to
+        first order. The sums are the maps of the pass by name.
+        """
+        level = 0.0 if self.level is None else sums[f"{self.name}/level"] / self.level.sum()
+        fixed = (0.0, 0.0, 0.0) if self.pattern is None else self._of(self.pattern * self.inside)
+        total, *first = (np.asarray(self._sum(sums, key), float) for key in ("total", "row", "col"))
+        net = total - level * self.area[0] - fixed[0]
+        net = np.where(net > 0, net, np.nan)
+        out = {}
+        for axis, key in enumerate(("row", "col")):
+            centre = (first[axis] - level * self.area[1 + axis] - fixed[1 + axis]) / net
+            out[key] = centre
+            out[f"{key}_std"] = np.sqrt(np.maximum(self._variance(sums, key, axis, total, first[axis], centre), 0)) / net
+        return out
+
+    def _sum(self, sums, key: str) -> np.ndarray:
+        """A sum inside the mask; without a mask, that of the whole pattern."""
+        return sums[key if self.mask is None else f"{self.name}/{'mask' if key == 'total' else key}"]
+
+    def _variance(self, sums, key, axis, total, first, centre) -> np.ndarray:
+        """Σ w² N with w the weight that a count has in Σ m (N − b) (x − centre), where b itself is made of counts."""
+        variance = self._sum(sums, f"{key}2") - 2 * centre * first + centre**2 * total
+        if self.level is not None:
+            share = (self.area[1 + axis] - centre * self.area[0]) / self.level.sum()
+            common = sums[f"{self.name}/overlap {key}"] - centre * sums[f"{self.name}/overlap"]
+            variance = variance - 2 * share * common + share**2 * sums[f"{self.name}/level"]
+        return variance

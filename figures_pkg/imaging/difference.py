@@ -46,12 +46,6 @@ def pearson_map(a, b, where=None):
     ------
     ValueError
         For different shapes, no pixels, values that are not finite, or a pattern that is constant.
-
-    Examples
-    --------
-    >>> a, b = np.array([[1.0, 2.0, 3.0, 6.0]]), np.array([[1.0, 3.0, 2.0, 6.0]])
-    >>> float(pearson_map(a, b).sum().round(6)) == round(1 - float(np.corrcoef(a, b)[0, 1]), 6)
-    True
     """
     first, second = comparable(a, b)
     chosen = np.ones(first.shape, bool) if where is None else np.asarray(where, bool)
@@ -64,22 +58,9 @@ def pearson_map(a, b, where=None):
 
 def move_onto(pattern, centre, target):
     """
-    Move a mean pattern by a fraction of a pixel, so that two averages can be compared.
+    Move a mean pattern by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
 
     Pixels without any count, which are dead, take the median of their neighbours first; they would travel otherwise.
-
-    Parameters
-    ----------
-    pattern
-        Mean counts, shape (h, w).
-    centre, target
-        (row, col) of the direct beam in the pattern, and where it should be; from
-        :func:`refine_lattice`, which goes by the rims of the discs and not by their filling.
-
-    Returns
-    -------
-    array of the shape and type of `pattern`
-        Not negative; cubic interpolation.
     """
     values = np.asarray(pattern, float)
     values = np.where(values > 0, values, median_filter(values, 3))
@@ -89,28 +70,11 @@ def move_onto(pattern, centre, target):
 
 def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius_px: float, mean: bool = False) -> pd.DataFrame:
     """
-    Sum a map over the disc of each reflection and rank them.
+    Sum a map over the disc of each reflection, or average it where its values are no shares of a whole, and rank them.
 
-    Parameters
-    ----------
-    delta
-        One of the maps, shape (h, w).
-    positions
-        Name -> (row, col) in px; discs that hang over the rim of the map are left out.
-    radius_px
-        Radius of the discs; a pixel belongs to a disc when its centre does.
-    mean
-        Mean over the disc instead of the sum; for "window" and "ratio", whose values are not shares of a whole.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index ``reflection``, strongest first, with ``value``, ``share`` (of the sum of the column) and ``rank`` from 1.
-
-    Raises
-    ------
-    ValueError
-        If no disc lies inside the map.
+    ``positions`` are (row, col) in px by name; discs that hang over the rim of the map are left out, and a ValueError if all do. A pixel
+    belongs to a disc when its centre does. The table has the index ``reflection``, strongest first, with ``value``, ``share`` (of the sum
+    of the column) and ``rank`` from 1.
     """
     values = np.asarray(delta, float)
     rows, cols = np.indices(values.shape)
@@ -160,10 +124,8 @@ def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Latt
 
     Parameters
     ----------
-    scan
-        Counts.
-    groups
-        Name -> boolean map (scan_y, scan_x).
+    scan, groups
+        Counts, and boolean maps (scan_y, scan_x) by name.
     guess, radius_px
         Lattice to start from, and the radius of a disc.
 
@@ -191,13 +153,6 @@ def reflection_table(delta, lattice: Lattice, radius_px: float, mean: bool = Fal
 
 
 def pair_ratio(table: pd.DataFrame) -> float:
-    """
-    004 and its opposite together, over 002 and its opposite.
-
-    Examples
-    --------
-    >>> pair_ratio(pd.DataFrame({"value": {"002": 1.0, "00-2": 1.0, "004": 3.0, "00-4": 1.0}}))
-    2.0
-    """
+    """004 and its opposite together, over 002 and its opposite, of a table of :func:`reflection_table`."""
     two, four = (table.value[[f"00{order}", f"00-{order}"]].sum() for order in (2, 4))
     return float(four / two)

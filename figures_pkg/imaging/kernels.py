@@ -48,11 +48,9 @@ def accumulate(block, order, starts, runs, first_run, spans, first_span, weights
         The same for weighted detectors, with their weights (detectors, det_y, det_x), float64.
     sums
         Sum pattern of each label, (labels, det_y, det_x). Its type is that of all sums over pixels.
-    exact
-        Result, (n, 5 + detectors), int64 for counts or float64: total, first moments along rows and columns, second
-        moments along rows and columns, in pixels from the corner; then the 0/1 detectors.
-    weighted
-        Result, (n, weighted detectors), float64.
+    exact, weighted
+        Results: (n, 5 + detectors), int64 for counts or float64, with total, first moments along rows and columns, second
+        moments along rows and columns, in pixels from the corner, then the 0/1 detectors; (n, weighted detectors), float64.
     """
     buffer = np.zeros((BATCH,) + block.shape[1:], block.dtype)
     column = np.zeros(block.shape[2], sums.dtype)

@@ -52,11 +52,7 @@ def _pair(row_col: Any) -> tuple[float, float]:
 
 
 def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
-    """
-    Radius of the diffraction discs in pixels: the convergence semi-angle over the wavelength, in detector steps.
-
-    The scan gives the beam energy and the size of a pixel in 1/Å.
-    """
+    """Radius of the diffraction discs in pixels, from the half angle of the probe and the scan's beam energy and pixel size in 1/Å."""
     step = float(scan.det_x[1] - scan.det_x[0])
     return disc_radius(convergence_mrad, scan.attrs["beam_energy_kev"]) / step
 
@@ -157,7 +153,7 @@ def _fit(found: np.ndarray, guess: Lattice, radius_px: float, huber_px: float = 
 
 def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float]:
     """
-    Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted.
+    Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted: a guess for :func:`refine_lattice`.
 
     Parameters
     ----------
@@ -165,11 +161,6 @@ def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float
         A measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError.
     scan
         The scan, or its stand-in from the twin; gives the beam energy and the size of a pixel.
-
-    Returns
-    -------
-    lattice, radius_px
-        Direct beam, 002 and 010 in pixels (row, col), rows downward, a guess for :func:`refine_lattice`; radius of the discs.
     """
     names = ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")
     missing = [name for name in names if name not in entry.axes]

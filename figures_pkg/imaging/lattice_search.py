@@ -20,8 +20,14 @@ from figures_pkg.diffraction.library import Library
 from .lattice import Lattice, refine_lattice
 
 SCALE_TOLERANCE = 0.10  # of a pixel's stated size
+LARGEST_DISTORTION = 0.05  # ellipticity that still counts as the expected zone axis
 SAME = 0.005  # distortions that differ by less are called equal; then the expected orientation decides
 WEAKEST = 1e-4  # of the incident beam; a reflection that never gets brighter takes no part in the net
+BRIGHTEST = 12  # discs that the radius is measured on
+STRONGEST, SHORTEST = 8, 12  # so many peaks of either kind are tried as basis vectors, all pairs of them
+ORDERS = np.array([(i, j) for i in range(-6, 7) for j in range(-6, 7) if (i, j) > (0, 0)])  # half of the net; it is even
+WIDTHS = (64, 32, 16, 8)  # shares of the frame over which changes count as background; discs are smaller, unknown by how much
+LEAST_CLEARNESS = 2.5  # of a net over the scatter of the autocorrelation; noise stays below 2
 
 
 @dataclass(frozen=True)
@@ -30,16 +36,9 @@ class Zone:
     The plane net of the reflections of a zone axis, in 1/Å.
 
     Components are (g_b, g_c): along b to the right and along c upward in an undistorted, unrotated pattern as it is drawn
-    on a screen. For ErMnO3 along [100] they are those along b* and c*.
-
-    Attributes
-    ----------
-    basis
-        Two short vectors whose whole multiples and sums reach every reflection that occurs, shape (2, 2), one per row.
-    g010, g002
-        Lengths of 010 and 002 of the cell that numbers the reflections 0kl, whether or not they occur.
-    name
-        For messages.
+    on a screen. For ErMnO3 along [100] they are those along b* and c*. ``basis`` are two short vectors, one per row, whose whole multiples
+    and sums reach every reflection that occurs; ``g010`` and ``g002`` are lengths in the cell that numbers the reflections 0kl, whether or
+    not they occur; ``name`` is for messages.
     """
 
     basis: tuple
@@ -50,19 +49,10 @@ class Zone:
     @classmethod
     def of(cls, first: float, second: float, angle_deg: float = 90.0, name: str = "the zone axis", second_order: int = 1) -> "Zone":
         """
-        A net from two lengths in 1/Å and the angle between them.
+        A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise.
 
-        Parameters
-        ----------
-        first, second
-            Lengths of two basis vectors; the first points along b, the second lies `angle_deg` anticlockwise of it.
-        second_order
-            The l of the second vector: 1 for 001, 2 where the odd 00l are extinct.
-
-        Raises
-        ------
-        ValueError
-            For lengths that are not positive, or an angle outside 20 to 160 degrees.
+        ``second_order`` is the l of the second vector: 1 for 001, 2 where the odd 00l are extinct. Lengths that are not positive and angles
+        outside 20 to 160 degrees are a ValueError.
         """
         if not (first > 0 and second > 0 and 20 <= angle_deg <= 160):
             raise ValueError(
@@ -80,14 +70,7 @@ class Zone:
 
     @classmethod
     def of_library(cls, library: Library, name: str = "the zone axis") -> "Zone":
-        """
-        The net of the reflections that a library holds and that reach 1e-4 of the beam somewhere in it.
-
-        Raises
-        ------
-        ValueError
-            If they all lie on one line.
-        """
+        """The net of the reflections that a library holds and that reach 1e-4 of the beam somewhere in it; a ValueError if they all lie on one line."""
         seen = library.coefficients.max(axis=(0, 1, 2)) > WEAKEST
         vectors = np.stack([library.g_b, library.g_c], axis=1)[seen]
         index, order = library.hkl[:, 1:], [np.flatnonzero(library.hkl[:, axis])[0] for axis in (1, 2)]
@@ -101,8 +84,7 @@ class Zone:
         return np.array([-g_c, g_b])
 
 
-def describe(matrix: np.ndarray) -> str:
-    """Lengths, ratio and angle of two column vectors, in words."""
+def _described(matrix) -> str:
     lengths = np.linalg.norm(matrix, axis=0)
     angle = np.degrees(np.arccos(np.clip(matrix[:, 0] @ matrix[:, 1] / lengths.prod(), -1, 1)))
     return f"lengths {lengths[0]:.4g} and {lengths[1]:.4g} (ratio {lengths.max() / lengths.min():.3f}) at {angle:.1f} degrees"
@@ -140,7 +122,7 @@ def _integer_matrices(largest):
     return matrices[(size >= 1) & (size <= largest)].astype(float)
 
 
-def best_match(net, zone, scale, up):
+def _best_match(net, zone, scale, up):
     """The map from (row, col) in 1/Å to px with the least distortion, and that distortion; infinite if none fits."""
     coarser = _integer_matrices(4 if scale else 1)  # of the net that was found, in terms of the zone's
     maps = net @ np.linalg.inv(coarser) @ np.linalg.inv(zone.matrix)
@@ -154,45 +136,38 @@ def best_match(net, zone, scale, up):
     return maps[best], off[best]
 
 
-STRONGEST, SHORTEST = 8, 12  # so many peaks of either kind are tried as basis vectors, all pairs of them
-ORDERS = np.array([(i, j) for i in range(-6, 7) for j in range(-6, 7) if (i, j) > (0, 0)])  # half of the net; it is even
-
-
-def cleaned(pattern: np.ndarray) -> np.ndarray:
-    """Counts with dead, hot and undefined pixels replaced by the median of their neighbours, shape (h, w)."""
-    counts = np.nan_to_num(np.asarray(pattern, float), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
+def _cleaned(mean_pattern) -> np.ndarray:
+    """Counts with dead, hot and undefined pixels replaced by the median of their neighbours; refused when there is no picture."""
+    pattern = np.asarray(mean_pattern)
+    if pattern.ndim != 2 or min(pattern.shape) < 32:
+        raise ValueError(
+            f"a mean pattern has two axes of at least 32 px, got shape {pattern.shape}; average the scan over its positions"
+        )
+    counts = np.nan_to_num(pattern.astype(float), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
     middle = median_filter(counts, 3)
     away = np.log1p(counts) - np.log1p(middle)
     noise = 1.4826 * np.median(np.abs(away))
-    return np.where(np.abs(away) > max(8 * noise, 0.3), middle, counts)
+    counts = np.where(np.abs(away) > max(8 * noise, 0.3), middle, counts)
+    if np.ptp(counts) == 0:
+        raise ValueError(f"all pixels of the pattern hold {counts.flat[0]:g}; there is nothing to find")
+    return counts
 
 
-def contrast(counts: np.ndarray, wide_px: float) -> np.ndarray:
+def _contrast(counts, wide_px) -> np.ndarray:
     """Logarithm of the counts without what changes over `wide_px` and more, cut off at four standard deviations."""
     logarithm = np.log1p(counts)
     signal = gaussian_filter(logarithm, 1.0) - gaussian_filter(logarithm, wide_px)
     return np.clip(signal, *(np.array([-4, 4]) * signal.std()))
 
 
-def find_net(counts: np.ndarray, wide_px: float | None = None) -> tuple[np.ndarray, float]:
+def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
     """
-    The two shortest vectors of the net of discs, from the autocorrelation.
+    The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, and how clear they are.
 
-    Parameters
-    ----------
-    counts
-        Cleaned mean pattern, shape (h, w).
-    wide_px
-        Changes over more than this count as background; by default a 32nd of the frame.
-
-    Returns
-    -------
-    basis : array, shape (2, 2)
-        Columns (row, col) in px; zeros when there are not two peaks across each other.
-    clearness : float
-        Mean autocorrelation on the eight nearest points of the net over the scatter of the whole map.
+    The vectors are zero when there are not two peaks across each other. The clearness is the mean autocorrelation on the eight nearest
+    points of the net over the scatter of the whole map. Changes over more than ``wide_px`` count as background.
     """
-    image = contrast(counts, wide_px or min(counts.shape) / 32)
+    image = _contrast(counts, wide_px)
     correlation = _autocorrelation(image)
     peaks = _peaks(correlation)
     candidates = peaks[:STRONGEST] + sorted(peaks[STRONGEST:40], key=np.linalg.norm)[:SHORTEST]
@@ -206,13 +181,13 @@ def find_net(counts: np.ndarray, wide_px: float | None = None) -> tuple[np.ndarr
     return best, float(_on_net(correlation, best, ORDERS[near]).mean() / correlation.std())
 
 
-def place_net(counts: np.ndarray, basis: np.ndarray) -> np.ndarray:
+def _place_net(counts, basis) -> np.ndarray:
     """
     A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics.
 
     The phase of a harmonic is that of the mean disc, so an unevenly filled disc moves it a little; the rims mend that later.
     """
-    image = contrast(counts, np.linalg.norm(basis, axis=0).min() / 2)
+    image = _contrast(counts, np.linalg.norm(basis, axis=0).min() / 2)
     middle = (np.array(counts.shape) - 1) / 2
     away = np.moveaxis(np.indices(counts.shape), 0, -1) - middle
     u = away @ np.linalg.inv(basis).T
@@ -279,28 +254,17 @@ def _polished(peaks, basis):
     return basis
 
 
-def disc_radius(counts: np.ndarray, beam: np.ndarray, basis: np.ndarray, brightest: int = 12) -> float:
+def _steepest_radius(counts, beam, basis) -> float:
     """
     Radius in px at which the counts fall most, on average over the brightest discs, each of them counted alike.
 
     A blur of standard deviation s makes a disc of radius r seem smaller by about s² / 2r: in all by 3 % in the twin of DS1 and
     by 6 % in that of DS2.
-
-    Parameters
-    ----------
-    counts
-        Mean pattern, shape (h, w).
-    beam
-        (row, col) of any disc.
-    basis
-        Vectors of the net as columns, px.
-    brightest
-        Number of discs.
     """
     spacing = np.linalg.norm(basis, axis=0).min()
     radii = np.arange(0.5, 0.95 * spacing, 0.25)
     nodes = _nodes(counts.shape, beam, basis, 0.95 * spacing)
-    nodes = nodes[np.argsort(_at(counts, nodes))[-brightest:]]
+    nodes = nodes[np.argsort(_at(counts, nodes))[-BRIGHTEST:]]
     phi = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     circle = radii[:, None, None] * np.stack([np.sin(phi), np.cos(phi)], axis=-1)
     profiles = _at(counts, nodes[:, None, None] + circle).mean(axis=2)
@@ -312,7 +276,7 @@ def disc_radius(counts: np.ndarray, beam: np.ndarray, basis: np.ndarray, brighte
     return float(radii[best + 4] + (0.125 * (before - after) / curve if curve < 0 else 0.0))
 
 
-def direct_beam(counts, anywhere, basis, centre):
+def _direct_beam(counts, anywhere, basis, centre):
     """(row, col) of the direct beam, and the brightness of the next disc relative to it."""
     size = min(counts.shape)
     nodes = _nodes(counts.shape, anywhere, basis, 2)
@@ -334,12 +298,7 @@ def _nodes(shape, beam, basis, margin):
 
 
 def _at(image, places):
-    """Image at places (..., 2) in (row, col)."""
     return map_coordinates(image, np.moveaxis(places, -1, 0), order=1, mode="nearest")
-
-
-WIDTHS = (64, 32, 16, 8)  # shares of the frame over which changes count as background; discs are smaller, unknown by how much
-LEAST_CLEARNESS = 2.5  # of a net over the scatter of the autocorrelation; noise stays below 2
 
 
 @dataclass(frozen=True)
@@ -355,10 +314,8 @@ class FoundLattice:
         Px per 1/Å, shape (2, 2): (row, col) of a vector is ``matrix @ (g_b, g_c)``, counted from the centre.
     radius_px
         Radius of the discs, where their counts fall most.
-    rms_px
-        Weighted scatter of the discs about the lattice.
-    n_discs
-        Discs whose rims took part in the fit.
+    rms_px, n_discs
+        Weighted scatter of the discs about the lattice, and how many took part in the fit.
     distortion
         Longest over shortest axis of the ellipse that a circle in reciprocal space becomes, less one.
     rotation_deg
@@ -388,10 +345,9 @@ def find_lattice(
     up: tuple[float, float] = (-1.0, 0.0),
     centre: tuple[float, float] | None = None,
     radius_px: float | None = None,
-    max_distortion: float = 0.05,
 ) -> FoundLattice:
     """
-    Find the reflections of a zone axis in a mean pattern and fit their lattice.
+    Find the reflections of a zone axis in a mean pattern and fit their lattice to the rims of the discs.
 
     What geometry cannot tell. A net looks the same after half a turn, so +c and −c are equally good: the one nearer to `up` is
     taken, which should be the recorded orientation. Seen from behind, the net of a rectangle also looks the same: the screen is
@@ -412,53 +368,29 @@ def find_lattice(
         (row, col) near the direct beam.
     radius_px
         Radius of the discs, if known; else it is measured.
-    max_distortion
-        Largest ellipticity that still counts as this zone axis.
-
-    Returns
-    -------
-    FoundLattice
 
     Raises
     ------
     ValueError
         When no lattice is found, when it belongs to another zone axis, or when its discs overlap.
-
-    Notes
-    -----
-    Discs are located by their rims (:func:`figures_pkg.imaging.refine_lattice`), because a tilted crystal fills them unevenly. The
-    radius given there is that of the discs; the circle that seeks the rims is found by it.
     """
     zone = zone or Zone.ermno3()
-    counts = _checked(mean_pattern)
-    net, linear = _matched_net(counts, zone, scale_inv_angstrom, up, max_distortion)
+    counts = _cleaned(mean_pattern)
+    net, linear = _matched_net(counts, zone, scale_inv_angstrom, up)
     _refuse_overlap(radius_px, net)
     basis = linear @ zone.matrix
-    beam, second = direct_beam(counts, place_net(counts, basis), basis, centre)
-    rough = radius_px or disc_radius(counts, beam, basis)
+    beam, second = _direct_beam(counts, _place_net(counts, basis), basis, centre)
+    rough = radius_px or _steepest_radius(counts, beam, basis)
     _refuse_overlap(rough, basis)
     fitted = _fitted(counts, Lattice(tuple(beam), tuple(basis[:, 1]), tuple(basis[:, 0])), rough)
     basis = np.stack([fitted.g010, fitted.g002], axis=1)
-    radius = radius_px or disc_radius(counts, np.array(fitted.centre), basis)
+    radius = radius_px or _steepest_radius(counts, np.array(fitted.centre), basis)
     return _result(fitted, basis @ np.linalg.inv(zone.matrix), zone, radius, second)
 
 
-def _checked(mean_pattern):
-    """The pattern mended; refused when it is no picture or empty."""
-    pattern = np.asarray(mean_pattern)
-    if pattern.ndim != 2 or min(pattern.shape) < 32:
-        raise ValueError(
-            f"a mean pattern has two axes of at least 32 px, got shape {pattern.shape}; average the scan over its positions"
-        )
-    counts = cleaned(pattern)
-    if np.ptp(counts) == 0:
-        raise ValueError(f"all pixels of the pattern hold {counts.flat[0]:g}; there is nothing to find")
-    return counts
-
-
-def _matched_net(counts, zone, scale, up, limit):
+def _matched_net(counts, zone, scale, up):
     """The net and the map from 1/Å to px that turns the zone's net into it; the clearest net that fits."""
-    found = [find_net(counts, min(counts.shape) / width) for width in WIDTHS]
+    found = [_find_net(counts, min(counts.shape) / width) for width in WIDTHS]
     found = sorted([(net, clear) for net, clear in found if clear > LEAST_CLEARNESS], key=lambda pair: -pair[1])
     if not found:
         raise ValueError(
@@ -466,15 +398,15 @@ def _matched_net(counts, zone, scale, up, limit):
             "peaks. Discs may overlap (use a smaller convergence angle), the counts may be too few (average more positions), or "
             "the crystal may be far from a zone axis; look at the logarithm of the pattern"
         )
-    matches = [(net, *best_match(net, zone, scale, up)) for net, _ in found]
+    matches = [(net, *_best_match(net, zone, scale, up)) for net, _ in found]
     for net, linear, off in matches:
-        if off <= limit:
+        if off <= LARGEST_DISTORTION:
             return net, linear
     net, _, off = matches[0]
     size = f" at {1 / scale:.4g} px per 1/Å" if scale else ""
     raise ValueError(
-        f"the discs form a net with {describe(net)} px; {zone.name} has {describe(zone.matrix)} 1/Å{size}. The closest match is "
-        f"distorted by {100 * off:.0f} % (limit {100 * limit:.0f} %): another zone axis or crystal, or a wrong pixel size; give "
+        f"the discs form a net with {_described(net)} px; {zone.name} has {_described(zone.matrix)} 1/Å{size}. The closest match is "
+        f"distorted by {100 * off:.0f} % (limit {100 * LARGEST_DISTORTION:.0f} %): another zone axis or crystal, or a wrong pixel size; give "
         "the right zone or scale"
     )
 

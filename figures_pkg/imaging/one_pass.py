@@ -19,8 +19,7 @@ from figures_pkg.data.axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, check_scan
 from figures_pkg.data.blocks import block_places
 from figures_pkg.workspace import available_cores
 
-from .centre_of_mass import CenterOfMass, Moments
-from .detectors import detector_weights, linear_axis
+from .detectors import CenterOfMass, Moments, detector_weights, linear_axis
 from .kernels import MOMENTS, accumulate, multiply_1p, split_power, sum_log1p
 
 OWN_NAMES = {"total", "mean_pattern", "max_pattern", "mean_log_pattern", "group_mean_pattern", "group_size", "group", *DIMS}
@@ -72,25 +71,19 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     ------
     TypeError, ValueError
         For another object, wrong dimensions, a detector that does not fit, an empty group, or data with nan.
-
-    Examples
-    --------
-    >>> from figures_pkg.data.axes import Axes, build_scan
-    >>> from figures_pkg.imaging import Box
-    >>> beam = np.zeros((1, 2, 8, 8), np.uint16)
-    >>> beam[0, 0, 3, 4], beam[0, 1, 3, 5] = 10, 10
-    >>> axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(4, 4))
-    >>> scan = build_scan(beam, axes, orientation="lab", source="user", path="", title="", format="")
-    >>> images = summarise(scan, {"beam": Box((3, 4), (4, 5))})
-    >>> images.beam.values, images.com_y.values.round(3), images.com_x.values.round(3)
-    (array([[10,  0]]), array([[-0.01, -0.01]]), array([[0.  , 0.01]]))
     """
-    _check(scan)
+    check_scan(scan)
+    if scan.dtype.kind not in "buif":
+        raise TypeError(f"scan of type {scan.dtype}: expected counts, integers or real numbers")
+    if 0 in scan.shape:
+        raise ValueError(f"scan of shape {scan.shape} is empty; select at least one position and one pixel")
     rows, columns, *frame = scan.shape
     positions, shape = (rows, columns), (frame[0], frame[1])
     moments = [Moments(spec, shape, name) for name, spec in _com_specs(com).items()]
     detectors = {name: detector_weights(detector, shape, name) for name, detector in (detectors or {}).items()}
-    _check_names(detectors, moments)
+    taken = OWN_NAMES | {f"{one.name}_{axis}{end}" for one in moments for axis in "yx" for end in ("", "_std")}
+    if taken & set(detectors):
+        raise ValueError(f"detector names {sorted(taken & set(detectors))} are names of other results; rename these detectors")
     gathered = {f"detector/{name}": mask for name, mask in detectors.items()}
     for one in moments:
         gathered |= one.masks() | one.weights()
@@ -98,8 +91,11 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     members = _members(groups or {}, positions)
     labels, members_of = _labels(members)
     partial = _gather(scan, plan, labels, threads)
-    sums = _maps(partial, plan, positions)
-    _check_finite(sums["total"])
+    sums = maps_of(partial, plan, positions)
+    bad = np.argwhere(~np.isfinite(sums["total"]))
+    if len(bad):
+        raise ValueError(f"{len(bad)} patterns hold nan or infinite values, the first at (scan_y, scan_x) = "
+                         f"{tuple(int(i) for i in bad[0])}; replace them first, for instance with scan.fillna(0)")
     images = {"total": "total"} | {name: f"detector/{name}" for name in detectors}
     variables = {name: (SCAN_DIMS, sums[key], {"units": "counts"}) for name, key in images.items()}
     for one in moments:
@@ -109,31 +105,13 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     return xr.Dataset(variables, coordinates | ({"group": list(members)} if members else {}), dict(scan.attrs))
 
 
-def _check(scan: xr.DataArray) -> None:
-    """Raise unless ``scan`` is a scan of real numbers with at least one position and pixel."""
-    check_scan(scan)
-    if scan.dtype.kind not in "buif":
-        raise TypeError(f"scan of type {scan.dtype}: expected counts, integers or real numbers")
-    if 0 in scan.shape:
-        raise ValueError(f"scan of shape {scan.shape} is empty; select at least one position and one pixel")
-
-
 def _com_specs(com) -> dict[str, CenterOfMass]:
-    """The centres of mass asked for, by name."""
     named = com if isinstance(com, Mapping) else {"com": com}
     specs = {name: CenterOfMass() if one is True else one for name, one in named.items() if one not in (False, None)}
     for name, spec in specs.items():
         if not isinstance(spec, CenterOfMass):
             raise TypeError(f"com={spec!r} ({name}): expected True, False, a CenterOfMass, or a mapping from names to those")
     return specs
-
-
-def _check_names(detectors: dict, moments: list[Moments]) -> None:
-    """Raise if a detector would overwrite another variable."""
-    taken = OWN_NAMES | {f"{one.name}_{axis}{end}" for one in moments for axis in "yx" for end in ("", "_std")}
-    clash = taken & set(detectors)
-    if clash:
-        raise ValueError(f"detector names {sorted(clash)} are names of other results; rename these detectors")
 
 
 def _members(groups: Mapping, shape: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -164,8 +142,8 @@ def _labels(members: dict[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarr
     return labels.reshape(next(iter(members.values())).shape), members_of
 
 
-def _maps(partial: Partial, plan, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The sums over pixels by name, (scan_y, scan_x)."""
+def maps_of(partial: Partial, plan: Plan, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The sums over pixels by name, (scan_y, scan_x): total and moments, then the detectors of the plan."""
     names = ("total", "row", "col", "row2", "col2", *plan.masks, *plan.weights)
     exact_type = next(iter(partial.maps.values()))[0].dtype
     types = [exact_type] * (MOMENTS + len(plan.masks)) + [np.float64] * len(plan.weights)
@@ -176,14 +154,6 @@ def _maps(partial: Partial, plan, shape: tuple[int, int]) -> dict[str, np.ndarra
         for name, value in zip(names, values):
             maps[name][y:y + ny, x:x + nx] = value
     return maps
-
-
-def _check_finite(total: np.ndarray) -> None:
-    """Raise if a pattern holds nan or infinity, which its total shows."""
-    bad = np.argwhere(~np.isfinite(total))
-    if len(bad):
-        raise ValueError(f"{len(bad)} patterns hold nan or infinite values, the first at (scan_y, scan_x) = "
-                         f"{tuple(int(i) for i in bad[0])}; replace them first, for instance with scan.fillna(0)")
 
 
 def _com(scan: xr.DataArray, moments: Moments, sums: dict[str, np.ndarray]) -> dict:
@@ -200,7 +170,6 @@ def _com(scan: xr.DataArray, moments: Moments, sums: dict[str, np.ndarray]) -> d
 
 
 def _patterns(partial: Partial, positions: int, mean: bool) -> dict:
-    """The patterns gathered over all positions, as variables."""
     variables = {}
     if mean:
         variables["mean_pattern"] = (DETECTOR_DIMS, sum(partial.sums.values()) / positions, {"units": "counts"})
@@ -214,7 +183,6 @@ def _patterns(partial: Partial, positions: int, mean: bool) -> dict:
 
 
 def _group_means(partial: Partial, members: dict[str, np.ndarray], members_of: np.ndarray) -> dict:
-    """The mean pattern of each group and the number of its positions, as variables."""
     if not members:
         return {}
     sizes = np.array([mask.sum() for mask in members.values()])
@@ -228,21 +196,10 @@ class Plan:
     """
     The detectors of a pass as tables; small, picklable, and the same for all blocks.
 
-    Parameters
-    ----------
-    masks, weights
-        Names of the 0/1 detectors and of the weighted detectors, in the order of their columns in the result.
-    runs, first_run
-        (n, 3) int64 rows of (first column, last column + 1, detector) sorted by detector row, and where each detector
-        row begins: a 0/1 detector touches its own pixels only.
-    spans, first_span
-        The same for weighted detectors, one span per row from the first to the last weight other than zero.
-    values
-        Weights, (weighted detectors, det_y, det_x) float64.
-    maximum, mean_log
-        Whether to gather the maximum pattern and the mean of ln(1 + N).
-    shape
-        (det_y, det_x).
+    ``masks`` and ``weights`` are the names of the 0/1 detectors and of the weighted ones, in the order of their columns in the result.
+    ``runs`` are (n, 3) rows of (first column, last column + 1, detector) sorted by detector row, and ``first_run`` is where each row begins:
+    a 0/1 detector touches its own pixels only. ``spans`` and ``first_span`` are the same for weighted detectors, one span per row from the
+    first to the last weight other than zero, and ``values`` their weights, (weighted detectors, det_y, det_x) float64.
     """
 
     masks: tuple[str, ...]
@@ -325,10 +282,9 @@ def merge(partials: list[Partial]) -> Partial:
 
 def reduce_block(block: np.ndarray, plan: Plan, corner: tuple[int, int], labels: np.ndarray | None = None) -> Partial:
     """
-    Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x).
+    Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x), whose first position is ``corner`` (y, x).
 
-    ``corner`` is the scan index (y, x) of its first position. ``labels`` gives each position an integer, one for all by default: the
-    patterns of each label are summed on their own.
+    The patterns of each label, one integer per position, are summed on their own; by default all have one label.
     """
     if block.shape[2:] != plan.shape or (labels is not None and labels.shape != block.shape[:2]):
         raise ValueError(f"block of shape {block.shape} where patterns of {plan.shape} were promised"
@@ -373,7 +329,6 @@ def _sum_type(dtype: np.dtype) -> type:
 
 
 def _log_sum(patterns: np.ndarray) -> np.ndarray:
-    """Sum of ln(1 + N) over the patterns, float64."""
     total = np.zeros(patterns.shape[1:])
     if patterns.dtype.kind != "u":
         sum_log1p(patterns, total)
@@ -387,13 +342,9 @@ def _log_sum(patterns: np.ndarray) -> np.ndarray:
 
 
 def _gather(scan: xr.DataArray, plan: Plan, labels: np.ndarray | None, threads: int | None) -> Partial:
-    """
-    Reduce all blocks of a scan, in threads or on a cluster, and merge the results in a tree, so that few of them wait in memory.
-
-    ``threads`` is the number of blocks in flight when threads do the work; None chooses. A distributed client has its own number.
-    """
+    """Reduce all blocks of a scan, in threads or on a cluster, and merge the results in a tree, so that few of them wait in memory."""
     data = scan.data if scan.chunks is None else scan.data.rechunk({2: -1, 3: -1})
-    threads = threads or _threads(data)
+    threads = threads or blocks_in_flight(data)
     final, layer = _layer(data, plan, labels, threads)
     graph = HighLevelGraph.from_collections(final[0], layer, dependencies=[] if scan.chunks is None else [data])
     with dask.config.set(num_workers=threads):
@@ -418,7 +369,7 @@ def _layer(data, plan: Plan, labels: np.ndarray | None, threads: int) -> tuple[t
     return keys[0], layer
 
 
-def _threads(data) -> int:
+def blocks_in_flight(data) -> int:
     """Number of blocks that may be in flight: more than processors, so that the disk never waits, while memory allows."""
     processors = available_cores()
     if not isinstance(data, da.Array):

@@ -11,20 +11,11 @@ RINGS_PX = np.concatenate([[9, 11, 14, 18, 22, 28, 32, 36, 40], np.arange(47, 17
 
 def as_drawn(mean_log: np.ndarray) -> np.ndarray:
     """
-    What a mean log pattern looks like after it was drawn like the published ones and read back.
+    What a mean log pattern (det_y, det_x) looks like, in counts, after it was drawn like the published ones and read back.
 
     Drawing shrank each axis to 115 pixels with a Hann window, and reading it back interpolates linearly, which blurs by about
-    two pixels. Only pictures that share this blur are comparable.
-
-    Parameters
-    ----------
-    mean_log
-        Mean over the scan of ln(1 + counts), shape ``(det_y, det_x)``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``exp(blurred mean_log) - 1`` in counts, same shape; lies below the mean counts (Jensen's inequality).
+    two pixels; only pictures that share this blur are comparable. The input is the mean over the scan of ln(1 + counts), so
+    ``exp(blurred) - 1`` lies below the mean counts (Jensen's inequality).
     """
     rows, cols = (_redrawing(length) for length in mean_log.shape)
     return np.expm1(rows @ np.asarray(mean_log, float) @ cols.T)
@@ -43,16 +34,9 @@ def _redrawing(n: int) -> np.ndarray:
 
 def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float, dead: tuple = ()) -> np.ndarray:
     """
-    Mask of the pixels between the discs, without the label of the published pictures and dead pixels.
+    Mask of the pixels between the discs, without the label of the published pictures and 6 px around each of the ``dead`` pixels (row, col).
 
-    Parameters
-    ----------
-    lattice, shape
-        Where the reflections lie, and the shape of the pattern.
-    clearance_px
-        Pixels nearer to a lattice point than this belong to its disc; a disc's radius and its blur.
-    dead
-        (row, col) of dead pixels; a radius of 6 px around each is left out.
+    Pixels nearer to a lattice point than ``clearance_px``, a disc's radius and its blur, belong to its disc.
     """
     pixels = np.indices(shape).transpose(1, 2, 0)
     basis = np.stack([lattice.g002, lattice.g010], axis=1)
@@ -66,16 +50,9 @@ def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float,
 
 def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edges_px=RINGS_PX) -> np.ndarray:
     """
-    Mean counts between the discs in rings around the direct beam, shape ``(len(edges_px) - 1,)``; nan below 40 pixels.
+    Mean counts of a picture on the pixels of ``mask`` in rings around the direct beam, shape ``(len(edges_px) - 1,)``; nan below 40 pixels.
 
-    Parameters
-    ----------
-    picture
-        From :func:`as_drawn`, or a published one; shape ``(det_y, det_x)``.
-    lattice, mask
-        Gives the centre; the pixels to take, from :func:`between_discs`.
-    edges_px
-        Growing radii, ring ``i`` holds ``edges[i] <= radius < edges[i + 1]``.
+    Ring ``i`` holds the pixels with ``edges_px[i] <= radius < edges_px[i + 1]``.
     """
     radius = np.hypot(*(np.indices(picture.shape) - np.reshape(lattice.centre, (2, 1, 1))))
     sums, numbers = (np.histogram(radius[mask], edges_px, weights=w)[0] for w in (picture[mask], None))
@@ -84,17 +61,9 @@ def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edg
 
 def disc_counts(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
     """
-    Counts in discs above the background beside them, shape ``(n,)``; may be negative where a disc does not rise above it.
+    Counts in discs above the background beside them, for pairs (k, l) of reflections 0kl; negative where a disc does not rise above it.
 
-    Parameters
-    ----------
-    picture, lattice
-        Shape ``(det_y, det_x)``, and where its reflections lie.
-    indices
-        Pairs (k, l) of reflections 0kl, shape ``(n, 2)``.
-    radius_px
-        A pixel belongs to a disc when its centre is nearer than this. The background is the mean 8 to 10 px away, half-way to
-        the next disc.
+    A pixel belongs to a disc when its centre is nearer than ``radius_px``. The background is the mean 8 to 10 px away, half-way to the next disc.
     """
     rows, cols = np.indices(picture.shape)
     found = []

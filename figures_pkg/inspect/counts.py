@@ -13,18 +13,14 @@ from scipy.ndimage import maximum_filter, median_filter
 from tqdm import tqdm
 
 from figures_pkg.data.blocks import block_places, read_block
-from figures_pkg.data.scan import COUNTER_LIMITS, wrapped_pixels
-from figures_pkg.imaging.kernels import MOMENTS
-from figures_pkg.imaging.one_pass import Partial, Plan, countable, make_plan, reduce_block
-from figures_pkg.workspace import available_cores
+from figures_pkg.data.scan import COUNTER_LIMITS, FEW, wrapped_pixels
+from figures_pkg.imaging.one_pass import Partial, Plan, blocks_in_flight, countable, make_plan, maps_of, reduce_block
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
 
 BINS = 65_536  # of the histogram; larger counts share the last one
 TILES = 4  # along each side of the scan, whose mean patterns tell how the pattern drifts
 SAMPLED = 32  # patterns that are kept whole
-MEMORY_BYTES = 700e6  # what blocks in flight may take together
-FEW = 8  # pixels, in the whole sample, that may look odd by chance
 SURE_COUNTS = 30  # expected in all patterns together, above which a pixel without counts is dead
 DARK, DEPTH = 60, 80  # counts in a pixel where a counter began again, and how much more its neighbours hold
 HOT_FACTOR = 2.0  # over the brightest neighbour; the blur between pixels makes a single bright spot less than twice as bright
@@ -37,24 +33,12 @@ NOT_COUNTS = "The values are not whole numbers, so they are not the counts of th
 @dataclass(frozen=True)
 class Statistics:
     """
-    Sums and extremes of a scan.
+    Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x).
 
-    Attributes
-    ----------
-    shape : tuple
-        (scan_y, scan_x, det_y, det_x).
-    mean, mean_log, smallest, largest : array, shape (det_y, det_x)
-        Mean counts, mean of ln(1 + counts), and the extremes of each pixel over all positions.
-    total : array, shape (scan_y, scan_x)
-        Counts of each pattern.
-    images : dict of str to array, shape (scan_y, scan_x)
-        Counts in each mask.
-    tiles : array, shape (rows, columns, det_y, det_x)
-        Mean patterns of equal parts of the scan, up to 4 × 4.
-    histogram : array of int64, shape (65536,), or None
-        How often each count occurs in the whole scan; None where counts are not whole numbers.
-    sample : array, shape (n, det_y, det_x)
-        Some patterns spread over the scan, as stored.
+    ``mean``, ``mean_log`` (of ln(1 + counts)), ``smallest`` and ``largest`` are patterns over all positions; ``total`` and ``images`` are the
+    counts of each position in the whole pattern and in each mask; ``tiles`` (rows, columns, det_y, det_x) are mean patterns of up to 4 × 4 equal
+    parts of the scan. ``histogram`` says how often each count occurs, None where counts are not whole numbers; ``sample`` (n, det_y, det_x) are
+    some patterns spread over the scan, as stored.
     """
 
     shape: tuple[int, int, int, int]
@@ -76,7 +60,6 @@ class Statistics:
 
 @dataclass
 class _Block:
-
     partial: Partial
     smallest: np.ndarray
     histogram: np.ndarray | None
@@ -84,41 +67,18 @@ class _Block:
 
 
 def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None = None, *, progress: bool = False) -> Statistics:
-    """
-    Read a scan once.
-
-    Parameters
-    ----------
-    scan
-        From :func:`figures_pkg.data.open_scan`; whole numbers or floating point, nothing below zero.
-    masks
-        Name -> boolean mask (det_y, det_x) of pixels to add up at each position.
-    progress
-        Whether to show a bar on stderr.
-
-    Raises
-    ------
-    OSError
-        If a stored chunk is damaged.
-    """
+    """Read a scan of whole numbers or floating point once; ``masks`` name pixels (det_y, det_x) to add up at each position."""
     plan, places = make_plan(scan.shape[2:], dict(masks or {}), maximum=True, mean_log=True), block_places(scan)
     labels, each = _tile_labels(scan.shape[:2]), -(-SAMPLED // len(places))
     whole = _Block(Partial(), np.full(scan.shape[2:], np.inf), None, np.empty((0, *scan.shape[2:]), scan.dtype))
-    with ThreadPoolExecutor(_threads(scan, places)) as pool:
+    with ThreadPoolExecutor(blocks_in_flight(scan.data)) as pool:
         work = pool.map(lambda place: _block(read_block(scan, place, "synchronous"), place, plan, labels, each), places)
         for block in tqdm(work, "reading the scan", len(places), disable=not progress, mininterval=1.0):
             _add(whole, block)
     return _result(scan, plan, labels, whole)
 
 
-def _threads(scan, places) -> int:
-    """One for each core, fewer if their blocks would not fit in memory."""
-    largest = max((y.stop - y.start) * (x.stop - x.start) for y, x in places) * scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
-    return max(1, min(available_cores(), int(MEMORY_BYTES // (1.5 * largest))))
-
-
 def _tile_labels(shape: tuple[int, int]) -> np.ndarray:
-    """The tile that each position belongs to, (scan_y, scan_x)."""
     row, col = (np.arange(size) * min(TILES, size) // size for size in shape)
     return row[:, None] * min(TILES, shape[1]) + col
 
@@ -144,17 +104,13 @@ def _add(whole: _Block, block: _Block) -> None:
 
 def _result(scan: xr.DataArray, plan: Plan, labels: np.ndarray, whole: _Block) -> Statistics:
     partial, positions = whole.partial, scan.shape[0] * scan.shape[1]
-    columns = {"total": 0} | {name: MOMENTS + index for index, name in enumerate(plan.masks)}
-    maps = {name: np.empty(scan.shape[:2], next(iter(partial.maps.values()))[0].dtype) for name in columns}
-    for (y, x), (exact, _) in partial.maps.items():
-        for name, column in columns.items():
-            maps[name][y:y + exact.shape[0], x:x + exact.shape[1]] = exact[..., column]
+    maps = maps_of(partial, plan, scan.shape[:2])
     sizes = np.bincount(labels.ravel())
     tiles = np.stack([partial.sums[label] / size for label, size in enumerate(sizes)])
     tiles = tiles.reshape(*(min(TILES, size) for size in scan.shape[:2]), *scan.shape[2:])
     mean, mean_log = sum(partial.sums.values()) / positions, partial.log_sum / positions
-    total = maps.pop("total")
-    return Statistics(scan.shape, mean, mean_log, whole.smallest, partial.largest, total, maps, tiles, whole.histogram, whole.sample)
+    images = {name: maps[name] for name in plan.masks}
+    return Statistics(scan.shape, mean, mean_log, whole.smallest, partial.largest, maps["total"], images, tiles, whole.histogram, whole.sample)
 
 
 @njit(nogil=True, cache=True)
@@ -174,16 +130,9 @@ def _count(patterns, histogram):
 @dataclass(frozen=True)
 class KnownPixels:
     """
-    Dead pixels of the detector that took a scan.
+    Dead pixels of the detector that took a scan: ``chip`` (row, col) that are known in "lab" orientation, ``pictured`` in the published mean pattern.
 
-    Attributes
-    ----------
-    chip : sequence of tuple
-        (row, col) of pixels that are known to be dead, in "lab" orientation.
-    pictured : int
-        How many dark points the published mean pattern of the scan shows.
-    opened : str
-        How the rows were taken to lie in the file, "lab" or "camera".
+    ``opened`` is how the rows were taken to lie in the file, "lab" or "camera".
     """
 
     chip: tuple = ()
@@ -192,25 +141,16 @@ class KnownPixels:
 
 
 def counter_findings(statistics: Statistics, bits_expected: int | None, known: KnownPixels = KnownPixels()) -> list[Finding]:
-    """
-    Findings about the detector's counters and pixels: "counter depth", "wrap-around", "saturation", "dead pixels", "hot pixels".
-
-    Parameters
-    ----------
-    bits_expected
-        Depth of the counter that the manifest gives, or None.
-    known
-        Dead pixels to expect.
-    """
+    """Findings about the detector's counters and pixels: "counter depth", "wrap-around", "saturation", "dead pixels", "hot pixels"."""
     if statistics.histogram is None:
         open_rows = [Finding(check, "real numbers", "", OPEN, NOT_COUNTS) for check in ("counter depth", "wrap-around", "saturation")]
-        return open_rows + pixel_findings(statistics, known, False)
-    wrapped = wrap_finding(statistics)
-    rows = [depth_finding(statistics, bits_expected, wrapped.wrong), wrapped, saturation_finding(statistics)]
-    return rows + pixel_findings(statistics, known, wrapped.wrong)
+        return open_rows + _pixel_findings(statistics, known, False)
+    wrapped = _wrap_finding(statistics)
+    rows = [_depth_finding(statistics, bits_expected, wrapped.wrong), wrapped, _saturation_finding(statistics)]
+    return rows + _pixel_findings(statistics, known, wrapped.wrong)
 
 
-def depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
+def _depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
     """Whether the largest count fits the counter that the manifest gives, and what it excludes."""
     largest, kind = int(statistics.largest.max()), statistics.largest.dtype
     check, found, expected = "counter depth", f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
@@ -233,7 +173,7 @@ def depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Fi
     return Finding(check, found, expected, OPEN if bits and bits > 8 else AGREES, text)
 
 
-def wrap_finding(statistics: Statistics) -> Finding:
+def _wrap_finding(statistics: Statistics) -> Finding:
     """
     Whether counts passed the end of 8 bits and began again at zero.
 
@@ -245,7 +185,7 @@ def wrap_finding(statistics: Statistics) -> Finding:
     if largest > 255:
         return Finding("wrap-around", "none", "none", AGREES, _no_deeper_wrap(histogram, largest))
     sample = statistics.sample.astype(np.uint8)
-    holes = max(wrapped_pixels(sample), notched_pixels(sample))
+    holes = max(wrapped_pixels(sample), _notched_pixels(sample))
     near_end = int(histogram[240:256].sum())
     ends, where = f"{near_end:,} counts lie from 240 to 255", f"{len(sample)} pattern{'s' if len(sample) > 1 else ''}"
     if holes <= FEW:
@@ -259,7 +199,7 @@ def wrap_finding(statistics: Statistics) -> Finding:
     return Finding("wrap-around", "wrapped modulo 256", "none", CONFLICT, text, wrong=True, says=says)
 
 
-def notched_pixels(sample: np.ndarray) -> int:
+def _notched_pixels(sample: np.ndarray) -> int:
     """
     Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more.
 
@@ -284,8 +224,7 @@ def _no_deeper_wrap(histogram: np.ndarray, largest: int) -> str:
     return f"Counts pass 255 without a break; the largest, {largest:,}, is close to {limit:,}, see saturation."
 
 
-def saturation_finding(statistics: Statistics) -> Finding:
-    """Whether counts pile up at the highest one."""
+def _saturation_finding(statistics: Statistics) -> Finding:
     histogram, limit = statistics.histogram, int(statistics.largest.max())
     if limit not in COUNTER_LIMITS or limit >= len(histogram):
         text = f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still."
@@ -321,7 +260,7 @@ def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tu
     return [tuple(map(int, place)) for place in np.argwhere(dead)], [tuple(map(int, place)) for place in np.argwhere(hot)]
 
 
-def pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) -> list[Finding]:
+def _pixel_findings(statistics: Statistics, known: KnownPixels, wrapped: bool) -> list[Finding]:
     """Dead and hot pixels; `wrapped` counts have holes that look like dead pixels where discs are bright."""
     dead, hot = dead_and_hot(statistics)
     if len(dead) > 0.2 * statistics.mean.size:

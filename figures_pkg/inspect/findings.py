@@ -32,21 +32,17 @@ class ScanContradicts(ValueError):
 @dataclass(frozen=True)
 class Decision:
     """
-    A fact of the manifest that the file decides.
+    A fact of the manifest, such as "scan_step_nm" of the group "axes", that the file decides.
 
     Attributes
     ----------
-    group, name : str
-        Where the fact stands in its entry, such as "axes", "scan_step_nm".
-    value : object
-        What the file says; numbers, text or a list.
-    source : str
-        The evidence in a few words, for the manifest.
-    excludes : tuple
+    value, source
+        What the file says, and the evidence in a few words, for the manifest.
+    excludes
         Values of other sources that the file excludes.
-    keeps_basis : bool
+    keeps_basis
         Whether the value is still that of its source, and the file only excluded others.
-    tolerance : float
+    tolerance
         Difference up to which a value that is not read off a picture or inferred is left as it is, in its unit.
     """
 
@@ -62,23 +58,19 @@ class Decision:
 @dataclass(frozen=True)
 class Finding:
     """
-    One check.
+    One check, such as "wrap-around".
 
     Attributes
     ----------
-    check : str
-        What was checked, such as "wrap-around".
-    found, expected : str
+    found, expected
         What this file says, and what the manifest or the published pictures let us expect; empty where nothing is expected.
-    verdict : str
+    verdict
         "agrees", "conflict", "decided" (sources disagreed, the file tells which is right), "cannot be told" or "warning".
-    evidence : str
+    evidence
         Full sentences: how it was found and what follows.
-    wrong : bool
-        Whether results from this file would be wrong. Then the message of the exit status is ``says``.
-    says : str
-        The finding in one sentence, where `wrong`.
-    decisions : tuple of Decision
+    wrong, says
+        Whether results from this file would be wrong, and then the finding in one sentence, the message of the exit status.
+    decisions
         What follows for the manifest.
     """
 
@@ -105,16 +97,15 @@ class FirstLook:
 
     Attributes
     ----------
-    path, source, dataset : str
+    path, source, dataset
         The file, where it comes from ("twin", "record", …), and the manifest's entry that it was held against ("" without one).
-    findings : tuple of Finding
-    patch : str
+    patch
         A unified diff of the manifest with what the file decides; empty where nothing changes.
-    seconds : float
+    seconds
         What the look took.
-    histogram : array of int64, shape (n,), or None
-        How often each count from 0 to the largest occurs in the whole scan (those above 65535 share the last place).
-    strengths : dict
+    histogram
+        How often each count from 0 to the largest occurs in the whole scan (those above 65535 share the last place); None for real numbers.
+    strengths
         (k, l) -> logarithms of the strength of a reflection over that of its opposite, here and in the published picture.
     """
 
@@ -210,17 +201,16 @@ def decided_fact(fact: Fact, decision: Decision) -> Fact:
     """The fact after a decision; the same object where it says nothing new."""
     excluded = [one for one in fact.conflicts if _among(one.value, decision.excludes)]
     if decision.keeps_basis:
-        if not excluded and _same(fact.value, decision.value):
-            return fact
         if _same(fact.value, decision.value):
-            return Fact(fact.value, fact.basis, f"{fact.source}; {_reason(decision, excluded)}", _others(fact, decision))
+            return fact if not excluded else Fact(fact.value, fact.basis, f"{fact.source}; {_reason(decision, excluded)}", _others(fact, decision))
         winner = next((one for one in fact.conflicts if _same(one.value, decision.value)), None)
         if winner is not None:
             return Fact(winner.value, winner.basis, f"{winner.source}; {_reason(decision, [fact, *excluded])}", _others(fact, decision))
     if not excluded and fact.basis not in WEAK and _same(fact.value, decision.value, decision.tolerance):
         return fact
-    refuted = excluded + ([fact] if _among(fact.value, decision.excludes) and not _same(fact.value, decision.value) else [])
-    return Fact(decision.value, BASIS, _reason(decision, refuted), _others(fact, decision))
+    if _among(fact.value, decision.excludes) and not _same(fact.value, decision.value):
+        excluded.append(fact)
+    return Fact(decision.value, BASIS, _reason(decision, excluded), _others(fact, decision))
 
 
 def _others(fact: Fact, decision: Decision) -> tuple[Fact, ...]:

@@ -50,18 +50,7 @@ BOXES = ("box1", "box2")
 
 def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *, progress: bool = False) -> FirstLook:
     """
-    The first look at a scan of the book.
-
-    Parameters
-    ----------
-    dataset
-        Identifier in the manifest, or that of another field of the twin, such as "ds1-field2".
-    data
-        "twin" or "zenodo".
-    profile
-        Which size of the twin.
-    progress
-        Whether to show a bar on stderr.
+    The first look at a scan of the book, its name and source as for :func:`figures_pkg.data.locate`; "ds1-field2" is another field of the twin.
 
     Raises
     ------
@@ -97,10 +86,6 @@ def inspect_scan(path, expect: str | None = None, *, scan_shape: tuple[int, int]
         If there is nothing to read.
     ManifestError
         If `expect` is not in the manifest.
-
-    Examples
-    --------
-    >>> inspect_scan("mine.hspy").rows()  # doctest: +SKIP
     """
     path, manifest = Path(path), load_manifest()
     named = next((entry for entry in manifest.datasets.values() if entry.role == "measured" and path.name == entry.remote), None)
@@ -140,18 +125,19 @@ def _opened(path: Path, stored: str | None, scan_shape) -> xr.DataArray:
 
 def _held_against(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, stored: str, progress: bool, profile: str) -> FirstLook:
     """All findings in the order of the table; `stored` is how the rows were taken to lie in the file."""
-    of_record = source != "twin"
-    pictures = _published(entry, scan, stored)
-    lattice, radius = _expected(scan, entry)
-    frame_shape = tuple(entry.container["shape"].value[2:]) if entry else scan.shape[2:]
+    published = entry if entry and scan.shape[2:] == tuple(entry.container["shape"].value[2:]) else None  # of the same detector
+    pictures = _published(published, stored)
+    lattice, radius = _expected(published)
 
-    findings = label_findings(scan, path, entry, of_record, profile)
-    statistics = gather_statistics(scan, box_masks(entry, scan.shape[2:], frame_shape), progress=progress)
+    findings = _label_findings(scan, path, entry, source != "twin", profile)
+    statistics = gather_statistics(scan, _box_masks(published, scan.shape[2:]), progress=progress)
     findings += counter_findings(statistics, entry.container["counter_bits"].value if entry else None, pictures["pixels"])
-    frame = frame_of(statistics.mean, statistics.mean_log, lattice, radius, pictures["mean"]) if min(scan.shape[2:]) >= 32 else _no_frame()
+    frame = Frame(problem="The detector has fewer than 32 pixels along an axis.")
+    if min(scan.shape[2:]) >= 32:
+        frame = frame_of(statistics.mean, statistics.mean_log, lattice, radius, pictures["mean"])
     findings += orientation_findings(frame, statistics.mean_log, pictures["mean"], stored)
     findings += geometry_findings(scan, statistics, frame, entry) + counts_finding(statistics, entry)
-    findings += picture_findings(statistics, frame, entry, pictures["images"], pictures["mean"])
+    findings += _picture_findings(statistics, frame, entry, pictures["images"], pictures["mean"])
     known = pictures["mean"] if frame.lattice is not None else None
     strengths = opposite_strengths(statistics.mean_log, frame.lattice, known) if known else {}
     histogram = None if statistics.histogram is None else np.trim_zeros(statistics.histogram, "b")
@@ -166,43 +152,32 @@ def _decisions(look: FirstLook) -> list[Decision]:
     return [decision for finding in wrong or look.findings for decision in finding.decisions]
 
 
-def _no_frame() -> Frame:
-    return Frame(None, None, float("nan"), float("nan"), None, "The detector has fewer than 32 pixels along an axis.")
-
-
-def _published(entry: Dataset | None, scan: xr.DataArray, stored: str) -> dict:
-    if entry is None or entry.id not in ("ds1", "ds2") or scan.shape[2:] != tuple(entry.container["shape"].value[2:]):
+def _published(entry: Dataset | None, stored: str) -> dict:
+    if entry is None or entry.id not in ("ds1", "ds2"):
         return {"mean": None, "images": None, "pixels": KnownPixels()}
     images = box_image_numbers(entry.id)
     pixels = KnownPixels(tuple(chip_dead_pixels()), len(images["dark_points_row_col"]), stored)
     return {"mean": mean_pattern_numbers(entry.id), "images": images, "pixels": pixels}
 
 
-def _expected(scan: xr.DataArray, entry: Dataset | None) -> tuple[Lattice | None, float | None]:
+def _expected(entry: Dataset | None) -> tuple[Lattice | None, float | None]:
     """The lattice of the manifest and the radius of its discs in pixels, whatever the axes of the file say."""
-    if entry is None or scan.shape[2:] != tuple(entry.container["shape"].value[2:]):
+    if entry is None:
         return None, None
     lattice = Lattice(*(tuple(entry.axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
     pixel = entry.axes["det_scale_inv_angstrom"].value
     return lattice, disc_radius(entry.acquisition["convergence_mrad"].value, entry.acquisition["beam_energy_kev"].value) / pixel
 
 
-def label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_record: bool, profile: str = "") -> list[Finding]:
+def _label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_record: bool, profile: str = "") -> list[Finding]:
     """
     Findings from the file's labels, before any count is read: "file", "shape", "type", "chunks", "scan step", "beam energy".
 
-    Parameters
-    ----------
-    scan
-        As opened, with the axes of the file.
-    of_record
-        Whether the file should be the record's: its size, format and number of positions are then those of the manifest. The twin writes the
-        same detector at a size of its own.
-    profile
-        Name of the size that the twin was made in, for a sentence.
+    A file that is ``of_record`` should have the size, format and number of positions of the manifest. The twin writes the same detector at a
+    size of its own, that of the ``profile``.
     """
-    first = [_file_finding(scan, path, entry, of_record), shape_finding(scan, entry, of_record, profile)]
-    return first + [_type_finding(scan), _chunk_finding(scan, path), step_finding(scan, entry, of_record), energy_finding(scan, entry)]
+    first = [_file_finding(scan, path, entry, of_record), _shape_finding(scan, entry, of_record, profile)]
+    return first + [_type_finding(scan), _chunk_finding(scan, path), _step_finding(scan, entry, of_record), _energy_finding(scan, entry)]
 
 
 def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> Finding:
@@ -227,8 +202,7 @@ def _format_verdict(scan, entry: Dataset) -> str:
     return AGREES if str(entry.container["format"].value).startswith(scan.attrs["format"]) else CONFLICT
 
 
-def shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) -> Finding:
-    """Whether the file has the shape that the manifest gives."""
+def _shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) -> Finding:
     found = times(scan.shape)
     if entry is None:
         return Finding("shape", found, "", OPEN, "(scan_y, scan_x, det_y, det_x). Nothing to compare with.")
@@ -266,7 +240,7 @@ def _chunk_finding(scan, path: Path) -> Finding:
     return Finding("chunks", times(piece), "any", AGREES, text)
 
 
-def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
+def _step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     """The step of the scan: the file's own axes against every source of the manifest."""
     own = scan.attrs["scan_step_nm"]
     sources = candidates_of(entry, "axes", "scan_step_nm")
@@ -278,7 +252,9 @@ def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     if not sources:
         return Finding("scan step", found, "", OPEN, "As the file's axes say. Nothing to compare with.")
     if not of_record:
-        return Finding("scan step", found, expected, AGREES, _field_words(scan, own, sources, entry))
+        here, there = own[0] * scan.shape[0], sources[0].value * entry.container["shape"].value[0]
+        text = f"The twin shows the same field in fewer, wider steps: {here:.0f} nm, like {there:.0f} nm on the record."
+        return Finding("scan step", found, expected, AGREES, text)
     listed = "; ".join(f"{one.value:g} nm ({one.basis})" for one in sources)
     text = f"As the file's axes say, which hold what was entered at the microscope; nothing in the counts tells the step. The sources say {listed}."
     fitting = [one for one in sources if np.allclose(own, one.value, rtol=STEP_ERROR)]
@@ -292,13 +268,7 @@ def step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     return Finding("scan step", found, expected, DECIDED, text, decisions=(decision,))
 
 
-def _field_words(scan, own, sources, entry) -> str:
-    here, there = own[0] * scan.shape[0], sources[0].value * entry.container["shape"].value[0]
-    return f"The twin shows the same field in fewer, wider steps: {here:.0f} nm, like {there:.0f} nm on the record."
-
-
-def energy_finding(scan, entry: Dataset | None) -> Finding:
-    """The energy of the electrons, from the file's metadata."""
+def _energy_finding(scan, entry: Dataset | None) -> Finding:
     energy = scan.attrs["beam_energy_kev"]
     wanted = entry.acquisition["beam_energy_kev"].value if entry else None
     expected = f"{wanted:g} keV" if wanted else ""
@@ -309,9 +279,9 @@ def energy_finding(scan, entry: Dataset | None) -> Finding:
     return Finding("beam energy", f"{energy:g} keV", expected, verdict, text)
 
 
-def box_masks(entry: Dataset | None, shape: tuple[int, int], frame_shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The authors' boxes as they lie on the detector in each orientation, boolean (det_y, det_x); empty unless it has the published frame's shape."""
-    if entry is None or tuple(shape) != tuple(frame_shape) or shape[0] != shape[1]:
+def _box_masks(entry: Dataset | None, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The authors' boxes as they lie on the detector in each orientation, boolean (det_y, det_x)."""
+    if entry is None or shape[0] != shape[1]:
         return {}
     masks = {}
     for name in BOXES:
@@ -321,24 +291,15 @@ def box_masks(entry: Dataset | None, shape: tuple[int, int], frame_shape: tuple[
     return masks
 
 
-def picture_findings(statistics: Statistics, frame: Frame, entry: Dataset | None, images: dict | None, published: dict | None) -> list[Finding]:
-    """
-    Findings from the published pictures: "box1", "box2", "rows and columns of the scan", "mean pattern"; only those that can be looked at.
-
-    Parameters
-    ----------
-    statistics
-        With the masks of :func:`box_masks`.
-    images, published
-        From :func:`figures_pkg.data.published.box_image_numbers` and :func:`mean_pattern_numbers`, or None.
-    """
+def _picture_findings(statistics: Statistics, frame: Frame, entry: Dataset | None, images: dict | None, published: dict | None) -> list[Finding]:
+    """Findings from the published pictures: "box1", "box2", "rows and columns of the scan", "mean pattern"; only those that can be looked at."""
     findings = []
     if images and statistics.images:
         orientation = frame.orientation or AS_PUBLISHED
         findings = [_box_finding(name, statistics, orientation, entry, images[name]) for name in BOXES]
         findings.append(scan_axes_finding({name: statistics.images[f"{name}, {orientation}"] for name in BOXES}, images))
     if published and frame.lattice is not None:
-        findings.append(ring_finding(statistics, frame, published, images))
+        findings.append(_ring_finding(statistics, frame, published, images))
     return findings
 
 
@@ -389,12 +350,14 @@ def _in_parts(image: np.ndarray) -> np.ndarray:
     return sums / sizes
 
 
-def ring_finding(statistics: Statistics, frame: Frame, published: dict, images: dict | None) -> Finding:
-    """Counts between the discs against the published mean pattern, in rings around the direct beam."""
+def _ring_finding(statistics: Statistics, frame: Frame, published: dict, images: dict | None) -> Finding:
+    """Counts between the discs against the published mean pattern."""
     shape = statistics.mean.shape
     orientation = frame.orientation or AS_PUBLISHED
-    upright = reoriented(as_drawn(statistics.mean_log), _back(orientation))
-    lattice = _upright(frame, orientation, shape)
+    matrix = np.array(ORIENTATIONS[orientation]).T
+    back = next(name for name, inverse in ORIENTATIONS.items() if np.array_equal(matrix, inverse))
+    upright, centre = reoriented(as_drawn(statistics.mean_log), back), carried(frame.lattice.centre, back, shape)
+    lattice = Lattice(tuple(centre), tuple(matrix @ frame.lattice.g002), tuple(matrix @ frame.lattice.g010))
     mask = between_discs(lattice, shape, published["clearance_px"], tuple((images or {}).get("dark_points_row_col", ())))
     ratio = ring_background(upright, lattice, mask, published["rings_px"]) / np.array(published["ring_counts"])
     ratio = ratio[np.isfinite(ratio)]
@@ -405,14 +368,3 @@ def ring_finding(statistics: Statistics, frame: Frame, published: dict, images: 
             f"in the median, {low:.2f} to {high:.2f} in four fifths of the rings.")  # fmt: skip
     fits = abs(middle - 1) <= RING_ERROR
     return Finding("mean pattern", f"{middle:.2f} of the published", "1", AGREES if fits else WARNING, text)
-
-
-def _back(orientation: str) -> str:
-    inverse = np.array(ORIENTATIONS[orientation]).T
-    return next(name for name, matrix in ORIENTATIONS.items() if np.array_equal(matrix, inverse))
-
-
-def _upright(frame: Frame, orientation: str, shape) -> Lattice:
-    matrix = np.array(ORIENTATIONS[_back(orientation)])
-    centre = carried(frame.lattice.centre, _back(orientation), shape)
-    return Lattice(tuple(centre), tuple(matrix @ frame.lattice.g002), tuple(matrix @ frame.lattice.g010))

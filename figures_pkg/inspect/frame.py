@@ -11,7 +11,7 @@ from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.imaging import Lattice, refine_lattice
 from figures_pkg.imaging.lattice_search import FoundLattice, Zone, find_lattice
 from figures_pkg.imaging.pictures import as_drawn, disc_counts
-from figures_pkg.record.manifest import Dataset
+from figures_pkg.record.manifest import Dataset, Fact
 
 from .counts import Statistics
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number, signed
@@ -44,15 +44,7 @@ def carried(places: np.ndarray, orientation: str, shape: tuple[int, int]) -> np.
 
 
 def reoriented(picture: np.ndarray, orientation: str) -> np.ndarray:
-    """
-    A picture of the published frame as a file of another orientation holds it.
-
-    Examples
-    --------
-    >>> reoriented(np.array([[1, 2], [3, 4]]), "upside down")
-    array([[3, 4],
-           [1, 2]])
-    """
+    """A picture of the published frame as a file of another orientation holds it."""
     (a, b), (c, d) = ORIENTATIONS[orientation]
     return picture[::a, ::d] if a else picture.T[::b, ::c]
 
@@ -64,31 +56,24 @@ class Frame:
 
     Attributes
     ----------
-    orientation : str or None
+    orientation
         A key of ``ORIENTATIONS``; None where it cannot be told.
-    lattice : Lattice or None
-        In the file's own pixels, with +c where the orientation puts it.
-    radius_px : float
+    lattice
+        In the file's own pixels, with +c where the orientation puts it; None where there is none, for the reason in ``problem``.
+    radius_px
         Of the discs.
-    likeness : float
+    likeness
         Of the strengths of opposite reflections to the published ones, 1 the same, −1 exchanged; nan where unknown.
-    found : FoundLattice or None
+    found
         What the search without a guess says.
-    problem : str
-        Why there is no lattice.
     """
 
-    orientation: str | None
-    lattice: Lattice | None
-    radius_px: float
-    likeness: float
-    found: FoundLattice | None
+    orientation: str | None = None
+    lattice: Lattice | None = None
+    radius_px: float = np.nan
+    likeness: float = np.nan
+    found: FoundLattice | None = None
     problem: str = ""
-
-    @property
-    def why(self) -> str:
-        """Why there is no lattice, as a sentence."""
-        return f"{self.problem[:1].upper()}{self.problem[1:]}." if self.problem else ""
 
 
 def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None = None, radius_px: float | None = None,
@@ -104,30 +89,28 @@ def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None = 
     ----------
     mean, mean_log
         Mean counts and mean of ln(1 + counts), shape (det_y, det_x).
-    expected
-        Lattice of the published frame.
-    radius_px
-        Expected radius of the discs.
+    expected, radius_px
+        Lattice of the published frame, and expected radius of the discs.
     published
         From :func:`figures_pkg.data.published.mean_pattern_numbers`.
     """
     try:
-        up = expected.g002 if expected else (-1.0, 0.0)
-        found = find_lattice(mean, up=up)
+        found = find_lattice(mean, up=expected.g002 if expected else (-1.0, 0.0))
     except ValueError as error:
-        return Frame(None, None, np.nan, np.nan, None, str(error))
-    if expected is None:
-        return Frame(None, found.lattice, found.radius_px, np.nan, found)
-    candidates = _by_direction(found.lattice, expected)
+        return Frame(problem=str(error))
+    candidates = _by_direction(found.lattice, expected) if expected else []
     if not candidates:
-        return Frame(None, found.lattice, found.radius_px, np.nan, found)
+        return Frame(None, found.lattice, found.radius_px, found=found)
     trials = [(name, _signed(lattice, expected, name)) for name in candidates for lattice in _centred(found.lattice, expected, name, mean.shape)]
     if published is None:
-        return Frame(None, trials[0][1], found.radius_px, np.nan, found)
+        return Frame(None, trials[0][1], found.radius_px, found=found)
     name, lattice = max(trials, key=lambda trial: _strength_correlation(mean_log, trial[1], published))
     likeness = _likeness(mean_log, lattice, published)
-    name = name if likeness >= LEAST_LIKENESS else candidates[0]
-    return Frame(name, _refined(mean, lattice, radius_px, found), found.radius_px, likeness, found)
+    try:  # as the chapters of the book fit it
+        lattice = refine_lattice(mean, lattice, radius_px or found.radius_px)
+    except ValueError:
+        pass
+    return Frame(name if likeness >= LEAST_LIKENESS else candidates[0], lattice, found.radius_px, likeness, found)
 
 
 def _centred(lattice: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
@@ -161,43 +144,24 @@ def _signed(lattice: Lattice, expected: Lattice, orientation: str) -> Lattice:
     return Lattice(lattice.centre, *vectors, lattice.rms_px, lattice.n_discs)
 
 
-def _refined(mean, lattice: Lattice, radius_px: float | None, found: FoundLattice) -> Lattice:
-    """The lattice as the chapters of the book fit it, from the one that was found; that one where the fit fails."""
-    try:
-        return refine_lattice(mean, lattice, radius_px or found.radius_px)
-    except ValueError:
-        return lattice
-
-
 def opposite_strengths(mean_log: np.ndarray, lattice: Lattice, published: dict) -> dict[tuple[int, int], tuple[float, float]]:
     """
-    Logarithms of the ratio of opposite reflections, here and in the published picture.
+    Logarithms of the ratio of opposite reflections, (k, l) -> (here, in the published picture).
 
-    Parameters
-    ----------
-    mean_log
-        Mean of ln(1 + counts), shape (det_y, det_x).
-    lattice
-        Says where the reflections lie.
-    published
-        From :func:`figures_pkg.data.published.mean_pattern_numbers`.
-
-    Returns
-    -------
-    dict
-        (k, l) -> (here, published), for the reflections on the +c or +b side whose pair is clear in both.
+    Reflections are those on the +c or +b side whose pair is clear in both; ``published`` is as for :func:`frame_of`.
     """
     sums = published["disc_sums"]
     inside = {tuple(map(int, index)) for index in lattice.reflections(mean_log.shape, 12)}
     pairs = [(k, l) for k, l in sums if (l > 0 or (l == 0 and k > 0)) and {(k, l), (-k, -l)} <= inside and (-k, -l) in sums]
     if not pairs:
         return {}
-    picture = as_drawn(mean_log)
-    ours = disc_counts(picture, lattice, pairs, published["disc_px"]), disc_counts(picture, lattice, [(-k, -l) for k, l in pairs], published["disc_px"])
-    floor = 0.01 * sums[0, 0]
-    return {pair: (float(np.log(plus / minus)), float(np.log(sums[pair] / sums[-pair[0], -pair[1]])))
-            for pair, plus, minus in zip(pairs, *ours)
-            if min(plus, minus) > 0 and max(plus, minus) > floor and max(sums[pair], sums[-pair[0], -pair[1]]) > floor}  # fmt: skip
+    opposite = [(-k, -l) for k, l in pairs]
+    picture, floor, ratios = as_drawn(mean_log), 0.01 * sums[0, 0], {}
+    here, there = (disc_counts(picture, lattice, side, published["disc_px"]) for side in (pairs, opposite))
+    for pair, other, plus, minus in zip(pairs, opposite, here, there):
+        if min(plus, minus) > 0 and max(plus, minus) > floor and max(sums[pair], sums[other]) > floor:
+            ratios[pair] = float(np.log(plus / minus)), float(np.log(sums[pair] / sums[other]))
+    return ratios
 
 
 def _strength_correlation(mean_log: np.ndarray, lattice: Lattice, published: dict) -> float:
@@ -220,7 +184,7 @@ def _likeness(mean_log, lattice: Lattice, published: dict) -> float:
 def orientation_findings(frame: Frame, mean_log: np.ndarray, published: dict | None, opened: str = "lab") -> list[Finding]:
     """Findings about rows and columns of the detector, taken as ``opened`` ("lab" or "camera"), and about half a turn."""
     if published is None or frame.lattice is None:
-        why = frame.why or "No published picture of this scan is known to compare with."
+        why = f"{frame.problem[:1].upper()}{frame.problem[1:]}." if frame.problem else "No published picture of this scan is known to compare with."
         return [Finding(check, "unknown", "", OPEN, why) for check in ("rows and columns", "half a turn")]
     angle = _course_of_c(frame.found.lattice)
     if frame.orientation is None:
@@ -280,54 +244,30 @@ def _name(k: int, l: int) -> str:
     return f"0{k}{l}"
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One source's value of a quantity."""
-
-    value: float
-    basis: str
-
-
 def geometry_findings(scan: xr.DataArray, statistics: Statistics, frame: Frame, entry: Dataset | None) -> list[Finding]:
-    """
-    Findings about the pattern's geometry: "detector scale", "direct beam", "convergence", "drift of the pattern".
-
-    Parameters
-    ----------
-    scan
-        As opened, with the axes of the file.
-    entry
-        The manifest's entry, or None.
-    """
+    """Findings about the pattern's geometry: "detector scale", "direct beam", "convergence", "drift of the pattern"."""
     if frame.lattice is None:
         rows = ("detector scale", "direct beam", "convergence", "drift of the pattern")
         return [Finding(check, "no lattice", "", OPEN, "No lattice of reflections was found, see rows and columns.") for check in rows]
-    return [scale_finding(scan, frame, entry), beam_finding(frame, entry), convergence_finding(scan, frame, entry), drift_finding(statistics, frame)]
+    return [_scale_finding(scan, frame, entry), _beam_finding(frame, entry), _convergence_finding(scan, frame, entry), _drift_finding(statistics, frame)]
 
 
-def candidates_of(entry: Dataset | None, group: str, name: str) -> list[Candidate]:
+def candidates_of(entry: Dataset | None, group: str, name: str) -> list[Fact]:
     """What all sources of the manifest say of a quantity, the one that is used first."""
     fact = getattr(entry, group).get(name) if entry else None
-    return [] if fact is None else [Candidate(one.value, one.basis) for one in (fact, *fact.conflicts)]
+    return [] if fact is None else [fact, *fact.conflicts]
 
 
-def lattice_scale(lattice: Lattice) -> tuple[float, float, float]:
-    """
-    Size of a pixel that makes the lattice that of ErMnO3, and how far its two directions disagree.
-
-    Returns
-    -------
-    scale, along_c, along_b : float
-        1/Å per pixel: the geometric mean, from 002 alone, and from 010 alone.
-    """
+def _lattice_scale(lattice: Lattice) -> tuple[float, float, float]:
+    """Size of a pixel in 1/Å that makes the lattice that of ErMnO3: the geometric mean, from 002 alone, and from 010 alone."""
     zone = Zone.ermno3()
     along_c, along_b = zone.g002 / np.hypot(*lattice.g002), zone.g010 / np.hypot(*lattice.g010)
     return float(np.sqrt(along_c * along_b)), float(along_c), float(along_b)
 
 
-def scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
+def _scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
     """The size of a detector pixel: the lattice against the cell, the file's own axes and every source of the manifest."""
-    scale, along_c, along_b = lattice_scale(frame.lattice)
+    scale, along_c, along_b = _lattice_scale(frame.lattice)
     error = SCALE_ERROR + abs(along_c / along_b - 1) / 2
     own = float(np.mean(scan.attrs["det_scale_inv_angstrom"]))
     sources = candidates_of(entry, "axes", "det_scale_inv_angstrom")
@@ -347,7 +287,7 @@ def scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Fi
     return _decided_scale(found, expected, text, scale, error, sources)
 
 
-def _decided_scale(found, expected, text, scale, error, sources: list[Candidate]) -> Finding:
+def _decided_scale(found, expected, text, scale, error, sources: list[Fact]) -> Finding:
     excluded = [one for one in sources if abs(one.value / scale - 1) > error]
     kept = [one for one in sources if one not in excluded]
     listed = "; ".join(f"{one.value:g} ({one.basis}) is off by {signed(100 * (one.value / scale - 1), 1)} %" for one in sources)
@@ -371,7 +311,7 @@ def _own_scale(own: float, scale: float, error: float) -> str:
     return f"The file's own axes say {own:.5f}, {own / scale:.2f} times as much: they belong to another camera length. This book does not use them."
 
 
-def beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
+def _beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
     """Where the direct beam lies; its decisions are that place and the two vectors of the lattice."""
     row, col = frame.lattice.centre
     found = f"row {row:.1f}, column {col:.1f}"
@@ -401,14 +341,14 @@ def _lattice_decisions(frame: Frame) -> list[Decision]:
     return [Decision("axes", name, [round(part, 2) for part in vector], source, tolerance=0.3) for name, vector in vectors.items()]
 
 
-def convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
+def _convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
     """The convergence angle that the radius of the discs means, against every source of the manifest."""
     energy = scan.attrs["beam_energy_kev"]
     sources = candidates_of(entry, "acquisition", "convergence_mrad")
     radius = f"discs of {frame.radius_px:.1f} px"
     if np.isnan(energy):
         return Finding("convergence", radius, "", OPEN, "The file names no beam energy, so the radius cannot be turned into an angle.")
-    scale = lattice_scale(frame.lattice)[0]
+    scale = _lattice_scale(frame.lattice)[0]
     measured = 1e3 * wavelength_angstrom(energy) * scale * frame.radius_px
     found = f"{measured:.2f} mrad ({radius})"
     spacing = min(np.hypot(*frame.lattice.g002), np.hypot(*frame.lattice.g010))
@@ -428,8 +368,7 @@ def convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None)
     return Finding("convergence", found, expected, DECIDED, text, decisions=(decision,))
 
 
-def drift_finding(statistics: Statistics, frame: Frame) -> Finding:
-    """How far the pattern moves while the beam scans: the lattice of each part of the scan."""
+def _drift_finding(statistics: Statistics, frame: Frame) -> Finding:
     rows, cols = statistics.tiles.shape[:2]
     centres = np.full((rows, cols, 2), np.nan)
     for place in np.ndindex(rows, cols):

@@ -197,7 +197,7 @@ def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attribute
 
 def _render_blocks(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
     """Render in threads; the kernels and the compression release the GIL."""
-    (height, width), (cy, cx) = states.shape[:2], writer.header.chunks[:2]
+    (height, width), (cy, cx) = states.shape[:2], writer.chunks[:2]
     positions = np.arange(height * width).reshape(height, width)
 
     def render_block(origin):

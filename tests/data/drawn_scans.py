@@ -7,7 +7,7 @@ from figures_pkg.data.published import chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.imaging import Lattice
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 
-POSITIONS = (6, 6)
+POSITIONS = (6, 2)
 SHAPE = (*POSITIONS, 256, 256)
 SCALE = 0.009555
 

@@ -1,10 +1,12 @@
-"""Wavelength and interaction constant against tabulated values, and in the limit of slow electrons."""
+"""Wavelength and interaction constant against tabulated values, and in the limit of slow electrons; units as files spell them."""
+
+import warnings
 
 import numpy as np
 import pytest
 from scipy import constants
 
-from figures_pkg.data.units import interaction_constant, wavelength_angstrom
+from figures_pkg.data.units import interaction_constant, length_in_nm, reciprocal_in_inv_angstrom, wavelength_angstrom
 
 
 @pytest.mark.parametrize("kev, angstrom, sigma", [(100, 0.037014, 9.2440e-4), (200, 0.025079, 7.2884e-4), (300, 0.019687, 6.5262e-4)])
@@ -24,3 +26,11 @@ def test_slow_electrons_are_de_broglies():
 def test_energies_that_no_microscope_has_are_refused(kev):
     with pytest.raises(ValueError, match="beam_energy_kev=.*positive"):
         wavelength_angstrom(kev)
+
+
+@pytest.mark.parametrize("unit", ["$A^{-1}$", "1/Å", "1/A", "A^-1", "$Å^{-1}$", "Å⁻¹", "1/angstrom", "1/nm", "nm^-1", "$nm^{-1}$"])
+def test_spellings_of_units(unit):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert reciprocal_in_inv_angstrom(unit, None) == pytest.approx(0.1 if "nm" in unit else 1)
+        assert length_in_nm("µm") == 1000 and length_in_nm("Å") == 0.1 and length_in_nm("px") is None

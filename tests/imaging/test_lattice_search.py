@@ -1,17 +1,13 @@
 """The lattice search finds lattices that are known, whatever their rotation, and says why when there is none."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from figures_pkg.data.published import mean_log_counts
-from figures_pkg.diffraction import LibrarySettings, build_library
 from figures_pkg.imaging import Lattice
 from figures_pkg.imaging.lattice_search import Zone, find_lattice, reduced
-from figures_pkg.twin import Renderer, load_preset
 
 pytestmark = pytest.mark.physics
 
@@ -26,8 +22,11 @@ def rotation(degrees):
     return np.array([[c, -s], [s, c]])
 
 
-def drawn(screen, centre, rng, radius=3.0, missing=0.0, background=20.0, zone=ZONE, brightest=300.0, shape=SHAPE):
-    """Discs of random brightness, decaying outward, on a wide background; `screen` maps (row, col) in 1/Å to px."""
+def drawn(screen, centre, rng, radius=3.0, missing=0.0, background=20.0, zone=ZONE, brightest=300.0, shape=SHAPE, tilt=0.0):
+    """Discs of random brightness, decaying outward, on a wide background; `screen` maps (row, col) in 1/Å to px.
+
+    With a tilt, in 1/px, they are filled from alternating sides.
+    """
     rows, cols = np.indices(shape)
     away = np.hypot(rows - centre[0], cols - centre[1])
     image = background * np.exp(-away / (0.4 * shape[0]))
@@ -37,7 +36,8 @@ def drawn(screen, centre, rng, radius=3.0, missing=0.0, background=20.0, zone=ZO
             place = np.array(centre) + basis @ (i, j)
             if i == j == 0 or rng.random() >= missing:
                 bright = brightest * (1 if i == j == 0 else rng.lognormal(-2.5, 0.7) * np.exp(-np.hypot(*(place - centre)) / 60))
-                image += bright * np.clip(radius + 0.5 - np.hypot(rows - place[0], cols - place[1]), 0, 1)
+                filling = np.exp((-1) ** (i + j) * np.clip(tilt * (cols - place[1]), -2, 2))
+                image += bright * filling * np.clip(radius + 0.5 - np.hypot(rows - place[0], cols - place[1]), 0, 1)
     return image
 
 
@@ -65,30 +65,26 @@ def test_finds_any_rotation_with_missing_discs_noise_and_two_percent_ellipticity
     assert found.radius_px == pytest.approx(3, abs=0.75)
 
 
-def test_dead_and_hot_pixels_do_not_move_the_lattice():
+def test_dead_hot_and_unevenly_filled_pixels_do_not_move_the_lattice():
     rng = np.random.default_rng(1)
     screen, centre = PX * rotation(20), (60.3, 66.8)
-    image = drawn(screen, centre, rng)
+    image = drawn(screen, centre, rng, tilt=0.25)
     image[rng.integers(0, 128, 12), rng.integers(0, 128, 12)] = 0
     image[rng.integers(0, 128, 3), rng.integers(0, 128, 3)] = 60000
     image[40, 41] = np.nan
     basis, origin = errors(find_lattice(image, ZONE), screen, centre)
-    assert basis < 0.04 and origin < 0.1
+    assert basis < 0.06 and origin < 0.12
 
 
 def test_of_the_two_directions_of_c_the_expected_one_is_taken():
-    rng = np.random.default_rng(2)
-    image = drawn(PX * rotation(30), (63, 64), rng)
+    """And the matrix says the same as the lattice."""
+    image = drawn(PX * rotation(30), (63, 64), np.random.default_rng(2))
     upright, turned = (find_lattice(image, ZONE, up=up) for up in ((-1, 0), (1, 0)))
     assert upright.rotation_deg == pytest.approx(30, abs=0.5) and turned.rotation_deg == pytest.approx(-150, abs=0.5)
     np.testing.assert_allclose(turned.lattice.g002, np.negative(upright.lattice.g002), atol=1e-9)
-    np.testing.assert_allclose(turned.matrix, -upright.matrix, atol=1e-9)
-
-
-def test_matrix_and_lattice_say_the_same():
-    found = find_lattice(drawn(PX * rotation(-12), (63, 64), np.random.default_rng(3)), ZONE)
-    places = np.array(found.lattice.centre) + found.matrix @ (2 * ZONE.g010, -1.5 * ZONE.g002)
-    np.testing.assert_allclose(places, found.lattice.position(2, -3), atol=1e-9)
+    for found in (upright, turned):
+        places = np.array(found.lattice.centre) + found.matrix @ (2 * ZONE.g010, -1.5 * ZONE.g002)
+        np.testing.assert_allclose(places, found.lattice.position(2, -3), atol=1e-9)
 
 
 def test_an_oblique_net_is_found_and_its_cell_is_that_of_the_indices():
@@ -119,33 +115,27 @@ def test_given_centre_overrides_the_brightest_disc():
 def test_another_zone_axis_is_refused_with_what_was_found():
     other = Zone.of(0.327, 0.1751, second_order=2)  # hhl of the same crystal
     image = drawn(40 * rotation(10), (64, 64), np.random.default_rng(7), radius=2.5, zone=other)
+    with pytest.raises(ValueError, match="wrong pixel size"):
+        find_lattice(image, other, scale_inv_angstrom=1.3 / 40)
     with pytest.raises(ValueError, match=r"ratio 1\.8[67].*ErMnO3 \[100\].*ratio 1\.079.*another zone axis"):
         find_lattice(image, ZONE)
     assert find_lattice(image, other).n_discs > 20
 
 
-def test_a_wrong_pixel_size_is_refused():
-    image = drawn(PX * rotation(10), (64, 64), np.random.default_rng(8))
-    with pytest.raises(ValueError, match="wrong pixel size"):
-        find_lattice(image, ZONE, scale_inv_angstrom=1.3 / PX)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_no_lattice_is_said_to_be_none(seed):
+def test_no_lattice_is_said_to_be_none():
     rows, cols = np.indices(SHAPE)
     smooth = 50 * np.exp(-np.hypot(rows - 64, cols - 60) / 30)
     with pytest.raises(ValueError, match="no lattice found|another zone axis"):
-        find_lattice(np.random.default_rng(seed).poisson(smooth), ZONE)
+        find_lattice(np.random.default_rng(0).poisson(smooth), ZONE)
 
 
-@pytest.mark.parametrize("share", [0.55, 0.7])
-def test_overlapping_discs_are_refused(share):
-    spacing = PX * ZONE.g002
-    image = drawn(PX * rotation(10), (64, 64), np.random.default_rng(9), radius=share * spacing)
+def test_overlapping_discs_are_refused():
+    radius = 0.55 * PX * ZONE.g002
+    image = drawn(PX * rotation(10), (64, 64), np.random.default_rng(9), radius=radius)
     with pytest.raises(ValueError, match="overlap"):
         find_lattice(image, ZONE)
     with pytest.raises(ValueError, match="overlap"):
-        find_lattice(image, ZONE, radius_px=share * spacing)
+        find_lattice(image, ZONE, radius_px=radius)
 
 
 @pytest.mark.parametrize("bad, says", [
@@ -164,29 +154,6 @@ def test_reduced_basis_spans_the_same_net_with_its_shortest_vectors(entries):
     np.testing.assert_allclose(change, np.round(change), atol=1e-9)
     assert abs(np.linalg.det(change)) == pytest.approx(1)
     np.testing.assert_allclose(sorted(np.linalg.norm(short, axis=0)), sorted(np.linalg.norm(net, axis=0)), atol=1e-9)
-
-
-@pytest.fixture(scope="module")
-def coarse_library():
-    """Discs of the right kind in two seconds; their intensities are rough, which a lattice does not mind."""
-    grid = {"tilt_b_max_mrad": 3, "tilt_c_max_mrad": 6, "tilt_step_mrad": 1.0}
-    return build_library(LibrarySettings(**grid, first_period=100, last_period=109, gpts=(60, 66), slices=2), threads=1, progress=False)
-
-
-@pytest.mark.parametrize("name", ["ds1", "ds2"])
-def test_mean_patterns_of_the_twin(name, coarse_library):
-    """Discs filled unevenly by tilt, blur, diffuse background that follows the tilt, dead pixels, descan."""
-    preset = replace(load_preset(name), walls="mixture", wall=None, texture=None)
-    preset = replace(preset, specimen=replace(preset.specimen, thickness_nm=64.0))
-    renderer, rng = Renderer(preset, coarse_library), np.random.default_rng(0)
-    state = renderer.reference_states()[0]
-    states = np.array([[rng.choice([-1, 1]), *(state[1:4] + rng.uniform(-0.5, 0.5, 3)), *rng.normal(0, 0.1, 2)] for _ in range(24)])
-    found = find_lattice(renderer.counts(states, np.arange(24), 0).mean(axis=0), ZONE)
-    pattern, lattice = preset.pattern, found.lattice
-    got = (lattice.centre, lattice.g002, lattice.g010)
-    true = (pattern.origin_row_col, pattern.g002_row_col, pattern.g010_row_col)
-    assert np.linalg.norm(np.subtract(got, true), axis=1).max() < 0.12
-    assert found.radius_px == pytest.approx(renderer.optics.radius_px, rel=0.08)
 
 
 @pytest.mark.parametrize("dataset, centre, g002, g010", [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.chapters.realism import half_maximum_radius, spacings
+from figures_pkg.chapters.realism import half_maximum_radius
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 from figures_pkg.imaging import Lattice, pictures
@@ -35,12 +35,13 @@ def test_drawing_keeps_what_is_smooth():
 
 
 def test_discs_are_summed_above_their_background(discs):
-    """The sum is the number of pixels times the height, whatever lies below."""
+    """The sum is the number of pixels times the height, whatever lies below; the area above half maximum gives the radius of the direct beam."""
     indices = [(0, 0), (1, 2), (-2, -4)]
     offsets = [np.indices(discs.shape) - LATTICE.position(k, l).reshape(2, 1, 1) for k, l in indices]
     pixels = [(np.hypot(*offset) < 4).sum() for offset in offsets]
     expected = [number * (10 * (k + 10) + l) for number, (k, l) in zip(pixels, indices)]
     np.testing.assert_allclose(pictures.disc_counts(discs, LATTICE, indices, 4.0), expected)
+    assert half_maximum_radius(discs, LATTICE.centre) == pytest.approx(5.3, abs=0.1)
 
 
 def test_background_is_what_lies_between_the_discs(discs):
@@ -50,16 +51,6 @@ def test_background_is_what_lies_between_the_discs(discs):
     assert not mask[150, 115] and not mask[20, 20]
     rings = pictures.ring_background(discs, LATTICE, mask)
     assert np.nanmax(abs(rings - 7)) < 1e-12 and np.isfinite(rings).sum() > 20
-
-
-def test_radius_of_the_direct_beam(discs):
-    """The area above half maximum gives the disc's radius to a tenth of a pixel."""
-    assert half_maximum_radius(discs, LATTICE.centre) == pytest.approx(5.3, abs=0.1)
-
-
-def test_spacings_name_the_lattice():
-    found = spacings(Lattice((1.0, 2.0), (-3.0, 0.0), (0.0, 4.0)))
-    assert list(found.values()) == [1, 2, 3, 4, 90]
 
 
 @pytest.mark.parametrize("dataset", ["ds1", "ds2"])

@@ -35,7 +35,7 @@ def found(values, bits=12, known=KnownPixels()):
     return {finding.check: finding for finding in counter_findings(gather_statistics(scan_of(values)), bits, known)}
 
 
-@pytest.mark.parametrize("chunks", [None, (1, 1), (3, 2), (5, 4)])
+@pytest.mark.parametrize("chunks", [None, (3, 2)])
 def test_statistics_do_not_depend_on_the_blocks(chunks):
     """Sums, extremes and the histogram are those of the whole array."""
     values = np.random.default_rng(0).integers(0, 900, (5, 4, 9, 7)).astype(np.uint16)
@@ -53,26 +53,21 @@ def test_statistics_do_not_depend_on_the_blocks(chunks):
     assert statistics.tiles.shape == (4, 4, 9, 7)
 
 
-@pytest.mark.parametrize("brightness", [260, 330, 400, 700, 5000])
+@pytest.mark.parametrize("brightness", [260, 400, 5000])
 def test_wrapped_counts_are_noticed(brightness):
-    """Bright discs modulo 256 have sharply bounded holes; unwrapped they have none."""
-    wrong = found((discs(brightness) % 256).astype(np.uint8))
-    assert wrong["wrap-around"].wrong and "modulo 256" in wrong["wrap-around"].says
-    assert wrong["counter depth"].verdict == "cannot be told"
+    """Bright discs modulo 256 have sharply bounded holes, also when stored in 16 bits; unwrapped they have none."""
+    for dtype in (np.uint8, np.uint16):
+        wrong = found((discs(brightness) % 256).astype(dtype))
+        assert wrong["wrap-around"].wrong and "modulo 256" in wrong["wrap-around"].says
+        assert wrong["counter depth"].verdict == "cannot be told"
     right = found(discs(brightness), bits=16)
     assert right["wrap-around"].verdict == "agrees" and not right["wrap-around"].wrong
     assert [decision.excludes for decision in right["counter depth"].decisions] == [(8,)]
 
 
-def test_wrapped_counts_are_noticed_in_a_wider_type():
-    """Counts that were wrapped before they were stored in 16 bits look the same."""
-    assert found(discs(400) % 256)["wrap-around"].wrong
-
-
-@pytest.mark.parametrize("brightness", [60, 150, 200])
-def test_bytes_that_never_overflowed_are_not_called_wrapped(brightness):
+def test_bytes_that_never_overflowed_are_not_called_wrapped():
     """Faint discs fit into a byte, with their noise."""
-    assert not found(np.minimum(discs(brightness), 255).astype(np.uint8))["wrap-around"].wrong
+    assert not found(np.minimum(discs(200), 255).astype(np.uint8))["wrap-around"].wrong
 
 
 def test_counts_that_are_cut_off_are_saturated_and_not_wrapped():
@@ -110,7 +105,6 @@ def test_dead_hot_and_stuck_pixels_are_found_where_they_are():
 
 
 def test_a_stuck_pixel_is_no_saturation():
-    """A pixel that always holds 4095 says nothing about the counter."""
     values = discs(100)
     values[..., 60, 30] = 4095
     findings = found(values)
@@ -139,18 +133,14 @@ def test_real_numbers_are_not_taken_for_counts():
     assert {findings[check].verdict for check in ("counter depth", "wrap-around", "saturation")} == {"cannot be told"}
 
 
-def test_the_laboratorys_wrapped_file_is_noticed(realdata):
-    """The laboratory's own .hspy is its .mib modulo 256; the .mib is not wrapped."""
+def test_files_of_the_laboratory(realdata):
+    """Its own .hspy is its .mib modulo 256; the .mib is not wrapped; the 6-bit direct beam stands at 63 in hundreds of pixels a pattern."""
     folder = realdata / "merlin_ntnu"
     look = inspect_scan(folder / "test_CL30cm.hspy", scan_shape=(1, 1))
     assert look["wrap-around"].wrong and "modulo 256" in look.contradictions[0]
     good = inspect_scan(folder / "test_CL30cm.mib", scan_shape=(1, 1))
     assert good.contradictions == [] and good["counter depth"].found == "largest count 125,336"
-
-
-def test_a_six_bit_scan_of_the_same_detector_is_saturated(realdata):
-    """Its direct beam stands at 63 in hundreds of pixels a pattern."""
-    finding = inspect_scan(realdata / "merlin_ntnu" / "001_4x2_6bit.mib")["saturation"]
+    finding = inspect_scan(folder / "001_4x2_6bit.mib")["saturation"]
     assert finding.verdict == "warning" and "at 63" in finding.found
 
 

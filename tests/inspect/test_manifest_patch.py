@@ -9,6 +9,7 @@ from figures_pkg.inspect import Decision
 from figures_pkg.inspect.findings import decided_fact, manifest_patch
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, Fact
 
+PICTURED, STATED = Fact([124.0, 128.6], "picture", "38 spots"), Fact([124.0, 128.6], "paper", "Methods")
 CALIBRATION = Fact(0.0096, "calibration", "a table", (Fact(0.0097, "calibration", "an older table"), Fact(0.0095, "picture", "a picture")))
 
 
@@ -22,32 +23,18 @@ def patched(folder, decisions, id="ds1"):
     return load_manifest(path), patch
 
 
-def test_a_measurement_takes_the_place_of_what_was_read_off_a_picture():
-    """The new value has the basis "file"; the old one goes where it is as good, and stays as a conflict where it is not."""
-    old = Fact([124.0, 128.6], "picture", "38 spots")
-    near = decided_fact(old, Decision("axes", "origin_row_col_px", [124.2, 128.5], "98 discs", tolerance=0.5))
-    far = decided_fact(old, Decision("axes", "origin_row_col_px", [131.0, 128.5], "98 discs", tolerance=0.5))
-    assert (near.value, near.basis, near.conflicts) == ([124.2, 128.5], "file", ())
-    assert (far.value, far.basis, far.conflicts) == ([131.0, 128.5], "file", (old,))
-
-
-def test_a_stated_value_that_the_file_confirms_stays_as_it_is():
-    """Only what rests on pictures or inference is replaced where it agrees."""
-    stated = Fact([124.0, 128.6], "paper", "Methods")
-    assert decided_fact(stated, Decision("axes", "origin_row_col_px", [124.2, 128.5], "98 discs", tolerance=0.5)) is stated
-
-
-def test_excluded_sources_go_and_are_named():
-    """A value that the file only tells from others keeps its basis; open conflicts stay."""
-    new = decided_fact(CALIBRATION, Decision("axes", "scale", 0.0096, "the lattice", (0.0097,), keeps_basis=True))
-    assert (new.value, new.basis) == (0.0096, "calibration") and [one.value for one in new.conflicts] == [0.0095]
-    assert "a table; the lattice, against 0.0097 (calibration)" == new.source
-
-
-def test_the_source_that_the_file_chooses_takes_the_place_of_the_one_used():
-    """Another source's value becomes the one that is used, with its own basis."""
-    new = decided_fact(CALIBRATION, Decision("axes", "scale", 0.0095, "the lattice", (0.0096, 0.0097), keeps_basis=True))
-    assert (new.value, new.basis, new.conflicts) == (0.0095, "picture", ()) and "0.0096 (calibration)" in new.source
+@pytest.mark.parametrize("old, decision, value, basis, conflicts", [
+    (PICTURED, Decision("axes", "origin", [124.2, 128.5], "98 discs", tolerance=0.5), [124.2, 128.5], "file", []),
+    (PICTURED, Decision("axes", "origin", [131.0, 128.5], "98 discs", tolerance=0.5), [131.0, 128.5], "file", [[124.0, 128.6]]),
+    (STATED, Decision("axes", "origin", [124.2, 128.5], "98 discs", tolerance=0.5), [124.0, 128.6], "paper", []),
+    (CALIBRATION, Decision("axes", "scale", 0.0096, "the lattice", (0.0097,), keeps_basis=True), 0.0096, "calibration", [0.0095]),
+    (CALIBRATION, Decision("axes", "scale", 0.0095, "the lattice", (0.0096, 0.0097), keeps_basis=True), 0.0095, "picture", []),
+], ids=["as good as the picture", "against the picture", "stated and confirmed", "excludes another source", "chooses another source"])  # fmt: skip
+def test_a_fact_after_a_decision(old, decision, value, basis, conflicts):
+    """What rests on a picture is replaced, and stays as a conflict where it differs; excluded sources go and are named in the new source."""
+    new = decided_fact(old, decision)
+    assert (new.value, new.basis, [one.value for one in new.conflicts]) == (value, basis, conflicts)
+    assert not decision.excludes or new.source.endswith(f"the lattice, against {', '.join(f'{one} (calibration)' for one in decision.excludes)}")
 
 
 def test_the_patch_applies_and_loads(tmp_path):

@@ -12,21 +12,11 @@ from figures_pkg.workspace import repository
 
 def mean_log_counts(dataset: str) -> np.ndarray | None:
     """
-    The published scan-mean log pattern as geometric-type counts, if its picture is on this computer.
+    The published scan-mean log pattern as geometric-type counts, (256, 256) in "lab" orientation; None where its picture is not at hand.
 
     The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``)
     names the folder in ``FIGURES_PKG_REALDATA``, or keeps it as ``shared/realdata`` beside the checkout; then the book draws it
     beside the twin.
-
-    Parameters
-    ----------
-    dataset
-        ``"ds1"`` or ``"ds2"``.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        Shape ``(256, 256)``, rows downward in "lab" orientation; None where there is no such file.
     """
     folder = Path(os.environ.get("FIGURES_PKG_REALDATA", repository().parent / "shared" / "realdata"))
     found = sorted(folder.rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder.is_dir() else []
@@ -38,12 +28,7 @@ def mean_log_counts(dataset: str) -> np.ndarray | None:
 
 def mean_pattern_numbers(dataset: str) -> dict:
     """
-    Numbers measured on the published mean pattern of a scan; ``mean_patterns.yaml`` holds their source.
-
-    Parameters
-    ----------
-    dataset
-        ``"ds1"`` or ``"ds2"``.
+    Numbers measured on the published mean pattern of ``"ds1"`` or ``"ds2"``; ``mean_patterns.yaml`` holds their source.
 
     Returns
     -------
@@ -58,12 +43,7 @@ def mean_pattern_numbers(dataset: str) -> dict:
 
 def box_image_numbers(dataset: str) -> dict:
     """
-    Numbers measured on the published virtual images of a scan; ``box_images.yaml`` holds their source.
-
-    Parameters
-    ----------
-    dataset
-        ``"ds1"`` or ``"ds2"``.
+    Numbers measured on the published virtual images of ``"ds1"`` or ``"ds2"``; ``box_images.yaml`` holds their source.
 
     Returns
     -------
@@ -82,7 +62,6 @@ def chip_dead_pixels() -> list[tuple[int, int]]:
 
 
 def _of_scan(name: str, dataset: str, what: str) -> dict:
-    """What a table holds of one scan."""
     known = _table(name)
     if dataset not in known:
         raise ValueError(f"no published {what} of {dataset!r}; there are those of {', '.join(known)}")
@@ -90,5 +69,4 @@ def _of_scan(name: str, dataset: str, what: str) -> dict:
 
 
 def _table(name: str) -> dict:
-    """One of the tables in this folder."""
     return yaml.safe_load((files(__name__) / name).read_text(encoding="utf-8"))
