@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 from figures_pkg.chapters.matching_robustness import disturbed_scan, other_library
 from figures_pkg.diffraction import LibrarySettings, build_library
 from figures_pkg.matching import disc_sums, match_scores, prepare
+from figures_pkg.matching.disc_library import coarse_starts
 from figures_pkg.matching.fit import predict
 from figures_pkg.matching.matcher import weights_of
 from figures_pkg.twin.example import Example
@@ -51,12 +52,12 @@ def main() -> None:
 
 def by_templates(matcher, sums, variances) -> dict:
     """The node of the library whose square roots of discs correlate best, as template matching has it; no fit."""
-    templates = np.sqrt(np.clip(matcher.grid.templates, 0, None)).reshape(-1, sums.shape[1])
+    templates = np.sqrt(np.clip(matcher.templates, 0, None)).reshape(-1, sums.shape[1])
     templates = templates - templates.mean(axis=1, keepdims=True)
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
     seen = np.sqrt(np.clip(sums, 0, None)).astype(np.float32)
     best = ((seen - seen.mean(axis=1, keepdims=True)) @ templates.T).argmax(axis=1)
-    state, *nodes = np.unravel_index(best, matcher.grid.templates.shape[:4])
+    state, *nodes = np.unravel_index(best, matcher.templates.shape[:4])
     values = matcher.library.start + matcher.library.step * np.stack(nodes, axis=1)
     return dict(zip(NAMES, values.T)) | {"polarization": 1 - 2 * state}
 
@@ -64,7 +65,7 @@ def by_templates(matcher, sums, variances) -> dict:
 def by_scipy(matcher, sums, variances) -> dict:
     """scipy's least squares from the same starts for both polarizations, the slopes by differences."""
     _, weights = weights_of(sums, variances, matcher.systematic)
-    starts, library, rows = matcher.grid.starts(sums, weights, 1), matcher.library, []
+    starts, library, rows = coarse_starts(matcher.templates, sums, weights, 1), matcher.library, []
     last, out = library.nodes - 1.0, np.empty((4, sums.shape[1]), np.float32)
     for data, weight, start in zip(sums, weights, starts):
 

@@ -17,26 +17,26 @@ from figures_pkg.plotting.style import HIGHLIGHT
 from figures_pkg.workspace import replacing
 
 
-def array_axes(ax: Axes, down: str, right: str, colour: str = "0.25") -> None:
+def array_axes(ax: Axes, down: str, right: str) -> None:
     """Arrows outside the upper left corner of a picture that say how its two array axes run: ``down`` for rows, ``right`` for columns."""
-    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+    arrow = {"arrowstyle": "-|>", "color": "0.25", "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
     style = {"xycoords": "axes fraction", "textcoords": "axes fraction", "arrowprops": arrow}
     ax.annotate("", (0.34, 1.05), (-0.05, 1.05), **style)
     ax.annotate("", (-0.05, 0.66), (-0.05, 1.05), **style)
-    ax.text(0.36, 1.05, right, transform=ax.transAxes, color=colour, fontsize=8, va="center")
-    ax.text(-0.05, 0.64, down, transform=ax.transAxes, color=colour, fontsize=8, ha="center", va="top", rotation=90)
+    ax.text(0.36, 1.05, right, transform=ax.transAxes, color="0.25", fontsize=8, va="center")
+    ax.text(-0.05, 0.64, down, transform=ax.transAxes, color="0.25", fontsize=8, ha="center", va="top", rotation=90)
 
 
-def crystal_axes(ax: Axes, g002, g010, length: float, colour: str = HIGHLIGHT) -> None:
+def crystal_axes(ax: Axes, g002, g010, length: float) -> None:
     """Arrows of a length in the unit of the axes from the direct beam along +c and +b*; the directions are (row, col), rows downward, of any length."""
     for name, direction in (("+c", g002), ("+b*", g010)):
         row, col = np.array(direction) / np.hypot(*direction) * length
-        ax.annotate("", (col, row), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6})
-        text = ax.annotate(name, (1.12 * col, 1.12 * row), color=colour, fontsize=10, ha="center", va="center")
+        ax.annotate("", (col, row), (0, 0), arrowprops={"arrowstyle": "-|>", "color": HIGHLIGHT, "lw": 1.6})
+        text = ax.annotate(name, (1.12 * col, 1.12 * row), color=HIGHLIGHT, fontsize=10, ha="center", va="center")
         text.set_path_effects([outline()])
 
 
-def plain_picture(ax: Axes, image, title: str, cmap: str = "viridis") -> AxesImage:
+def plain_picture(ax: Axes, image, title: str, cmap: str) -> AxesImage:
     """A small array (h, w) as it is stored, row 0 at the top, without ticks and bars."""
     values = image.values if isinstance(image, xr.DataArray) else np.asarray(image)
     drawn = ax.imshow(values, cmap=cmap)
@@ -49,14 +49,7 @@ def draw_walls(ax: Axes, truth: xr.Dataset, c_axis_yx, length_nm: float = 40.0) 
     """
     Arrows along the polarization on both sides of each wall that crosses the middle row, and the kind of the wall above them.
 
-    Parameters
-    ----------
-    truth
-        Maps ``domain`` and ``wall_type`` on (scan_y, scan_x), coordinates in nm.
-    c_axis_yx
-        Direction of +c on the scan (y, x), y downward.
-    length_nm
-        Of an arrow.
+    The truth holds ``domain`` and ``wall_type`` (scan_y, scan_x) in nm; ``c_axis_yx`` is the direction of +c on the scan, y downward.
     """
     middle = truth.isel(scan_y=truth.sizes["scan_y"] // 2)
     y, x, domain = float(middle.scan_y), middle.scan_x.values, middle.domain.values
@@ -99,21 +92,8 @@ def write_letter(path: str | Path) -> Path:
     """
     Write the test card in the format that the suffix names, as an instrument or a colleague would.
 
-    Parameters
-    ----------
-    path
-        ``.hspy`` carries its axes (``AXES``); ``.mib`` and ``.npy`` know nothing of lengths, and the ``.npy`` holds a stack of
-        patterns, so that its reader must be told the shape of the scan.
-
-    Returns
-    -------
-    pathlib.Path
-        ``path``.
-
-    Raises
-    ------
-    ValueError
-        For another suffix.
+    ``.hspy`` carries its axes (``AXES``); ``.mib`` and ``.npy`` know nothing of lengths, and the ``.npy`` holds a stack of patterns, so that its
+    reader must be told the shape of the scan.
     """
     path, counts = Path(path), letter_counts()
     stack = counts.reshape(-1, *FRAME)
@@ -123,8 +103,6 @@ def write_letter(path: str | Path) -> Path:
         with replacing(path) as temporary:
             np.save(temporary, stack)
         return path
-    if path.suffix != ".hspy":
-        raise ValueError(f"{path}: suffix {path.suffix!r}; the test card is written as .hspy, .mib or .npy")
     how = {"scan_step_nm": AXES.scan_step_nm, "det_scale_inv_angstrom": AXES.det_scale_inv_angstrom}
     with HspyWriter(path, counts.shape, chunks=(4, 4, 8, 8), origin_row_col=ORIGIN, **how) as writer:
         for y, x in writer.missing():

@@ -1,5 +1,6 @@
 """Where the paper, the published code and the released weights disagree: read from YAML, shown as tables."""
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
@@ -23,10 +24,6 @@ STYLE = (
 )
 
 
-class DifferencesError(ValueError):
-    """The list of differences breaks a rule; the message names the file, the row and the rule."""
-
-
 @dataclass(frozen=True)
 class Difference:
     """One point on which the sources differ; every text is a sentence or two, ``"–"`` where a source says nothing."""
@@ -44,40 +41,18 @@ class Difference:
 
 
 def load_differences(path: str | Path | None = None) -> tuple[dict[str, str], list[Difference]]:
-    """
-    Read and check the list of differences.
-
-    Parameters
-    ----------
-    path
-        The YAML file; by default ``book/differences.yaml`` of the repository.
-
-    Returns
-    -------
-    groups
-        Id of a group -> its title, in order.
-    rows
-        In the file's order.
-
-    Raises
-    ------
-    DifferencesError
-        For an unknown or missing key, an empty text, an unknown group or status, or an id given twice.
-    FileNotFoundError
-        If there is no such file.
-    """
+    """Read and check the list of differences, by default ``book/differences.yaml``: titles of the groups by id, and the rows in order."""
     path = Path(path) if path else repository() / "book" / "differences.yaml"
     try:
         content = read_yaml(path)
         check_keys(content, ("schema", "groups", "rows"), (), "top level")
         if content["schema"] != 1 or not isinstance(content["rows"], list):
-            raise DifferencesError("schema must be 1 and rows a list")
+            raise ValueError("schema must be 1 and rows a list")
         rows = [_row(entry, content["groups"]) for entry in content["rows"]]
+        if twice := [name for name, number in Counter(row.id for row in rows).items() if number > 1]:
+            raise ValueError(f"{', '.join(twice)} is given twice; ids must differ")
     except ValueError as error:
-        raise DifferencesError(f"{path}: {error}") from error
-    ids = [row.id for row in rows]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise DifferencesError(f"{path}: {', '.join(twice)} is given twice; ids must differ")
+        raise ValueError(f"{path}: {error}") from error
     return content["groups"], rows
 
 
@@ -90,18 +65,18 @@ def differences_table(rows: list[Difference]) -> str:
 
 def _row(entry, groups: dict[str, str]) -> Difference:
     if not isinstance(entry, dict):
-        raise DifferencesError(f"a row is {entry!r}; expected a mapping with the keys of a difference")
+        raise ValueError(f"a row is {entry!r}; expected a mapping with the keys of a difference")
     where = f"row {entry.get('id', entry)!r}"
     names = [field.name for field in fields(Difference)]
     check_keys(entry, tuple(names[:-1]), ("test",), where)
     for name, text in entry.items():
         if not isinstance(text, str) or not text.strip():
-            raise DifferencesError(f"{where}, {name} is {text!r}; expected text, or {ABSENT!r} where a source says nothing")
+            raise ValueError(f"{where}, {name} is {text!r}; expected text, or {ABSENT!r} where a source says nothing")
     for name, allowed in {"group": groups, "status": STATUS}.items():
         if entry[name] not in allowed:
-            raise DifferencesError(f"{where}, {name} is {entry[name]!r}; it must be one of {', '.join(allowed)}")
+            raise ValueError(f"{where}, {name} is {entry[name]!r}; it must be one of {', '.join(allowed)}")
     if entry.get("test") and "::" not in entry["test"]:
-        raise DifferencesError(f"{where}, test is {entry['test']!r}; expected a file and a test, 'tests/…/test_x.py::test_y'")
+        raise ValueError(f"{where}, test is {entry['test']!r}; expected a file and a test, 'tests/…/test_x.py::test_y'")
     return Difference(**entry)
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
 
 from figures_pkg.claims.rows import FAILS, HOLDS, KINDS, ONLY, UNTESTED, Claim
 from figures_pkg.claims.run import read_verdicts
-from figures_pkg.plotting.style import MINUS_P
 from figures_pkg.provenance.figures import figure_names, paper_figures
 from figures_pkg.workspace import artefact_path
 
-RANGE = (-10.0, 10.0)  # as far as an open limit is drawn
 CLASSES = {HOLDS: "holds", ONLY: "only", FAILS: "fails", UNTESTED: "untested"}
 SOURCES = {"record": "the authors' scans", "rehearsal": "rehearsal: simulated stand-in"}  # where a measured value comes from
 NAMED = ("AUC", "AUC gain", "AUC margin", "r", "ratio", "share", "evidence")  # units that are names and come first
@@ -60,20 +56,9 @@ table.claims td > p {margin:0 0 0.4em 0}
 
 def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     """
-    What each claim gives on the twin, to stand beside what was measured.
+    What each claim gives on the twin, to stand beside what was measured: id -> ``verdict``, ``words`` and ``stated``.
 
-    Parameters
-    ----------
-    claims
-        The rows of claims.yaml.
-    profile
-        Whose verdicts: those evaluated here, else those that claims.yaml states for the profile, else for another one.
-
-    Returns
-    -------
-    dict
-        Id -> ``verdict``, ``words`` (the condition) and ``stated``, the profile for which
-        claims.yaml states it; empty where the verdict was evaluated here.
+    Evaluated here, else as claims.yaml states it for the profile ``stated``, which is empty for an evaluated one.
     """
     path = artefact_path("claims/claims.json", "twin", profile)
     evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
@@ -88,49 +73,12 @@ def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     return given
 
 
-def claim_dots(ax: Axes, place: float, values: Sequence[float], low: float, high: float,
-               meets: Callable[[float], bool]) -> PathCollection:
-    """
-    Draw one row at a height: the range from ``low`` to ``high`` that holds (infinite where open), the spread of the values, and their middle.
-
-    Returns
-    -------
-    PathCollection
-        The dot of the middle value, filled where all values meet the limit.
-    """
-    left, right = np.clip([low, high], *RANGE)
-    ax.fill_betweenx([place - 0.32, place + 0.32], left, right, color="0.92", lw=0, zorder=0)
-    for bound in np.array([low, high])[np.isfinite([low, high])]:
-        ax.plot([bound, bound], [place - 0.32, place + 0.32], color="0.25", lw=1.4)
-    ax.plot([min(values), max(values)], [place, place], color=MINUS_P, lw=1.2)
-    face = MINUS_P if all(map(meets, values)) else "white"
-    return ax.scatter([np.median(values)], [place], s=34, facecolor=face, edgecolor=MINUS_P, lw=1.3, zorder=3)
-
-
 def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None = None) -> str:
     """
     HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why.
 
-    On measured scans the verdict on the twin stands beside the measured one.
-
-    Parameters
-    ----------
-    claims
-        The rows of claims.yaml.
-    found
-        What :func:`figures_pkg.claims.run.read_verdicts` returns.
-    twin
-        From :func:`figures_pkg.chapters.does_it_hold.twin_verdicts`, where ``found`` comes from measured scans.
-
-    Returns
-    -------
-    str
-        Texts are escaped; a row can be linked to as ``#claim-`` and its id.
-
-    Raises
-    ------
-    ValueError
-        If a claim was not evaluated, since the file is older than the row.
+    ``found`` is what :func:`figures_pkg.claims.run.read_verdicts` returns; where it comes from measured scans, ``twin`` (:func:`twin_verdicts`) adds
+    the verdict on the twin. Texts are escaped; a row can be linked to as ``#claim-`` and its id.
     """
     rows = {row["id"]: row for row in found["rows"]}
     if missing := [claim.id for claim in claims if claim.id not in rows]:
@@ -149,16 +97,7 @@ def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None 
 
 
 def value_words(values: list[float], unit: str) -> str:
-    """
-    Middle, least and most with the unit, and how many values there are.
-
-    Examples
-    --------
-    >>> value_words([0.91, 0.97, 0.99], "AUC")
-    'AUC 0.97 (0.91 to 0.99, n = 3)'
-    >>> value_words([4700770.0], "parameters")
-    '4,700,770 parameters'
-    """
+    """Middle, least and most with the unit, and how many values there are, as in ``AUC 0.97 (0.91 to 0.99, n = 3)``."""
     middle = _number(np.median(values))
     spread = f" ({_number(min(values))} to {_number(max(values))}, n = {len(values)})" if len(values) > 1 else ""
     value = f"{middle}{spread}"
@@ -166,19 +105,11 @@ def value_words(values: list[float], unit: str) -> str:
 
 
 def case_labels(number: int, row: dict) -> list[str]:
-    """
-    How the cases of a claim are numbered: by the number of the claim, and a letter where it has several.
-
-    Examples
-    --------
-    >>> case_labels(4, {"cases": [{}, {}]}), case_labels(5, {"cases": [{}]})
-    (['4a', '4b'], ['5'])
-    """
+    """How the cases of a claim are numbered: by the number of the claim, and a letter where it has several."""
     return [f"{number}{letter if len(row['cases']) > 1 else ''}" for letter, _ in zip("abcdefgh", row["cases"])]
 
 
 def _number(value: float) -> str:
-    """Three digits, a true minus, whole numbers in full."""
     text = f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.3g}"
     return text.replace("-", "−")
 
@@ -199,7 +130,6 @@ def _verdict(row: dict) -> str:
 
 
 def _on_the_twin(claim: Claim, twin: dict) -> str:
-    """The verdict on the twin, and where it comes from."""
     if not _of_scans(claim):
         return "<small>the same: no scan is measured</small>"
     stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""

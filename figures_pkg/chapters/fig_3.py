@@ -10,15 +10,12 @@ from math import log2
 from typing import Any
 
 import torch
-import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from figures_pkg.model.autoencoder import Autoencoder, Upsample
-from figures_pkg.plotting.maps import POLARITY, around_zero, scan_map
 
 COLOURS = {
     "input": "#e8e8e8", "convolution": "#f3c98b", "norm": "#b9d7a8", "relu": "#f2a7a0", "add": "#ffffff", "pool": "#9fb8dd",
@@ -31,29 +28,10 @@ HEIGHT_PER_OCTAVE = 0.3  # drawn height of a side: this for each doubling, on to
 
 def draw_network(ax: Axes, stages: list) -> dict[str, Polygon]:
     """
-    Draw the main structure (Fig. 3a): the encoder from left to right, below it the decoder back.
+    Draw the main structure (Fig. 3a) from its stages: the encoder from left to right, below it the decoder back; shapes by unit.
 
     Stages of one unit become one shape, whose left and right height tell the side that enters and leaves, on a logarithmic scale.
-
-    Parameters
-    ----------
-    ax
-        Where to draw; its limits are set and its frame removed.
-    stages
-        In the order in which a pattern passes them.
-
-    Returns
-    -------
-    dict
-        The shape of each unit, by the unit's name.
-
-    Raises
-    ------
-    ValueError
-        For a list without a stage of the encoder and one of the decoder.
     """
-    if {stage.part for stage in stages} != {"encoder", "decoder"}:
-        raise ValueError(f"{len(stages)} stages without an encoder and a decoder; give those of the whole network")
     units = [list(group) for _, group in groupby(stages, key=lambda stage: (stage.part, stage.unit))]
     encoder = [unit for unit in units if unit[0].part == "encoder"]
     decoder = [unit for unit in units if unit[0].part == "decoder"]
@@ -74,28 +52,7 @@ def draw_network(ax: Axes, stages: list) -> dict[str, Polygon]:
 
 
 def draw_block(ax: Axes, block: list) -> dict[str, Patch]:
-    """
-    Draw the stages of one block in a row, shortcuts above them (Fig. 3b and c).
-
-    Parameters
-    ----------
-    ax
-        Where to draw; its limits are set and its frame removed.
-    block
-        The stages of one unit, in order. A shortcut from a stage outside the block starts at its entrance.
-
-    Returns
-    -------
-    dict
-        The shape of each stage, by the stage's name.
-
-    Raises
-    ------
-    ValueError
-        For an empty list.
-    """
-    if not block:
-        raise ValueError("no stages; give those of one unit, for instance [s for s in stages if s.unit == 'MaxPool block 1']")
+    """Draw the stages of one unit in a row, shortcuts above them (Fig. 3b and c); shapes by stage. A shortcut from outside starts at the entrance."""
     found = {}
     for x, stage in enumerate(block):
         found[stage.name] = _draw_stage(ax, x, stage)
@@ -128,7 +85,6 @@ def _height(side: int) -> float:
 
 
 def _draw_unit(ax: Axes, x: float, y: float, unit: list, entering) -> Polygon:
-    """One unit of Fig. 3a with its words; the decoder runs to the left."""
     first, last = unit[0], unit[-1]
     way = 1 if first.part == "encoder" else -1
     enters, leaves = (_drawn_height(stage) for stage in (entering, last))
@@ -197,14 +153,6 @@ def _draw_shortcut(ax: Axes, start: float, end: float) -> None:
     ax.text((start + end) / 2, 0.84, "shortcut", ha="center", va="bottom", fontsize=9, color="0.25")
 
 
-def inset_map(ax: Axes, channel: xr.DataArray, *, cmap=POLARITY, place=(0.72, 0.02, 0.26, 0.26)) -> AxesImage:
-    """Draw a small map (scan_y, scan_x) of a signed channel, zero in the middle of its colours, into a corner of a pattern, with a white frame."""
-    inset = ax.inset_axes(place)
-    drawn = scan_map(inset, channel, cmap=cmap, bar=False, limits=around_zero(channel))
-    inset.spines[:].set(visible=True, color="white", linewidth=1.5)
-    return drawn
-
-
 MODULES = {nn.Conv2d: "convolution", nn.LayerNorm: "norm", nn.MaxPool2d: "pool", Upsample: "upsample", nn.Linear: "dense"}
 OPERATIONS = {"relu": "relu", "add": "add"} | dict.fromkeys(("flatten", "unflatten", "unsqueeze", "squeeze"), "reshape")
 UNIT_NAMES = {"pool": "MaxPool block", "upsample": "UpSample block"}
@@ -212,11 +160,7 @@ UNIT_NAMES = {"pool": "MaxPool block", "upsample": "UpSample block"}
 
 @dataclass(frozen=True)
 class Stage:
-    """
-    One operation on the images of a pattern, with what leaves it.
-
-    A vector, as the embedding is one, counts as ``channels`` images of side 1.
-    """
+    """One operation on the images of a pattern, with what leaves it; a vector counts as ``channels`` images of side 1."""
 
     name: str  # of the module in the state dict; an operation without weights is named after the block it stands in
     kind: str  # input, convolution, norm, relu, add, pool, upsample, reshape or dense
@@ -231,35 +175,11 @@ class Stage:
 
 def stages(net: Autoencoder) -> list[Stage]:
     """
-    All operations of an autoencoder in the order in which a pattern passes them.
+    All operations of an autoencoder in the order in which a pattern passes them, first the pattern itself.
 
-    The forward methods are traced with :mod:`torch.fx` on a copy without memory, so names, shapes, sizes and shortcuts are
-    those of the code that runs. They are those of training; the shortcut that embedding takes is the same function.
-
-    Parameters
-    ----------
-    net
-        Of any configuration; it is not changed.
-
-    Returns
-    -------
-    list of Stage
-        First the pattern, of kind "input". The numbers of parameters add up to the network's.
-
-    Raises
-    ------
-    TypeError
-        For anything but an :class:`Autoencoder`; a β-VAE draws its embedding at random and is no chain of operations.
-
-    Examples
-    --------
-    >>> from figures_pkg.model import NetworkConfig
-    >>> found = stages(Autoencoder(NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3), seed=0))
-    >>> [stage.side for stage in found if stage.kind in ("input", "pool")]
-    [32, 8, 4]
+    The forward methods are traced with :mod:`torch.fx` on a copy without memory, so names, shapes, sizes and shortcuts are those of the code that
+    runs in training; the shortcut that embedding takes is the same function. The network is not changed.
     """
-    if type(net) is not Autoencoder:
-        raise TypeError(f"the stages of a {type(net).__name__} were asked for; expected an Autoencoder")
     bare = copy.deepcopy(net).to("meta")  # shapes without memory
     config = net.config
     listed = [Stage("pattern", "input", "encoder", 1, config.pattern, unit="pattern")]
@@ -294,7 +214,6 @@ def _trace(half: nn.Module, part: str, prefix: str, start: torch.Tensor, before:
 
 
 def _stage(traced: fx.GraphModule, node: Any, part: str, prefix: str, known: dict[str, Stage]) -> Stage:
-    """One node of the graph as a stage."""
     shape = node.meta["tensor_meta"].shape[1:]
     channels, side = (1, shape[0]) if len(shape) == 2 and shape[0] == shape[1] else (shape[0], shape[1] if len(shape) > 1 else 1)
     if node.op == "call_module":
@@ -338,7 +257,6 @@ def _with_units(found: list[Stage]) -> list[Stage]:
 
 
 def _unit_name(group: list[Stage]) -> str:
-    """What the figure calls a group of stages."""
     first = group[0]
     if ".block_layer." in first.name:
         return next((UNIT_NAMES[stage.kind] for stage in group if stage.kind in UNIT_NAMES), "first block")

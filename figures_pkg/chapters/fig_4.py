@@ -31,37 +31,18 @@ from figures_pkg.diffraction.library import Library, permutation, reflections
 from figures_pkg.diffraction.multislice import crystal_stack
 from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.imaging.difference import comparable, like, pearson_map
-from figures_pkg.plotting.maps import ORDERS
-from figures_pkg.plotting.style import WALL
 from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.workspace import replacing
 
 
 def difference_maps(a, b, *, sigma_px=4.0):
     """
-    Maps of the difference between two patterns under three definitions, to show what depends on the choice.
+    Maps of the difference between two patterns of one shape under three definitions: "pearson", "window" and "ratio".
 
-    All three are unchanged when both patterns are exchanged. "pearson" and "window" do not change when a pattern is multiplied
-    or offset; "ratio" is formed after both patterns are scaled to one mean.
-
-    Parameters
-    ----------
-    a, b
-        Patterns of one shape, in counts or fractions of the beam, aligned with each other.
-    sigma_px
-        Width of the window of "window": a disc radius or a little less.
-
-    Returns
-    -------
-    dict of str to array
-        "pearson" (:func:`figures_pkg.imaging.difference.pearson_map`), "window" and "ratio", of the shape and type (array or
-        DataArray) of `a`.
+    All three are unchanged when both patterns are exchanged. "pearson" and "window" do not change when a pattern is multiplied or offset; "ratio" is
+    formed after both patterns are scaled to one mean. ``sigma_px`` is the width of the window, a disc radius or a little less.
     """
-    return {
-        "pearson": pearson_map(a, b),
-        "window": window_map(a, b, sigma_px),
-        "ratio": ratio_map(a, b),
-    }
+    return {"pearson": pearson_map(a, b), "window": window_map(a, b, sigma_px), "ratio": ratio_map(a, b)}
 
 
 def window_map(a, b, sigma_px, floor=1e-3):
@@ -109,24 +90,11 @@ VERSION = 1  # raise it when the same settings give other numbers
 
 @dataclass(frozen=True)
 class AbtemSettings:
-    """Settings of `load_or_simulate`.
+    """
+    Settings of :func:`load_or_simulate`. ``tilts_across`` plane waves lie across a disc, an odd number of at least 5.
 
-    Attributes
-    ----------
-    thickness_nm, convergence_mrad, energy_kev : float
-        Convergence is the half angle.
-    tilts_across : int
-        Plane waves across a disc, odd and at least 5.
-    slices : int
-        Slices per period for the discs: 6 is converged, 2 merge neighbouring layers.
-    gpts : tuple of int
-        Grid of the orthogonal cell for the discs, along b* and c; (100, 108) reaches 4.7 1/angstrom.
-    g_max_inv_angstrom : float
-        Reflections up to here have a disc.
-    supercell, configurations, seed : int
-        Cells of the frozen phonons along b* and along c, and how many slabs of displaced atoms are averaged.
-    phonon_gpts : tuple of int
-        Grid of one cell of the frozen phonons, which use two slices per period; abTEM keeps two thirds of its reach.
+    Six ``slices`` per period are converged, two merge neighbouring layers; ``gpts`` along b* and c of (100, 108) reach 4.7 1/Å. Frozen phonons use
+    ``supercell`` cells along each direction, two slices per period, and the mean of ``configurations`` slabs of displaced atoms.
     """
 
     thickness_nm: float
@@ -149,15 +117,11 @@ class AbtemSettings:
 
 @dataclass(frozen=True)
 class AbtemState:
-    """One polarization as abTEM sees it.
+    """
+    One polarization as abTEM sees it: a library of plane waves over the cone, whose slot of +P holds this state whichever it is, and diffuse beams.
 
-    Attributes
-    ----------
-    discs : Library
-        Plane waves over the cone; its slot of +P holds this state, whichever it is.
-    diffuse : array, shape (n_b, n_c)
-        Mean intensity of the beams of the supercell in Fourier order, as fractions of the incident beam; where a
-        reflection sits, the mean of its neighbours.
+    ``diffuse`` (n_b, n_c) is the mean intensity of the beams of the supercell in Fourier order, as fractions of the incident beam; where a reflection
+    sits, the mean of its neighbours.
     """
 
     discs: Library
@@ -165,32 +129,19 @@ class AbtemState:
 
 
 def load_or_simulate(path, settings):
-    """Both domains by abTEM, stored at `path` (.npz) and computed anew when the settings differ.
-
-    Parameters
-    ----------
-    path : str or Path
-    settings : AbtemSettings
-
-    Returns
-    -------
-    states : dict of int to AbtemState
-        Keys +1 and -1.
-
-    Raises
-    ------
-    ValueError
-        For fewer than 5 tilts across a disc or an even number of them, or a thickness below three periods.
-    """
-    path = Path(path)
+    """Both domains by abTEM, ``{+1: state, -1: state}``, stored at ``path`` (.npz) and computed anew when the settings differ."""
+    path, stored = Path(path), {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        stored = _read(path)
-        if stored.get("fingerprint") != settings.fingerprint():
+        if path.exists():
+            with np.load(path) as file:
+                stored = dict(file)
+        if str(stored.get("fingerprint")) != settings.fingerprint():
             stored = {"fingerprint": settings.fingerprint()}
             for sign in (+1, -1):
                 stored |= {f"discs{sign:+d}": simulate_discs(settings, sign), f"diffuse{sign:+d}": simulate_diffuse(settings, sign)}
-            _write(path, stored)
+            with replacing(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, **stored)
     return {sign: AbtemState(_as_library(settings, stored[f"discs{sign:+d}"]), stored[f"diffuse{sign:+d}"]) for sign in (+1, -1)}
 
 
@@ -212,8 +163,10 @@ def simulate_discs(settings, polarization):
 def simulate_diffuse(settings, polarization):
     """Intensity of the beams between the reflections, shape as in `AbtemState`; draws its own displacements."""
     crystal, n = ermno3(polarization), settings.supercell
+    repeats, gpts = (n, n, int(_axes(settings)[1][-2])), tuple(n * points for points in settings.phonon_gpts)
     seeds = np.random.SeedSequence([settings.seed, polarization > 0]).generate_state(settings.configurations)
-    total = sum(np.abs(_phonon_beams(settings, crystal, int(seed))) ** 2 for seed in seeds) / len(seeds)
+    slabs = (displaced_slab(crystal, repeats, gpts, 2, int(seed)) for seed in seeds)  # two slices per period
+    total = sum(np.abs(exit_waves(slab, settings.energy_kev).reshape(gpts)) ** 2 for slab in slabs) / len(seeds)
     total[::n, ::n] = np.nan
     around = [np.roll(total, shift, axis) for shift in (1, -1) for axis in (0, 1)]
     total[::n, ::n] = np.mean(around, axis=0)[::n, ::n]
@@ -222,30 +175,18 @@ def simulate_diffuse(settings, polarization):
 
 def abtem_pattern(state, preset, settings):
     """
-    The pattern of one domain on the detector of a preset: discs and diffuse scattering, without noise and blur.
+    The pattern of one domain on the detector of a preset, without noise and blur: discs and diffuse scattering (det_y, det_x), fractions of the beam.
 
-    Parameters
-    ----------
-    state : AbtemState
-    preset : Preset
-        Gives lattice, scale and convergence, the same as in `settings`.
-    settings : AbtemSettings
-
-    Returns
-    -------
-    xarray.DataArray
-        Fraction of the incident beam per pixel, as :func:`figures_pkg.twin.patterns.disc_pattern` gives it.
+    The preset's convergence must be that of the settings.
     """
     if preset.beam.convergence_mrad != settings.convergence_mrad:
-        raise ValueError(
-            f"the preset has a convergence of {preset.beam.convergence_mrad:g} mrad and the settings "
-            f"{settings.convergence_mrad:g} mrad; take the preset's value for both"
-        )
+        both = f"{preset.beam.convergence_mrad:g} mrad and the settings {settings.convergence_mrad:g} mrad"
+        raise ValueError(f"the preset has a convergence of {both}; take the preset's value for both")
     return disc_pattern(state.discs, preset, +1, settings.thickness_nm) + diffuse_pattern(state.diffuse, preset, settings)
 
 
 def diffuse_pattern(diffuse, preset, settings):
-    """Diffuse scattering per pixel of the detector, array of shape (det_y, det_x); parameters as in `abtem_pattern`."""
+    """Diffuse scattering per pixel of the detector of a preset, (det_y, det_x), fractions of the beam."""
     p, n = preset.pattern, settings.supercell
     to_pixels = np.array([np.divide(p.g010_row_col, 2 * n), np.divide(p.g002_row_col, 2 * n)]).T  # of one beam
     away = np.indices(p.shape).reshape(2, -1) - np.reshape(p.origin_row_col, (2, 1))
@@ -255,78 +196,25 @@ def diffuse_pattern(diffuse, preset, settings):
     return convolve(per_pixel, disc, mode="nearest")
 
 
-def _phonon_beams(settings, crystal, seed):
-    """Amplitudes behind one slab of displaced atoms in two slices per period; a beam that holds everything is 1."""
-    repeats = (settings.supercell, settings.supercell, int(_axes(settings)[1][-2]))
-    gpts = tuple(settings.supercell * n for n in settings.phonon_gpts)
-    return exit_waves(displaced_slab(crystal, repeats, gpts, 2, seed), settings.energy_kev).reshape(gpts)
-
-
 def _axes(settings):
     """Reflections, four thicknesses in periods of which the last but one is the asked one, and tilts of either direction."""
     crystal = ermno3(+1)
-    cell = crystal.cell_angstrom
-    count, last = settings.tilts_across, round(10 * settings.thickness_nm / cell[0])
+    count, last = settings.tilts_across, round(10 * settings.thickness_nm / crystal.cell_angstrom[0])
     if count < 5 or count % 2 == 0 or last < 3:
-        raise ValueError(
-            f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts "
-            "and at least 3 periods, 1.9 nm"
-        )
+        raise ValueError(f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts and 3 periods, 1.9 nm")
     edge = settings.convergence_mrad
     return reflections(crystal, settings.g_max_inv_angstrom)[0], np.arange(last - 2, last + 2), np.linspace(-edge, edge, count)
 
 
 def _as_library(settings, samples):
     """The samples of one domain as a table of plane waves that patterns are drawn from."""
-    _, periods, tilts = _axes(settings)
-    crystal = ermno3(+1)
-    cell = crystal.cell_angstrom
-    hkl, g_b, g_c = reflections(crystal, settings.g_max_inv_angstrom)
-    axes = (periods * cell[0] / 10, tilts, tilts)
-    return Library(hkl, g_b, g_c, *axes, spline_coefficients(samples), settings.energy_kev, settings.fingerprint())
-
-
-def _read(path):
-    """Everything stored at `path`, or nothing."""
-    if not path.exists():
-        return {}
-    with np.load(path) as stored:
-        return {name: stored[name] if stored[name].ndim else str(stored[name]) for name in stored.files}
-
-
-def _write(path, arrays):
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
-
-
-ATOM = "#2a9d6f"
-
-
-def atom_row(ax: Axes, places: np.ndarray, displacements: np.ndarray, colour: str) -> None:
-    """Draw a row of atoms displaced from a dashed line, with arrows; places along and displacements across the row, both (n,) in Å."""
-    for x, y in zip(places, displacements, strict=True):
-        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 4}
-        ax.annotate("", (x, y), (x, 0), arrowprops=arrow)
-        ax.plot(x, y, "o", color=ATOM, ms=9, mec="0.2")
-    ax.axhline(0, color="0.6", ls="--", lw=1)
-    margin = 0.4 * np.abs(displacements).max()
-    ax.set(ylim=(displacements.min() - margin, displacements.max() + margin), xticks=[], yticks=[])
-    ax.margins(x=0.1)
+    (_, periods, tilts), crystal = _axes(settings), ermno3(+1)
+    axes = (periods * crystal.cell_angstrom[0] / 10, tilts, tilts)
+    return Library(*reflections(crystal, settings.g_max_inv_angstrom), *axes, spline_coefficients(samples), settings.energy_kev, settings.fingerprint())
 
 
 def difference_map(ax: Axes, delta: xr.DataArray, reach: float = 0.75, relative: bool = False) -> AxesImage:
-    """
-    Draw the middle of a map of differences, from 0 to 1, row 0 at the top.
-
-    Parameters
-    ----------
-    delta
-        Shape ``(det_y, det_x)`` with coordinates in 1/Å.
-    reach
-        How far from the direct beam, in 1/Å.
-    relative
-        Whether to divide by the largest value shown.
-    """
+    """Draw the middle of a map of differences from 0 to 1, row 0 at the top, to ``reach`` (1/Å); ``relative`` divides by the largest value shown."""
     near = delta.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
     values = near.values / (near.values.max() if relative else 1.0)
     edges = (float(near.det_x[0]), float(near.det_x[-1]), float(near.det_y[-1]), float(near.det_y[0]))
@@ -334,26 +222,3 @@ def difference_map(ax: Axes, delta: xr.DataArray, reach: float = 0.75, relative:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return drawn
-
-
-def asymmetry_curves(ax: Axes, thickness_nm: np.ndarray, asymmetry: dict[int, np.ndarray], leads: np.ndarray, marked_nm: float) -> None:
-    """
-    Draw asymmetries of 00l over thickness.
-
-    Parameters
-    ----------
-    thickness_nm
-        Shape (n,).
-    asymmetry
-        Order l -> values (n,), between -1 and 1.
-    leads
-        Where 004 changes more than 002 between the domains, (n,); shown in grey.
-    marked_nm
-        A thickness to mark with a dotted line.
-    """
-    ax.fill_between(thickness_nm, -1, 1, where=leads, color="0.88", lw=0, step="mid", label="004 changes more than 002")
-    for order, values in asymmetry.items():
-        ax.plot(thickness_nm, values, color=ORDERS.get(order, WALL), label=f"A(00{order})")
-    ax.axhline(0, color="0.4", lw=0.8)
-    ax.axvline(marked_nm, color="0.2", ls=":", lw=1.2)
-    ax.set(ylabel="asymmetry", ylim=(-1, 1), xlim=(thickness_nm[0], thickness_nm[-1]))

@@ -1,13 +1,10 @@
-"""What the chapter on matching alone needs.
-
-Thickness and tilts from the disc sums of one mean pattern, such as those read from a published picture.
-"""
+"""What the chapter on matching alone needs."""
 
 import numpy as np
 import xarray as xr
 
 from figures_pkg.diffraction.library import Library
-from figures_pkg.matching.disc_library import CoarseGrid, average_over_discs
+from figures_pkg.matching.disc_library import average_over_discs, coarse_starts
 from figures_pkg.matching.fit import COLUMNS, refine_all
 from figures_pkg.matching.matcher import FITTED
 
@@ -16,29 +13,11 @@ ERROR = 0.3  # of a disc, as a share: a picture's colours, the logarithm's bias,
 
 def match_mean(sums: dict[tuple[int, int], float], library: Library, convergence_mrad: float, error: float = ERROR) -> xr.Dataset:
     """
-    Match one pattern whose discs are known to a share of their counts only.
+    Match one pattern whose discs, counts by (k, l), are known to a share of their counts only; the direct beam is left out.
 
-    Parameters
-    ----------
-    sums
-        Counts above the background by (k, l); the direct beam is left out.
-    library
-        As simulated.
-    convergence_mrad
-        Half angle of the beam's cone.
-    error
-        Of each disc, as a share; weak discs are not known better than a tenth of the median.
-
-    Returns
-    -------
-    xarray.Dataset
-        On ``start``, the local minima that fits were begun from: ``thickness_nm``, ``tilt_b_mrad``, ``tilt_c_mrad`` with their
-        ``_error``, ``polarization`` and ``chi2`` per degree of freedom, best first. Several starts end in the same place.
-
-    Raises
-    ------
-    ValueError
-        With fewer than eight discs that the library holds.
+    Such are the discs of a published picture; ``error`` is that share, and weak discs are not known better than a tenth of the median. Returns
+    thickness (nm), tilts (mrad), their errors, polarization and chi² per degree of freedom on ``start``, best first; several starts may end in one
+    place.
     """
     averaged = average_over_discs(library, convergence_mrad)
     rows = {(int(k), int(l)): (g_b, g_c) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c)}
@@ -50,7 +29,7 @@ def match_mean(sums: dict[tuple[int, int], float], library: Library, convergence
     index, data = (np.array(column) for column in zip(*found))
     chosen, data = averaged.only(index), np.asarray(data, float)[None]
     variance = (error * data) ** 2 + (0.1 * error * np.median(data)) ** 2
-    starts = CoarseGrid.of(chosen).starts(data, 1 / variance, count=6)
+    starts = coarse_starts(chosen.at_nodes(), data, 1 / variance, count=6)
     fits = [_refined(chosen, data, variance, starts[:, :, [number]]) for number in range(starts.shape[2])]
     table = {name: ("start", np.array([fit[name] for fit in fits])) for name in fits[0]}
     return xr.Dataset(table).sortby("chi2")

@@ -29,14 +29,9 @@ class Disturbance:
     """
     What the scan has and the library does not know of.
 
-    Attributes
-    ----------
-    phonons
-        Share of the diffuse background, its halo left aside, that looks as frozen phonons make it: with Kikuchi lines and bands.
-    strain
-        Largest stretch of the lattice in reciprocal space, from one side of the field to the other.
-    drift_px
-        Standard deviation of the pattern's place on the detector, a walk from position to position.
+    ``phonons`` is the share of the diffuse background, its halo left aside, that looks as frozen phonons make it; ``strain`` the largest stretch of
+    the lattice in reciprocal space from one side of the field to the other; ``drift_px`` the standard deviation of the pattern's walk over the
+    detector.
     """
 
     phonons: float = 0.0
@@ -45,46 +40,13 @@ class Disturbance:
 
 
 def other_library(thickness_nm, largest_tilt_mrad: float, crystal: Crystal | None = None, g_max_inv_angstrom: float = 1.1) -> Library:
-    """
-    Intensities of +P from Kirkland's scattering factors and six slices per period.
-
-    Parameters
-    ----------
-    thickness_nm
-        Least and largest.
-    largest_tilt_mrad
-        Along b* and c, discs included.
-    crystal
-        ErMnO3 as in the library by default.
-    g_max_inv_angstrom
-        Reflections up to here.
-    """
+    """Intensities of +P between two thicknesses (nm) from Kirkland's scattering factors and six slices per period; ErMnO3 by default."""
     settings = LibrarySettings.covering(thickness_nm, largest_tilt_mrad, largest_tilt_mrad, g_max_inv_angstrom=g_max_inv_angstrom, **OTHER)
     return build_library(settings, progress=False, crystal=crystal)
 
 
 def disturbed_scan(library: Library, example: Example, disturbance: Disturbance = Disturbance(), seed: int = 0) -> tuple[xr.DataArray, xr.Dataset]:
-    """
-    Simulate a small scan in memory: two domains, a wedge and a bend, with what disturbs them.
-
-    Parameters
-    ----------
-    library
-        The scan's own, from :func:`other_library` or another one.
-    example
-        Size, specimen, beam and detector.
-    disturbance
-        What is added.
-    seed
-        Names noise and drift.
-
-    Returns
-    -------
-    scan : DataArray
-        Counts (scan_y, scan_x, det_y, det_x).
-    truth : Dataset
-        ``domain``, ``thickness_nm``, ``tilt_b_mrad``, ``tilt_c_mrad`` on (scan_y, scan_x).
-    """
+    """Simulate a small scan of two domains on a wedge with a bend, with what disturbs it: counts and truth, from the scan's own library."""
     renderer, states, rng = Renderer(example_preset(library, example), library), example_states(example), np.random.default_rng(seed)
     states[:, 4:6] = disturbance.drift_px * _walk(rng, len(states))
     stretch = disturbance.strain * np.linspace(-0.5, 0.5, example.positions[1])
@@ -120,7 +82,7 @@ def _walk(rng, count):
 
 
 def _stretched(renderer, factor):
-    """The same renderer with its discs moved away from the direct beam."""
+    """The renderer with its discs moved away from the direct beam."""
     origin, moved = renderer.geometry.origin, copy(renderer)
     moved.optics = replace(renderer.optics, centres=origin + factor * (renderer.optics.centres - origin))
     return moved
@@ -137,6 +99,4 @@ def _diffuse(renderer, background, state):
 
 def thinned(counts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Counts of the same patterns at a lower dose: each count is kept with probability `share`, so Poisson counts stay Poisson."""
-    if not 0 < share <= 1:
-        raise ValueError(f"share is {share}; expected more than 0 and at most 1")
     return rng.binomial(counts, share).astype(counts.dtype)

@@ -12,35 +12,12 @@ LOG_L1 = 1e-5  # contrasts of the logarithm are many times smaller, so its weigh
 
 def variants_of(recipe: Recipe) -> dict[str, Recipe]:
     """
-    A recipe and others that differ in what their name says, most of them in one choice only.
+    A recipe of a single stage, "as it is" first, and others that differ in what their name says, most of them in one choice only.
 
-    The transform is changed once alone and once together with the weight of L1 that it is usually given: a weight that is small
-    beside the contrasts of one input may be large beside those of another, and a row must say which of the two it shows.
-
-    Parameters
-    ----------
-    recipe
-        One of ours, with a single stage: centred patterns, a constant and small L1 weight.
-
-    Returns
-    -------
-    dict
-        "as it is" first. Names of the recipes are kept, so do not save two of them under one name.
-
-    Raises
-    ------
-    ValueError
-        For a recipe with several stages, whose change would not be a single one.
-
-    Examples
-    --------
-    >>> from figures_pkg.model.recipes import recipe_called
-    >>> list(variants_of(recipe_called("laptop")))[:2]
-    ['as it is', 'logarithm']
+    The transform is changed once alone and once together with the weight of L1 that it is usually given: a weight that is small beside the contrasts
+    of one input may be large beside those of another, and a row must say which of the two it shows.
     """
-    if len(recipe.stages) != 1:
-        raise ValueError(f"recipe {recipe.name!r} has {len(recipe.stages)} stages; variants are made of a recipe with one")
-    stage, rising = recipe.stages[0], whitened(recipe, 4)
+    (stage,), rising = recipe.stages, whitened(recipe, 4)
     logarithm = replace(recipe, transform="log-centred")
     return {
         "as it is": recipe,
@@ -55,6 +32,5 @@ def variants_of(recipe: Recipe) -> dict[str, Recipe]:
 
 
 def _with_stages_of(recipe: Recipe, changed: Recipe) -> Recipe:
-    """A changed recipe with the rates and weights, and their sources, of the one it was made from."""
     kept = {name: text for name, text in recipe.sources.items() if name.startswith("stages.")}
     return replace(changed, stages=recipe.stages, sources=changed.sources | kept)

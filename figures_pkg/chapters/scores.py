@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 
 from figures_pkg.evaluate.leaderboard import values_of
 from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN
@@ -37,32 +35,11 @@ def middle_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "r
     return float(np.median(values)) if values.size else float("nan")
 
 
-def worst_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule", scans: Sequence[str] | None = None) -> float:
-    """The smallest one of :func:`values_of`; nan without any."""
-    return float(min(values_of(table, column, method, picked_by, scans), default=np.nan))
-
-
-def with_domains(table: pd.DataFrame) -> list[str]:
-    """Scans of a table that have domains."""
-    return [scan for scan in table.scan.unique() if scan not in WITHOUT_DOMAINS]
-
-
 def summary(table: pd.DataFrame, scans: Sequence[str]) -> pd.DataFrame:
     """
-    One row for each method: middle and worst over scans, fields and seeds.
+    One row for each method over some scans: AUC of domains (by rule, by truth) and walls, and vortex, as "middle / worst".
 
-    Parameters
-    ----------
-    table
-        From :func:`figures_pkg.evaluate.leaderboard.read_scores`.
-    scans
-        Those to take together.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns "domains" and "walls" (AUC by rule, "middle / worst"), "domains by truth", "vortex" (share in the right domain),
-        "bend in it" and "thickness in it" (share of the channel's variance in per cent, middle), "CPU s" (middle).
+    "bend in it" and "thickness in it" are the middle share of the channel's variance, "CPU s" the middle time.
     """
     rows = {}
     for method in methods_in_order(table):
@@ -77,20 +54,17 @@ def summary(table: pd.DataFrame, scans: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def claims_of_domains(table: pd.DataFrame, limit: float = 0.5) -> pd.DataFrame:
+def claims_of_domains(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Who speaks of domains where: the channel chosen by rule has an evidence of ``limit`` or more.
+    Who speaks of domains where: the channel chosen by rule has an evidence of one half or more.
 
-    Returns
-    -------
-    pandas.DataFrame
-        By method: "right" (share of the scans with domains of which it speaks rightly, with an AUC above 0.95), "false" (share
-        of the scans without domains, smooth ones, of which it speaks), "step" (the same for the abrupt thickness step).
+    By method, "right" is the share of the scans with domains of which it speaks with an AUC above 0.95, "false" the share of the smooth scans without
+    domains of which it speaks, "step" the same for the abrupt thickness step.
     """
     rows = {}
     for method in methods_in_order(table):
         one = table[(table.method == method) & (table.picked_by == "rule")]
-        speaks, auc = one.evidence >= limit, one.domain_auc
+        speaks, auc = one.evidence >= 0.5, one.domain_auc
         known = ~one.scan.isin(WITHOUT_DOMAINS)
         rows[method] = {"right": (speaks & (auc > 0.95))[known].mean(), "false": speaks[one.scan == "null"].mean(),
                         "step": speaks[one.scan == "null-step"].mean()}
@@ -99,14 +73,10 @@ def claims_of_domains(table: pd.DataFrame, limit: float = 0.5) -> pd.DataFrame:
 
 def wall_tests(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Which methods tell two kinds of walls apart, by a probe on all their channels (see :mod:`figures_pkg.evaluate.walls`).
+    Which methods tell two kinds of walls apart, by a probe on all their channels, a row for each scan of ``WALL_TESTS`` and method.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each scan of ``WALL_TESTS`` and method that was tested there: "scan", "method", "at_wall" (AUC of the
-        probe, middle over seeds), "placebo" (the largest AUC without a wall), "plain" (AUC of the same walls without structure,
-        in "control" only) and "told_apart": above 0.9 and by 0.05 above both.
+    "at_wall" is the AUC of the probe (middle over seeds), "placebo" the largest AUC without a wall, "plain" the AUC of the same walls without
+    structure (in "control" only), "told_apart" whether it is above 0.9 and by 0.05 above both.
     """
     rows = []
     for scan, kind in WALL_TESTS.items():
@@ -120,39 +90,15 @@ def wall_tests(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(first: float, second: float, margin: float = 0.01) -> str:
-    """
-    "more than", "less than" or "as much as", words for two scores that a page must not decide before it has them.
-
-    Examples
-    --------
-    >>> compared(0.99, 0.9), compared(0.995, 1.0)
-    ('more than', 'as much as')
-    """
+    """"more than", "less than" or "as much as": words for two scores that a page must not decide before it has them."""
     if not (np.isfinite(first) and np.isfinite(second)):
         return "not comparable with"
     return "as much as" if abs(first - second) <= margin else "more than" if first > second else "less than"
 
 
 def _two(values: np.ndarray) -> str:
-    """Middle and worst, or nothing."""
     return f"{np.median(values):.3f} / {values.min():.3f}" if values.size else ""
 
 
 def _middle(values: np.ndarray, form: str) -> str:
-    """The middle value, or nothing."""
     return form.format(np.median(values)) if values.size else ""
-
-
-def confusion_image(ax: Axes, matrix: pd.DataFrame) -> AxesImage:
-    """Draw a matrix of positions by true state (rows) and state given (columns; −1 is "none") in per cent of each true state."""
-    share = 100 * matrix.div(matrix.sum(axis=1), axis=0)
-    drawn = ax.imshow(share.values, cmap="Blues", vmin=0, vmax=100, origin="upper")
-    for row, column in np.ndindex(share.shape):
-        value = share.values[row, column]
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "0.25")
-    ax.set(xticks=range(share.shape[1]), yticks=range(share.shape[0]), xlabel="domain given", ylabel="true domain")
-    ax.set_xticklabels(["none" if state == -1 else str(state) for state in share.columns])
-    ax.set_yticklabels([str(state) for state in share.index])
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    return drawn

@@ -1,7 +1,7 @@
 """What the chapter on the structure alone needs: the crystal as a drawing and to be turned by hand, and the experiment drawn to its numbers."""
 
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +26,6 @@ BEAM = "#2e9e4f"  # green as in the paper's Fig. 1b
 SOURCE_HEIGHT, SPECIMEN_HEIGHT = 8.6, 5.6  # units of the page; the detector lies at 0
 DETECTOR_WIDTH, FIELD_WIDTH, LAMELLA_WIDTH, LAMELLA_THICKNESS = 5.2, 2.9, 5.2, 0.22
 RIGHT_OF_DEPTH, UP_OF_DEPTH = -0.35, 0.45  # how a step away from the viewer is drawn
-_numbers = count(1)
 LABEL = (
     "Crystal structure that can be turned: layers of green Er between layers of violet Mn, each inside a bipyramid of five O. "
     "Buttons choose +P or -P, enlarge the Er displacements and set the view."
@@ -40,24 +39,12 @@ WITHOUT = "Turning the crystal needs JavaScript; the figure above shows the same
 
 @dataclass(frozen=True)
 class Scene:
-    """
-    What is drawn of a crystal: the atoms of one cell and on its border, and whole bipyramids.
+    """What is drawn of a crystal: the atoms of one cell and on its border, and whole bipyramids."""
 
-    Attributes
-    ----------
-    index : array, shape (m,)
-        Which atom of the cell each drawn atom repeats.
-    places : array, shape (m, 3)
-        In Å.
-    symbols : array, shape (m,)
-    corners : array, shape (p, 5, 3)
-        In Å: upper apex, lower apex, and the three of the base of each bipyramid.
-    """
-
-    index: np.ndarray
-    places: np.ndarray
-    symbols: np.ndarray
-    corners: np.ndarray
+    index: np.ndarray  # (m,): which atom of the cell each drawn atom repeats
+    places: np.ndarray  # (m, 3) in Å
+    symbols: np.ndarray  # (m,)
+    corners: np.ndarray  # (p, 5, 3) in Å: upper apex, lower apex, and the three of the base
 
 
 def scene(positions: np.ndarray, symbols, cell) -> Scene:
@@ -73,47 +60,17 @@ def scene(positions: np.ndarray, symbols, cell) -> Scene:
     return Scene(index[once], places[once], symbols[index[once]], corners)
 
 
-def project(positions: np.ndarray, towards=(1.0, 0.0, 0.0), up=(0.0, 0.0, 1.0)) -> np.ndarray:
-    """
-    Coordinates as a viewer sees them: to the right, up, and towards the viewer.
-
-    The viewer stands far out along ``towards`` and looks back at the origin. The three directions on the page form a right-handed system, so a
-    left-handed screw stays left-handed. With positions along (a, b*, c) the default is the view "along [100]": a points at the viewer, b* to
-    the right, c up. Of ``up`` only the part across the line of sight counts.
-    """
-    towards = np.asarray(towards, float) / np.linalg.norm(towards)
-    right = np.cross(up, towards)
-    length = np.linalg.norm(right)
-    if length < 1e-9:
-        raise ValueError(f"up={tuple(up)} lies along the line of sight {tuple(towards)}; choose another direction for up")
-    right /= length
-    return np.asarray(positions, float) @ np.stack([right, np.cross(towards, right), towards], axis=1)
+def project(positions: np.ndarray) -> np.ndarray:
+    """Positions (n, 3) along (a, b*, c) as seen along [100]: b* to the right, c up, a towards the viewer; right-handed, so screws stay."""
+    return np.asarray(positions, float)[:, [1, 2, 0]]
 
 
 def layer_displacements(heights: np.ndarray, period: float, gap: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """
-    Sort heights into layers and say how far each atom lies from the mean of its layer.
+    Sort heights (n,) in Å, of one element along the stacking direction, into layers of a stack that repeats after ``period``.
 
-    Parameters
-    ----------
-    heights
-        Shape ``(n,)``, of the atoms of one element along the stacking direction, in Å.
-    period
-        Length after which the stack repeats, in Å.
-    gap
-        Atoms whose heights are less than this apart belong to one layer, in Å.
-
-    Returns
-    -------
-    means : numpy.ndarray
-        Shape ``(n,)``, height of the layer of each atom, from 0 up to ``period``.
-    displacements : numpy.ndarray
-        Shape ``(n,)``, positive upward; they add up to zero in every layer.
-
-    Raises
-    ------
-    ValueError
-        If no gap is wide enough to tell layers apart.
+    Returns the mean height of each atom's layer, from 0 to ``period``, and its displacement from it, positive upward, both (n,). Layers are parted by
+    ``gap`` or more.
     """
     heights = np.asarray(heights, float) % period
     order = np.argsort(heights)
@@ -130,58 +87,40 @@ def layer_displacements(heights: np.ndarray, period: float, gap: float = 1.0) ->
     return means, displacements
 
 
-def exaggerate(positions: np.ndarray, symbols, cell, factor: float, element: str = "Er") -> np.ndarray:
-    """Move one element's atoms along the last axis until their displacements from their layer means are ``factor`` times as large (Å)."""
-    moved = np.array(positions, float)
-    chosen = np.asarray(symbols) == element
-    moved[chosen, 2] += (factor - 1) * layer_displacements(moved[chosen, 2], cell[2])[1]
+def exaggerate(positions: np.ndarray, symbols, cell, factor: float) -> np.ndarray:
+    """Move Er along c until its displacements from the layer means are ``factor`` times as large."""
+    moved, er = np.array(positions, float), np.asarray(symbols) == "Er"
+    moved[er, 2] += (factor - 1) * layer_displacements(moved[er, 2], cell[2])[1]
     return moved
 
 
-def fill_box(positions: np.ndarray, cell, margin: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+def fill_box(positions: np.ndarray, cell) -> tuple[np.ndarray, np.ndarray]:
     """
-    Repeat a cell so that atoms on one face, edge or corner also appear on the opposite ones, up to ``margin`` outside (all in Å).
+    Repeat a cell (Å) so that atoms on a face, edge or corner also appear on the opposite ones.
 
-    Returns
-    -------
-    index : numpy.ndarray
-        Shape ``(m,)``, which atom of the cell each drawn atom repeats.
-    places : numpy.ndarray
-        Shape ``(m, 3)``.
+    Returns which atom of the cell each drawn atom repeats, (m,), and the places, (m, 3).
     """
     shifts = _neighbours(cell)
     places = (np.asarray(positions)[:, None] + shifts).reshape(-1, 3)
-    inside = ((places > -margin) & (places < np.asarray(cell) + margin)).all(axis=1)
+    inside = ((places > -0.05) & (places < np.asarray(cell) + 0.05)).all(axis=1)
     return np.repeat(np.arange(len(positions)), len(shifts))[inside], places[inside]
 
 
-def bipyramids(positions: np.ndarray, symbols, cell, centre="Mn", corner="O", reach: float = 2.3):
+def bipyramids(positions: np.ndarray, symbols, cell):
     """
-    Find the trigonal bipyramids along the last axis: the five corners within ``reach`` (Å) of each centre, across the cell's borders too.
+    Find the trigonal bipyramids of five O within 2.3 Å of each Mn, across the cell's borders too.
 
-    Returns
-    -------
-    index : numpy.ndarray
-        Shape ``(n,)``, the atoms in the middle.
-    corner_index : numpy.ndarray
-        Shape ``(n, 5)``, the atoms at the corners.
-    corners : numpy.ndarray
-        Shape ``(n, 5, 3)`` in Å, next to their centre: upper apex, lower apex, and the three of the base.
-
-    Raises
-    ------
-    ValueError
-        If a centre does not have exactly five corners within reach.
+    Returns the Mn (n,), the O (n, 5) and where these lie (n, 5, 3) in Å: upper apex, lower apex, and the three of the base.
     """
     symbols, positions = np.asarray(symbols), np.asarray(positions, float)
-    index, shifts = np.flatnonzero(symbols == centre), _neighbours(cell)
-    pool_index = np.repeat(np.flatnonzero(symbols == corner), len(shifts))
-    pool = (positions[symbols == corner][:, None] + shifts).reshape(-1, 3)
+    index, shifts = np.flatnonzero(symbols == "Mn"), _neighbours(cell)
+    pool_index = np.repeat(np.flatnonzero(symbols == "O"), len(shifts))
+    pool = (positions[symbols == "O"][:, None] + shifts).reshape(-1, 3)
     chosen = []
     for atom in positions[index]:
-        near = np.flatnonzero(np.linalg.norm(pool - atom, axis=1) < reach)
+        near = np.flatnonzero(np.linalg.norm(pool - atom, axis=1) < 2.3)
         if len(near) != 5:
-            raise ValueError(f"{centre} at {np.round(atom, 2)} has {len(near)} {corner} within {reach:g} Å; a bipyramid has 5")
+            raise ValueError(f"Mn at {np.round(atom, 2)} has {len(near)} O within 2.3 Å; a bipyramid has 5")
         chosen.append(near[np.argsort(pool[near, 2])[[4, 0, 1, 2, 3]]])
     chosen = np.array(chosen)
     return index, pool_index[chosen], pool[chosen]
@@ -192,57 +131,30 @@ def _neighbours(cell) -> np.ndarray:
     return np.stack(np.meshgrid(*3 * [(-1, 0, 1)], indexing="ij"), axis=-1).reshape(-1, 3) * np.asarray(cell, float)
 
 
-def draw_projection(ax: Axes, positions: np.ndarray, symbols, cell, *, factor: float = 3.0, element: str = "Er") -> dict:
+def draw_projection(ax: Axes, positions: np.ndarray, symbols, cell, factor: float) -> dict:
     """
-    Draw a cell along its first axis, the displacements of one element from its layers enlarged.
+    Draw an orthogonal cell (Å) along its first axis, the displacements of Er from its layers enlarged by ``factor`` (more than 1).
 
-    The viewer stands on the first axis; the second points to the right, the third up (:func:`project`). Small open circles mark where the
-    enlarged atoms truly are; thin arrows lead from the layer mean to where they are drawn. These atoms lie in front of all others.
-
-    Parameters
-    ----------
-    ax
-        Where to draw; its limits and aspect are set.
-    positions
-        Shape ``(n, 3)`` along the beam, to the right and up, in Å.
-    symbols
-        Element of each atom, length n; see ``ELEMENTS``.
-    cell
-        Edges of the orthogonal cell in Å.
-    factor
-        How many times the displacements of ``element`` are enlarged; more than 1.
-
-    Returns
-    -------
-    dict
-        ``"atoms"``: list of circles, farthest first; ``"bipyramids"``: the PolyCollection; ``"layers"``: the dashed lines by height;
-        ``"arrows"``: for each drawn column of ``element`` (place on the page, true displacement in Å).
+    Small open circles mark where the enlarged atoms truly are; thin arrows lead from the layer mean to where they are drawn. Returns ``"atoms"``
+    (circles, farthest first), ``"bipyramids"``, ``"layers"`` (lines by height) and ``"arrows"`` (for each drawn column of Er its place on the page
+    and true displacement in Å).
     """
-    drawn = scene(positions, symbols, cell)
-    enlarged = drawn.places + (exaggerate(positions, symbols, cell, factor, element) - positions)[drawn.index]
-    chosen = drawn.symbols == element
-    artists = {"bipyramids": _draw_bipyramids(ax, drawn.corners)}
-    artists["layers"] = _draw_layers(ax, np.asarray(positions)[np.asarray(symbols) == element, 2], cell)
-    artists["atoms"] = _draw_atoms(ax, project(enlarged), drawn.symbols, chosen)
-    artists["arrows"] = _draw_displacements(ax, drawn.places[chosen], enlarged[chosen], factor)
+    drawn, er = scene(positions, symbols, cell), np.asarray(symbols) == "Er"
+    enlarged = drawn.places + (exaggerate(positions, symbols, cell, factor) - positions)[drawn.index]
+    faces = project(drawn.corners[:, FACES].reshape(-1, 3)).reshape(-1, 3, 3)
+    faces = faces[np.argsort(faces[..., 2].mean(axis=1), kind="stable"), :, :2]
+    colour = ELEMENTS["Mn"][0]
+    bipyramid = ax.add_collection(PolyCollection(faces, facecolors=colour, edgecolors=colour, alpha=0.13, lw=0.5, zorder=1))
+    means = np.unique(np.round(layer_displacements(np.asarray(positions)[er, 2], cell[2])[0], 6))
+    dashed = {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 2.5}
+    layers = {float(mean): ax.plot((-0.9, cell[1] + 0.9), (mean, mean), **dashed)[0] for mean in means}
+    in_front = drawn.symbols == "Er"
+    atoms = _draw_atoms(ax, project(enlarged), drawn.symbols, in_front)
+    arrows = _draw_displacements(ax, drawn.places[in_front], enlarged[in_front], factor)
     ax.add_patch(Rectangle((0, 0), cell[1], cell[2], fill=False, color="0.3", lw=0.8, zorder=2))
     ax.set(aspect="equal", xlim=(-3, cell[1] + 3.4), ylim=(-4, cell[2] + 2.3))
     ax.set_axis_off()
-    return artists
-
-
-def _draw_bipyramids(ax: Axes, corners: np.ndarray) -> PolyCollection:
-    seen = project(corners[:, FACES].reshape(-1, 3, 3))
-    order = np.argsort(seen[..., 2].mean(axis=1), kind="stable")
-    colour = ELEMENTS["Mn"][0]
-    faces = PolyCollection(seen[order, :, :2], facecolors=colour, edgecolors=colour, alpha=0.13, lw=0.5, zorder=1)
-    return ax.add_collection(faces)
-
-
-def _draw_layers(ax: Axes, heights, cell) -> dict[float, Line2D]:
-    means = np.unique(np.round(layer_displacements(heights, cell[2])[0], 6))
-    style = {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 2.5}
-    return {float(mean): ax.plot((-0.9, cell[1] + 0.9), (mean, mean), **style)[0] for mean in means}
+    return {"bipyramids": bipyramid, "layers": layers, "atoms": atoms, "arrows": arrows}
 
 
 def _draw_atoms(ax: Axes, seen: np.ndarray, symbols, in_front) -> list[Circle]:
@@ -290,23 +202,23 @@ def polarization_arrow(ax: Axes, sign: int, x: float, low: float, high: float) -
     return arrow
 
 
-def draw_axes_triad(ax: Axes, corner=(-2.3, -3.6), length: float = 1.5, names=("a", "b*", "c")) -> None:
-    """Draw the directions of a projection: the second axis to the right, the third up, the first towards the viewer."""
-    x, y = corner
+def draw_axes_triad(ax: Axes) -> None:
+    """Draw the directions of a projection in the lower left corner: b* to the right, c up, a towards the viewer."""
+    x, y, length = -2.3, -3.6, 1.5
     arrow = {"arrowstyle": "-|>", "color": "0.2", "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
-    for dx, dy, name in ((length, 0, names[1]), (0, length, names[2])):
+    for dx, dy, name in ((length, 0, "b*"), (0, length, "c")):
         ax.annotate("", (x + dx, y + dy), (x, y), arrowprops=arrow)
         ax.annotate(name, (x + dx, y + dy), (4 * bool(dx), 3 * bool(dy)), textcoords="offset points", fontsize=9, style="italic",
                     ha="left" if dx else "center", va="center" if dx else "bottom")  # fmt: skip
     ax.plot(x, y, "o", mfc="white", mec="0.2", ms=7, zorder=7)
     ax.plot(x, y, "o", color="0.2", ms=2.2, zorder=7)
-    ax.annotate(names[0], (x, y), (-9, -5), textcoords="offset points", fontsize=9, style="italic", ha="center", va="center")
+    ax.annotate("a", (x, y), (-9, -5), textcoords="offset points", fontsize=9, style="italic", ha="center", va="center")
 
 
-def draw_length(ax: Axes, right: float, level: float, length: float, unit: str = "Å") -> Line2D:
-    """Draw a black bar of a stated length that ends at ``right``, with its label below."""
+def draw_length(ax: Axes, right: float, level: float, length: float) -> Line2D:
+    """Draw a black bar of a stated length (Å) that ends at ``right``, with its label below."""
     bar = ax.plot((right - length, right), (level, level), color="black", lw=3, solid_capstyle="butt")[0]
-    ax.annotate(f"{length:g} {unit}", (right - length / 2, level), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=9)
+    ax.annotate(f"{length:g} Å", (right - length / 2, level), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=9)
     return bar
 
 
@@ -346,16 +258,7 @@ class Experiment:
 
 
 def reflections_on_detector(experiment: Experiment, orders: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Where the reflections 0kl with even l fall on the detector.
-
-    Returns
-    -------
-    indices : numpy.ndarray
-        Shape ``(n, 2)``: k and l.
-    places : numpy.ndarray
-        Shape ``(n, 2)``: (row, column) in pixels; only whole discs inside the frame.
-    """
+    """Indices (k, l) of the reflections 0kl with even l whose discs lie inside the frame, and their (row, column) in pixels, both (n, 2)."""
     k, half_l = np.meshgrid(np.arange(-orders, orders + 1), np.arange(-orders, orders + 1), indexing="ij")
     indices = np.stack([k.ravel(), 2 * half_l.ravel()], axis=1)
     places = place_of(experiment, *indices.T)
@@ -386,7 +289,7 @@ def disc_colours(indices: np.ndarray) -> list[str]:
     return ["#ffffff" if k == l == 0 else "#ffd166" if k == 0 else "#9aa3b2" for k, l in indices]
 
 
-def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float = 10.0) -> PolyCollection:
+def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float) -> PolyCollection:
     """Draw the detector face-on, as published pictures show it: row 0 at the top, discs at their true places and size, a bar in mrad."""
     indices, places = reflections_on_detector(experiment)
     rims = (places[:, None] + disc_rim(experiment))[..., ::-1]
@@ -396,7 +299,12 @@ def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float = 10.0)
         offset, side = ((6, 2), "left") if l else ((0, -15), "center") if k else ((-7, -7), "right")
         place = place_of(experiment, k, l)[::-1]
         ax.annotate(name, place, offset, textcoords="offset points", color="white", fontsize=8, ha=side, path_effects=rim)
-    _draw_crystal_axes(ax, experiment)
+    origin = np.array(experiment.origin_px)[::-1]
+    for vector, name in ((experiment.g002_px, "c"), (experiment.g010_px, "b*")):
+        reach = 5.45 * np.array(vector)[::-1]
+        ax.annotate("", origin + reach, origin, arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.1, "shrinkA": 6})
+        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 4}
+        ax.text(*(origin + 1.09 * reach), name, color="white", ha="center", va="center", style="italic", fontsize=11, bbox=box)
     rows, cols = experiment.frame_px
     length = bar_mrad / experiment.mrad_per_px
     ax.add_patch(Rectangle((4, rows - 32), length + 16, 28, facecolor=GROUND, lw=0))
@@ -407,43 +315,21 @@ def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float = 10.0)
     return discs
 
 
-def _draw_crystal_axes(ax: Axes, experiment: Experiment) -> None:
-    origin = np.array(experiment.origin_px)[::-1]
-    for vector, name in ((experiment.g002_px, "c"), (experiment.g010_px, "b*")):
-        reach = 5.45 * np.array(vector)[::-1]
-        ax.annotate("", origin + reach, origin, arrowprops={"arrowstyle": "->", "color": "white", "lw": 1.1, "shrinkA": 6})
-        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 4}
-        ax.text(*(origin + 1.09 * reach), name, color="white", ha="center", va="center", style="italic", fontsize=11, bbox=box)
-
-
 def angle_exaggeration(experiment: Experiment) -> float:
-    """
-    How many times larger than in the microscope every angle is drawn: the cone of the beam, the spread of the pattern and the discs.
-
-    It follows from the drawn width of the detector and its drawn distance, against the true angle that the detector spans.
-    """
+    """How many times larger than in the microscope every angle is drawn: the cone of the beam, the spread of the pattern and the discs."""
     true = experiment.mrad_per_px * 1e-3 * experiment.frame_px[1]
     return DETECTOR_WIDTH / SPECIMEN_HEIGHT / true
 
 
-def draw_experiment(ax: Axes, experiment: Experiment, every: int = 16, shown_orders: int = 2) -> dict:
+def draw_experiment(ax: Axes, experiment: Experiment, every: int) -> dict:
     """
     Draw the experiment in oblique view, from the source at the top to the detector at the bottom; only its numbers place things on the page.
 
-    Parameters
-    ----------
-    every
-        One in how many scan positions is drawn along each direction.
-    shown_orders
-        Diffracted beams are drawn to the reflections 00l up to this order of 002, and to 0k0 up to 3 times it.
-
-    Returns
-    -------
-    dict
-        ``"discs"`` and ``"domains"`` (PolyCollections), ``"detector"`` and ``"beam"`` (Polygons), ``"wall"`` and ``"raster"`` (lines).
+    One in ``every`` scan positions is drawn along each direction. Returns ``"discs"`` and ``"domains"`` (PolyCollections), ``"detector"`` and
+    ``"beam"`` (Polygons), ``"wall"`` and ``"raster"`` (lines).
     """
     artists = {"detector": _draw_detector(ax, experiment), "discs": _draw_discs(ax, experiment)}
-    _draw_scattered(ax, experiment, shown_orders)
+    _draw_scattered(ax, experiment)
     artists |= _draw_lamella(ax, experiment)
     artists["raster"] = _draw_raster(ax, experiment, every)
     artists["beam"] = _draw_beam(ax, experiment)
@@ -466,7 +352,6 @@ def _detector_page(experiment: Experiment, row, col) -> np.ndarray:
 
 
 def _draw_detector(ax: Axes, experiment: Experiment) -> Polygon:
-    """The frame of the detector and every 32nd border between pixels."""
     rows, cols = experiment.frame_px
     corners = _detector_page(experiment, np.array([0, 0, rows, rows]) - 0.5, np.array([0, cols, cols, 0]) - 0.5)
     frame = ax.add_patch(Polygon(corners, facecolor=GROUND, edgecolor="black", lw=1, zorder=0))
@@ -483,11 +368,11 @@ def _draw_discs(ax: Axes, experiment: Experiment) -> PolyCollection:
     return ax.add_collection(PolyCollection(_detector_page(experiment, row, col), facecolors=disc_colours(indices), lw=0, zorder=1))
 
 
-def _draw_scattered(ax: Axes, experiment: Experiment, orders: int) -> None:
-    """Cones from the probe to the discs of some low reflections."""
+def _draw_scattered(ax: Axes, experiment: Experiment) -> None:
+    """Cones from the probe to the discs of 002, 004, 030 and their opposites."""
     rim = disc_rim(experiment)
     probe = to_page(0.0, 0.0, SPECIMEN_HEIGHT - LAMELLA_THICKNESS)
-    for k, l in [(0, 2 * n) for n in range(-orders, orders + 1)] + [(-3, 0), (3, 0)]:
+    for k, l in ((0, -4), (0, -2), (0, 0), (0, 2), (0, 4), (-3, 0), (3, 0)):
         page = _detector_page(experiment, *(place_of(experiment, k, l) + rim).T)
         along = page.mean(axis=0) - probe
         across = (page - probe) @ (-along[1], along[0])
@@ -568,53 +453,27 @@ def _draw_words(ax: Axes, experiment: Experiment, every: int) -> None:
     ax.text(x - 0.12, SPECIMEN_HEIGHT / 2, length, rotation=90, fontsize=9, ha="right", va="center")
 
 
-def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, *, factor: float = 3.0, name: str | None = None) -> str:
+def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, factor: float = 3.0, name: str = "crystal-1") -> str:
     """
-    Write an interactive view of a crystal in both polarizations.
+    HTML of an interactive view of a crystal in both polarizations, ``{+1: positions, -1: positions}`` (n, 3) along (a, b*, c) in Å.
 
-    Ground and letters follow the page, light or dark. Dragging or the arrow keys turn it, buttons choose the state, the enlargement of the Er
-    displacements and the views along [100] and [001]. Without JavaScript a sentence points to the figure above, so one must stand there.
-
-    Parameters
-    ----------
-    states
-        ``{+1: positions, -1: positions}``, each of shape ``(n, 3)`` along (a, b*, c) in an orthogonal cell, in Å.
-    symbols
-        Element of each atom, length n.
-    cell
-        Edges of the cell in Å.
-    factor
-        How many times the Er displacements from their layer are enlarged at the push of a button.
-    name
-        The element's id; by default ``crystal-1``, ``crystal-2``, … so that several can stand in one page.
-
-    Returns
-    -------
-    str
-        HTML for ``IPython.display.HTML``.
+    Dragging or the arrow keys turn it; buttons choose the state, the enlargement of the Er displacements by ``factor``, and the views along [100] and
+    [001]. Without JavaScript a sentence points to the figure above, so one must stand there.
     """
-    name = f"crystal-{next(_numbers)}" if name is None else name
-    stage = STAGE.format(name=name, label=LABEL)
-    return piece("viewer", name, stage, viewer_data(states, symbols, cell, factor), WITHOUT)
+    return piece("viewer", name, STAGE.format(name=name, label=LABEL), viewer_data(states, symbols, cell, factor), WITHOUT)
 
 
-def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float = 3.0) -> dict:
-    """
-    Gather what the script draws, lengths in Å from the middle of the cell, rounded to 0.001 Å; parameters as for :func:`crystal_viewer`.
-
-    Returns
-    -------
-    dict
-        ``states`` (places, enlarged heights, symbols and the faces as triples of atoms), ``edges`` of the cell, colours and drawn radii of the
-        ``elements``, ends of the polarization's ``arrow``.
-    """
+def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float) -> dict:
+    """What the script of :func:`crystal_viewer` draws, lengths in Å from the middle of the cell, rounded to 0.001 Å."""
     middle = np.asarray(cell, float) / 2
     low, high = np.array([[0.0, -2.6, -3.0], [0.0, -2.6, 3.0]]) - [0, middle[1], 0]
+    ends = np.array(list(product((-1, 1), repeat=3)))
+    edges = [(a, b) for i, a in enumerate(ends) for b in ends[i + 1 :] if np.abs(a - b).sum() == 2]
     return {
         "states": [_state(sign, positions, symbols, cell, factor) for sign, positions in states.items()],
         "elements": ELEMENTS,
         "face": ELEMENTS["Mn"][0],
-        "edges": _edges(middle),
+        "edges": [[_short(a * middle), _short(b * middle)] for a, b in edges],
         "arrow": [low.tolist(), high.tolist()],
         "axes": ["a", "b*", "c"],
         "factor": factor,
@@ -623,11 +482,10 @@ def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float = 3.
 
 
 def _state(sign: int, positions, symbols, cell, factor: float) -> dict:
-    """One polarization: its drawn atoms and the triangular faces of its bipyramids."""
     drawn = scene(positions, symbols, cell)
     middle = np.asarray(cell, float) / 2
     moved = (exaggerate(positions, symbols, cell, factor) - positions)[drawn.index]
-    plus = sign > 0
+    plus, away = sign > 0, np.linalg.norm(drawn.corners[:, :, None] - drawn.places, axis=-1)
     return {
         "sign": sign,
         "name": "+P" if plus else "−P",
@@ -635,21 +493,8 @@ def _state(sign: int, positions, symbols, cell, factor: float) -> dict:
         "symbols": drawn.symbols.tolist(),
         "places": _short(drawn.places - middle),
         "enlarged": _short((drawn.places + moved - middle)[:, 2]),
-        "faces": _faces(drawn),
+        "faces": away.argmin(axis=-1)[:, FACES].reshape(-1, 3).tolist(),  # as triples of atoms
     }
-
-
-def _faces(drawn) -> list[list[int]]:
-    """The faces of all bipyramids as triples of atoms of the scene."""
-    away = np.linalg.norm(drawn.corners[:, :, None] - drawn.places, axis=-1)
-    return away.argmin(axis=-1)[:, FACES].reshape(-1, 3).tolist()
-
-
-def _edges(middle: np.ndarray) -> list:
-    """The twelve edges of a box around the origin, as pairs of ends."""
-    ends = np.array(list(product((-1, 1), repeat=3)))
-    pairs = [(a, b) for i, a in enumerate(ends) for b in ends[i + 1 :] if np.abs(a - b).sum() == 2]
-    return [[_short(a * middle), _short(b * middle)] for a, b in pairs]
 
 
 def _short(values: np.ndarray) -> list:
@@ -686,18 +531,7 @@ _atom_site_occupancy
 
 
 def cif_text(polarization=1):
-    """ErMnO3 as the text of a CIF with space group, sites and isotropic displacements.
-
-    Parameters
-    ----------
-    polarization : int
-        +1 (up-up-down) or -1 (the standard setting, down-down-up).
-
-    Returns
-    -------
-    text : str
-        The sites are those of :func:`figures_pkg.crystal.ermno3`, for +1 inverted through the origin.
-    """
+    """ErMnO3 of either polarization as the text of a CIF; the sites are those of :func:`figures_pkg.crystal.ermno3`, for +1 inverted through the origin."""
     table, sense = structure(), sense_of(polarization)
     words = {"sign": "+", "word": "plus", "pattern": "up-up-down"} if polarization > 0 else {"sign": "-", "word": "minus", "pattern": "down-down-up"}
     numbers = {"name": table["name"], "a": table["a_angstrom"], "c": table["c_angstrom"], "space_group": table["space_group"]}
@@ -713,6 +547,5 @@ def _operation(rotation, screw):
 
 
 def _site(site, sense):
-    """One line of the table of sites, fractions between 0 and 1."""
     x, y, z = (sense * value % 1 for value in site["xyz"])
     return f"{site['label']} {site['symbol']} {x:.9f} {y:.9f} {z:.9f} {site['u_iso']} 1"

@@ -69,27 +69,11 @@ class Landau:
 
 
 def relax(order, spacing, stiffness, landau: Landau = Landau(), *, steps: int = 1000, rate: float = 0.08, boundary: str = "periodic") -> np.ndarray:
-    """Follow the gradient of the energy downhill, semi-implicitly: the gradient term exactly, the rest explicitly.
+    """
+    Follow the gradient of the energy downhill from ``Q exp(i Phi)`` (Å), semi-implicitly: the gradient term exactly, the rest explicitly.
 
-    Parameters
-    ----------
-    order : complex array, one to three dimensions
-        Start, ``Q exp(i Phi)`` in Angstrom.
-    spacing : sequence of float
-        Grid spacing in Angstrom along each axis.
-    stiffness : sequence of float
-        Stiffness in eV along each axis, `Landau.stiffness_ab` or `Landau.stiffness_c`.
-    landau : Landau
-    steps : int
-    rate : float
-        Step of the flow in 1/eV; the explicit part is stable up to 0.1 for Q below 1.2 Angstrom.
-    boundary : {"periodic", "mirror"}
-        Mirror keeps the derivative across the edge at zero; a field with a single vortex needs it.
-
-    Returns
-    -------
-    order : complex array
-        Same shape.
+    Spacing (Å) and stiffness (eV) are given along each of one to three axes; ``rate`` (1/eV) is stable up to 0.1 for Q below 1.2 Å. The boundary is
+    "periodic", or "mirror", which keeps the derivative across the edge at zero; a field with a single vortex needs it.
     """
     forward, backward, resistance = _transforms(np.shape(order), spacing, stiffness, boundary)
     order = np.array(order, dtype=complex)
@@ -105,20 +89,11 @@ def checkerboard_start(shape: tuple[int, int], amplitude: float) -> np.ndarray:
 
 
 def windings(phase, *, periodic: bool = True) -> np.ndarray:
-    """How often the phase turns around each plaquette of a two-dimensional grid.
+    """
+    How often the phase (ny, nx) in radians turns around each plaquette; on a grid that is not periodic one row and one column less.
 
-    Parameters
-    ----------
-    phase : (ny, nx) array
-        Radians.
-    periodic : bool
-        Close the grid on itself; otherwise the result has one row and one column less.
-
-    Returns
-    -------
-    turns : int array
-        +1 where the phase grows from +x (right) towards +y (down), -1 for an antivortex, at node ``[i, j]`` for the
-        plaquette between ``[i, j]`` and ``[i + 1, j + 1]``. A periodic grid sums to zero.
+    +1 where the phase grows from +x (right) towards +y (down), -1 for an antivortex, at node ``[i, j]`` for the plaquette between it and ``[i + 1, j
+    + 1]``. A periodic grid sums to zero.
     """
     phase = np.asarray(phase)
     right = _wrapped(np.roll(phase, -1, 1) - phase)
@@ -158,22 +133,9 @@ MEANING = {
 
 def assumptions(name: str) -> list[dict]:
     """
-    Every number of a preset with its confidence and its reason.
+    Every number of a preset with its confidence (a letter of ``MEANING``) and its reason, in the order of the file.
 
-    Parameters
-    ----------
-    name : str
-        A preset of the package. One that is based on another lists only what differs.
-
-    Returns
-    -------
-    rows : list of dict
-        ``part``, ``entry``, ``value``, ``confidence`` (a letter of `MEANING`) and ``reason``, in the order of the file.
-
-    Raises
-    ------
-    ValueError
-        For an unknown preset, and for an entry whose comment gives no letter.
+    A preset that is based on another lists only what differs.
     """
     if name not in known_presets():
         raise ValueError(f"no preset {name!r} in the package; there are {', '.join(known_presets())}")
@@ -195,25 +157,9 @@ def assumptions(name: str) -> list[dict]:
 
 def walls_in_reach(preset: Preset, truth: xr.Dataset) -> xr.DataArray:
     """
-    How many walls change the pattern of each position of a simulated scan.
+    How many walls change the pattern of each position of a scan simulated from a preset with a texture, int8 on (scan_y, scan_x).
 
-    Parameters
-    ----------
-    preset
-        With a texture; the one that the scan was made from.
-    truth
-        Of the scan: places on the specimen, thickness and, among the attributes, the seed.
-
-    Returns
-    -------
-    xarray.DataArray
-        Number of walls nearer than `figures_pkg.twin.walls.reach_nm`, int8 on ``(scan_y, scan_x)``. Where it is two or
-        more, all but the nearest only set the shares in which +P and -P are mixed.
-
-    Raises
-    ------
-    ValueError
-        For a preset without a texture.
+    Those are nearer than :func:`figures_pkg.twin.walls.reach_nm`. Where it is two or more, all but the nearest only set the shares of +P and -P.
     """
     if preset.texture is None:
         raise ValueError(f"preset {preset.name!r} has no texture, so no two walls meet; give one like ds2")

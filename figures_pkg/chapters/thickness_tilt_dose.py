@@ -1,10 +1,8 @@
-"""What a number depends on, drawn: shaded families of curves, cones that begin to overlap, bars of an asymmetry."""
+"""What the chapter on thickness, tilt and dose alone needs: asymmetries and distances of the two domains over states of the crystal."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from scipy.ndimage import minimum_filter
 from scipy.optimize import least_squares, minimize
 
@@ -14,76 +12,8 @@ from figures_pkg.diffraction.discs import average_over_cone, cone_tilts, disc_me
 from figures_pkg.diffraction.library import Library, LibrarySettings, library_stack, permutation, reflections
 from figures_pkg.diffraction.multislice import propagate
 from figures_pkg.imaging.detectors import asymmetry
-from figures_pkg.plotting.maps import ORDERS, overbar
-from figures_pkg.plotting.style import WALL
 from figures_pkg.twin.patterns import disc_patterns
 from figures_pkg.twin.presets import Preset
-
-
-def family(ax: Axes, x: np.ndarray, curves: dict[str, np.ndarray], colour: str) -> None:
-    """Draw curves (label -> values, (n,)) of one quantity for several values of a parameter, in its order, from pale and dashed to dark."""
-    middle = len(curves) // 2
-    for place, (label, values) in enumerate(curves.items()):
-        dash = "-" if place == middle else ("--", ":")[place > middle]
-        ax.plot(x, values, color=_shade(colour, place - middle), ls=dash, label=label)
-    ax.axhline(0, color="0.4", lw=0.8)
-    ax.set(ylim=(-1, 1), xlim=(x[0], x[-1]))
-
-
-def _shade(colour: str, step: int) -> tuple:
-    """The colour, mixed with white for negative steps and with black for positive ones."""
-    mixed = np.array(to_rgb(colour)) + 0.4 * abs(step) * ((step < 0) - np.array(to_rgb(colour)))
-    return tuple(np.clip(mixed, 0, 1))
-
-
-def overlap_curves(ax: Axes, convergence_mrad: np.ndarray, discs: dict, counted: dict, limit_mrad: float) -> None:
-    """
-    Draw asymmetries over the half angle of the cone, the range in which discs overlap in grey.
-
-    Parameters
-    ----------
-    convergence_mrad
-        Shape (n,).
-    discs
-        Order l -> asymmetry of the sums over single discs, (n,), dashed: what theory alone can separate.
-    counted
-        Order l -> asymmetry of what detectors in the place of the discs count, (n,).
-    limit_mrad
-        Where discs touch.
-    """
-    ax.axvspan(limit_mrad, convergence_mrad[-1], color="0.92", lw=0)
-    ax.text(limit_mrad * 1.04, 0.03, "discs overlap", transform=ax.get_xaxis_transform(), fontsize=8, color="0.35")
-    for order, values in discs.items():
-        ax.plot(convergence_mrad, values, color=ORDERS.get(order, WALL), ls="--", lw=1.1, label=f"A(00{order}), single discs")
-    for order, values in counted.items():
-        ax.plot(convergence_mrad, values, color=ORDERS.get(order, WALL), marker="o", ms=3, label=f"A(00{order}), counted")
-    ax.axhline(0, color="0.4", lw=0.8)
-    ax.set(xscale="log", xlim=(convergence_mrad[0], convergence_mrad[-1]), ylim=(-0.7, 0.7), xticks=[0.6, 1, 2, 4, 9])
-    ax.set_xticks([], minor=True)
-    ax.xaxis.set_major_formatter("{x:g}")
-
-
-def asymmetry_bars(ax: Axes, values: dict[int, float], colour: str) -> None:
-    """Draw asymmetries (order l -> value) of 00l as horizontal bars from -1 to 1 with their numbers."""
-    names = [f"A({overbar(f'00{order}')})" for order in values]
-    ax.barh(names, list(values.values()), color=colour, height=0.6)
-    for row, value in enumerate(values.values()):
-        ax.text(-0.97, row, f"{value:+.2f}".replace("-", "−"), va="center", fontsize=8)
-    ax.axvline(0, color="0.2", lw=0.8)
-    ax.set(xlim=(-1, 1), xticks=[])
-    ax.spines[["bottom", "left"]].set_visible(False)
-    ax.tick_params(left=False)
-    ax.invert_yaxis()
-
-
-def electrons_curves(ax: Axes, thickness_nm: np.ndarray, curves: dict, doses: dict[str, float]) -> None:
-    """Draw over thickness how many electrons it takes to tell two states apart: label -> (electrons (n,), colour); doses as dotted lines."""
-    for label, (electrons, colour) in curves.items():
-        ax.plot(thickness_nm, electrons, color=colour, label=label)
-    for label, electrons in doses.items():
-        ax.axhline(electrons, color="0.35", ls=":", lw=1.2)
-        ax.text(thickness_nm[-1], electrons, label, ha="right", va="bottom", fontsize=8, color="0.35")
-    ax.set(yscale="log", xlabel="thickness (nm)", ylabel="electrons for 5σ", xlim=(thickness_nm[0], thickness_nm[-1]))
 
 
 def pair_index(hkl, order: int) -> list[int]:
@@ -97,46 +27,20 @@ def pair_index(hkl, order: int) -> list[int]:
 
 def pair_asymmetry(intensities, hkl, order: int) -> np.ndarray:
     """
-    A(00l) = (I(00l) - I(00-l)) / (I(00l) + I(00-l)).
+    A(00l) = (I(00l) - I(00-l)) / (I(00l) + I(00-l)) of intensities (..., n), shape (...); positive when 00l is the brighter one.
 
-    Parameters
-    ----------
-    intensities
-        Shape (..., n).
-    hkl
-        Shape (n, 3).
-    order
-        The even l.
-
-    Returns
-    -------
-    array, shape (...)
-        From -1 to 1; positive when 00l is the brighter one. Small negative values, which a spline may leave, count as zero.
+    Small negative intensities, which a spline may leave, count as zero.
     """
     return asymmetry(*(np.maximum(intensities[..., row], 1e-9) for row in pair_index(hkl, order)))
 
 
 def difference_shares(library: Library, thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad: float) -> np.ndarray:
     """
-    Share of each disc in one minus the correlation of the patterns of +P and -P, point by point of the discs.
+    Share of each disc in one minus the correlation of the patterns of +P and -P, shape (..., n); their sum is 1 - r.
 
-    This is Δ(+P, -P) as the share of each pixel in 1 - r (:mod:`figures_pkg.imaging.difference`), summed over a disc, for a frame
-    that is empty between the discs and so large that its mean can be neglected:
-    sum over the disc of (I₊ / |I₊| - I₋ / |I₋|)² / 2, with |I| the root of the sum of squares over the whole pattern.
-
-    Parameters
-    ----------
-    library
-        Of plane waves; must reach a disc's radius beyond the tilts.
-    thickness_nm, tilt_b_mrad, tilt_c_mrad
-        Broadcast to a common shape (...,).
-    convergence_mrad
-        Half angle of the cone.
-
-    Returns
-    -------
-    array, shape (..., n)
-        Not negative, in the order of ``library.hkl``; the sum over the last axis is 1 - r.
+    This is Δ(+P, -P) (:mod:`figures_pkg.imaging.difference`) summed over each disc, for a frame that is empty between the discs and so large that its
+    mean can be neglected: sum over the disc of (I₊ / |I₊| - I₋ / |I₋|)² / 2, with |I| the root of the sum of squares over the whole pattern. The
+    library of plane waves must reach a disc's radius beyond the tilts, which broadcast with the thickness to (...,).
     """
     plus2, minus2, product = 0.0, 0.0, 0.0
     for b, c in cone_tilts(convergence_mrad):
@@ -146,9 +50,9 @@ def difference_shares(library: Library, thickness_nm, tilt_b_mrad, tilt_c_mrad, 
     return np.maximum(plus2 / norms[0] + minus2 / norms[1] - 2 * product / np.sqrt(norms[0] * norms[1]), 0) / 2
 
 
-def pair_ratio(shares, hkl, first: int = 4, second: int = 2) -> np.ndarray:
-    """How much more the pair 00l, 00-l of order `first` contributes than that of `second`, shape (...); above 1 it leads."""
-    pairs = [np.asarray(shares)[..., pair_index(hkl, order)].sum(axis=-1) for order in (first, second)]
+def pair_ratio(shares, hkl) -> np.ndarray:
+    """How much more the pair 004, 00-4 contributes than 002, 00-2, shape (...); above 1 it leads."""
+    pairs = [np.asarray(shares)[..., pair_index(hkl, order)].sum(axis=-1) for order in (4, 2)]
     return pairs[0] / np.maximum(pairs[1], np.finfo(np.float32).tiny)
 
 
@@ -160,25 +64,10 @@ def pair_rank(shares, hkl, order: int) -> np.ndarray:
 
 def crystal_series(crystal: Crystal, settings: LibrarySettings, convergence_mrad: float, across: int = 9):
     """
-    Intensities of one crystal over thickness at zero tilt, averaged over a cone.
+    Intensities of one crystal over thickness at zero tilt, averaged over a cone with ``across`` plane waves over its diameter.
 
-    Parameters
-    ----------
-    crystal
-        Symmetric about the plane of the beam and c, as all domains of ErMnO3 are.
-    settings
-        Thicknesses, slices and grid; its tilts do not matter.
-    convergence_mrad
-        Half angle of the cone.
-    across
-        Plane waves over the diameter of the cone.
-
-    Returns
-    -------
-    hkl : array, shape (n, 3)
-    thickness_nm : array, shape (t,)
-    intensities : array, shape (t, n)
-        Fractions of the incident beam.
+    The crystal is symmetric about the plane of the beam and c. Returns hkl (n, 3), thickness in nm (t,) and intensities (t, n) as fractions of the
+    beam.
     """
     hkl = reflections(crystal, settings.g_max_inv_angstrom)[0]
     tilts = cone_tilts(convergence_mrad, across)
@@ -199,13 +88,10 @@ EQUAL = 0.02  # asymmetries this close are called equal: one standard deviation 
 
 @dataclass(frozen=True)
 class State:
-    """A state of +P, and how far its pattern is from that of -P without tilt.
+    """
+    A state of +P, and how far its pattern is from that of -P without tilt.
 
-    Attributes
-    ----------
-    thickness_nm, tilt_b_mrad, tilt_c_mrad : float
-    residual : float
-        Largest difference of the asymmetries, or chi² per incident electron, as the function says.
+    The residual is the largest difference of the asymmetries, or chi² per incident electron, as the function says.
     """
 
     thickness_nm: float
@@ -232,28 +118,10 @@ def diffuse_density(g_inv_angstrom):
 
 def chi_squared(library: Library, found, expected, convergence_mrad: float) -> np.ndarray:
     """
-    Squared distance of two patterns in units of the counting noise, per incident electron.
+    Squared distance (...) of two patterns of whole discs (..., n) in units of the counting noise, per incident electron.
 
-    The sum over discs of (found - expected)² / (expected + background). With N electrons the distance is the root of N times
-    this in standard deviations of the noise.
-
-    Parameters
-    ----------
-    library
-        Gives the reflections and the wavelength.
-    found, expected
-        Intensities of whole discs as fractions of the beam, shape (..., n).
-    convergence_mrad
-        Half angle of the discs, for the diffuse background below them.
-
-    Returns
-    -------
-    array, shape (...)
-
-    Notes
-    -----
-    The background below a disc is its share of what is missing from the reflections (thermal diffuse scattering), spread by
-    :func:`diffuse_density`.
+    The sum over discs of (found - expected)² / (expected + background). With N electrons the distance is the root of N times this in standard
+    deviations. The background below a disc is its share of what is missing from the reflections, spread by :func:`diffuse_density`.
     """
     expected = np.maximum(expected, 0).astype(float)
     area = np.pi * disc_radius(convergence_mrad, library.energy_kev) ** 2
@@ -262,24 +130,13 @@ def chi_squared(library: Library, found, expected, convergence_mrad: float) -> n
     return ((found - expected) ** 2 / (expected + area * density * missing)).sum(axis=-1)
 
 
-def electrons_needed(chi2, sigmas: float = 5.0):
-    """Electrons in a pattern for which a distance `chi2` per electron amounts to `sigmas` standard deviations."""
-    return sigmas**2 / np.maximum(chi2, 1e-12)
+def electrons_needed(chi2):
+    """Electrons in a pattern for which a distance `chi2` per electron amounts to five standard deviations."""
+    return 5.0**2 / np.maximum(chi2, 1e-12)
 
 
 def reversal_along_c(library: Library, thickness_nm: float, order: int) -> float:
-    """
-    Smallest tilt along c, in mrad, at which A(00l) of +P has the value that -P has without tilt; not a number if none.
-
-    Parameters
-    ----------
-    library
-        Of whole discs.
-    thickness_nm
-        Of both domains.
-    order
-        The even l.
-    """
+    """Smallest tilt along c, in mrad, at which A(00l) of +P has the value that -P has without tilt; not a number if none."""
     part = only(library, pair_index(library.hkl, order))
     edge = part.tilt_c_mrad[-1]
     tilts = np.linspace(-edge, edge, 2 * int(round(edge / SCAN_STEP_MRAD)) + 1)
@@ -292,32 +149,18 @@ def reversal_along_c(library: Library, thickness_nm: float, order: int) -> float
     return float(places[np.abs(places).argmin()])
 
 
-def equal_asymmetries(library: Library, thickness_nm: float, orders=(2, 4), tolerance: float = EQUAL) -> State:
+def equal_asymmetries(library: Library, thickness_nm: float) -> State:
     """
-    Smallest tilt at which +P shows the asymmetries of all `orders` that -P has without tilt.
+    Smallest tilt at which +P shows the asymmetries of 002 and 004 that -P has without tilt, from a library of whole discs.
 
-    Parameters
-    ----------
-    library
-        Of whole discs.
-    thickness_nm
-        Of both domains.
-    orders
-        Two even l.
-    tolerance
-        How close the asymmetries must come.
-
-    Returns
-    -------
-    State
-        Its residual is the largest difference of the asymmetries. When it exceeds the tolerance everywhere in the library, the
-        state is the one that comes closest. Tilts along b* of either sign are equivalent; the positive one is given.
+    The residual is the largest difference of the asymmetries. When it exceeds ``EQUAL`` everywhere in the library, the state is the one that comes
+    closest. Tilts along b* of either sign are equivalent; the positive one is given.
     """
-    part = only(library, sum((pair_index(library.hkl, order) for order in orders), []))
+    part = only(library, pair_index(library.hkl, 2) + pair_index(library.hkl, 4))
 
     def _asymmetries(tilt):
         discs = part.intensities(1, thickness_nm, tilt[0], tilt[1])
-        return np.stack([pair_asymmetry(discs, part.hkl, order) for order in orders], axis=-1)
+        return np.stack([pair_asymmetry(discs, part.hkl, order) for order in (2, 4)], axis=-1)
 
     target = -_asymmetries((0.0, 0.0))
     edges = part.tilt_b_mrad[-1], part.tilt_c_mrad[-1]
@@ -326,7 +169,7 @@ def equal_asymmetries(library: Library, thickness_nm: float, orders=(2, 4), tole
     for start in _valleys(lambda tilt: np.abs(_asymmetries(tilt) - target).max(axis=-1), edges):
         fit = least_squares(lambda tilt: _asymmetries(tilt) - target, start, lambda tilt: _slopes(_asymmetries, tilt, bounds), bounds=bounds)
         state = State(float(thickness_nm), *map(float, fit.x), float(np.abs(fit.fun).max()))
-        if state.residual <= tolerance:
+        if state.residual <= EQUAL:
             return state
         best = min(best or state, state, key=lambda one: one.residual)
     return best
@@ -360,31 +203,15 @@ def state_grid(library: Library, thickness_nm, step_mrad: float = 0.5):
     return states, library.intensities(1, *states.T)
 
 
-def closest_state(library: Library, thickness_nm: float, grid, convergence_mrad: float, starts: int = 3) -> State:
+def closest_state(library: Library, thickness_nm: float, grid, convergence_mrad: float) -> State:
     """
-    The state of +P whose whole pattern is closest to that of -P at one thickness and no tilt.
+    The state of +P whose whole pattern is closest to that of -P at one thickness and no tilt, from a library of whole discs.
 
-    Parameters
-    ----------
-    library
-        Of whole discs.
-    thickness_nm
-        Of -P.
-    grid
-        From :func:`state_grid`: where the search starts; it may also leave this thickness.
-    convergence_mrad
-        Half angle of the discs.
-    starts
-        From how many of the best states of the grid the search goes on.
-
-    Returns
-    -------
-    State
-        Its residual is chi² per incident electron (:func:`chi_squared`).
+    The search starts at the best states of a :func:`state_grid` and may leave the thickness. The residual is chi² per electron (:func:`chi_squared`).
     """
     states, discs = grid
     expected = library.intensities(-1, thickness_nm, 0.0, 0.0)
-    best = chi_squared(library, discs, expected, convergence_mrad).argsort()[:starts]
+    best = chi_squared(library, discs, expected, convergence_mrad).argsort()[:3]
     ranges = states[:, 0], np.array([0.0, library.tilt_b_mrad[-1]]), library.tilt_c_mrad
     how = {"bounds": [(values.min(), values.max()) for values in ranges], "options": {"xatol": 0.01, "fatol": 1e-5}}
 
@@ -398,21 +225,11 @@ def closest_state(library: Library, thickness_nm: float, grid, convergence_mrad:
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures of +P, one for each state.
+    """
+    Pictures of +P, one for each state: shares of the beam (n, h, w), their diffuse part, and intensities of whole discs (n, m).
 
-    The picture of -P at the opposite tilts is the same one turned by 180 degrees, I(-P; G; tilt) = I(+P; -G; -tilt), since the
-    direct beam lies in the middle of the frame.
-
-    Attributes
-    ----------
-    shares : array, shape (n, h, w)
-        Share of the incident beam in each pixel; c points up, b* to the right.
-    background : array, shape (n, h, w)
-        The part of it that is diffuse.
-    discs : array, shape (n, m)
-        Intensities of whole discs, in the order of the library's reflections.
-    scale_inv_angstrom : float
-        Size of a pixel.
+    c points up, b* to the right. The picture of -P at the opposite tilts is the same one turned by 180 degrees, I(-P; G; tilt) = I(+P; -G; -tilt),
+    since the direct beam lies in the middle of the frame.
     """
 
     shares: np.ndarray
@@ -450,26 +267,10 @@ def upright(preset: Preset, library: Library, shape, scale_inv_angstrom: float) 
 
 def state_frames(library: Library, preset: Preset, states, shape=(84, 64), scale_inv_angstrom: float = 0.0145) -> Frames:
     """
-    Small upright pictures of +P, discs on a diffuse background.
+    Small upright pictures of +P for states (n, 3) of thickness (nm) and tilts along b* and c (mrad): discs on a diffuse background.
 
-    Parameters
-    ----------
-    library
-        Of plane waves; must reach a disc's radius beyond the tilts.
-    preset
-        Gives convergence and energy.
-    states
-        Rows of thickness (nm), tilt along b* and tilt along c (mrad), shape (n, 3).
-    shape
-        Rows and columns.
-    scale_inv_angstrom
-        Size of a pixel.
-
-    Returns
-    -------
-    Frames
-        The background is what is missing from the reflections, spread as in
-        :func:`figures_pkg.chapters.thickness_tilt_dose.diffuse_density`, about the direct beam.
+    The library of plane waves must reach a disc's radius beyond the tilts. The background is what is missing from the reflections, spread by
+    :func:`diffuse_density` about the direct beam.
     """
     states = np.atleast_2d(np.asarray(states, float))
     small = upright(preset, library, shape, scale_inv_angstrom)
@@ -485,25 +286,8 @@ def counted_asymmetry(library: Library, preset: Preset, thickness_nm, convergenc
     """
     What a detector counts at 00l and 00-l of +P without tilt, whether discs overlap or not, and how far +P is from -P.
 
-    The windows are as large as a disc, but not larger than discs that touch, and count everything that falls into them. The
-    diffuse background is taken off, as it would be from the gaps between discs.
-
-    Parameters
-    ----------
-    library, preset
-        As in :func:`state_frames`; the preset's convergence is replaced.
-    thickness_nm
-        Shape (t,).
-    convergence_mrad
-        Half angle.
-    order
-        The even l.
-
-    Returns
-    -------
-    asymmetry : array, shape (t,)
-    chi2 : array, shape (t,)
-        Squared distance of the patterns of +P and -P in units of the noise, per incident electron, pixel by pixel.
+    The windows are as large as a disc, but not larger than discs that touch, and count everything in them; the diffuse background is taken off.
+    Returns the asymmetry (t,) and the squared distance of the patterns of +P and -P, pixel by pixel, in units of the noise per electron (t,).
     """
     scale, wide = 0.0145, replace(preset, beam=replace(preset.beam, convergence_mrad=convergence_mrad))
     states = [[thickness, 0.0, 0.0] for thickness in thickness_nm]
@@ -521,24 +305,8 @@ def disc_library(library: Library, convergence_mrad: float) -> Library:
     """
     A library whose intensities are already averaged over the beam's cone, for sweeps over many states.
 
-    The average is exact at the nodes of tilt, where it is a weighted sum of spline coefficients, and interpolated between.
-
-    Parameters
-    ----------
-    library
-        Of plane waves.
-    convergence_mrad
-        Half angle of the cone.
-
-    Returns
-    -------
-    Library
-        Covers tilts less the half angle, rounded up to a whole step.
-
-    Raises
-    ------
-    ValueError
-        When fewer than four nodes of a tilt are left, or for a half angle that is not positive.
+    The average is exact at the nodes of tilt, where it is a weighted sum of spline coefficients, and interpolated between. It covers tilts less the
+    half angle, rounded up to a whole step.
     """
     warn_of_overlap(library, convergence_mrad)
     reach = convergence_mrad / np.array([library.tilt_b_mrad[1] - library.tilt_b_mrad[0], library.tilt_c_mrad[1] - library.tilt_c_mrad[0]])

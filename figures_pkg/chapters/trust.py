@@ -39,17 +39,7 @@ SIZES = {  # arguments of the slow checks: what continuous integration and a lap
 
 @dataclass(frozen=True)
 class Check:
-    """One row of the table: what was compared with what, the largest difference, and the limit set beforehand.
-
-    Attributes
-    ----------
-    what, against : str
-    measured, limit : float
-        In `unit`.
-    unit : str
-    note : str
-        Conditions, or what else was measured.
-    """
+    """One row of the table: what was compared with what, the largest difference, and the limit set beforehand, both in `unit`."""
 
     what: str
     against: str
@@ -65,19 +55,7 @@ class Check:
 
 
 def allowance_used(intensities, reference):
-    """
-    Largest difference in units of what is allowed, over all reflections that hold more than 1.5e-3 of the beam.
-
-    Parameters
-    ----------
-    intensities, reference : array, same shape
-        Fractions of the incident beam.
-
-    Returns
-    -------
-    float
-        1 where a reflection is off by 3 % of itself or by 1.5e-3 of the beam, whichever is more.
-    """
+    """Largest difference in units of what is allowed (3 % of a reflection or 1.5e-3 of the beam), over reflections above 1.5e-3 of the beam."""
     seen = reference > FAINT
     apart = np.abs(intensities - reference)[seen]
     return float((apart / np.maximum(RELATIVE * reference[seen], FAINT)).max(initial=0.0))
@@ -99,13 +77,8 @@ def engine_convergence(settings=LibrarySettings(), periods=PERIODS, damped=True)
     """
     The library's multislice against a converged run of itself, by single plane waves at three tilts.
 
-    Parameters
-    ----------
-    settings : LibrarySettings
-    periods : sequence of int
-    damped : bool
-        Whether the beams of the first Laue ring are damped, as they are in the library. Damping blurs the ring's lines
-        over tilt on purpose, which a plane wave sees and a disc does not.
+    In the library the beams of the first Laue ring are ``damped``. That blurs the ring's lines over tilt on purpose, which a plane wave sees and a
+    disc does not.
     """
     crystal = ermno3(+1)
     stack = library_stack(settings, crystal) if damped else crystal_stack(crystal, settings.gpts, settings.slices)
@@ -138,15 +111,8 @@ def bloch_waves(g_max_inv_angstrom=2.0, periods=16, slices=(16, 32)):
     """
     Our multislice against abTEM's Bloch waves: same projected potential, same beams, atoms smeared, nothing absorbed.
 
-    A Bloch calculation has no slices, so ours is extrapolated to infinitely thin ones, linearly in their thickness.
-
-    Parameters
-    ----------
-    g_max_inv_angstrom : float
-        Beams up to here; the potential couples them up to twice that.
-    periods : int
-    slices : tuple of int
-        Two numbers of slices per period, the second twice the first.
+    A Bloch calculation has no slices, so ours is extrapolated to infinitely thin ones from two numbers of slices per period, the second twice the
+    first. The potential couples beams up to twice ``g_max_inv_angstrom``.
     """
     crystal = ermno3(+1)
     theirs, orders = _by_bloch_waves(crystal, g_max_inv_angstrom, periods)
@@ -173,7 +139,6 @@ def _orders():
 
 
 def _cone(radius_mrad, spacing_mrad):
-    """Tilts on a square grid inside a disc, shape (m, 2)."""
     line = np.arange(-np.floor(radius_mrad / spacing_mrad), np.floor(radius_mrad / spacing_mrad) + 1) * spacing_mrad
     grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
     return grid[np.hypot(*grid.T) <= radius_mrad]
@@ -213,23 +178,11 @@ SETTINGS = LibrarySettings.covering((9.5, 71.0), 2.0, 2.0)  # grids and steps ar
 
 def convergent_probe(repeats=REPEATS, gpts=(88, 96), slices=2, periods=16, convergence_mrad=1.0, places=1):
     """
-    Discs as incoherent sums of plane waves against abTEM's probe in a supercell; limit 1e-3 of the brightest pixel.
+    Discs as incoherent sums of plane waves against abTEM's probe in a supercell of some cells along b* and c; limit 1e-3 of the brightest pixel.
 
-    From 1.185 mrad on the discs touch those of the next Laue zone's beams, which lie halfway between the visible ones along
-    b*. These beams hold next to nothing, yet they interfere at the rims with the visible ones, with a sign that turns when the
-    probe moves by half the orthogonal cell along b*, 0.53 nm. A probe that is blurred over more than that, as one of 2 nm is,
-    shows the mean, which two places give. Without touching discs one place is as good as any.
-
-    Parameters
-    ----------
-    repeats : tuple of int
-        Cells along b* and c; the disc's pixels lie at multiples of the supercell's reciprocal vectors.
-    gpts, slices : tuple of int, int
-        Of one cell; both codes use these slices.
-    periods : int
-    convergence_mrad : float
-    places : int
-        Of the probe, evenly spread over the orthogonal cell along b*; their mean is compared.
+    From 1.185 mrad on the discs touch those of the next Laue zone's beams, which lie halfway between the visible ones along b*. These beams hold next
+    to nothing, yet they interfere at the rims with the visible ones, with a sign that turns when the probe moves by half the orthogonal cell along
+    b*, 0.53 nm. A probe that is blurred over more than that, as one of 2 nm is, shows the mean, which two ``places`` give.
     """
     stack = crystal_stack(ermno3(+1), gpts, slices)
     steps, tilts = _supercell_tilts(stack, repeats, convergence_mrad)
@@ -245,29 +198,12 @@ def convergent_probe(repeats=REPEATS, gpts=(88, 96), slices=2, periods=16, conve
 
 def probe_and_library(gpts, periods, settings=SETTINGS, convergence_mrad=1.0):
     """
-    The library, drawn by the twin's renderer, against one of abTEM's probes through six slices on a grid of choice.
+    The library, drawn by the twin's renderer, against one of abTEM's probes through six slices on a grid of choice, a row for each thickness.
 
-    The discs are followed from the probe to the picture, one change at a time: plane waves through the same six slices for
-    each period; the slices and the grid of the library (six as well, so that a grid like its own shows nothing here and a
-    finer one its band limit); its damping; its splines; the drawing. Only pixels that lie
-    wholly inside a disc are compared, because the rim is sharp in one and shared out in the other.
-
-    Parameters
-    ----------
-    gpts : tuple of int
-        Grid of one cell for the probe.
-    periods : sequence of int, shape (t,)
-        Thicknesses, best between the nodes of the library.
-    settings : LibrarySettings
-        Must reach the half angle beyond zero tilt.
-    convergence_mrad : float
-        Below 1.185, where discs touch those of the next Laue zone (see `convergent_probe`).
-
-    Returns
-    -------
-    list of dict, one for each thickness
-        ``thickness (nm)`` and, for each of `CAUSES`, the largest difference in a pixel as a fraction of the brightest one;
-        `MEANS` is the largest difference between means over whole discs, in the same unit.
+    The discs are followed from the probe to the picture, one change at a time: plane waves through the same six slices for each period; the slices
+    and the grid of the library (six as well, so that a grid like its own shows nothing here and a finer one its band limit); its damping; its
+    splines; the drawing. Each of `CAUSES` is the largest difference in a pixel as a fraction of the brightest one, `MEANS` that between means of
+    discs. Only pixels that lie wholly inside a disc are compared, because the rim is sharp in one and shared out in the other.
     """
     crystal = ermno3(+1)
     fine = crystal_stack(crystal, gpts, 6)
@@ -362,23 +298,8 @@ BOX_ANGSTROM, BOX_GPTS = 16.0, 1536  # around one atom: resolves 0.01 angstrom
 
 
 def published_table(name):
-    """
-    A published table, two columns.
-
-    Parameters
-    ----------
-    name : str
-        "sigma": beam energy (keV), interaction constant (1e-3 rad / (V angstrom)); "silver": s (1/angstrom), electron
-        scattering factor (angstrom); "uranium": distance (angstrom), projected potential (V angstrom).
-
-    Returns
-    -------
-    x, y : array, shape (n,)
-    """
-    path = files(__package__) / "published" / f"{name}.csv"
-    if not path.is_file():
-        raise ValueError(f"there is no published table {name!r}; there are sigma, silver and uranium")
-    lines = path.read_text(encoding="utf-8").splitlines()[2:]
+    """Two columns of a published table: "sigma" (keV, 1e-3 rad / (V Å)), "silver" (s in 1/Å, factor in Å) or "uranium" (Å, V Å)."""
+    lines = (files(__package__) / "published" / f"{name}.csv").read_text(encoding="utf-8").splitlines()[2:]
     return np.loadtxt(lines, delimiter=",", unpack=True)
 
 
@@ -400,15 +321,10 @@ def scattering_factor_of_silver():
 
 def potential_of_uranium(reach_angstrom=np.inf):
     """
-    Difference of the projected potential of U from Kirkland's printed curve, beyond 0.1 angstrom; limit 1 %.
+    Difference of the projected potential of U from Kirkland's printed curve, from 0.1 Å to a reach; limit 1 %.
 
-    The curve was read off a figure whose axis ends near 5000 V angstrom; 1 % of its far end is 2 V angstrom, 4e-4 of
-    that axis, which is finer than a figure can be read.
-
-    Parameters
-    ----------
-    reach_angstrom : float
-        Points beyond this distance do not take part.
+    The curve was read off a figure whose axis ends near 5000 V Å; 1 % of its far end is 2 V Å, 4e-4 of that axis, which is finer than a figure can be
+    read.
     """
     distance, printed = published_table("uranium")
     chosen = (distance > 0.1) & (distance <= reach_angstrom)

@@ -26,16 +26,10 @@ CELL_NM = 18.0  # shortest supercell
 
 
 def chi2_per_electron(first, second, background) -> np.ndarray:
-    """Squared difference over expected noise, summed over discs, for one electron.
+    """
+    Squared difference of discs (..., n) over expected noise, summed over discs, for one electron; all are fractions of the beam.
 
-    Times the electrons that the discs and their background share out, it is the squared significance of the difference.
-
-    Parameters
-    ----------
-    first, second : array, shape (..., n)
-        Intensities of discs as fractions of the incident beam.
-    background : float or array, shape (n,)
-        Diffuse intensity inside each disc, same unit, positive.
+    Times the electrons that the discs and their positive diffuse background share out, it is the squared significance of the difference.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     return ((first - second) ** 2 / (np.clip((first + second) / 2, 0, None) + background)).sum(axis=-1)
@@ -57,25 +51,9 @@ def inclined_supercell(kind: str, inclination_deg: float) -> Supercell:
 
 def by_supercell(cell: Supercell, tilt_mrad, convergence_mrad: float, periods: int, hkl, distances_nm) -> np.ndarray:
     """
-    Discs of a probe across the wall of a supercell that has +P below it: head-to-head, or neutral with its normal along +b*.
+    Discs (x, n), fractions of the beam, of a probe across the wall of a supercell with +P below it, at distances (nm) positive in +P.
 
-    Parameters
-    ----------
-    cell : Supercell
-        Inclined or upright.
-    tilt_mrad : tuple of float
-        Along b* and c.
-    convergence_mrad : float
-    periods : int
-        Thickness.
-    hkl : int array, shape (n, 3)
-    distances_nm : array, shape (x,)
-        From the wall at mid thickness, positive in +P.
-
-    Returns
-    -------
-    intensities : array, shape (x, n)
-        Fractions of the incident beam.
+    The wall is head-to-head, or neutral with its normal along +b*; distances count from it at mid thickness. The tilt is along b* and c.
     """
     place, side = list(cell.walls_nm().values())[1]
     cone = _cone(cell, tilt_mrad, convergence_mrad)
@@ -83,23 +61,7 @@ def by_supercell(cell: Supercell, tilt_mrad, convergence_mrad: float, periods: i
 
 
 def by_stacks(cell: Supercell, tilt_mrad, convergence_mrad: float, probe_fwhm_nm: float, periods: int, hkl, distances_nm) -> tuple:
-    """
-    The same discs from depth stacks under a Gaussian probe, as the renderer takes them, and those of the two domains.
-
-    Parameters
-    ----------
-    cell, tilt_mrad, convergence_mrad
-        As in `by_supercell`; the cell must be inclined.
-    probe_fwhm_nm : float
-    periods, hkl, distances_nm
-        As in `by_supercell`.
-
-    Returns
-    -------
-    intensities : array, shape (x, n)
-    plus, minus : array, shape (n,)
-        Of the domains alone.
-    """
+    """The same discs (x, n) from depth stacks under a Gaussian probe, as the renderer takes them, and those (n,) of +P and -P alone."""
     if not cell.inclination_deg > 0:
         given = f"{cell.inclination_deg:g} degrees"
         raise ValueError(f"stacks need an inclination above zero, got {given}; an upright wall has no depth, use by_supercell")
@@ -138,18 +100,7 @@ def _waves(cone: Cone, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def edge_table(path, settings: EdgeSettings) -> EdgeTable:
-    """The table of upright walls stored at `path` (.npz), built and stored when it is missing or has other settings.
-
-    Parameters
-    ----------
-    path : Path
-        Written under a temporary name first.
-    settings : EdgeSettings
-
-    Returns
-    -------
-    table : EdgeTable
-    """
+    """The table of upright walls stored at ``path`` (.npz), built and stored when it is missing or has other settings."""
     path, digest = Path(path), _fingerprint(settings)
     if path.exists():
         with np.load(path) as stored:
@@ -163,6 +114,5 @@ def edge_table(path, settings: EdgeSettings) -> EdgeTable:
 
 
 def _fingerprint(settings: EdgeSettings) -> str:
-    """Hash of everything that determines the numbers in a table."""
     assumed = [VERSION, asdict(settings), asdict(default_profile(1.0)), HALF_WIDTH_AB_NM, structure(), OFFSETS_NM.tolist()]
     return hashlib.sha256(json.dumps(assumed, sort_keys=True).encode()).hexdigest()[:16]

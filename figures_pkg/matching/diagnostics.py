@@ -4,18 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from numba import njit
 
 from .fit import predict
 from .matcher import FITTED, Matcher
-
-
-@njit(nogil=True, cache=False)
-def _predicted(coefficients, states, places, out):
-    model = np.empty((4, out.shape[1]), np.float32)
-    for p in range(len(places)):
-        predict(coefficients[states[p]], places[p], model)
-        out[p] = model[0]
 
 
 def predicted_discs(maps: xr.Dataset, matcher: Matcher) -> np.ndarray:
@@ -23,8 +14,10 @@ def predicted_discs(maps: xr.Dataset, matcher: Matcher) -> np.ndarray:
     library = matcher.library
     points = np.stack([maps[name].values.ravel() for name in FITTED], axis=1)
     places = np.clip((points - library.start) / library.step, 0, library.nodes - 1.0)
-    out = np.empty((len(points), len(library.g)), np.float32)
-    _predicted(library.coefficients, (1 - maps.polarization.values.ravel().astype(int)) // 2, places, out)
+    out, one = np.empty((len(points), len(library.g)), np.float32), np.empty((4, len(library.g)), np.float32)
+    for row, place, sign in zip(out, places, maps.polarization.values.ravel()):
+        predict(library.coefficients[0 if sign > 0 else 1], place, one)
+        row[:] = one[0]
     return out * maps.scale.values.reshape(-1, 1)
 
 
@@ -32,9 +25,9 @@ def disc_residuals(maps: xr.Dataset, matcher: Matcher, where: np.ndarray | None 
     """
     How far each disc lies off its prediction on average, and how much of that no counting noise explains.
 
-    χ² compares single patterns with their noise, which hides a small error of the model. Averaged over the positions of a scan the noise
-    falls and the error stays, as long as the specimen does not change so much that it averages out too. What the fit can bend
-    into another thickness or tilt does not show here either.
+    χ² compares single patterns with their noise, which hides a small error of the model. Averaged over the positions of a scan the noise falls and
+    the error stays, as long as the specimen does not change so much that it averages out too. What the fit can bend into another thickness or tilt
+    does not show here either.
 
     Parameters
     ----------
@@ -47,8 +40,7 @@ def disc_residuals(maps: xr.Dataset, matcher: Matcher, where: np.ndarray | None 
     -------
     xarray.Dataset
         On (disc,): ``share``, observed less predicted counts over the predicted ones, with ``share_error`` from counting. Attribute
-        ``misfit``: root mean square of the shares, weighted by the square of the counts, noise taken off: what the
-        floor of the weights should be for this scan.
+        ``misfit``: their root mean square, weighted by the square of the counts, noise taken off: what ``systematic`` should be for this scan.
     """
     chosen = np.ones(maps.chi2.shape, bool) if where is None else where
     discs = maps.sizes["disc"]
@@ -71,19 +63,13 @@ def match_scores(found: Mapping, truth: Mapping, inside: np.ndarray) -> dict[str
     truth
         ``domain`` (+1 or -1) and the fitted quantities, arrays of the same shape.
     inside
-        Boolean, which positions count: those far from walls.
+        Boolean, which positions count: those far from walls; at least one.
 
     Returns
     -------
     dict
-        ``wrong`` (share with the wrong polarization), for each quantity its bias, root mean square error and the share within one
-        standard deviation (0.68 if errors are right), the median of ``chi2``, the share of fits marked ``poor``, and the least
-        absolute ``log_likelihood_ratio``.
-
-    Raises
-    ------
-    ValueError
-        When no position counts.
+        ``wrong`` (share with the wrong polarization), for each quantity its bias, root mean square error and the share within one standard
+        deviation (0.68 if errors are right), the median of ``chi2``, the share ``poor``, and the least absolute ``log_likelihood_ratio``.
     """
     if not inside.any():
         raise ValueError("no position lies inside; choose a mask that holds at least one")

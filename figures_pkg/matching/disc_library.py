@@ -20,23 +20,12 @@ BATCH = 128  # patterns; their scores at all nodes are in memory together
 
 @dataclass(frozen=True)
 class DiscLibrary:
-    """
-    Mean intensities of discs over two tilts and thickness, as cubic B-splines.
+    """Mean intensities of discs over tilt b, tilt c (mrad) and thickness (nm), as cubic B-splines of +P, then -P."""
 
-    Attributes
-    ----------
-    coefficients
-        float32, shape (2, n_b + 2, n_c + 2, n_t + 2, n): +P, then -P.
-    start, step
-        First node and distance of nodes of tilt b, tilt c (mrad) and thickness (nm), shape (3,).
-    g
-        (g_b, g_c) in 1/Å, shape (n, 2).
-    """
-
-    coefficients: np.ndarray
-    start: np.ndarray
-    step: np.ndarray
-    g: np.ndarray
+    coefficients: np.ndarray  # float32 (2, n_b + 2, n_c + 2, n_t + 2, n)
+    start: np.ndarray  # (3,): the first nodes
+    step: np.ndarray  # (3,): distances of nodes
+    g: np.ndarray  # (n, 2): (g_b, g_c) in 1/Å
 
     @property
     def nodes(self) -> np.ndarray:
@@ -62,31 +51,19 @@ class DiscLibrary:
         return np.stack(values)
 
     def at_nodes(self) -> np.ndarray:
-        """Intensities at all nodes, float32, shape (2, n_b, n_c, n_t, n)."""
+        """Templates for :func:`coarse_starts`: intensities at all nodes, float32, shape (2, n_b, n_c, n_t, n)."""
         values = self.coefficients
         for axis in (1, 2, 3):
             low, middle, high = (np.moveaxis(values, axis, 0)[shift : values.shape[axis] - 2 + shift] for shift in range(3))
             values = np.moveaxis((low + 4 * middle + high) / np.float32(6), 0, axis)
-        return values
+        return np.ascontiguousarray(values)
 
 
 def average_over_discs(library: Library, convergence_mrad: float, largest_g: float = np.inf) -> DiscLibrary:
     """
-    Average a library over the convergence of the beam; reflections below 1e-4 of the beam everywhere are left out.
+    Average a library of +P, whose tilts lie symmetrically about zero, over a cone of a half angle; -P follows by inversion.
 
-    Parameters
-    ----------
-    library
-        Of +P; -P follows by inversion. Its tilts must lie symmetrically about zero.
-    convergence_mrad
-        Half angle of the beam's cone.
-    largest_g
-        Reflections up to here, 1/Å.
-
-    Raises
-    ------
-    ValueError
-        When the disc needs more tilts than the library holds.
+    Reflections beyond ``largest_g`` (1/Å), or below 1e-4 of the beam everywhere, are left out.
     """
     tilts = (library.tilt_b_mrad, library.tilt_c_mrad)
     steps = np.array([grid[1] - grid[0] for grid in tilts])
@@ -100,52 +77,22 @@ def average_over_discs(library: Library, convergence_mrad: float, largest_g: flo
     return DiscLibrary(np.ascontiguousarray(both[..., kept]), start, np.array([*steps, thickness[1] - thickness[0]]), g[kept])
 
 
-@dataclass(frozen=True)
-class CoarseGrid:
+def coarse_starts(templates: np.ndarray, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
     """
-    Templates at the nodes of a library.
+    Where the fit should start: the best tilts at the best local thicknesses, for both polarizations, float64 (p, 2, count, 3) in grid coordinates.
 
-    Attributes
-    ----------
-    templates
-        float32, shape (2, n_b, n_c, n_t, n).
+    A pattern's score at a node is its weighted correlation with the template there (:meth:`DiscLibrary.at_nodes`), which no scale changes. The weights
+    (p, n) of the squares of the counts (p, n) are those of the mean over the batch, so that one product of matrices gives all scores.
     """
-
-    templates: np.ndarray
-
-    @classmethod
-    def of(cls, library: DiscLibrary) -> "CoarseGrid":
-        """Every node of a library."""
-        return cls(np.ascontiguousarray(library.at_nodes()))
-
-    def starts(self, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
-        """
-        Where the fit should start: the best tilts at the best local thicknesses, for both polarizations.
-
-        A pattern's score at a node is its weighted correlation with the template there, which no scale changes. The weights are
-        those of the mean over the batch, so that one product of matrices gives all scores.
-
-        Parameters
-        ----------
-        data, weights : array, shape (p, n)
-            Counts above background and the weights of their squares.
-        count
-            Starts per polarization.
-
-        Returns
-        -------
-        starts : float64 array, shape (p, 2, count, 3)
-            Grid coordinates of the library.
-        """
-        root = np.sqrt(1 / np.mean(1 / weights, axis=0)).astype(np.float32)
-        scaled = self.templates.reshape(-1, data.shape[1]) * root
-        scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
-        result = np.empty((len(data), 2, count, 3))
-        for first in range(0, len(data), BATCH):
-            part = slice(first, first + BATCH)
-            scores = (data[part] * root).astype(np.float32) @ scaled.T
-            _best(scores.reshape(-1, *self.templates.shape[:4]), result[part])
-        return result
+    root = np.sqrt(1 / np.mean(1 / weights, axis=0)).astype(np.float32)
+    scaled = templates.reshape(-1, data.shape[1]) * root
+    scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+    result = np.empty((len(data), 2, count, 3))
+    for first in range(0, len(data), BATCH):
+        part = slice(first, first + BATCH)
+        scores = (data[part] * root).astype(np.float32) @ scaled.T
+        _best(scores.reshape(-1, *templates.shape[:4]), result[part])
+    return result
 
 
 @njit(nogil=True, cache=True)

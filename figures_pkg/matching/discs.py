@@ -36,22 +36,11 @@ MOVED_PX, SPREAD = 2.0, 0.02  # finite differences of a centre and of a width
 
 @dataclass(frozen=True)
 class Background:
-    """
-    A background, and how it changes from pattern to pattern to first order.
+    """A background, and how it changes from pattern to pattern to first order."""
 
-    Attributes
-    ----------
-    level
-        Its mean, positive, shape (det_y, det_x).
-    modes
-        Changes of `level` where its wide part moves down by a pixel, to the right by a pixel, or widens by one part, shape (k, det_y, det_x).
-    free
-        Pixels that no disc reaches, boolean (det_y, det_x); those tell the size of the changes in each pattern.
-    """
-
-    level: np.ndarray
-    modes: np.ndarray
-    free: np.ndarray
+    level: np.ndarray  # (det_y, det_x), positive: its mean
+    modes: np.ndarray  # (k, det_y, det_x): its change where the wide part moves down or right by a pixel, or widens by one part
+    free: np.ndarray  # boolean (det_y, det_x): pixels that no disc reaches; those tell the size of the changes in each pattern
 
     def mode_rows(self, good: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Flat pixels and weights whose sum is the size of each mode in a pattern, blind to the level; every fifth good free pixel serves."""
@@ -67,25 +56,9 @@ class Background:
 def smooth_background(mean_pattern: np.ndarray, places: np.ndarray, centre: np.ndarray, clear_px: float,
                       bad_pixels: np.ndarray | None = None) -> Background:
     """
-    Background everywhere, from the pixels that no disc reaches.
+    Background everywhere, from the good pixels of a mean pattern that lie ``clear_px`` or more from the (row, col) of all discs, (n, 2).
 
-    Parameters
-    ----------
-    mean_pattern
-        Counts, shape (det_y, det_x).
-    places
-        (row, col) of all discs, in the frame or not, shape (n, 2).
-    centre
-        (row, col) of the direct beam.
-    clear_px
-        Pixels nearer than this to the middle of a disc are not used.
-    bad_pixels
-        Boolean (det_y, det_x), not used either.
-
-    Returns
-    -------
-    Background
-        Constant and without modes where too few pixels are free to tell.
+    It is constant and without modes where too few pixels are free to tell.
     """
     counts = np.asarray(mean_pattern, float)
     pixels = np.moveaxis(np.indices(counts.shape), 0, -1).reshape(-1, 2)
@@ -121,7 +94,7 @@ def _fitted_centre(pixels, logarithm, weight, start):
 
 
 def _two_curves(radii, logarithm, weight, rounds):
-    """Radii and values of two curves whose sum follows the logarithm, each fitted to what the other leaves."""
+    """Two curves (radii, values) whose sum follows the logarithm, each fitted to what the other leaves."""
     curves = [_curve(radii[0], logarithm, weight), (np.zeros(1), np.zeros(1))]
     for _ in range(rounds):
         for one, other in ((1, 0), (0, 1)):
@@ -130,7 +103,7 @@ def _two_curves(radii, logarithm, weight, rounds):
 
 
 def _curve(radius, values, weight):
-    """Mean of values over rings: mean radii and means, of the rings that hold anything."""
+    """Mean radii of rings, and mean values over them; rings that hold nothing are left out."""
     ring = (radius / BIN_PX).astype(int)
     total = np.bincount(ring, weight)
     held = total > 0
@@ -179,72 +152,33 @@ class DiscGeometry:
 
 @dataclass(frozen=True)
 class DiscPlan:
-    """
-    The pixels of every disc with their weights, in rows that lie one after another.
+    """The pixels of every disc with their weights, in rows that lie one after another; rows that measure the background's changes follow."""
 
-    Attributes
-    ----------
-    index
-        Which reflections of the library these discs are, shape (n,).
-    starts
-        Where the pixels of each row begin, shape (n + k + 1,).
-    pixels
-        Flat index in the frame.
-    weights
-        Share of the pixel in the disc; negative in the ring. On the background they sum to zero.
-    shape
-        Of the frame.
-    correlation
-        Of the noise of the discs, where the background makes it, shape (n, n).
-    modes
-        What a change of the background's shape leaves in each disc, shape (n, k). The rows of pixels and weights that measure
-        these k changes follow those of the discs.
-    """
-
-    index: np.ndarray
-    starts: np.ndarray
-    pixels: np.ndarray
-    weights: np.ndarray
-    shape: tuple
-    correlation: np.ndarray
-    modes: np.ndarray
+    index: np.ndarray  # (n,): which reflections of the library these discs are
+    starts: np.ndarray  # (n + k + 1,): where the pixels of each row begin
+    pixels: np.ndarray  # flat index in the frame
+    weights: np.ndarray  # share of the pixel in the disc, negative in the ring; on the background they sum to zero
+    shape: tuple  # of the frame
+    correlation: np.ndarray  # (n, n): of the noise of the discs, where the background makes it
+    modes: np.ndarray  # (n, k): what a change of the background's shape leaves in each disc
 
     def __len__(self) -> int:
         return len(self.index)
 
 
 def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: np.ndarray | None = None,
-               largest_g: float = LARGEST_G, direct_beam: bool = False, background: Background | None = None) -> DiscPlan:
+               largest_g: float = LARGEST_G, background: Background | None = None) -> DiscPlan:
     """
-    Choose the discs that lie in the frame with their rings, and the weights of their pixels.
+    Choose the discs that lie in the frame (det_y, det_x) with their rings, and the weights of their pixels.
 
-    Parameters
-    ----------
-    geometry
-        From the mean pattern.
-    g
-        (g_b, g_c) of all reflections that the library holds, 1/Å, shape (m, 2).
-    shape
-        (det_y, det_x).
-    bad_pixels
-        Boolean (det_y, det_x) of pixels to leave out; the rest of their disc is scaled up.
-    largest_g
-        In 1/Å.
-    direct_beam
-        Whether to take the direct beam too.
-    background
-        From :func:`smooth_background`; level by default.
-
-    Raises
-    ------
-    ValueError
-        When discs overlap, leave no pixel for the background between them, or fewer than ten lie in the frame.
+    ``g`` (m, 2) are all reflections of the library in 1/Å; those beyond ``largest_g`` and the direct beam are left out. Bad pixels do not count, the
+    rest of their disc is scaled up. The background is level by default.
     """
     places, length = geometry.centre + g @ geometry.matrix.T, np.hypot(*g.T)
     reach, outer = _reach(geometry, g)
     margin = reach + RING_PX
     inside = ((places >= margin) & (places <= np.array(shape) - 1 - margin)).all(axis=1)
-    index = np.flatnonzero(inside & (length <= largest_g) & (direct_beam | (length > 1e-6)))
+    index = np.flatnonzero(inside & (length <= largest_g) & (length > 1e-6))
     if len(index) < 10:
         raise ValueError(f"{len(index)} discs lie in the frame of {shape[0]} x {shape[1]} px, ten are needed; check centre and scale of the lattice")
     good = np.ones(shape, bool) if bad_pixels is None else ~bad_pixels
@@ -259,14 +193,13 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
 
 
 def _stacked(rows, size):
-    """Rows of (flat pixels, weights) as a sparse matrix of that many pixels."""
     starts = np.concatenate([[0], np.cumsum([len(pixels) for pixels, _ in rows])])
     pixels, weights = (np.concatenate(column) for column in zip(*rows))
     return csr_array((weights, pixels, starts), shape=(len(rows), size))
 
 
 def _correlation(rows, level):
-    """Correlation of the weighted sums where pixels count independently with variances in proportion to the background."""
+    """Correlation of weighted sums over pixels that count independently, with variances in proportion to the background."""
     scaled = rows.multiply(np.sqrt(level.ravel())).tocsr()
     covariance = (scaled @ scaled.T).toarray()
     deviation = np.sqrt(np.diag(covariance))
@@ -344,7 +277,7 @@ def _integrate(patterns, starts, pixels, weights, sums, variances):
 
 def disc_sums(patterns: np.ndarray, plan: DiscPlan) -> tuple[np.ndarray, np.ndarray]:
     """
-    Counts of all discs above their background, and their variances if pixels count independently (Poisson).
+    Counts of all discs above their background, and their variances if pixels count independently (Poisson), float64 (p, n) each.
 
     Parameters
     ----------
@@ -352,10 +285,6 @@ def disc_sums(patterns: np.ndarray, plan: DiscPlan) -> tuple[np.ndarray, np.ndar
         Counts, shape (p, det_y, det_x).
     plan
         From :func:`plan_discs`.
-
-    Returns
-    -------
-    sums, variances : float64 array, shape (p, n)
     """
     patterns = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
     if patterns.shape[1] != plan.shape[0] * plan.shape[1]:

@@ -29,15 +29,9 @@ def _weights(u, nodes, w, dw):
 @njit(nogil=True, cache=True, fastmath=True)
 def predict(coefficients, u, out):
     """
-    Intensities and their slopes at one point.
+    Write the intensities (n,) and their three slopes at grid coordinates ``u`` of tilt b, tilt c and thickness to ``out``, float32 (4, n).
 
-    Parameters
-    ----------
-    coefficients : float32 array, shape (n_b + 2, n_c + 2, n_t + 2, n)
-    u : array, shape (3,)
-        Grid coordinates of tilt b, tilt c and thickness, inside the grid.
-    out : float32 array, shape (4, n)
-        Receives the intensities, then their derivatives with respect to `u`.
+    The coefficients are float32, shape (n_b + 2, n_c + 2, n_t + 2, n); ``u`` lies inside the grid.
     """
     w, dw = np.empty((3, 4), np.float32), np.empty((3, 4), np.float32)
     b0 = _weights(u[0], coefficients.shape[0] - 2, w[0], dw[0])
@@ -145,17 +139,9 @@ def _covariance(coefficients, data, weight, variance, correlation, result):
 @njit(nogil=True, cache=True)
 def refine(coefficients, data, weight, start, result):
     """
-    Fit one pattern from one start.
+    Fit one pattern (counts above background and the weights of their squares, (n,)) from one start in grid coordinates.
 
-    Parameters
-    ----------
-    coefficients : float32 array, shape (n_b + 2, n_c + 2, n_t + 2, n)
-    data, weight : float64 array, shape (n,)
-        Counts above background, and the weights of their squares in chi squared.
-    start : array, shape (3,)
-        Grid coordinates.
-    result : float64 array, shape (12,)
-        Receives coordinates, scale, chi squared, and 1 where the fit ended on the edge of the grid; the rest is left alone.
+    Writes coordinates, scale, chi squared, and 1 where the fit ended on the edge of the grid to the start of ``result`` (12,).
     """
     model, other = np.empty((4, data.size), np.float32), np.empty((4, data.size), np.float32)
     hessian, gradient, mixed, inverse = np.empty((3, 3)), np.empty(3), np.empty(3), np.empty((3, 3))
@@ -187,19 +173,11 @@ def refine(coefficients, data, weight, start, result):
 @njit(nogil=True, cache=True)
 def refine_all(coefficients, data, weights, variances, correlation, starts, results):
     """
-    Fit patterns with both polarizations, and keep the best of several starts for each.
+    Fit patterns with both polarizations, from starts (p, 2, s, 3) in grid coordinates, and keep the best for each in ``results`` (p, 2, 12).
 
-    Parameters
-    ----------
-    coefficients : float32 array, shape (2, n_b + 2, n_c + 2, n_t + 2, n)
-    data, weights, variances : float64 array, shape (p, n)
-        Counts above background, the weights of their squares in chi squared, and the variances of counting.
-    correlation : float64 array, shape (n, n)
-        Of the noise of the discs.
-    starts : float64 array, shape (p, 2, s, 3)
-        Grid coordinates.
-    results : float64 array, shape (p, 2, 12)
-        Receives what `refine` says, and the covariance of the coordinates (bb, cc, tt, bc, bt, ct) of the better polarization.
+    Data (counts above background), weights of their squares and variances of counting have shape (p, n), the correlation of the noise of the discs
+    (n, n), the coefficients (2, n_b + 2, n_c + 2, n_t + 2, n). A result is what :func:`refine` says, and for the better polarization the covariance
+    of its coordinates (bb, cc, tt, bc, bt, ct).
     """
     one = np.empty(results.shape[2])
     for p in range(data.shape[0]):

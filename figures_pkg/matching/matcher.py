@@ -11,7 +11,7 @@ from figures_pkg.diffraction.library import Library
 from figures_pkg.imaging.lattice_search import Zone, find_lattice
 from figures_pkg.workspace import available_cores
 
-from .disc_library import CoarseGrid, DiscLibrary, average_over_discs
+from .disc_library import DiscLibrary, average_over_discs, coarse_starts
 from .discs import LARGEST_G, DiscGeometry, DiscPlan, bad_pixels, clear_px, disc_sums, plan_discs, smooth_background
 from .fit import COLUMNS, refine_all
 
@@ -41,22 +41,21 @@ DISCS = {"discs": "counts of each disc above its background", "discs_variance": 
 @dataclass(frozen=True)
 class Matcher:
     """
-    What a pattern is compared with: the discs, the library averaged over them, and the grid of the coarse search.
+    What a pattern is compared with: the discs, the library averaged over them, and its templates for the coarse search.
 
-    ``systematic`` is the share of a disc by which the library may be wrong, ``poor_chi2`` the chi squared per degree of freedom above
-    which a fit is marked.
+    ``systematic`` is the share of a disc by which the library may be wrong, ``poor_chi2`` the chi squared per degree of freedom above which a fit is
+    marked.
     """
 
     plan: DiscPlan
     library: DiscLibrary
-    grid: CoarseGrid
+    templates: np.ndarray
     systematic: float = SYSTEMATIC
     poor_chi2: float = POOR_CHI2
 
     @classmethod
     def of(cls, library: Library | DiscLibrary, geometry: DiscGeometry, shape: tuple, bad: np.ndarray | None = None,
-           energy_kev: float = 200.0, largest_g: float = LARGEST_G, systematic: float = SYSTEMATIC,
-           mean: np.ndarray | None = None) -> "Matcher":
+           energy_kev: float = 200.0, systematic: float = SYSTEMATIC, mean: np.ndarray | None = None) -> "Matcher":
         """
         Prepare a library for the discs of a scan.
 
@@ -65,51 +64,33 @@ class Matcher:
         library
             As simulated, or averaged over discs already.
         geometry
-            Where the discs lie.
+            Where the discs lie; their radius and the energy of the beam give its convergence.
         shape
             (det_y, det_x).
         bad
             Pixels to leave out, boolean (det_y, det_x).
         energy_kev
-            Of the beam; turns the radius of the discs into the convergence.
-        largest_g
-            Reflections up to here, 1/Å.
+            Of the beam.
         systematic
             Share of a disc by which the library may be wrong.
         mean
             Mean pattern (det_y, det_x), which tells the shape of the background; level by default.
         """
         if isinstance(library, Library):
-            library = average_over_discs(library, geometry.convergence_mrad(energy_kev), largest_g)
+            library = average_over_discs(library, geometry.convergence_mrad(energy_kev), LARGEST_G)
         places = geometry.centre + library.g @ geometry.matrix.T
         clear = clear_px(geometry, library.g)
         background = None if mean is None else smooth_background(mean, places, geometry.centre, clear, bad)
-        plan = plan_discs(geometry, library.g, shape, bad, largest_g, background=background)
+        plan = plan_discs(geometry, library.g, shape, bad, background=background)
         chosen = library.only(plan.index)
-        return cls(plan, chosen, CoarseGrid.of(chosen), systematic)
+        return cls(plan, chosen, chosen.at_nodes(), systematic)
 
     def fit(self, sums: np.ndarray, variances: np.ndarray) -> dict[str, np.ndarray]:
-        """
-        Match disc sums.
-
-        Parameters
-        ----------
-        sums, variances
-            From :func:`figures_pkg.matching.discs.disc_sums`, shape (p, n).
-
-        Returns
-        -------
-        dict
-            The variables of `UNITS`, each of shape (p,).
-        """
+        """Match disc sums and their variances (p, n), from :func:`figures_pkg.matching.disc_sums`: the variables of ``UNITS``, each (p,)."""
         variances, weights = weights_of(sums, variances, self.systematic)
-        starts = self.grid.starts(sums, weights)
+        starts = coarse_starts(self.templates, sums, weights)
         results = np.empty((len(sums), 2, COLUMNS))
         refine_all(self.library.coefficients, sums, weights, variances, self.plan.correlation, starts, results)
-        return self._named(results)
-
-    def _named(self, results):
-        """Results of the compiled fit, (p, 2, 12), as maps with units."""
         chi2 = results[:, :, 4]
         better = chi2.argmin(axis=1)
         best, degrees = results[np.arange(len(results)), better], len(self.plan) - 4
@@ -125,14 +106,14 @@ def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float = SYST
     """
     Variances of counting, kept above one count, and the weights of squares in chi squared.
 
-    A weight is one over the variance of counting plus the square of `systematic` times the disc. Without the second part a bright
-    disc, which no library predicts to its counting noise, would overrule all others.
+    A weight is one over the variance of counting plus the square of ``systematic`` times the disc. Without the second part a bright disc, which no
+    library predicts to its counting noise, would overrule all others.
     """
     counting = np.maximum(variances, 1.0)
     return counting, 1 / (counting + (systematic * np.maximum(sums, 0)) ** 2)
 
 
-def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geometry: DiscGeometry | None = None, **options) -> Matcher:
+def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geometry: DiscGeometry | None = None) -> Matcher:
     """
     Find the lattice in the mean of some patterns and prepare the library for it.
 
@@ -146,8 +127,6 @@ def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geom
         The net to expect; that of ErMnO3 along [100] by default.
     geometry
         Where the discs lie, if that is known; otherwise it is found.
-    **options
-        Of :meth:`Matcher.of`.
 
     Raises
     ------
@@ -160,7 +139,7 @@ def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geom
         step = abs(float(scan.det_x[1] - scan.det_x[0]))
         geometry = DiscGeometry.of(find_lattice(mean, zone, scale_inv_angstrom=step))
     energy = scan.attrs.get("beam_energy_kev", 200.0)
-    matcher = Matcher.of(library, geometry, scan.shape[2:], bad_pixels(mean), energy, mean=mean, **options)
+    matcher = Matcher.of(library, geometry, scan.shape[2:], bad_pixels(mean), energy, mean=mean)
     counts = disc_sums(mean[None], matcher.plan)[0].mean()
     if counts < LEAST_COUNTS:
         raise ValueError(f"a disc holds {counts:.2g} counts above the background on average, {LEAST_COUNTS:g} are needed to match single "
@@ -207,14 +186,14 @@ def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, prog
     progress
         Whether to show a progress bar on stderr.
     discs
-        Whether to keep the counts of all discs too, ``discs`` and ``discs_variance`` on (scan_y, scan_x, disc), for
-        :func:`figures_pkg.matching.measure_walls` and :func:`figures_pkg.matching.disc_residuals`.
+        Whether to keep ``discs`` and ``discs_variance`` on (scan_y, scan_x, disc), for :func:`figures_pkg.matching.measure_walls` and
+        :func:`figures_pkg.matching.disc_residuals`.
 
     Returns
     -------
     xarray.Dataset
-        On (scan_y, scan_x), the variables of `UNITS` with their units. **Sign:** polarization +1 is +P where the lattice's 002
-        points along +c; a lattice turned by half a turn exchanges the two.
+        On (scan_y, scan_x), the variables of `UNITS` with their units. **Sign:** polarization +1 is +P where the lattice's 002 points along +c; a
+        lattice turned by half a turn exchanges the two.
     """
     maps = {name: np.empty(scan.shape[:2], _type(name)) for name in UNITS}
     maps |= {name: np.empty((*scan.shape[:2], len(matcher.plan)), np.float32) for name in DISCS if discs}
@@ -238,7 +217,6 @@ def _type(name):
 
 
 def _labelled(maps, scan, matcher):
-    """The maps as a dataset."""
     variables = {name: (SCAN_DIMS, maps[name], {"units": units, "long_name": meaning}) for name, (units, meaning) in UNITS.items()}
     variables |= {name: ((*SCAN_DIMS, "disc"), maps[name], {"units": "counts", "long_name": DISCS[name]}) for name in DISCS if name in maps}
     coordinates = {dim: scan.coords[dim].variable for dim in SCAN_DIMS if dim in scan.coords}

@@ -24,6 +24,7 @@ from .matcher import FITTED, Matcher, weights_of
 
 SMOOTH = 1.0  # positions over which the polarization is smoothed before its zero line is drawn
 POINT_NM = 1.0  # between the points of a line
+REACH_NM = 14.0  # positions up to here from a line belong to it
 CLEAR_NM = 10.0  # positions nearer to a line do not tell thickness and tilts
 AROUND_NM = 60.0  # positions up to here from a piece do
 STEEPEST = 0.35  # slope of a wall; the tangent of 19 degrees
@@ -56,64 +57,34 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Piece:
+    """A straight piece of a wall, and the positions (row, column) that lie nearer to it than to another piece."""
+
+    centre_nm: np.ndarray  # (y, x)
+    normal: np.ndarray  # unit vector (y, x) into the +P domain
+    wall: int  # which wall it belongs to, from 0
+    index: np.ndarray  # (p, 2)
+    distance_nm: np.ndarray  # (p,) from the piece's line, positive in +P
+    along_nm: np.ndarray  # (p,) along the line from its centre
+    along: np.ndarray  # unit vector (y, x) of the line
+
+
+def find_pieces(maps: xr.Dataset, length_nm: float) -> list[Piece]:
     """
-    A straight piece of a wall.
+    Cut the walls in a map of polarization into pieces of roughly ``length_nm`` with the positions up to 14 nm from their lines.
 
-    Attributes
-    ----------
-    centre_nm
-        (y, x), shape (2,).
-    normal
-        Unit vector (y, x) into the +P domain, shape (2,).
-    wall
-        Which wall it belongs to, from 0.
-    index
-        (row, column) of the positions that lie nearer to it than to another piece, shape (p, 2).
-    distance_nm
-        Of these from the piece's line, positive in +P, shape (p,).
-    along_nm
-        Of these along the line from its centre, shape (p,).
-    along
-        Unit vector (y, x) of the line, shape (2,).
-    """
-
-    centre_nm: np.ndarray
-    normal: np.ndarray
-    wall: int
-    index: np.ndarray
-    distance_nm: np.ndarray
-    along_nm: np.ndarray
-    along: np.ndarray
-
-
-def find_pieces(maps: xr.Dataset, length_nm: float = 30.0, reach_nm: float = 14.0) -> list[Piece]:
-    """
-    The walls in a map of polarization.
-
-    Parameters
-    ----------
-    maps
-        From :func:`figures_pkg.matching.match`: ``polarization`` on coordinates in nm.
-    length_nm
-        Of a piece, roughly; shorter lines are taken for single wrong positions and dropped.
-    reach_nm
-        Positions up to here from a line belong to it.
-
-    Returns
-    -------
-    list of Piece
-        In the order of the lines; empty where there is one domain only.
+    Shorter lines are taken for single wrong positions and dropped; there are no pieces where there is one domain only.
     """
     y, x = maps.scan_y.values, maps.scan_x.values
     smooth = gaussian_filter(maps.polarization.values.astype(float), SMOOTH, mode="nearest")
     lines = [line[:, ::-1] for line in contour_generator(x, y, smooth).lines(0.0)]
-    cut = [(wall, points) for wall, line in enumerate(_long(lines, length_nm)) for points in _cut(line, length_nm)]
+    lines = [line for line in lines if _arc(line)[-1] >= length_nm]
+    cut = [(wall, points) for wall, line in enumerate(lines) for points in _cut(line, length_nm)]
     if not cut:
         return []
     owner = np.repeat(np.arange(len(cut)), [len(points) for _, points in cut])
     places = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     away, nearest = cKDTree(np.concatenate([points for _, points in cut])).query(places)
-    owner = np.where(away <= reach_nm, owner[nearest], -1)
+    owner = np.where(away <= REACH_NM, owner[nearest], -1)
     pieces = [_piece(*each, places, np.flatnonzero(owner == number), smooth) for number, each in enumerate(cut)]
     return [piece for piece in pieces if len(piece.index) >= 8]
 
@@ -124,10 +95,6 @@ def wall_distance(maps: xr.Dataset, pieces: list[Piece]) -> np.ndarray:
     for piece in pieces:
         distance[tuple(piece.index.T)] = np.abs(piece.distance_nm)
     return distance
-
-
-def _long(lines, length_nm):
-    return [line for line in lines if _arc(line)[-1] >= length_nm]
 
 
 def _arc(line):
@@ -158,7 +125,7 @@ def _piece(wall, points, places, mine, smooth):
 
 
 def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, length_nm: float = 20.0, probe_fwhm_nm: float = 2.0,
-                  threads: int = 1, columns: dict[int, Columns] | None = None) -> tuple[xr.Dataset, xr.Dataset]:
+                  columns: dict[int, Columns] | None = None) -> tuple[xr.Dataset, xr.Dataset]:
     """
     Find the walls in a match, simulate the columns under them, fit every piece, and then every pattern around it by itself.
 
@@ -172,22 +139,19 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
         Of the pieces, roughly.
     probe_fwhm_nm
         Full width at half maximum of the probe; a wrong one is taken for width of the wall.
-    threads
-        For the simulation.
     columns
         From :func:`figures_pkg.twin.wall_columns.build_columns`, for turns of 1 and -1, if they are there already.
 
     Returns
     -------
     walls : Dataset
-        On (piece,), the variables of `UNITS`. The errors hold counting noise, the floor of the weights, and what makes the patterns of a
-        piece disagree: that the wall is bent, or another one near. They do not hold what is wrong for all of them alike, such
-        as the width of the probe, or what a charged wall scatters by itself: it is taken for up to 1 nm of place or width.
-        Where three walls meet no piece is right; chi squared says so.
+        On (piece,), the variables of `UNITS`. The errors hold counting noise, the floor of the weights, and what makes the patterns of a piece disagree:
+        that the wall is bent, or another one near. They do not hold what is wrong for all of them alike, such as the width of the probe, or what a
+        charged wall scatters by itself: it is taken for up to 1 nm of place or width. Where three walls meet no piece is right; chi squared says so.
     patterns : Dataset
-        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of
-        its piece and nothing else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from
-        the line fitted to its ``piece``; nan away from walls.
+        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of its piece and nothing
+        else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from the line fitted to its ``piece``; nan away
+        from walls.
 
     Raises
     ------
@@ -201,7 +165,7 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
     states = [_surroundings(piece, maps, clear) for piece in pieces]
     if columns is None:
         ends = np.min(np.concatenate(states), axis=0), np.max(np.concatenate(states), axis=0)
-        columns = {turn: build_columns(matcher.library.g, *ends, convergence_mrad, turn, threads) for turn in (1, -1)}
+        columns = {turn: build_columns(matcher.library.g, *ends, convergence_mrad, turn) for turn in (1, -1)}
     rows, alone = [], {name: np.full(maps.polarization.shape, np.nan, np.float32) for name in ALONE}
     for number, (piece, state) in enumerate(zip(pieces, states)):
         patterns = _Patterns(piece, maps, state, matcher, columns, probe_fwhm_nm)
@@ -256,7 +220,7 @@ class _Patterns:
         return (self.piece.distance_nm - place[0] - place[1] * self.piece.along_nm) / np.hypot(1, place[1])
 
     def fit(self, model):
-        """The best of several starts: chi squared, place and its covariance, see :meth:`_covariance`."""
+        """The best of several starts: chi squared, place and its covariance."""
         slopes = [(slope,) for slope in STARTS] if model[0] else [()]
         starts = [np.array([offset, 0.0, *slope]) for offset in STARTS_NM for slope in slopes]
         start = min(starts, key=lambda place: np.sum(self.at_place(model, place) ** 2))
@@ -270,8 +234,8 @@ class _Patterns:
         """
         Of a fitted place: from counting and the floor, or from how patterns disagree about it where that is more.
 
-        Patterns disagree where the wall is no straight line, where another one is near, and where thickness or tilts around are off;
-        each moves all discs of a pattern together, which chi squared over all discs hardly notices.
+        Patterns disagree where the wall is no straight line, where another one is near, and where thickness or tilts around are off; each moves all
+        discs of a pattern together, which chi squared over all discs hardly notices.
         """
         inverse = np.linalg.pinv(jacobian.T @ jacobian)
         count, size = len(self.data), jacobian.shape[1]

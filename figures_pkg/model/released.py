@@ -183,3 +183,9 @@ def losses_words(maps: xr.DataArray) -> str:
 
 def _attribute(way: str) -> str:
     return f"loss_{way.replace(' ', '_')}"
+
+
+def positions_words(maps: xr.DataArray, scan: xr.DataArray) -> str:
+    """Which positions of a scan an embedding (…, scan_y, scan_x) covers, in words: all of them, or a grid from :func:`position_grid`."""
+    (rows, columns), (high, wide) = maps.shape[-2:], scan.shape[:2]
+    return "all positions" if (rows, columns) == (high, wide) else f"{rows} × {columns} of the {high} × {wide} positions, evenly spaced"

@@ -24,12 +24,10 @@ ORDERS = {2: "#7a4fa3", 4: "#d1730a"}  # 002 and 004; red and blue are left to �
 
 def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, label: str | None = None, bar=True) -> AxesImage:
     """
-    Draw a map over the scan with a scale bar in nm; row 0 is at the top.
+    Draw a map (scan_y, scan_x) with coordinates in nm, row 0 at the top, and a scale bar.
 
     Parameters
     ----------
-    image
-        Shape ``(scan_y, scan_x)`` with coordinates in nm.
     limits
         Lowest and highest value of the colours; by default the 0.5 % and 99.5 % quantiles.
     label
@@ -55,26 +53,17 @@ def domain_pair(sign_known: bool = True) -> tuple[str, str]:
 
 
 def domain_map(sign_known: bool = True) -> ListedColormap:
-    """
-    Colour map of a map of −1, 0 (neither) and +1 in the colours of :func:`domain_pair`.
-
-    Examples
-    --------
-    >>> domain_map(False).colors
-    ['#1b7837', '#999999', '#762a83']
-    """
+    """Colour map of a map of −1, 0 (neither) and +1 in the colours of :func:`domain_pair`."""
     plus, minus = domain_pair(sign_known)
     return DOMAIN_MAP if sign_known else ListedColormap([minus, NEITHER, plus], name="domains, sign unknown")
 
 
 def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, floor: float | None = None, cmap="magma") -> AxesImage:
     """
-    Draw a diffraction pattern on a logarithmic scale with a bar in 1/Å; row 0 is at the top.
+    Draw counts (det_y, det_x) with coordinates in 1/Å on a logarithmic scale, row 0 at the top, and a bar in 1/Å.
 
     Parameters
     ----------
-    pattern
-        Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
     label
         Text beside the colour bar; without it there is no colour bar.
     floor
@@ -121,16 +110,9 @@ def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "wh
 
 def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius: float, colour: str = HIGHLIGHT) -> None:
     """
-    Circle reflections and write their indices beside the circles.
+    Circle reflections ``{"004": (y, x)}`` in the coordinates of the pattern (1/Å) and write their indices beside the circles.
 
-    Parameters
-    ----------
-    positions
-        ``{"004": (y, x)}`` in the coordinates of the pattern, 1/Å.
-    radius
-        Radius of the circles in 1/Å.
-    colour
-        A bright one for dark patterns; on a white ground "black", whose letters have a white rim.
+    The colour is a bright one for dark patterns; on a white ground "black", whose letters have a white rim.
     """
     for name, (y, x) in positions.items():
         ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
@@ -151,14 +133,7 @@ def overbar(indices: str) -> str:
 
 
 def barred(text: str) -> str:
-    """
-    Write the Miller indices in a text with combining bars in place of minus signs, for tables and sentences.
-
-    Examples
-    --------
-    >>> barred("004 / 00-4")
-    '004 / 004\u0305'
-    """
+    """Write the Miller indices in a text with combining bars in place of minus signs, for tables and sentences."""
     return re.sub(r"(?<=\d)-(\d)", "\\1\u0305", text)
 
 
@@ -180,14 +155,7 @@ def domain_colours(domain: np.ndarray, sign_known: bool = True) -> np.ndarray:
 
 
 def polarity(sign_known: bool = True) -> LinearSegmentedColormap:
-    """
-    Colours of a signed domain channel: ``POLARITY``, or others where nobody knows which domain is +P.
-
-    Examples
-    --------
-    >>> polarity() is POLARITY, polarity(False).name
-    (True, 'domains A and B')
-    """
+    """Colours of a signed domain channel: low is −P and high +P, or other colours where nobody knows which domain is +P."""
     plus, minus = domain_pair(sign_known)
     return POLARITY if sign_known else LinearSegmentedColormap.from_list("domains A and B", [minus, "#f4f2ee", plus])
 
@@ -196,16 +164,8 @@ def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVA
     """
     Draw one channel of an embedding, ``(scan_y, scan_x)``, over the scan.
 
-    Parameters
-    ----------
-    title
-        What the channel was matched to.
-    cmap
-        ``POLARITY`` for the channel of the domains, turned so that +P is high; a sequential one for the others.
-    bar
-        Whether to draw the scale bar.
-    signed
-        Whether the middle of the colours is zero, as for a channel whose zero lies between two domains.
+    ``cmap`` is :func:`polarity` for the channel of the domains, turned so that +P is high, and a sequential one for the others. Zero is the middle of
+    the colours of a ``signed`` one.
     """
     drawn = scan_map(ax, channel, cmap=cmap, bar=bar, limits=around_zero(channel) if signed else None)
     ax.set_title(title)
@@ -214,12 +174,10 @@ def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVA
 
 def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, limit: float | None = None, bar: bool = True) -> AxesImage:
     """
-    Draw the middle of a difference of two patterns: red where the first is brighter, blue where the second is; row 0 is at the top.
+    Draw the middle of a difference of two patterns (det_y, det_x) in counts, row 0 at the top: red where the first is brighter, blue where the second is.
 
     Parameters
     ----------
-    difference
-        Counts, shape ``(det_y, det_x)`` with coordinates in 1/Å.
     reach
         How far from the direct beam, in 1/Å.
     limit
@@ -247,18 +205,9 @@ def around_zero(channel: xr.DataArray) -> tuple[float, float]:
 
 def state_map(ax: Axes, thickness_nm: np.ndarray, tilt_mrad: np.ndarray, values: np.ndarray, limit: float, cmap="RdBu_r", marks=()) -> QuadMesh:
     """
-    Draw a quantity over thickness and tilt, with a colour bar below and marked states.
+    Draw a quantity (m, n) over thickness (n,) and tilt (m,), with a colour bar below and marked states.
 
-    Parameters
-    ----------
-    thickness_nm, tilt_mrad
-        Shapes (n,) and (m,).
-    values
-        Shape (m, n).
-    limit
-        The colours run from ``-limit`` to ``limit``.
-    marks
-        Pairs (thickness, tilt), drawn as a circle, a diamond and a square in this order.
+    The colours run from ``-limit`` to ``limit``; ``marks`` are pairs (thickness, tilt), drawn as a circle, a diamond and a square in this order.
     """
     drawn = ax.pcolormesh(thickness_nm, tilt_mrad, values, cmap=cmap, vmin=-limit, vmax=limit, shading="nearest", rasterized=True)
     ax.figure.colorbar(drawn, ax=ax, location="bottom", aspect=16)
@@ -266,3 +215,8 @@ def state_map(ax: Axes, thickness_nm: np.ndarray, tilt_mrad: np.ndarray, values:
         ax.plot(thickness, tilt, marker, mfc=HIGHLIGHT, mec="black", ms=7, mew=1.3)
     ax.set(xlabel="thickness (nm)")
     return drawn
+
+
+def row_label(ax: Axes, text: str) -> None:
+    """Write upright at the left of a row of panels, beside its first, what the row shows."""
+    ax.annotate(text, (-0.06, 0.5), xycoords="axes fraction", rotation=90, ha="right", va="center", weight="bold")

@@ -13,10 +13,7 @@ def method_rows(ax: Axes, families: Mapping[str, Sequence[str]]) -> dict[str, tu
     """
     Prepare an axis with a row for each method, the first at the top, families (family -> methods) apart.
 
-    Returns
-    -------
-    dict
-        Method -> (height of its row, colour of its family).
+    Returns the height of each method's row and the colour of its family, by method.
     """
     rows, height = {}, 0.0
     for (_, names), colour in zip(families.items(), FAMILY_COLOURS, strict=False):
@@ -36,20 +33,10 @@ def method_rows(ax: Axes, families: Mapping[str, Sequence[str]]) -> dict[str, tu
 def score_dots(ax: Axes, rows: Mapping[str, tuple[float, str]], values: Mapping[str, np.ndarray], *, marker: str = "o",
                filled: bool = True, spread: bool = True, colour: str | None = None, label: str | None = None) -> PathCollection:
     """
-    Draw the middle of each method's scores as a large mark, and each score as a small dot.
+    Draw the middle of each method's scores (method -> scores) as a large mark, and each score as a small dot.
 
-    Parameters
-    ----------
-    rows
-        From :func:`method_rows`.
-    values
-        Method -> its scores; a method without scores is left out.
-    marker, filled, colour
-        Of the large marks; the family's colour by default.
-    spread
-        Whether to draw the small dots.
-    label
-        For a legend.
+    ``rows`` come from :func:`method_rows`; a method without scores is left out. ``marker``, ``filled`` and ``colour`` (the family's by default) are
+    those of the large marks; ``spread`` is whether to draw the small dots.
     """
     found = [(np.median(scores), *rows[name], np.asarray(scores)) for name, scores in values.items()
              if len(scores) and name in rows]

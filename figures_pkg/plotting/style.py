@@ -41,14 +41,7 @@ def use_style() -> None:
 
 
 def stamp(figure: Figure, source: str) -> Text:
-    """
-    Write onto a figure, below its lower right corner, whether its data are simulated or measured.
-
-    Parameters
-    ----------
-    source
-        The ``source`` attribute of a scan; ``"simulation"`` for calculated patterns without one.
-    """
+    """Write below the lower right corner of a figure whether its data are simulated or measured; the source is a key of ``SOURCE_WORDS``."""
     if source not in SOURCE_WORDS:
         raise ValueError(f"the source is {source!r}; it must be one of {', '.join(SOURCE_WORDS)}")
     return figure.supxlabel(SOURCE_WORDS[source], x=0.995, ha="right", fontsize=8, color="0.35", style="italic")

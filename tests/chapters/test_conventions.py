@@ -14,7 +14,7 @@ def arrows(ax):
 
 def test_rows_run_down_and_columns_to_the_right(ax):
     """The arrow of the first axis points down the page, that of the second to the right."""
-    plain_picture(ax, np.eye(3), "title")
+    plain_picture(ax, np.eye(3), "title", "cividis")
     array_axes(ax, "rows", "columns")
     (right_from, right_to), (down_from, down_to) = arrows(ax)
     assert right_to[0] > right_from[0] and right_to[1] == right_from[1]

@@ -1,13 +1,12 @@
 """The table of claims says what was found, links to figures, and escapes its texts."""
 
 import json
-import re
 from html import escape
 
 import pytest
 
 from figures_pkg.chapters.does_it_hold import TITLES, claims_table, value_words
-from figures_pkg.claims.rows import VERDICTS, Case, Claim, Limit, load_claims
+from figures_pkg.claims.rows import Case, Claim, Limit, load_claims
 from figures_pkg.provenance.figures import figure_names, paper_figures
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
@@ -24,14 +23,6 @@ def claim(**fields):
     texts = {"id": "a", "claim": "P & Q", "place": {"section": "Methods", "at": "Fig. 2a"}, "figures": ("fig-2ab",), "data": "twin",
              "how": "h", "measure": "figures_pkg.x.y", "cases": (Case("ds1", ""),), "limit": Limit(0, 1), "because": "b", "caveat": "built in"}
     return Claim(**(texts | fields))
-
-
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_a_verdict_is_said_in_a_word_and_a_colour(verdict):
-    """So that neither is needed alone."""
-    html = claims_table([claim()], {"rows": [row(verdict)]})
-    (style,) = re.findall(rf"<span class='verdict (\w+)'>{verdict}</span>", html)
-    assert f"table.claims .{style} {{background" in html
 
 
 def test_the_table_holds_values_reasons_links_and_the_fold_out():
@@ -85,15 +76,11 @@ def test_numbers_are_short_and_whole_ones_complete():
     assert value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
 
 
-def test_no_link_shows_the_label_of_a_figure():
-    """Figures of claims are the paper's, or have a title."""
-    assert {name for each in load_claims() for name in each.figures} - set(paper_figures()) == set(TITLES)
-
-
-def test_every_figure_chapter_is_a_page(repository):
-    """Links lead to chapters of the book."""
+def test_figures_of_claims_have_a_title_and_a_page(repository):
+    """They are the paper's, or have a title of their own; links lead to chapters of the book."""
     toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
     assert all(f"executed/{chapter}" in toc for chapter in set(figure_names().values()))
+    assert {name for each in load_claims() for name in each.figures} - set(paper_figures()) == set(TITLES)
 
 
 def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from figures_pkg.chapters.matching_robustness import Disturbance, disturbed_scan, other_library, thinned
+from figures_pkg.diffraction import LibrarySettings, build_library
 from figures_pkg.twin.example import Example
 
 pytestmark = pytest.mark.physics
@@ -16,10 +17,6 @@ def test_thinned_counts_have_the_mean_and_variance_of_a_lower_dose():
     assert abs(counts.mean() - 10) < 0.1 and abs(counts.var() - 10) < 0.4
 
 
-def test_a_share_above_one_is_refused():
-    with pytest.raises(ValueError, match="at most 1"):
-        thinned(np.ones(3, np.uint16), 1.1, np.random.default_rng(0))
-
 DIMS = ("scan_y", "scan_x")
 
 
@@ -29,8 +26,6 @@ def other():
 
 
 def test_other_scattering_factors_change_a_little_and_keep_the_mirror(other):
-    from figures_pkg.diffraction import LibrarySettings, build_library
-
     usual = build_library(LibrarySettings.covering([14, 18], 1.5, 1.5, slices=2, gpts=(64, 72), g_max_inv_angstrom=0.8), progress=False)
     at = (1, 16.0, 0.4, -0.6)
     change = np.linalg.norm(other.intensities(*at) - usual.intensities(*at)) / np.linalg.norm(usual.intensities(*at))

@@ -8,13 +8,10 @@ from figures_pkg.chapters.scores import (
     FAMILIES,
     claims_of_domains,
     compared,
-    confusion_image,
     methods_in_order,
     middle_of,
     summary,
     wall_tests,
-    with_domains,
-    worst_of,
 )
 from figures_pkg.evaluate.leaderboard import read_scores, values_of
 from figures_pkg.workspace import artefact_path
@@ -49,9 +46,7 @@ def test_values_are_chosen_by_picking_and_scan(table):
     assert values_of(table, "domain_auc", "PCA").tolist() == [1.0, 0.97]
     assert values_of(table, "domain_auc", "CA", "truth").tolist() == [0.99]
     assert values_of(table, "domain_auc", "PCA", scans=["ds2"]).tolist() == [0.97]
-    assert worst_of(table, "domain_auc", "CA") == 0.6 and middle_of(table, "domain_auc", "CA") == 0.7
-    assert np.isnan(worst_of(table, "domain_auc", "PCA", "truth")) and np.isnan(middle_of(table, "domain_auc", "PCA", "truth"))
-    assert with_domains(table) == ["ds1", "ds2"]
+    assert middle_of(table, "domain_auc", "CA") == 0.7 and np.isnan(middle_of(table, "domain_auc", "PCA", "truth"))
 
 
 def test_middle_and_worst(table):
@@ -98,12 +93,3 @@ def test_scores_are_read_or_asked_for(table, tmp_path, monkeypatch):
     found = read_scores("smoke")
     assert len(found) == len(table) and set(found.scan) == {"ds1", "ds2", "null", "null-step"}
     assert found.domain_auc.isna().sum() == table.domain_auc.isna().sum()
-
-
-def test_matrix_is_in_per_cent_of_each_true_state(ax):
-    """Rows add up to a hundred; a column without a partner is called none."""
-    matrix = pd.DataFrame([[1, 3, 0], [0, 0, 2]], index=[0, 1], columns=[-1, 0, 1])
-    drawn = confusion_image(ax, matrix)
-    np.testing.assert_allclose(drawn.get_array(), [[25, 75, 0], [0, 0, 100]])
-    assert ax.get_xticklabels()[0].get_text() == "none"
-    assert [text.get_text() for text in ax.texts] == ["25", "75", "0", "0", "0", "100"]

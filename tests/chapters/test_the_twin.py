@@ -14,28 +14,15 @@ from figures_pkg.twin.truth import simulate_truth
 from figures_pkg.twin.walls import WallPatterns
 
 
-@pytest.mark.parametrize("name", known_presets())
-def test_every_entry_has_a_letter_and_a_reason(name):
-    """No preset of the package holds a number without a confidence; what is read or inferred has a reason."""
-    rows = assumptions(name)
-    assert rows and {row["confidence"] for row in rows} <= set(MEANING)
-    assert all(row["reason"] for row in rows if row["confidence"] == "A")
-
-
-def test_no_entry_of_a_whole_preset_is_missing():
-    """The table of DS1 holds every entry of every part that it has."""
+def test_every_entry_has_a_letter_and_a_reason():
+    """No preset of the package holds a number without a confidence; what is read has a reason; the table of DS1 holds every entry."""
+    for name in known_presets():
+        rows = assumptions(name)
+        assert rows and {row["confidence"] for row in rows} <= set(MEANING)
+        assert all(row["reason"] for row in rows if row["confidence"] == "A")
     found = [(row["part"], row["entry"]) for row in assumptions("ds1")]
     kinds = PARTS | {"wall": OPTIONAL["wall"]}
     assert sorted(found) == sorted((part, field.name) for part, kind in kinds.items() for field in fields(kind))
-
-
-def test_values_are_those_of_the_preset():
-    """Value, letter and reason of one entry; a misspelt name raises."""
-    (row,) = [row for row in assumptions("ds1") if row["entry"] == "inclination_deg"]
-    assert row["part"] == "wall" and row["value"] == 11.0 and row["confidence"] == "B"
-    assert row["reason"].startswith("against the beam: the dark line")
-    with pytest.raises(ValueError, match="'ds7'.*ds1, ds2"):
-        assumptions("ds7")
 
 
 @pytest.fixture(scope="module")
@@ -106,26 +93,25 @@ def test_slope_is_the_derivative_of_the_energy(landau):
 
 
 def test_neutral_wall_has_the_published_widths(landau, wall):
-    """From 10 to 90 %, the phase turns within 5.4 and P within 3.6 Angstrom; Q dips to 0.91 of its value."""
+    """From 10 to 90 %, the phase turns within 5.4 and P within 3.6 Angstrom; Q dips to 0.91; a rigid Q with a half width of 1.49 fits to 3 degrees."""
     x, order = wall
     q0, p0 = landau.uniform()
     assert width_10_90(x, np.angle(order) / (np.pi / 3)) == pytest.approx(5.4, rel=0.03)
     assert width_10_90(x, 0.5 - 0.5 * landau.polarization(order) / p0) == pytest.approx(3.6, rel=0.03)
     assert np.abs(order).min() / q0 == pytest.approx(0.91, abs=0.01)
-
-
-def test_wall_profile_is_close_to_the_analytic_one(wall):
-    """With a half width of 1.49 Angstrom the formula for rigid Q follows the relaxed phase within 3 degrees."""
-    x, order = wall
     np.testing.assert_allclose(np.degrees(np.angle(order)), wall_phase_deg(x / 10, 0.149), atol=3)
 
 
 def test_relaxed_board_keeps_its_four_cores(board):
-    """Two vortices and two antivortices remain where they were, and their windings add up to zero."""
+    """Two vortices and two antivortices remain where they were; a phase that grows from right to down has winding +1."""
     turns = windings(np.angle(board))
     assert turns.sum() == 0 and (turns == 1).sum() == 2 and (turns == -1).sum() == 2
     rows, cols = np.nonzero(turns == 1)
     assert np.ptp(rows) == pytest.approx(48, abs=2) and np.ptp(cols) == pytest.approx(48, abs=2)
+    y, x = np.meshgrid(np.arange(-8, 8) + 0.5, np.arange(-8, 8) + 0.5, indexing="ij")
+    for sense in (1, -1):
+        turns = windings(sense * np.arctan2(y, x), periodic=False)
+        assert turns[7, 7] == sense and np.abs(turns).sum() == 1
 
 
 @pytest.mark.parametrize("sense", [1, -1])
@@ -140,14 +126,6 @@ def test_six_domains_surround_a_core(landau, board, sense):
         middle = [landau.polarization(ring[state == s]) for s in met]
         signs = [np.sign(p[np.argmax(np.abs(p))]) for p in middle]
         np.testing.assert_array_equal(signs, np.where(met % 2 == 0, 1, -1))
-
-
-def test_windings_know_the_sense():
-    """A phase that grows from right to down has winding +1, its mirror image -1."""
-    y, x = np.meshgrid(np.arange(-8, 8) + 0.5, np.arange(-8, 8) + 0.5, indexing="ij")
-    for sense in (1, -1):
-        turns = windings(sense * np.arctan2(y, x), periodic=False)
-        assert turns[7, 7] == sense and np.abs(turns).sum() == 1
 
 
 def test_walls_meet_at_the_core_and_nowhere_else():

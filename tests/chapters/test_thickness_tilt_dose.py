@@ -1,14 +1,11 @@
-"""Figures of dependences draw the arrays that they are given."""
+"""Asymmetries, distances and closest states against formulas with a known answer, and small pictures against the library."""
 
-import warnings
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from figures_pkg.chapters.thickness_tilt_dose import (
-    asymmetry_bars,
     chi_squared,
     closest_state,
     counted_asymmetry,
@@ -16,12 +13,8 @@ from figures_pkg.chapters.thickness_tilt_dose import (
     difference_shares,
     diffuse_density,
     disc_library,
-    electrons_curves,
     electrons_needed,
     equal_asymmetries,
-    family,
-    only,
-    overlap_curves,
     pair_asymmetry,
     pair_index,
     pair_rank,
@@ -35,69 +28,29 @@ from figures_pkg.crystal import ermno3
 from figures_pkg.crystal.structure import scale_displacements, scale_vibrations
 from figures_pkg.diffraction import LibrarySettings
 from figures_pkg.diffraction.discs import disc_means
+from figures_pkg.diffraction.library import library_stack
+from figures_pkg.diffraction.multislice import propagate
 from figures_pkg.imaging.difference import pearson_map
 from figures_pkg.twin.patterns import disc_pattern
-
-
-def test_family_goes_from_pale_to_dark(ax):
-    """Each curve holds its values; the first is lighter than the middle one, the last darker."""
-    x = np.arange(5.0)
-    family(ax, x, {"less": x / 10, "as is": x / 8, "more": x / 6}, "#7a4fa3")
-    lines = ax.get_lines()[:3]
-    np.testing.assert_allclose([line.get_ydata() for line in lines], [x / 10, x / 8, x / 6])
-    light = [sum(plt.matplotlib.colors.to_rgb(line.get_color())) for line in lines]
-    assert light[0] > light[1] > light[2] and [line.get_label() for line in lines] == ["less", "as is", "more"]
-
-
-def test_overlap_is_grey_from_the_limit_on(ax):
-    """The grey range starts where discs touch; both kinds of curves are there."""
-    angles = np.array([0.6, 1.0, 2.2, 9.0])
-    overlap_curves(ax, angles, {2: angles / 10}, {2: angles / 20}, 2.196)
-    left, right = ax.patches[0].get_x(), ax.patches[0].get_x() + ax.patches[0].get_width()
-    assert (left, right) == pytest.approx((2.196, 9.0))
-    np.testing.assert_allclose([line.get_ydata() for line in ax.get_lines()[:2]], [angles / 10, angles / 20])
-
-
-def test_bars_have_the_length_of_the_asymmetry(ax):
-    """One bar for each order, with its number."""
-    asymmetry_bars(ax, {2: 0.47, 4: -0.24}, "red")
-    assert [patch.get_width() for patch in ax.patches] == pytest.approx([0.47, -0.24])
-    assert [text.get_text() for text in ax.texts] == ["+0.47", "−0.24"]
-
-
-def test_electrons_are_drawn_on_a_logarithm(ax):
-    """Curves hold the electrons, doses are lines with their names."""
-    electrons_curves(ax, np.array([10.0, 20.0]), {"closest": (np.array([100.0, 1000.0]), "green")}, {"dose": 1e6})
-    assert ax.get_yscale() == "log" and ax.texts[0].get_text() == "dose"
-    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), [100, 1000])
-
 
 HKL = np.array([(0, 0, l) for l in (-4, -2, 0, 2, 4)])
 COARSE = LibrarySettings.covering([0.7, 40], 1, 1, g_max_inv_angstrom=0.4, slices=2, gpts=(60, 64), period_step=6)
 
 
 def test_asymmetry_of_known_intensities():
-    """(3 − 1) / (3 + 1) = 1/2; exchanging the two reflections changes the sign; two empty ones give zero."""
+    """(3 − 1) / (3 + 1) = 1/2; exchanging the two reflections changes the sign; two empty ones give zero; ranks and ratios compare pairs."""
     values = np.array([[0.1, 0.1, 0.5, 0.3, 0.1], [0.3, 0.1, 0.5, 0.0, 0.1]])
     np.testing.assert_allclose(pair_asymmetry(values, HKL, 2), [0.5, -1], atol=1e-6)
     np.testing.assert_allclose(pair_asymmetry(values, HKL, 4), [0, -0.5], atol=1e-6)
     assert pair_asymmetry(np.zeros(5), HKL, 2) == 0
-
-
-def test_a_missing_reflection_is_named():
-    """Asking for 006 of a table that ends at 004 says what to raise."""
-    with pytest.raises(ValueError, match="g_max_inv_angstrom"):
-        pair_index(HKL, 6)
-
-
-def test_ranks_and_ratios_of_pairs():
-    """The pair with the larger sum leads, and ranks count all reflections with a larger share than its better half."""
+    with pytest.raises(ValueError, match="raise g_max_inv_angstrom"):
+        pair_asymmetry(values, HKL, 6)
     shares = np.array([0.2, 0.5, 0.0, 0.1, 0.3])
     assert pair_ratio(shares, HKL) == pytest.approx(0.5 / 0.6)
     assert (pair_rank(shares, HKL, 2), pair_rank(shares, HKL, 4)) == (1, 2)
 
 
-def test_shares_are_those_of_the_map_of_the_patterns(preset, plain_preset, rocking_library):
+def test_shares_are_those_of_the_map_of_the_patterns(preset, rocking_library):
     """Summed over each disc, the share of the pixels in 1 − r of two simulated patterns is the share found here, to 5 %."""
     state, cone = (63.0, (0.5, -1.0)), preset.beam.convergence_mrad
     plus, minus = (disc_pattern(rocking_library, preset, sign, *state) for sign in (1, -1))
@@ -111,12 +64,8 @@ def test_shares_are_those_of_the_map_of_the_patterns(preset, plain_preset, rocki
         found.append(delta[np.hypot(rows - row, cols - col) < 8].sum())
     np.testing.assert_allclose(found, shares, atol=0.05 * shares.max())
     assert shares.sum() == pytest.approx(delta.sum(), rel=0.05)
-
-
-def test_shares_do_not_depend_on_the_sign_of_the_tilt(rocking_library):
-    """The pair of domains at one tilt is, turned by half a turn, the pair at the opposite tilt."""
-    one, other = (difference_shares(rocking_library, 63.0, 0.7 * sign, 1.3 * sign, 1.2) for sign in (1, -1))
-    np.testing.assert_allclose(one, other[::-1], atol=1e-6)
+    opposite = difference_shares(rocking_library, state[0], *(-tilt for tilt in state[1]), cone)
+    np.testing.assert_allclose(opposite[::-1], shares, atol=1e-6)  # both patterns turned by half a turn
 
 
 def test_scaled_displacements_join_the_two_domains():
@@ -147,26 +96,15 @@ def test_asymmetry_follows_the_polar_distortion():
     assert np.abs(found[1]).max() > 0.005 and thickness[-1] > 39
 
 
-def test_series_is_the_library_at_zero_tilt():
-    """Of a cone so narrow that it is one plane wave, the direct and the two-fold symmetric beams are those of a plain run."""
-    from figures_pkg.diffraction.library import library_stack
-    from figures_pkg.diffraction.multislice import propagate
-
+def test_series_of_one_wave_is_a_plain_run_and_vibrations_take_from_the_beams():
+    """A cone so narrow that it is one plane wave changes nothing; reflections hold less of the beam when all atoms vibrate more."""
     hkl, _, found = crystal_series(ermno3(1), COARSE, 1e-4, 3)
     plain = propagate(library_stack(COARSE, ermno3(1)), [[0.0, 0.0]], COARSE.periods.tolist(), hkl[:, 1:] * (2, 1))[0]
     np.testing.assert_allclose(found, plain, atol=1e-5)
+    assert crystal_series(scale_vibrations(ermno3(1), 1.4), COARSE, 1e-4, 3)[2][-1].sum() < found[-1].sum()
 
 
-def test_stronger_vibrations_take_more_from_the_beams():
-    """The reflections together hold less of the beam when all atoms vibrate more."""
-    totals = [crystal_series(scale_vibrations(ermno3(1), f), COARSE, 1.2, 2)[2][-1].sum() for f in (0.7, 1.0, 1.4)]
-    assert totals[0] > totals[1] > totals[2]
-
-
-FACTORS = [(scale_vibrations, -0.1), (scale_displacements, 1.5), (scale_vibrations, float("nan"))]
-
-
-@pytest.mark.parametrize(("change", "factor"), FACTORS)
+@pytest.mark.parametrize("change, factor", [(scale_vibrations, -0.1), (scale_displacements, 1.5), (scale_vibrations, float("nan"))])
 def test_impossible_factors_are_refused(change, factor):
     """Negative vibrations and atoms moved into one another give one clear error."""
     with pytest.raises(ValueError, match="the factor of the"):
@@ -190,13 +128,8 @@ def straight(offset_2, slope_2c, slope_2b, offset_4, slope_4c, slope_4b):
 
 
 def test_reversal_of_one_asymmetry_on_a_straight_line(make_library):
-    """A = 0.1 + 0.05 c takes its negative value at c = −4."""
-    library = make_library(straight(0.1, 0.05, 0, 0, 0, 0), ORDERS)
-    assert reversal_along_c(library, 60.0, 2) == pytest.approx(-4, abs=1e-3)
-
-
-def test_no_reversal_is_not_a_number(make_library):
-    """An asymmetry that hardly changes with tilt is never turned."""
+    """A = 0.1 + 0.05 c takes its negative value at c = −4; one that hardly changes is never turned."""
+    assert reversal_along_c(make_library(straight(0.1, 0.05, 0, 0, 0, 0), ORDERS), 60.0, 2) == pytest.approx(-4, abs=1e-3)
     assert np.isnan(reversal_along_c(make_library(straight(0.1, 0.001, 0, 0, 0, 0), ORDERS), 60.0, 2))
 
 
@@ -208,53 +141,24 @@ def test_two_asymmetries_need_both_tilts(make_library):
     assert state.residual < 1e-3 and state.tilt_mrad == pytest.approx(np.sqrt(30), abs=2e-3)
     found = pair_asymmetry(library.intensities(1, 60.0, state.tilt_b_mrad, state.tilt_c_mrad), library.hkl, 4)
     assert found == pytest.approx(-0.1, abs=1e-3)
-
-
-def test_the_nearest_of_several_tilts_is_taken(make_library):
-    """Both asymmetries are reversed at c = 2 and at c = −3, whatever the tilt along b*; the first is nearer."""
     wave = make_library(lambda b, c, t, hkl: 0.1 + 0.01 * np.sign(hkl[..., 2]) * (1 + (c - 2) * (c + 3) / 3), ORDERS)
-    state = equal_asymmetries(wave, 60.0)
-    assert state.tilt_c_mrad == pytest.approx(2, abs=0.01) and state.tilt_mrad < 2.2
-
-
-def test_the_nearest_approach_is_given_where_nothing_is_exact(make_library):
-    """When A4 does not move, the residual is what is left of it: 0.2."""
-    state = equal_asymmetries(make_library(straight(0.1, 0.05, 0, 0.1, 0, 0), ORDERS), 60.0)
-    assert state.residual == pytest.approx(0.2, abs=1e-3)
-
-
-def test_chi_squared_by_hand(make_library):
-    """Without anything missing from the reflections it is the sum of squared differences over the expected intensity."""
-    library = make_library(lambda b, c, t, hkl: 0.2 + 0 * b, ORDERS)
-    expected = np.full(5, 0.2)
-    found = expected + [0.1, 0, 0, 0, -0.1]
-    assert chi_squared(library, found, expected, 1.0) == pytest.approx(0.02 / 0.2, rel=1e-4)
-    assert chi_squared(library, expected, expected, 1.0) == 0
-    assert chi_squared(library, found / 4, expected / 4, 1.0) < 0.1 / 4  # the diffuse background adds noise
+    assert equal_asymmetries(wave, 60.0).tilt_c_mrad == pytest.approx(2, abs=0.01)  # and not −3, which is farther
+    still = make_library(straight(0.1, 0.05, 0, 0.1, 0, 0), ORDERS)
+    assert equal_asymmetries(still, 60.0).residual == pytest.approx(0.2, abs=1e-3)  # what is left of an A4 that never moves
 
 
 def test_significance_of_counted_patterns(make_library):
-    """Poisson patterns of N electrons lie at a mean chi² of N times that per electron plus one for each disc."""
+    """Poisson patterns of N electrons lie at a mean chi² of N times that per electron plus one for each disc; a diffuse background adds noise."""
     library = make_library(lambda b, c, t, hkl: 0.2 + 0 * b, ORDERS)
     expected, found = np.full(5, 0.2), np.array([0.22, 0.2, 0.2, 0.2, 0.18])
     counts = np.random.default_rng(3).poisson(2e4 * found, (4000, 5))
     distance = ((counts - 2e4 * expected) ** 2 / (2e4 * expected)).sum(axis=1)
     assert distance.mean() == pytest.approx(2e4 * chi_squared(library, found, expected, 1.0) + 5, rel=0.02)
-    assert electrons_needed(0.01, 5) == 2500
-
-
-def test_diffuse_density_is_a_share():
-    """Integrated over the plane it is one."""
+    assert electrons_needed(0.01) == 2500
+    assert chi_squared(library, expected + [0.1, 0, 0, 0, -0.1], expected, 1.0) == pytest.approx(0.02 / 0.2, rel=1e-4)
+    assert chi_squared(library, found / 4, expected / 4, 1.0) < chi_squared(library, found, expected, 1.0) / 4
     g = np.arange(0, 20, 0.01)
     assert np.trapezoid(2 * np.pi * g * diffuse_density(g), g) == pytest.approx(1, rel=1e-4)
-
-
-def test_only_keeps_both_domains(rocking_library):
-    """A library cut to four reflections gives the numbers of the whole one, for either domain."""
-    keep = [i for i, (_, k, l) in enumerate(rocking_library.hkl) if k == 0 and abs(l) in (2, 4)]
-    for sign in (1, -1):
-        whole = rocking_library.intensities(sign, 60.0, 1.0, -2.0)
-        np.testing.assert_array_equal(only(rocking_library, keep).intensities(sign, 60.0, 1.0, -2.0), whole[keep])
 
 
 def test_the_closest_state_is_found(rocking_library):
@@ -321,13 +225,6 @@ def test_background_is_what_the_reflections_lack(preset, rocking_library):
     np.testing.assert_allclose(frames.background[0] * missing[1], frames.background[1] * missing[0])
 
 
-def test_no_warning_at_the_presets_convergence(preset, rocking_library):
-    """The preset's own discs do not overlap."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        state_frames(rocking_library, preset, STATES[:1])
-
-
 def test_disc_library_agrees_with_means_over_discs(rocking_library):
     """At random tilts and thicknesses, for both domains, to 1e-3 of the strongest disc."""
     b, c, t = np.random.default_rng(1).uniform([-5, -5, 42], [5, 5, 88], (20, 3)).T
@@ -335,9 +232,3 @@ def test_disc_library_agrees_with_means_over_discs(rocking_library):
     for sign in (1, -1):
         direct = disc_means(rocking_library, sign, t, b, c, 1.2)
         np.testing.assert_allclose(averaged.intensities(sign, t, b, c), direct, atol=1e-3 * direct.max())
-
-
-def test_cone_wider_than_the_library_is_refused(rocking_library):
-    """A disc library of which fewer than four nodes are left says so."""
-    with pytest.warns(UserWarning, match="overlap"), pytest.raises(ValueError, match="reaches further"):
-        disc_library(rocking_library, 7.5)

@@ -8,7 +8,7 @@ from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 
 def test_rings_are_those_of_the_picture(realdata, monkeypatch):
     monkeypatch.setenv("FIGURES_PKG_REALDATA", str(realdata))
-    edges, counts = ring_counts("ds1")
+    edges, counts = ring_counts()
     assert ring_means(mean_log_counts("ds1"), (124.0, 128.6), edges) == pytest.approx(counts, abs=1e-3)
 
 

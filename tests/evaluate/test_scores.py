@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from figures_pkg.chapters.fig_1cd import contrast_to_noise
 from figures_pkg.evaluate import area_under_curve, domain_split, effect_at_equal, otsu_threshold, variance_shares
 from figures_pkg.evaluate.scores import confusion, domain_regions, domain_scores, wall_auc, wall_zones
 
@@ -23,11 +22,6 @@ def test_auc_of_two_gaussians(distance):
     """Unit Gaussians a distance d apart have AUC Φ(d/√2)."""
     values, first = two_gaussians(np.random.default_rng(1), distance)
     assert area_under_curve(values, first, ~first) == pytest.approx(norm.cdf(distance / np.sqrt(2)), abs=0.006)
-
-
-def test_contrast_of_two_gaussians():
-    values, first = two_gaussians(np.random.default_rng(2), 1.5)
-    assert contrast_to_noise(values, first, ~first) == pytest.approx(1.5, abs=0.03)
 
 
 @given(st.integers(0, 1000))
@@ -52,7 +46,7 @@ def test_otsu_finds_the_gap():
 
 def test_empty_region_is_refused():
     with pytest.raises(ValueError, match="each needs at least one"):
-        contrast_to_noise(np.ones(3), np.ones(3, bool), np.zeros(3, bool))
+        area_under_curve(np.ones(3), np.ones(3, bool), np.zeros(3, bool))
 
 
 def test_perfect_channel_has_perfect_scores(one_wall):

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from figures_pkg.chapters.generator import SIGNED, signed_frames
 from figures_pkg.interactive.frames import Axis, Bar, Panel, decode, encode, frame_slider, signed
 
 pytestmark = pytest.mark.process
@@ -139,9 +138,8 @@ def test_plain_frames_need_one_axis_only():
 
 def test_a_panel_can_have_colours_of_its_own():
     """A signed panel has its palette and ends, the other those of the slider; zero is drawn in the middle of the palette."""
-    differences = np.array([[[-2.0, 0.0], [1.0, 5.0]]])
-    frames = np.concatenate([np.ones((1, 2, 2)), signed_frames(differences, 2.0)])
-    panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), **SIGNED)]
+    frames = np.stack([np.ones((2, 2)), np.exp([[-1.0, 0.0], [0.5, 1.0]])])
+    panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), cmap="RdBu_r", limits=(float(np.exp(-1)), float(np.exp(1))))]
     plain, signed_panel = stored(frame_slider(frames, [Axis("channel", "", (0,))], panels))["panels"]
     assert plain["colours"] != signed_panel["colours"] and plain["high"] == pytest.approx(frames.max())
     low, high = np.log([signed_panel["low"], signed_panel["high"]])
@@ -177,12 +175,6 @@ def test_parts_that_do_not_fit_are_refused(change, message):
     whole = dict(zip(("frames", "axes", "panels", "bars"), parts()))
     with pytest.raises(ValueError, match=message):
         frame_slider(**whole | change)
-
-
-def test_a_limit_of_signed_pictures_is_positive():
-    """Nothing can be scaled by zero."""
-    with pytest.raises(ValueError, match="limit is 0"):
-        signed_frames(np.ones((1, 2, 2)), 0)
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")

@@ -15,11 +15,11 @@ GEOMETRY = DiscGeometry(np.array([47.3, 50.6]), SPACING * np.array([[-0.2, -1.0]
 ROWS, COLS = np.indices(SHAPE)
 
 
-def drawn(heights, geometry=GEOMETRY):
+def drawn(heights, geometry=None, grid=None, shape=SHAPE):
     """Discs of the given counts per pixel, with soft rims of one pixel."""
-    image = np.zeros(SHAPE)
-    for height, (row, col) in zip(heights, geometry.centre + GRID @ geometry.matrix.T):
-        image += height * np.clip(geometry.radius_px + 0.5 - np.hypot(ROWS - row, COLS - col), 0, 1)
+    image, (rows, cols), geometry = np.zeros(shape), np.indices(shape), geometry or GEOMETRY
+    for height, (row, col) in zip(heights, geometry.centre + (GRID if grid is None else grid) @ geometry.matrix.T):
+        image += height * np.clip(geometry.radius_px + 0.5 - np.hypot(rows - row, cols - col), 0, 1)
     return image
 
 
@@ -29,11 +29,6 @@ def test_discs_on_a_sloping_background_hold_what_was_drawn():
     sums, _ = disc_sums((drawn(heights) + 20 + 0.1 * ROWS - 0.05 * COLS)[None], plan)
     area = drawn(np.eye(len(GRID))[12]).sum()
     np.testing.assert_allclose(sums[0], area * heights[plan.index], rtol=0.01, atol=8)
-
-
-def test_the_weights_of_a_disc_sum_to_zero():
-    plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9)
-    np.testing.assert_allclose(np.add.reduceat(plan.weights, plan.starts[:-1]), 0, atol=1e-9)
 
 
 def test_the_variance_is_that_of_repeated_counts():
@@ -54,25 +49,11 @@ def test_a_dead_pixel_changes_a_disc_little():
     assert np.abs(mended / np.median(mended) - 1).max() < 0.02 < np.abs(whole / np.median(whole) - 1).max() + 0.01
 
 
-def test_the_direct_beam_is_taken_only_when_asked_for():
-    chosen = [plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9, direct_beam=beam).index for beam in (False, True)]
-    assert set(chosen[1]) - set(chosen[0]) == {12}
-
-
-@pytest.mark.parametrize("radius, words", [(8.0, "overlap"), (6.9, "background needs")])
-def test_discs_without_room_are_refused(radius, words):
+@pytest.mark.parametrize("change, words", [({"radius_px": 8.0}, "overlap"), ({"radius_px": 6.9}, "background needs"),
+                                          ({"centre": np.array([5.0, 5.0])}, "discs lie in the frame")])
+def test_discs_without_room_are_refused(change, words):
     with pytest.raises(ValueError, match=words):
-        plan_discs(DiscGeometry(GEOMETRY.centre, GEOMETRY.matrix, radius), GRID, SHAPE, largest_g=9)
-
-
-def test_a_frame_with_too_few_discs_is_refused():
-    with pytest.raises(ValueError, match="discs lie in the frame"):
-        plan_discs(DiscGeometry(np.array([5.0, 5.0]), GEOMETRY.matrix, RADIUS), GRID, SHAPE, largest_g=9)
-
-
-def test_patterns_of_another_size_are_refused():
-    with pytest.raises(ValueError, match="planned for"):
-        disc_sums(np.zeros((1, 8, 8)), plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9))
+        plan_discs(replace(GEOMETRY, **change), GRID, SHAPE, largest_g=9)
 
 
 WIDE_SHAPE, CENTRE = (200, 210), np.array([98.0, 104.5])
@@ -83,20 +64,13 @@ WIDE_ROWS, WIDE_COLS = np.indices(WIDE_SHAPE)
 
 def diffuse(moved=(0, 0), width=60):
     """A narrow halo of the direct beam on a wide hump about a place 9 px away, as thermal diffuse scattering has it."""
-    near, far = np.hypot(WIDE_ROWS - CENTRE[0], WIDE_COLS - CENTRE[1]), np.hypot(WIDE_ROWS - CENTRE[0] - 8 - moved[0], WIDE_COLS - CENTRE[1] + 4 - moved[1])
+    near, far = (np.hypot(WIDE_ROWS - row, WIDE_COLS - col) for row, col in (CENTRE, CENTRE + [8, -4] + moved))
     return (1 + 1.5 * np.exp(-((near / 9) ** 2))) * (4 + 30 * np.exp(-((far / width) ** 2)))
-
-
-def drawn_wide(heights):
-    image = np.zeros(WIDE_SHAPE)
-    for height, (row, col) in zip(heights, CENTRE + WIDE_GRID @ WIDE_GEOMETRY.matrix.T):
-        image += height * np.clip(5.5 - np.hypot(WIDE_ROWS - row, WIDE_COLS - col), 0, 1)
-    return image
 
 
 @pytest.fixture(scope="module")
 def found():
-    mean = drawn_wide(np.random.default_rng(0).uniform(0, 60, len(WIDE_GRID))) + diffuse()
+    mean = drawn(np.random.default_rng(0).uniform(0, 60, len(WIDE_GRID)), WIDE_GEOMETRY, WIDE_GRID, WIDE_SHAPE) + diffuse()
     places = CENTRE + WIDE_GRID @ WIDE_GEOMETRY.matrix.T
     return mean, smooth_background(mean, places, CENTRE, clear_px(WIDE_GEOMETRY, WIDE_GRID))
 
@@ -133,7 +107,3 @@ def test_noise_of_neighbouring_discs_is_correlated_as_the_plan_says():
     seen, off_diagonal = np.corrcoef(sums.T), ~np.eye(len(plan), dtype=bool)
     np.testing.assert_allclose(np.polyfit(plan.correlation[off_diagonal], seen[off_diagonal], 1)[0], 1, atol=0.1)
     assert plan.correlation[off_diagonal].max() > 0.05
-
-
-def test_too_few_free_pixels_give_a_level_background():
-    assert (smooth_background(np.ones((20, 20)), np.array([[10.0, 10.0]]), np.array([10.0, 10.0]), 30.0).level == 1).all()

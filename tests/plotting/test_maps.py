@@ -15,21 +15,17 @@ def image():
     return xr.DataArray(np.arange(12.0).reshape(3, 4), {"scan_y": 2.0 * np.arange(3), "scan_x": 2.0 * np.arange(4)}, ("scan_y", "scan_x"))
 
 
-def test_row_zero_is_at_the_top(ax, image):
-    """The first row of a map is drawn above the last, and its axes are in nm."""
+def test_row_zero_is_at_the_top_and_axes_are_those_of_the_array(ax, image):
+    """In nm and in 1/Å, whole pixels at the edges; zeros of a pattern take the lowest colour; no difference is white."""
     drawn = scan_map(ax, image)
-    assert np.array_equal(drawn.get_array(), image.values)
-    assert drawn.get_extent() == [-1, 7, 5, -1]
+    assert np.array_equal(drawn.get_array(), image.values) and drawn.get_extent() == [-1, 7, 5, -1]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
-
-
-def test_pattern_keeps_counts_and_reciprocal_axes(ax):
-    """A pattern is drawn on its own coordinates; zeros take the lowest colour."""
     k = np.linspace(-1, 1, 5)
-    counts = np.arange(25.0).reshape(5, 5)
-    drawn = pattern_map(ax, xr.DataArray(counts, {"det_y": k, "det_x": k}, ("det_y", "det_x")), floor=2.0)
-    assert np.array_equal(drawn.get_array(), np.maximum(counts, 2.0))
-    assert drawn.get_extent() == pytest.approx([-1.25, 1.25, 1.25, -1.25])
+    pattern = xr.DataArray(np.arange(25.0).reshape(5, 5), {"det_y": k, "det_x": k}, ("det_y", "det_x"))
+    drawn = pattern_map(ax, pattern, floor=2.0)
+    assert np.array_equal(drawn.get_array(), np.maximum(pattern, 2.0)) and drawn.get_extent() == pytest.approx([-1.25, 1.25, 1.25, -1.25])
+    low, high = signed_difference(ax, pattern, reach=1.0).get_clim()
+    assert low == -high < 0
 
 
 @pytest.mark.parametrize("width", [30.0, 358.0, 900.0])
@@ -38,48 +34,32 @@ def test_scale_bar_is_as_long_as_it_says(ax, width):
     ax.imshow(np.zeros((2, 2)), extent=(0, width, width, 0))
     scale_bar(ax, width, "nm")
     x = ax.lines[-1].get_xdata()
-    assert f"{x[1] - x[0]:g} nm" == ax.texts[-1].get_text()
-    assert 0.15 < (x[1] - x[0]) / width < 0.4
+    assert f"{x[1] - x[0]:g} nm" == ax.texts[-1].get_text() and 0.15 < (x[1] - x[0]) / width < 0.4
 
 
 def test_every_figure_names_its_source(ax):
     """The mark says twin where the data is simulated; an unknown source is an error."""
-    assert "twin" in stamp(ax.figure, "twin").get_text()
-    assert "twin" not in stamp(ax.figure, "record").get_text()
+    assert "twin" in stamp(ax.figure, "twin").get_text() and "twin" not in stamp(ax.figure, "record").get_text()
     with pytest.raises(ValueError, match="'guess'"):
         stamp(ax.figure, "guess")
 
 
-def test_domain_colours_and_indices():
-    """+P is red, −P blue, neither grey; a minus before an index becomes a bar."""
-    plus, minus, wall = domain_colours(np.array([1, -1, 0]))
-    assert len({plus, minus, wall}) == 3
-    assert overbar("00-4") == r"$00\bar{4}$"
-
-
 def test_domains_of_unknown_sign_are_neither_red_nor_blue(ax, image):
-    """Points, map and bar have one pair of colours, another one where nobody knows which domain is +P; the bar names both."""
+    """Points, map and bar have one pair of colours, another one where nobody knows which domain is +P; neither is grey; the bar names both."""
     known, unknown = (tuple(domain_pair(sign)) for sign in (True, False))
     assert not set(known) & set(unknown)
     for sign, (plus, minus) in ((1, known), (0, unknown)):
-        assert list(domain_colours(np.array([1, -1]), sign)) == [plus, minus]
         colours = domain_map(sign)
+        assert list(domain_colours(np.array([1, -1, 0]), sign)) == [plus, minus, "#999999"]
         assert [matplotlib.colors.to_hex(colours(place)) for place in (0.0, 1.0)] == [minus, plus]
     bar = domain_bar(scan_map(ax, image * 0 + 1, cmap=domain_map(0), limits=(-1, 1)), "domain A", "domain B")
     assert [label.get_text() for label in bar.ax.get_yticklabels()] == ["domain B", "neither", "domain A"]
 
 
-def test_a_difference_is_drawn_around_zero(ax):
-    """White is no difference, whatever the larger side."""
-    axis = np.linspace(-1, 1, 21)
-    difference = xr.DataArray(np.random.default_rng(2).normal(size=(21, 21)), {"det_y": axis, "det_x": axis}, ("det_y", "det_x"))
-    low, high = signed_difference(ax, difference + 3).get_clim()
-    assert low == -high < 0
-
-
 def test_state_map_puts_values_at_their_states(ax):
-    """Rows are tilts and columns thicknesses, and each mark sits on its state."""
+    """Rows are tilts and columns thicknesses, and each mark sits on its state; a minus before an index becomes a bar."""
     values = np.arange(6.0).reshape(2, 3)
     drawn = state_map(ax, np.array([10.0, 20, 30]), np.array([-1.0, 1]), values, 5, marks=[(20, 1)])
     np.testing.assert_array_equal(np.reshape(drawn.get_array(), (2, 3)), values)
     assert [tuple(line.get_xydata()[0]) for line in ax.lines] == [(20, 1)] and drawn.get_clim() == (-5, 5)
+    assert overbar("00-4") == r"$00\bar{4}$"
