@@ -15,14 +15,7 @@ SOURCES = ("twin", "zenodo")
 
 
 def repository() -> Path:
-    """
-    The root of the checkout that this package was installed from.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the package was installed without its repository; the book needs the notebooks beside it.
-    """
+    """The root of the checkout that this package was installed from; FileNotFoundError if it was installed without the notebooks beside it."""
     root = Path(__file__).resolve().parents[1]
     if not (root / "data_manifest.yaml").is_file():
         raise FileNotFoundError(
@@ -43,14 +36,9 @@ def book_folder() -> Path:
 
 def artefact_path(name: str, data: str, profile: str) -> Path:
     """
-    Path of something computed from the scans of one source, e.g. ``"models/ds1-laptop-seed0.safetensors"``.
+    Path of something computed from the scans of one source, such as ``"models/ds1-laptop-seed0.safetensors"``: kind and file name.
 
-    Parameters
-    ----------
-    name
-        Kind and file name with a slash between them.
-    data, profile
-        As for :func:`figures_pkg.data.datasets.locate`; what comes from the twin and what comes from the record never share a folder.
+    `data` is "twin" or "zenodo"; what comes from the one and what comes from the other never share a folder.
     """
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
@@ -114,15 +102,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ------
     pathlib.Path
         Where to write. Nothing is there yet.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with replacing(folder / "note.txt") as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> [(file.name, file.read_text()) for file in folder.iterdir()]
-    [('note.txt', 'whole')]
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,23 +115,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def check_target(path: str | Path, suffix: str, overwrite: bool = False) -> Path:
     """
-    The path of a file or folder to be, or an error when its name or what is there already forbids it.
+    The path of a file or folder to be, before any work is done for it.
 
-    Parameters
-    ----------
-    path
-        Where the result is to go.
-    suffix
-        What its name must end in, such as ``".nc"``.
-    overwrite
-        Whether an existing one may be replaced.
-
-    Raises
-    ------
-    ValueError
-        If the name does not end in ``suffix``.
-    FileExistsError
-        If there is one already and ``overwrite`` is false.
+    ValueError if its name does not end in `suffix`, such as ``".nc"``; FileExistsError if there is one that may not be replaced.
     """
     path = Path(path)
     if path.suffix != suffix:

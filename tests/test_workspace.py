@@ -5,8 +5,7 @@ import stat
 
 import pytest
 
-from figures_pkg.data import replacing
-from figures_pkg.workspace import available_cores, check_target
+from figures_pkg.workspace import available_cores, check_target, replacing
 
 
 def test_success_replaces_and_leaves_nothing_else(tmp_path):
@@ -64,15 +63,10 @@ def test_target_is_refused_before_any_work(tmp_path):
     assert check_target(path, ".nc", overwrite=True) == path and path.read_text() == "here"
 
 
-@pytest.fixture
-def eight(monkeypatch):
-    """A machine with eight cores."""
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
-
-
 @pytest.mark.parametrize("asked, expected", [(None, 8), ("1", 1), ("3", 3), ("64", 8), ("0", 8), ("4,2", 8), ("", 8)])
-def test_the_environment_lowers_the_number(eight, monkeypatch, asked, expected):
-    """A number that is no number, or more than there are, changes nothing."""
+def test_the_environment_lowers_the_number(monkeypatch, asked, expected):
+    """On a machine with eight cores; a number that is no number, or more than there are, changes nothing."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)

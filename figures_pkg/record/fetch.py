@@ -1,5 +1,6 @@
 """Where the record's files are on this computer, and how they get there: only when asked."""
 
+import errno
 import json
 import logging
 import os
@@ -19,16 +20,26 @@ from filelock import FileLock, Timeout
 from figures_pkg.workspace import replacing
 
 from . import zenodo
-from .download import Patience, RemoteError, Resuming, check_space
-from .manifest import REPOSITORY_MANIFEST, Dataset, Manifest, ManifestError, Record, check_file, check_keys, check_text, check_type, load_manifest, read_yaml
+from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, check_choice, check_schema, load_manifest, read_each, read_entry, read_yaml
 
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "FIGURES_PKG_DATA"
-VERIFY = ("stamp", "full")
 RECORDS_HOST = "zenodo.org"  # whose word makes a file the authors'
-LOCK_NAME = "data_lock.yaml"
 LOCK_HEADER = "# Written by figures_pkg: what the records said at the first contact. Later answers must agree.\n"
+LOCK_WAIT_S = 6 * 3600.0  # another process may be fetching the same file over a slow line
+SPARE_BYTES = 64 << 20  # left free on the disk
+
+
+def data_dir() -> Path:
+    """Folder that holds the data, which need not exist: FIGURES_PKG_DATA, else ``figures_pkg`` in the user's cache folder."""
+    stated = os.environ.get(FOLDER_VARIABLE, "").strip()
+    return Path(stated).expanduser().absolute() if stated else platformdirs.user_cache_path("figures_pkg")
+
+
+def _work_dir() -> Path:
+    """Folder of parts, stamps and locks; beside the data, so that a rename stays on one disk."""
+    return data_dir() / ".fetch"
 
 
 class MissingDataset(FileNotFoundError):
@@ -50,21 +61,15 @@ class Pin:
     url: str
     resolved_at: str  # UTC, ISO 8601
 
-    def check_agreement(self, other: "Pin", id: str, said_by: str, other_said_by: str) -> None:
+    def check_agreement(self, other: "Pin", id: str, said_by: object) -> None:
         """Raise PinConflict unless both mean the same bytes; checksums of two algorithms cannot be compared."""
         comparable = self.checksum.split(":")[0] == other.checksum.split(":")[0]
         if self.size != other.size or (comparable and self.checksum != other.checksum):
             raise PinConflict(
-                f"{id} ({self.remote!r}) has {self.size} bytes and {self.checksum} according to {said_by}, but {other.size} "
-                f"bytes and {other.checksum} according to {other_said_by}. A version of a record never changes: find out "
-                f"which is right, then remove {id} from the wrong {LOCK_NAME}"
+                f"{id} ({self.remote!r}) is pinned with {self.size} bytes and {self.checksum}, but has {other.size} bytes and "
+                f"{other.checksum} according to {said_by}. A version of a record never changes: find out which is right, then "
+                f"remove {id} from the wrong {LOCK_NAME}; one may lie in the data folder, one beside the manifest"
             )
-
-
-def data_dir() -> Path:
-    """Folder that holds the data, which need not exist: FIGURES_PKG_DATA, else ``figures_pkg`` in the user's cache folder."""
-    stated = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return Path(stated).expanduser().absolute() if stated else platformdirs.user_cache_path("figures_pkg")
 
 
 def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") -> Path:
@@ -107,11 +112,7 @@ def origin_of(id: str, manifest: Manifest | None = None) -> str:
     """
     Whose word it is that a local file is the record's.
 
-    Returns
-    -------
-    str
-        "record" if Zenodo itself gave the checksum, or the repository's own manifest does; "rehearsal" if another server or
-        another manifest did.
+    "record" if Zenodo itself gave the checksum, or the repository's own manifest does; "rehearsal" if another server or another manifest did.
     """
     manifest = manifest or load_manifest()
     pin = known_pins(manifest)[id]
@@ -120,7 +121,7 @@ def origin_of(id: str, manifest: Manifest | None = None) -> str:
 
 
 def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = None, *, verify: str = "stamp", refresh: bool = False,
-          patience: Patience = Patience(), progress: bool | None = None) -> list[Path]:
+          progress: bool | None = None) -> list[Path]:  # fmt: skip
     """
     Download datasets that are not here yet, each once, resuming what an earlier call began.
 
@@ -136,8 +137,6 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
         As in `ensure`, for the files that are here.
     refresh
         Ask the records again even if everything is pinned, and compare.
-    patience
-        Waiting times.
     progress
         Whether to draw bars on stderr. Default: only on a terminal.
 
@@ -156,52 +155,35 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
         If the disk is full or not writable.
     """
     manifest = manifest or load_manifest()
-    datasets = manifest.select(ids)
+    datasets, pins = manifest.select(ids), known_pins(manifest)
     _work_dir().mkdir(parents=True, exist_ok=True)
-    pins = known_pins(manifest)
-    todo = [one for one in datasets if one.id not in pins or not is_intact(one, pins[one.id], verify)]
-    asked = datasets if refresh else todo
-    for record in {dataset.record.id: dataset.record for dataset in asked}.values():
-        _resolve(record, {dataset.id for dataset in asked if dataset.record == record}, manifest, refresh, patience)
-    pins = known_pins(manifest)
-    check_space(_work_dir(), sum(_missing_bytes(one, pins[one.id]) for one in todo))  # for all of them, before the first is begun
-    for dataset in todo:
-        with _alone(f"{dataset.id}.lock", patience):
+    absent = [one for one in datasets if one.id not in pins or not is_intact(one, pins[one.id], verify)]
+    if asked := datasets if refresh else absent:
+        pins = _pin(asked, manifest, refresh)
+    _check_space(sum(pins[one.id].size - zenodo.received(_part(one, pins[one.id])) for one in absent))
+    for dataset in absent:
+        with _alone(f"{dataset.id}.lock"):
             if not is_intact(dataset, pins[dataset.id], verify):
-                _download(dataset, pins[dataset.id], patience, progress)
+                _download(dataset, pins[dataset.id], progress)
     return [data_dir() / dataset.local for dataset in datasets]
 
 
 def known_pins(manifest: Manifest) -> dict[str, Pin]:
     """
-    All pins that hold for the data folder, by id of the dataset.
-
-    Checksums in the manifest and a lock committed beside it have the last word, so that everybody who clones the
-    repository checks against the same bytes. New pins go to the lock in the data folder: that is always writable,
-    and fetching never changes the repository behind its owner's back. A pin of another file than the one that the
-    manifest names under the same id is out of date and does not count.
-
-    Raises
-    ------
-    ManifestError
-        If a lock is damaged.
-    PinConflict
-        If two pins of one file disagree.
+    All pins that hold for the data folder, by id of the dataset: the manifest's own, those of a lock committed beside it, and those of the
+    lock in the data folder, where new ones go. The first have the last word; a pin of another file than the manifest's does not count.
     """
-    pins, said_by = {}, str(manifest.path)
-    for dataset in manifest.datasets.values():
-        if dataset.size and dataset.checksum:
-            pins[dataset.id] = Pin(dataset.record.record, dataset.remote, dataset.size, dataset.checksum, "", "")
-    for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME):
-        for id, pin in read_pins(path).items():
+    given = {one.id: Pin(one.record.record, one.remote, one.size, one.checksum, "", "") for one in manifest.datasets.values() if one.size and one.checksum}
+    pins: dict[str, Pin] = {}
+    for path, found in ((manifest.path, given), *((path, read_pins(path)) for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME))):
+        for id, pin in found.items():
             named = manifest.datasets.get(id)
             if named is None or (pin.record, pin.remote) != (named.record.record, named.remote):
                 continue
             if id in pins:
-                pins[id].check_agreement(pin, id, said_by, str(path))
+                pins[id].check_agreement(pin, id, path)
                 pin = replace(pin, checksum=pins[id].checksum)  # but the newer address
             pins[id] = pin
-        said_by = f"{said_by} or {path}"
     return pins
 
 
@@ -210,39 +192,24 @@ def read_pins(path: Path) -> dict[str, Pin]:
     if not path.exists():
         return {}
     content = read_yaml(path)
-    check_keys(content, ("schema", "pins"), (), str(path))
-    if content["schema"] != 1:
-        raise ManifestError(f"{path}: schema {content['schema']!r} is not known; expected 1")
-    for id, entry in check_type(content["pins"], dict, f"{path}: pins").items():
-        check_keys(entry, tuple(Pin.__dataclass_fields__), (), f"{path}: {id}")
-        for key in ("record", "remote", "url", "resolved_at"):
-            check_text(entry[key], f"{path}: {id}.{key}")
-        check_file(entry["size"], entry["checksum"], f"{path}: {id}")
-    return {id: Pin(**entry) for id, entry in content["pins"].items()}
+    check_schema(content, ("pins",), str(path))
+    return read_each(content["pins"], f"{path}: pins", lambda entry, where: read_entry(Pin, entry, where, **FILE_RULES))
 
 
 def add_pins(pins: dict[str, Pin]) -> None:
-    """Add pins, by id, to the lock in the data folder; one that disagrees with a pin of the same file raises PinConflict."""
+    """Add pins, by id, to the lock in the data folder; they replace those of other files, and those of the same bytes at another address."""
     path = data_dir() / LOCK_NAME
-    with FileLock(path.with_name(f".{LOCK_NAME}.lock")):
-        old = read_pins(path)
-        for id in old.keys() & pins.keys():
-            if (old[id].record, old[id].remote) == (pins[id].record, pins[id].remote):
-                old[id].check_agreement(pins[id], id, str(path), "the record now")
-        rows = {id: asdict(pin) for id, pin in sorted((old | pins).items())}  # same bytes, but perhaps a newer address
-        with replacing(path) as temporary:
-            temporary.write_text(LOCK_HEADER + yaml.safe_dump({"schema": 1, "pins": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    rows = {id: asdict(pin) for id, pin in sorted((read_pins(path) | pins).items())}
+    with replacing(path) as temporary:
+        temporary.write_text(LOCK_HEADER + yaml.safe_dump({"schema": 1, "pins": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def is_intact(dataset: Dataset, pin: Pin, verify: str = "stamp") -> bool:
     """
-    Whether the local file of a dataset is the one that was pinned.
-
-    A checksum of gigabytes takes half a minute, so it is computed once; after that a stamp with the file's size and
-    date stands for it. With ``verify="full"``, or when the stamp does not fit, the checksum is computed again.
+    Whether the local file of a dataset is the one that was pinned. A checksum of gigabytes takes half a minute, so after the first time a
+    stamp with the file's size and date stands for it, unless `verify` is "full".
     """
-    if verify not in VERIFY:
-        raise ValueError(f"verify is {verify!r}, expected one of {', '.join(VERIFY)}")
+    check_choice(verify, ("stamp", "full"), "verify")
     path, stamp = data_dir() / dataset.local, _work_dir() / f"{dataset.id}.stamp"
     if not path.is_file() or path.stat().st_size != pin.size:
         return False
@@ -269,90 +236,89 @@ def _stamp_text(path: Path, pin: Pin) -> str:
     return json.dumps([path.stat().st_size, path.stat().st_mtime_ns, pin.checksum])
 
 
-def _work_dir() -> Path:
-    """Folder of parts, stamps and locks; beside the data, so that a rename stays on one disk."""
-    return data_dir() / ".fetch"
-
-
 @contextmanager
-def _alone(name: str, patience: Patience) -> Iterator[None]:
+def _alone(name: str) -> Iterator[None]:
     """Hold a lock across processes. On network disks without locks (some NFS) fetch from one process at a time."""
     lock = FileLock(_work_dir() / name)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         log.warning("another process holds %s; waiting for it", lock.lock_file)
-        lock.acquire(timeout=patience.lock_s)
+        lock.acquire(timeout=LOCK_WAIT_S)
     try:
         yield
     finally:
         lock.release()
 
 
-def _resolve(record: Record, ids: set[str], manifest: Manifest, refresh: bool, patience: Patience) -> None:
-    """Ask a record, unless all of `ids` are pinned, and pin its datasets; one that does not fit is an error only if it is one of `ids`."""
-    with _alone(f"record-{record.record}.lock", patience):
+def _pin(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dict[str, Pin]:
+    """
+    All pins, after the records of datasets that have none, or one of another server, were asked; with `refresh` the records of all.
+
+    A record pins all its datasets; one that the record does not hold as the manifest expects is an error only if it was asked for.
+    """
+    with _alone("records.lock"):
         known = known_pins(manifest)
-        if not refresh and all(id in known and zenodo.serves(known[id].url) for id in ids):
-            return
-        files, pins = zenodo.resolve(record, patience), {}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        for dataset in manifest.of_record(record.id):
-            try:
-                file = _expected_file(dataset, files)
-            except RemoteError as error:
-                if dataset.id in ids:
-                    raise
-                log.warning("%s", error)
-                continue
-            pins[dataset.id] = Pin(record.record, dataset.remote, file.size, file.checksum, file.url, now)
-            if dataset.id in known:
-                known[dataset.id].check_agreement(pins[dataset.id], dataset.id, "what is pinned", "the record now")
-        add_pins(pins)
+        if not refresh:
+            host = urlsplit(zenodo.api()).netloc
+            asked = [one for one in asked if one.id not in known or urlsplit(known[one.id].url).netloc != host]
+        for record in {dataset.record.id: dataset.record for dataset in asked}.values():
+            files, pins, now = zenodo.resolve(record), {}, datetime.now(UTC).isoformat(timespec="seconds")
+            for dataset in manifest.of_record(record.id):
+                if problem := _unexpected(dataset, files):
+                    if dataset in asked:
+                        raise zenodo.RemoteError(problem)
+                    log.warning("%s", problem)
+                    continue
+                file = files[dataset.remote]
+                pins[dataset.id] = Pin(record.record, dataset.remote, file.size, file.checksum, file.url, now)
+                if dataset.id in known:
+                    known[dataset.id].check_agreement(pins[dataset.id], dataset.id, "the record now")
+            add_pins(pins)
+        return known_pins(manifest)
 
 
-def _expected_file(dataset: Dataset, files: dict[str, zenodo.RemoteFile]) -> zenodo.RemoteFile:
-    """What the record says about a dataset, if the manifest expects it."""
-    record = f"record {dataset.record.record}"
+def _unexpected(dataset: Dataset, files: dict[str, zenodo.RemoteFile]) -> str:
+    """What a record says about a dataset that the manifest does not expect; empty if there is nothing."""
+    record, (least, most) = f"record {dataset.record.record}", dataset.expected_bytes.value
     if dataset.remote not in files:
-        raise RemoteError(f"{record} holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}")
-    file, (least, most) = files[dataset.remote], dataset.expected_bytes.value
-    if not least <= file.size <= most:
-        raise RemoteError(
-            f"{record} gives {dataset.id} {file.size} bytes, the manifest expects {least} to {most} "
-            f"({dataset.expected_bytes.source}); if the record is right, correct expected_bytes"
-        )
-    return file
+        return f"{record} holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}"
+    if not least <= (size := files[dataset.remote].size) <= most:
+        return (f"{record} gives {dataset.id} {size} bytes, the manifest expects {least} to {most} "
+                f"({dataset.expected_bytes.source}); if the record is right, correct expected_bytes")  # fmt: skip
+    return ""
 
 
-def _part_of(dataset: Dataset, pin: Pin) -> Path:
-    """Where the bytes of a file gather."""
+def _check_space(needed: int) -> None:
+    """Raise OSError (ENOSPC) unless the data folder has room for `needed` bytes and a little more, before the first file is begun."""
+    free, needed = shutil.disk_usage(_work_dir()).free, needed + SPARE_BYTES
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{_work_dir()} has {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB are needed; "
+                                    f"make room or point {FOLDER_VARIABLE} to a larger disk")  # fmt: skip
+
+
+def _part(dataset: Dataset, pin: Pin) -> Path:
+    """Where the bytes of a file gather; the name holds the checksum, so that parts of different files never mix."""
     return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.part"
 
 
-def _missing_bytes(dataset: Dataset, pin: Pin) -> int:
-    part = _part_of(dataset, pin)
-    return pin.size - (part.stat().st_size if part.exists() else 0)
-
-
-def _download(dataset: Dataset, pin: Pin, patience: Patience, progress: bool | None) -> None:
-    """Bring one file here, checked by pooch, by a rename; a wrong checksum is tried again. The caller holds the file's lock."""
-    path, staging, part = data_dir() / dataset.local, _work_dir() / dataset.id, _part_of(dataset, pin)
+def _download(dataset: Dataset, pin: Pin, progress: bool | None) -> None:
+    """Bring one file here, checked by pooch, by a rename; after a wrong checksum once more. The caller holds the file's lock."""
+    path, staging, part = data_dir() / dataset.local, _work_dir() / dataset.id, _part(dataset, pin)
     shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
-    for old in _work_dir().glob(f"{dataset.id}.*.part"):
-        if old != part:
-            old.unlink()
-    shelf = pooch.create(path=staging, base_url="", registry={path.name: pin.checksum}, urls={path.name: pin.url})
-    downloader = Resuming(part, pin.size, patience, progress, dataset.id)
-    for attempt in range(1, patience.corrupt_tries + 1):
-        try:
-            fetched = shelf.fetch(path.name, downloader=downloader)
-            break
-        except ValueError as error:  # pooch's word for a wrong checksum
-            log.warning("%s arrived damaged (%d of %d attempts)", path.name, attempt, patience.corrupt_tries)
-            problem = error
-    else:
-        raise RemoteError(f"{pin.url} does not deliver the bytes that were pinned ({pin.checksum}): {problem}") from problem
+    for old in set(_work_dir().glob(f"{dataset.id}.*.part")) - {part}:
+        old.unlink()
+
+    def resume(url: str, output: str, pooch) -> None:
+        """The downloader that pooch calls."""
+        zenodo.download(url, part, pin.size, dataset.id, progress)
+        os.replace(part, output)
+
+    shelf = pooch.create(path=staging, base_url="", registry={path.name: pin.checksum}, urls={path.name: pin.url}, retry_if_failed=1)
+    try:
+        fetched = shelf.fetch(path.name, downloader=resume)
+    except ValueError as error:  # pooch's word for a wrong checksum
+        raise zenodo.RemoteError(f"{pin.url} does not deliver the bytes that were pinned ({pin.checksum}): {error}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(fetched, path)
     staging.rmdir()

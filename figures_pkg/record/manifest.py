@@ -3,10 +3,10 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -16,13 +16,13 @@ PINS = ("resolve", "given")
 FIGURE_DATA = ("record", "simulation", "unpublished")
 FACT_GROUPS = ("container", "axes", "acquisition", "boxes", "training")
 MANIFEST_VARIABLE = "FIGURES_PKG_MANIFEST"  # another manifest, for a rehearsal or another record
+LOCK_NAME = "data_lock.yaml"  # beside a manifest, or written into the data folder by us
 REPOSITORY_MANIFEST = Path(__file__).resolve().parents[2] / "data_manifest.yaml"
 
 _CHECKSUM = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")  # Windows sets the rules; hidden names belong to the fetcher
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
-_RESERVED_LOCAL = "data_lock.yaml"  # written into the data folder by us
 
 
 class ManifestError(ValueError):
@@ -59,17 +59,8 @@ class Substitute:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A panel of the paper and where its data is."""
-
-    shows: str
-    data: str  # one of FIGURE_DATA
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Dataset:
-    """One file of a record."""
+    """One file of a record, as an entry of the manifest states it."""
 
     id: str
     role: str  # one of ROLES
@@ -77,16 +68,16 @@ class Dataset:
     remote: str  # exact name on the record
     local: str  # path inside the data folder, forward slashes, safe everywhere
     pin: str  # "resolve": size and checksum come from the record; "given": they stand here
-    size: int | None  # bytes
-    checksum: str | None  # "md5:..." or "sha256:..."
     expected_bytes: Fact  # value (least, most); a record that says otherwise is refused
     used_by: tuple[str, ...]  # figures
     substitute: Substitute | None
-    container: Mapping[str, Fact]
-    axes: Mapping[str, Fact]
-    acquisition: Mapping[str, Fact]
-    boxes: Mapping[str, Fact]
-    training: Mapping[str, Fact]
+    size: int | None = None  # bytes
+    checksum: str | None = None  # "md5:..." or "sha256:..."
+    container: Mapping[str, Fact] = field(default_factory=dict)
+    axes: Mapping[str, Fact] = field(default_factory=dict)
+    acquisition: Mapping[str, Fact] = field(default_factory=dict)
+    boxes: Mapping[str, Fact] = field(default_factory=dict)
+    training: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ class Manifest:
 
     path: Path
     bases: Mapping[str, str]
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Mapping[str, str]]  # panel of the paper: what it `shows`, and where its `data` is, one of FIGURE_DATA
     records: Mapping[str, Record]
     datasets: Mapping[str, Dataset]
 
@@ -123,11 +114,8 @@ def manifest_of(data: str) -> Path:
     """
     Path of the manifest that a scan of a source is described by.
 
-    Parameters
-    ----------
-    data
-        "zenodo" for the one that FIGURES_PKG_MANIFEST names, else the repository's; "twin" always for the repository's, whose pictures the
-        twin was fitted to.
+    For "zenodo" the one that FIGURES_PKG_MANIFEST names, else the repository's; for "twin" always the repository's, whose pictures the
+    twin was fitted to.
     """
     return REPOSITORY_MANIFEST if data == "twin" else Path(os.environ.get(MANIFEST_VARIABLE) or REPOSITORY_MANIFEST)
 
@@ -141,11 +129,6 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
     path
         The YAML file. Without it: the one that the environment variable FIGURES_PKG_MANIFEST names, else
         ``data_manifest.yaml`` of the repository in which the package lies.
-
-    Returns
-    -------
-    Manifest
-        Immutable; every rule of the schema holds.
 
     Raises
     ------
@@ -181,12 +164,9 @@ class _StrictLoader(yaml.SafeLoader):
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file; a `ManifestError` if the text is not YAML, gives a key twice, or is no mapping."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        return check_type(yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader), dict, "top level")
     except (yaml.YAMLError, UnicodeDecodeError, ManifestError) as error:
         raise ManifestError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ManifestError(f"{path} holds {type(content).__name__}, expected a mapping at the top level")
-    return content
 
 
 def check_keys(entry, required: Iterable[str], optional: Iterable[str], where: str) -> None:
@@ -200,18 +180,28 @@ def check_keys(entry, required: Iterable[str], optional: Iterable[str], where: s
         raise ManifestError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join([*required, *optional])}")
 
 
+def check_schema(content, keys: Iterable[str], where: str) -> None:
+    """Raise unless a file's content is of schema 1, with these keys besides."""
+    check_keys(content, ("schema", *keys), (), where)
+    if content["schema"] != 1:
+        raise ManifestError(f"{where}: schema {content['schema']!r} is not known; this version of the package reads schema 1")
+
+
+def _checked(value, good: bool, where: str, expected: str):
+    """`value` if it is good, else an error that says what was expected."""
+    if not good:
+        raise ManifestError(f"{where}: expected {expected}, got {value!r}")
+    return value
+
+
 def check_type(value, kind: type, where: str):
     """`value`, if it is of the YAML type `kind` (dict or list), else an error."""
-    if not isinstance(value, kind):
-        raise ManifestError(f"{where}: expected {'a mapping' if kind is dict else 'a list'}, got {value!r}")
-    return value
+    return _checked(value, isinstance(value, kind), where, "a mapping" if kind is dict else "a list")
 
 
 def check_text(value, where: str) -> str:
     """`value`, if it is text with something in it, else an error; YAML turns unquoted numbers into numbers."""
-    if not isinstance(value, str) or not value.strip():
-        raise ManifestError(f"{where}: expected text, got {value!r}; quote it in the YAML file")
-    return value
+    return _checked(value, isinstance(value, str) and bool(value.strip()), where, "text; quote it in the YAML file")
 
 
 def check_choice(value, choices: Iterable[str], where: str) -> str:
@@ -221,67 +211,76 @@ def check_choice(value, choices: Iterable[str], where: str) -> str:
     return value
 
 
-def check_file(size, checksum, where: str) -> None:
-    """Raise unless `size` is a number of bytes above zero and `checksum` reads ``md5:`` or ``sha256:`` and its hexadecimal digits."""
-    _check_size(size, f"{where}.size")
-    if not isinstance(checksum, str) or not _CHECKSUM.fullmatch(checksum):
-        raise ManifestError(f"{where}.checksum: {checksum!r} is no checksum; expected md5:<32 hex> or sha256:<64 hex>")
-
-
 def _check_size(value, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ManifestError(f"{where}: got {value!r}, expected a number of bytes above zero")
-    return value
+    return _checked(value, isinstance(value, int) and not isinstance(value, bool) and value > 0, where, "a number of bytes above zero")
+
+
+def _check_checksum(value, where: str) -> str:
+    return _checked(value, isinstance(value, str) and bool(_CHECKSUM.fullmatch(value)), where, "a checksum, md5:<32 hex> or sha256:<64 hex>")
+
+
+FILE_RULES = {"size": _check_size, "checksum": _check_checksum}  # for :func:`read_entry`
 
 
 def _check_id(value, where: str) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value) or value in _WINDOWS_DEVICES:
-        raise ManifestError(f"{where}: {value!r} is no usable id; use a-z and 0-9, joined by single hyphens")
-    return value
+    good = isinstance(value, str) and bool(_ID.fullmatch(value)) and value not in _WINDOWS_DEVICES
+    return _checked(value, good, where, "an id of a-z and 0-9, joined by single hyphens")
 
 
 def _check_local(value, where: str) -> str:
     """A path inside the data folder that every operating system accepts: no device names such as ``aux.pkl``, no way out."""
     parts = check_text(value, where).split("/")
     device = any(part.split(".")[0].lower() in _WINDOWS_DEVICES for part in parts)
-    if device or not all(map(_PART.fullmatch, parts)) or value.lower() == _RESERVED_LOCAL:
-        raise ManifestError(
-            f"{where}: {value!r} is no safe local name; use a relative path of A-Z a-z 0-9 . _ - whose parts "
-            "neither begin nor end with a dot and are no Windows device names"
-        )
+    good = not device and all(map(_PART.fullmatch, parts)) and value.lower() != LOCK_NAME
+    return _checked(value, good, where, "a safe local name: a relative path of A-Z a-z 0-9 . _ - whose parts neither begin nor end with a dot "
+                                        "and are no Windows device names")  # fmt: skip
+
+
+def read_entry(kind: type, entry, where: str, **readers: Callable):
+    """A dataclass from a mapping with a key for each field, those with a default left out at will; values are text where no reader is named."""
+    keys = signature(kind).parameters.values()
+    check_keys(entry, [key.name for key in keys if key.default is key.empty], [key.name for key in keys if key.default is not key.empty], where)
+    return kind(**{key: readers.get(key, check_text)(value, f"{where}.{key}") for key, value in entry.items()})
+
+
+def read_each(entry, where: str, reader: Callable) -> dict:
+    """The values of a mapping, each read."""
+    return {name: reader(value, f"{where}.{name}") for name, value in check_type(entry, dict, where).items()}
+
+
+def _all(entry, where: str, reader: Callable) -> tuple:
+    """The values of a list, each read."""
+    return tuple(reader(value, where) for value in check_type(entry, list, where))
+
+
+def _anything(value, where: str):
     return value
 
 
+def _one_of(choices: Iterable[str]) -> Callable:
+    """A reader of one word."""
+    return lambda value, where: check_choice(value, choices, where)
+
+
 def _manifest(path: Path, content: dict) -> Manifest:
-    check_keys(content, ("schema", "bases", "figures", "records", "datasets"), (), "top level")
-    if content["schema"] != 1:
-        raise ManifestError(f"schema {content['schema']!r} is not known; this version of the package reads schema 1")
-    for key, kind in (("bases", dict), ("figures", dict), ("records", dict), ("datasets", list)):
-        check_type(content[key], kind, key)
-    bases = {name: check_text(text, f"bases.{name}") for name, text in content["bases"].items()}
-    figures = {name: _figure(entry, f"figures.{name}") for name, entry in content["figures"].items()}
-    records = {name: _record(name, entry) for name, entry in content["records"].items()}
-    entries = [single for entry in content["datasets"] for single in _expand_series(entry)]
+    check_schema(content, ("bases", "figures", "records", "datasets"), "top level")
+    bases = read_each(content["bases"], "bases", check_text)
+    figures = read_each(content["figures"], "figures", _read_figure)
+    records = read_each(content["records"], "records", _read_record)
+    entries = [single for entry in check_type(content["datasets"], list, "datasets") for single in _expand_series(entry)]
     datasets = [_dataset(entry, bases, figures, records) for entry in entries]
     _check_apart(datasets, records)
-    by_id = {dataset.id: dataset for dataset in datasets}
-    return Manifest(path, MappingProxyType(bases), MappingProxyType(figures), MappingProxyType(records), MappingProxyType(by_id))
+    return Manifest(path, bases, figures, records, {dataset.id: dataset for dataset in datasets})
 
 
-def _figure(entry, where: str) -> Figure:
+def _read_record(entry, where: str) -> Record:
+    return read_entry(Record, {"id": where.removeprefix("records.")} | check_type(entry, dict, where), where, id=_check_id)
+
+
+def _read_figure(entry, where: str) -> dict:
     check_keys(entry, ("shows", "data"), ("note",), where)
     check_choice(entry["data"], FIGURE_DATA, f"{where}.data")
-    return Figure(**entry)
-
-
-def _record(name: str, entry) -> Record:
-    """One record; its number is text, or YAML would drop leading zeros."""
-    where = f"records.{name}"
-    check_keys(entry, ("doi", "record", "licence", "title"), (), where)
-    fields = {key: check_text(value, f"{where}.{key}") for key, value in entry.items()}
-    if not fields["record"].isdecimal():
-        raise ManifestError(f"{where}.record: got {fields['record']!r}, expected the digits of the record's address")
-    return Record(_check_id(name, where), **fields)
+    return entry
 
 
 def _expand_series(entry) -> list:
@@ -291,91 +290,52 @@ def _expand_series(entry) -> list:
     where = f"{entry.get('id')}.series"
     series, template = entry["series"], {key: value for key, value in entry.items() if key != "series"}
     check_keys(series, ("tokens", "rows"), ("used_by",), where)
-    tokens, rows = (check_type(series[key], list, f"{where}.{key}") for key in ("tokens", "rows"))
     used_by = check_type(series.get("used_by", {}), dict, f"{where}.used_by")
     filled = {}
-    for row in rows:
-        if not isinstance(row, list) or len(row) != len(tokens) or not all(isinstance(text, str) for text in row):
-            raise ManifestError(f"{where}: row {row!r} must give quoted text for {tokens}")
-        one = filled[row[0]] = template | {"used_by": used_by.get(row[0], template.get("used_by"))}
+    for row in check_type(series["rows"], list, f"{where}.rows"):
+        texts = _all(row, f"{where}.rows", check_text)
+        if len(texts) != len(series["tokens"]) or texts[0] in filled:
+            raise ManifestError(f"{where}: row {row!r} must give a text for each of {series['tokens']}, and no first text twice")
+        one = filled[texts[0]] = template | {"used_by": used_by.get(texts[0], template.get("used_by"))}
         for key in ("id", "remote", "local"):
-            for token, text in zip(tokens, row):
+            for token, text in zip(series["tokens"], texts):
                 one[key] = check_text(one.get(key), f"{where}.{key}").replace(f"{{{token}}}", text)
-    if len(filled) != len(rows) or set(used_by) - set(filled):
-        raise ManifestError(f"{where}: first texts of the rows must differ, and used_by may name only these")
+    if unknown := set(used_by) - set(filled):
+        raise ManifestError(f"{where}: used_by names {', '.join(sorted(unknown))}; it may name only first texts of the rows")
     return list(filled.values())
 
 
 def _dataset(entry, bases, figures, records) -> Dataset:
-    required = ("id", "role", "record", "remote", "local", "pin", "expected_bytes", "used_by", "substitute")
-    where = entry.get("id", "a dataset without id") if isinstance(entry, dict) else "datasets"
-    check_keys(entry, required, ("size", "checksum", *FACT_GROUPS), where)
-    for figure in check_type(entry["used_by"], list, f"{where}.used_by"):
-        check_choice(figure, figures, f"{where}.used_by")
-    size, checksum = entry.get("size"), entry.get("checksum")
-    if check_choice(entry["pin"], PINS, f"{where}.pin") == "given":
-        check_file(size, checksum, where)
-    elif (size, checksum) != (None, None):
-        raise ManifestError(f"{where}: `pin: resolve` and a size or checksum exclude each other; write `pin: given`")
-    facts = {group: check_type(entry.get(group, {}), dict, f"{where}.{group}") for group in FACT_GROUPS}
-    return Dataset(
-        id=_check_id(entry["id"], where),
-        role=check_choice(entry["role"], ROLES, f"{where}.role"),
-        record=records[check_choice(entry["record"], records, f"{where}.record")],
-        remote=check_text(entry["remote"], f"{where}.remote"),
-        local=_check_local(entry["local"], f"{where}.local"),
-        pin=entry["pin"],
-        size=size,
-        checksum=checksum,
-        expected_bytes=_size_bracket(entry["expected_bytes"], bases, f"{where}.expected_bytes"),
-        used_by=tuple(entry["used_by"]),
-        substitute=_substitute(entry["substitute"], f"{where}.substitute"),
-        **{group: MappingProxyType({name: _fact(fact, bases, f"{where}.{group}.{name}") for name, fact in known.items()})
-           for group, known in facts.items()},
-    )
+    def fact(entry, where: str) -> Fact:
+        return read_entry(Fact, entry, where, value=_anything, basis=_one_of(bases),
+                          conflicts=lambda others, where: _all(others, where, fact))  # fmt: skip
+
+    where = check_type(entry, dict, "datasets").get("id", "a dataset without id")
+    groups = dict.fromkeys(FACT_GROUPS, lambda entry, where: read_each(entry, where, fact))
+    dataset = read_entry(
+        Dataset, entry, where, id=_check_id, role=_one_of(ROLES), record=lambda name, where: records[check_choice(name, records, where)],
+        local=_check_local, pin=_one_of(PINS), **FILE_RULES, **groups,
+        substitute=lambda entry, where: entry if entry is None else read_entry(Substitute, entry, where, args=_anything),
+        expected_bytes=lambda entry, where: _size_bracket(fact(entry, where), where),
+        used_by=lambda names, where: _all(names, where, _one_of(figures)),
+    )  # fmt: skip
+    if (dataset.size is not None, dataset.checksum is not None) != ((True, True) if dataset.pin == "given" else (False, False)):
+        raise ManifestError(f"{where}: `pin: given` needs a size and a checksum, `pin: resolve` takes both from the record")
+    return dataset
 
 
-def _fact(entry, bases, where: str) -> Fact:
-    check_keys(entry, ("value", "basis", "source"), ("conflicts",), where)
-    others = check_type(entry.get("conflicts", []), list, f"{where}.conflicts")
-    conflicts = tuple(_fact(other, bases, f"{where}.conflicts") for other in others)
-    basis = check_choice(entry["basis"], bases, f"{where}.basis")
-    return Fact(entry["value"], basis, check_text(entry["source"], f"{where}.source"), conflicts)
-
-
-def _size_bracket(entry, bases, where: str) -> Fact:
+def _size_bracket(fact: Fact, where: str) -> Fact:
     """A fact whose value is (least, most) in bytes."""
-    fact = _fact(entry, bases, where)
-    if not isinstance(fact.value, list) or len(fact.value) != 2:
-        raise ManifestError(f"{where}: got {fact.value!r}, expected [least, most] in bytes")
-    least, most = (_check_size(bound, where) for bound in fact.value)
-    if least > most:
-        raise ManifestError(f"{where}: {least} is above {most}; write the smaller size first")
-    return replace(fact, value=(least, most))
-
-
-def _substitute(entry, where: str) -> Substitute | None:
-    """What stands in for a dataset; None must be written out."""
-    if entry is None:
-        return None
-    check_keys(entry, ("generator", "args"), (), where)
-    if not re.match(r"figures_pkg\..*:", check_text(entry["generator"], where)):
-        raise ManifestError(f"{where}: generator {entry['generator']!r} must read figures_pkg.<room>:<function>")
-    return Substitute(entry["generator"], MappingProxyType(check_type(entry["args"], dict, f"{where}.args")))
+    bounds = _all(fact.value, where, _check_size)
+    return replace(fact, value=_checked(bounds, len(bounds) == 2 and bounds[0] <= bounds[1], where, "[least, most] in bytes"))
 
 
 def _check_apart(datasets: list[Dataset], records: Mapping[str, Record]) -> None:
     """Raise if two datasets share an id, a remote file or, on a disk that ignores case, a local one, or if an id is that of a record."""
-    names = [*records, *(dataset.id for dataset in datasets), *((dataset.record.id, dataset.remote) for dataset in datasets)]
-    for name in names:
-        if names.count(name) > 1:
-            raise ManifestError(f"{name!r} occurs twice; ids, record names and files of a record must differ")
-    local: dict[str, Dataset] = {}
-    for dataset in datasets:
-        other = local.setdefault(dataset.local.lower(), dataset)
-        if other is not dataset:
-            raise ManifestError(f"local {dataset.local!r} and {other.local!r} are the same file where case is ignored")
-    for dataset in datasets:
-        for folder in PurePosixPath(dataset.local.lower()).parents:
-            if str(folder) in local:
-                raise ManifestError(f"local {local[str(folder)].local!r} is a file and also the folder of {dataset.local!r}")
+    names = [*records, *(dataset.id for dataset in datasets)]
+    remote = [(dataset.record.id, dataset.remote) for dataset in datasets]
+    local = [dataset.local.lower() for dataset in datasets]
+    local += {str(folder) for path in set(local) for folder in PurePosixPath(path).parents}
+    for given in (names, remote, local):
+        if twice := {name for name in given if given.count(name) > 1}:
+            raise ManifestError(f"{twice} occurs twice; ids, record names, files of a record and, case ignored, local files and folders must differ")

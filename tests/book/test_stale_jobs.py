@@ -105,9 +105,9 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
 
 
 @pytest.mark.parametrize(("file", "text", "old", "expected"), [
-    pytest.param("figures_pkg/record/download.py", TEXT, None, set(), id="a comment and a text"),
-    pytest.param("figures_pkg/record/download.py", '"""In other words: ', '"""', set(), id="a docstring"),
-    pytest.param("figures_pkg/record/download.py", CODE, None, everything_but(
+    pytest.param("figures_pkg/record/zenodo.py", TEXT, None, set(), id="a comment and a text"),
+    pytest.param("figures_pkg/record/zenodo.py", '"""In other words: ', '"""', set(), id="a docstring"),
+    pytest.param("figures_pkg/record/zenodo.py", CODE, None, everything_but(
         "twin", notebooks=f"{SCANLESS} differences structure thickness-tilt-dose walls"), id="the way to the record"),
     pytest.param("figures_pkg/data/convert.py", CODE, None, jobs(notebooks="conventions your-own-scan"), id="converting"),
     pytest.param("figures_pkg/data/__init__.py", CODE, None, set(), id="a room's __init__"),
@@ -142,7 +142,7 @@ def test_the_workflow_plans_the_same(book):
     """Presets to come, words and unused files make nothing stale; a leaf, a script and a measure in a new module do."""
     for file, text in [
         ("figures_pkg/twin/presets/another.yaml", "base: ds1\ntitle: Another\n"),
-        ("figures_pkg/record/download.py", TEXT),
+        ("figures_pkg/record/zenodo.py", TEXT),
         ("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n"),
         ("figures_pkg/twin/presets/control-plain.yaml", "# 1\n"),
         ("figures_pkg/interactive/explorer.js", "// 1\n"),

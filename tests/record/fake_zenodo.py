@@ -10,11 +10,14 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 PIECE = 1 << 16
+SCAN = "a scan, 100 % real.hspy"
+ODD = {"colon": "Weight_epoch:0000_l1:0.pkl", "hash": "a#b?c&d=e+f%20g.pkl", "up": "../../outside.txt", "slash": "x/y é.pkl"}
 
 
 @dataclass(frozen=True)
@@ -34,27 +37,36 @@ class Fault:
     piece_pause_s: float = 0.0  # a slow line
 
 
+def bytes_of(content: bytes | Path) -> bytes | memoryview:
+    """The bytes of a file, without reading all of a large one."""
+    if isinstance(content, bytes):
+        return content
+    with content.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@cache
+def digest(content: bytes | Path) -> str:
+    """MD5 of a file; that of a large one is wanted more than once."""
+    return hashlib.md5(bytes_of(content)).hexdigest()
+
+
 class FakeZenodo:
     """
     One record with its files, or several; use as a context manager.
 
-    The content of a file is given as bytes, or as the path of a file on disk, which may be large. `others` holds the files of
-    further records by their numbers. `faults[path]` is a list of faults for successive requests of a path, "record" or a file's
-    name; `always[path]` holds for every request. `asked` gathers (path, headers) of all requests.
+    The content of a file is given as bytes, or as the path of one on disk, which may be large. `others` holds the files of further records by their
+    numbers. `faults[path]` is a list of faults for successive requests of a path, "record" or a file's name; `always[path]` holds for
+    every request. `asked` gathers (path, headers) of all requests.
     """
 
-    def __init__(self, files, record="1234567", shape="legacy", others=None):
-        self.files = files
-        self.record = record
-        self.others = others or {}
+    def __init__(self, files, record="1234567", others=None):
+        self.files, self.record, self.others = files, record, others or {}
+        self.shape = "legacy"  # or "new", that of October 2023
         self.answers_as = {}  # number that a record says it has, where it is not the one asked for
-        self.digests = {}
-        self.shape = shape
         self.stated_sizes = {}  # what the record says where it lies
         self.licence = "bsd-2-clause"
-        self.faults = defaultdict(list)
-        self.always = {}
-        self.asked = []
+        self.faults, self.always, self.asked = defaultdict(list), {}, []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"zenodo": self}))
         self.server.daemon_threads = True
         self.over = threading.Event()
@@ -74,53 +86,28 @@ class FakeZenodo:
         self.server.server_close()
 
     def requests_of(self, path):
-        """Return the headers of all requests for "record" or a file's name."""
+        """The headers of all requests for "record" or a file's name."""
         return [headers for asked, headers in self.asked if asked == path]
 
     def ranges_of(self, path):
-        """Return the Range header of each request for a file, None where there was none."""
+        """The Range header of each request for a file, None where there was none."""
         return [headers.get("Range") for headers in self.requests_of(path)]
 
-    def next_fault(self, path):
-        """Return how the next answer to a path goes."""
-        queue = self.faults[path]
-        return queue.pop(0) if queue else self.always.get(path, Fault())
-
     def files_of(self, record):
-        """Return the files of a record by name, or None if there is no such record."""
-        return self.files if record == self.record else self.others.get(record)
-
-    def content(self, record, name):
-        """Return the bytes of a file, without reading all of a large one."""
-        content = (self.files_of(record) or {}).get(name, b"")
-        if not isinstance(content, Path):
-            return content
-        with content.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        """The files of a record by name, or none if there is no such record."""
+        return self.files if record == self.record else self.others.get(record, {})
 
     def description(self, record):
-        """Return a record as the API describes it, in the shape of today or in that of October 2023."""
-        items = [self._item(record, name) for name in self.files_of(record)]
-        metadata = {"license": {"id": self.licence}}
-        return {"id": int(self.answers_as.get(record, record)), "revision": 3, "metadata": metadata, "files": items}
+        """A record as the API describes it."""
+        items = [self._item(record, name, content) for name, content in self.files_of(record).items()]
+        return {"id": int(self.answers_as.get(record, record)), "revision": 3, "metadata": {"license": {"id": self.licence}}, "files": items}
 
-    def _item(self, record, name):
-        """Return the description of one file."""
-        content = self.content(record, name)
-        size = self.stated_sizes.get(name, len(content))
-        digits = self._digest(content, self.files_of(record)[name])
+    def _item(self, record, name, content):
+        size = self.stated_sizes.get(name, len(bytes_of(content)))
         if self.shape == "new":
-            return {"filename": name, "filesize": size, "checksum": digits}
+            return {"filename": name, "filesize": size, "checksum": digest(content)}
         link = f"{self.api}/records/{record}/files/{quote(name, safe='')}/content"
-        return {"key": name, "size": size, "checksum": f"md5:{digits}", "links": {"self": link}}
-
-    def _digest(self, content, given):
-        """Return the MD5 of a file, that of one on disk only once."""
-        if not isinstance(given, Path):
-            return hashlib.md5(content).hexdigest()
-        if given not in self.digests:
-            self.digests[given] = hashlib.md5(content).hexdigest()
-        return self.digests[given]
+        return {"key": name, "size": size, "checksum": f"md5:{digest(content)}", "links": {"self": link}}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -130,55 +117,38 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        """Answer."""
+        """Send status, headers and body as the fault has it."""
         record, path = self._asked()
         self.zenodo.asked.append((path, dict(self.headers)))
-        fault = self.zenodo.next_fault(path)
-        files = self.zenodo.files_of(record)
-        known = files is not None and (path == "record" or path in files)
-        if not known and fault == Fault():
-            fault = Fault(404, body=b'{"status": 404, "message": "The requested URL was not found."}')
-        self._answer(record, path, fault)
-
-    def _asked(self):
-        """Return the number of a record, and "record", a file's name, or the path itself if it is neither."""
-        found = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?|/records/(\d+)/files/([^/?]+)\?download=1", self.path)
-        if not found:
-            return "", self.path
-        name = found[2] or found[4]
-        return found[1] or found[3], unquote(name) if name else "record"
-
-    def _answer(self, record, path, fault):
-        """Send status, headers and body as the fault has it."""
-        status, headers, body = fault.status, dict(fault.headers), fault.body
-        if body is None and path == "record":
+        queue, files = self.zenodo.faults[path], self.zenodo.files_of(record)
+        fault = queue.pop(0) if queue else self.zenodo.always.get(path, Fault())
+        status, headers, body = fault.status, {"Content-Type": fault.kind} | fault.headers, fault.body
+        if body is None and files and path == "record":
             body, headers["Content-Type"] = json.dumps(self.zenodo.description(record)).encode(), "application/json"
+        elif body is None and path in files:
+            body = bytes_of(files[path])
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if asked and not fault.ignore_range and status == 200:
+                start = int(asked[1])
+                status, headers["Content-Range"], body = 206, f"bytes {start}-{len(body) - 1}/{len(body)}", body[start:]
         elif body is None:
-            body = self.zenodo.content(record, path)
-            status, body = self._cut_range(status, headers, body, fault)
+            status, body = 404, b'{"status": 404, "message": "The requested URL was not found."}'
         if fault.corrupt:
-            body = bytes([body[0] ^ 1]) + bytes(body[1:])
-        headers.setdefault("Content-Type", fault.kind)
-        if fault.chunked:
-            headers["Transfer-Encoding"] = "chunked"
-        elif fault.length:
-            headers["Content-Length"] = str(len(body))
-        else:
-            headers["Connection"] = "close"
+            body = bytes([body[0] ^ 1]) + body[1:]
+        headers |= {"Transfer-Encoding": "chunked"} if fault.chunked else {"Content-Length": str(len(body))} if fault.length else {"Connection": "close"}
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self._send(body, fault)
 
-    def _cut_range(self, status, headers, body, fault):
-        """Return 206 and the rest of the body if a range was asked for."""
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if not asked or fault.ignore_range or status != 200:
-            return status, body
-        start = int(asked[1])
-        headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        return 206, body[start:]
+    def _asked(self):
+        """The number of a record, and "record", a file's name, or the path itself if it is neither."""
+        found = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?|/records/(\d+)/files/([^/?]+)\?download=1", self.path)
+        if not found:
+            return "", self.path
+        name = found[2] or found[4]
+        return found[1] or found[3], unquote(name) if name else "record"
 
     def _send(self, body, fault):
         """Send the body, or its beginning and then what the fault says."""
@@ -203,14 +173,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Serve a connection; a client that hangs up, or that we hung up on, is part of the play."""
         try:
             super().handle()
-        except (ConnectionError, ValueError, OSError):
+        except (OSError, ValueError):
             self.close_connection = True
 
     def finish(self):
         """Close the streams, which a reset has closed already."""
         try:
             super().finish()
-        except (ConnectionError, ValueError, OSError):
+        except (OSError, ValueError):
             self.close_connection = True
 
     def log_message(self, *args):

@@ -1,16 +1,12 @@
 """
 The judge of a rehearsal: what was found in a stand-in, held against the truth that it was made from.
 
-    python tests/rehearsal/judge.py ds1 --found DOMAINS.nc --scan STAND_IN.hspy --twin TWIN.truth.nc
-
 Only the judge reads the truth. It asks what a reader of the paper's figures relies on: is the sign of P right, are the domains right away from the
 walls, and do Figs. 1, 2 and 4 say with the domains found what they would say with the true ones?
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +20,6 @@ from figures_pkg.evaluate import area_under_curve, domain_split, known_domains
 from figures_pkg.imaging import Annulus, Box, Disc, Lattice, along_and_across, asymmetry, descan_planes, refine_lattice, remove_descan, summarise
 from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
 from figures_pkg.plotting.maps import barred
-from figures_pkg.twin import read_truth
 
 CLEAR_NM = 20.0
 LEAST_RIGHT = 0.99
@@ -84,6 +79,11 @@ def told_by(images: Images, domain: np.ndarray) -> Told:
     return Told(split.step, split.error, {name: max(auc, 1 - auc) for name, auc in aucs.items()}, ratio)
 
 
+def clear_domains(truth: xr.Dataset) -> np.ndarray:
+    """The true domains 20 nm and more from a wall, 0 elsewhere."""
+    return truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int)
+
+
 def right_share(found: xr.Dataset, truth: xr.Dataset, sense: int = 1) -> float:
     """Share of the positions 20 nm and more from a true wall at which the domain found is the true one; unknown counts as wrong."""
     clear = np.abs(truth.wall_distance_nm.values) > CLEAR_NM
@@ -94,19 +94,10 @@ def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 
     """
     Each question with its answer in words, and whether that is good enough.
 
-    Parameters
-    ----------
-    found
-        From :func:`figures_pkg.evaluate.known.matched_domains`.
-    truth
-        Of the twin's scan behind the stand-in.
-    images
-        From :func:`images_of`.
-    sense
-        −1 for a stand-in whose patterns were turned by half a turn, which has the other polarization.
+    `found` is from :func:`figures_pkg.evaluate.known.matched_domains`, `truth` of the twin's scan behind the stand-in. `sense` is −1 for a
+    stand-in whose patterns were turned by half a turn, which has the other polarization.
     """
-    true_domain = sense * truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int)
-    said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, true_domain)
+    said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, sense * clear_domains(truth))
     right, off = right_share(found, truth, sense), abs(said.step - so.step)
     as_good = {name for name, value in so.separations.items() if value >= so.separations[so.best] - TIE}
     return {
@@ -120,17 +111,8 @@ def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 
 
 
 def printed(notebooks: Path, truth: xr.Dataset, images: Images) -> dict[str, tuple[str, bool]]:
-    """
-    What Figs. 1, 2 and 4 print about the first scan, against the true domains.
-
-    Parameters
-    ----------
-    notebooks
-        Folder of the executed chapters.
-    truth, images
-        As for :func:`verdicts`; the images with the boxes of the manifest, which Fig. 1 uses as well.
-    """
-    so = told_by(images, truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int))
+    """What the executed Figs. 1, 2 and 4 print about the first scan, against the true domains; Fig. 1 uses the boxes of the manifest as well."""
+    so = told_by(images, clear_domains(truth))
     first, second, fourth = (glued(notebooks / f"{chapter}.ipynb") for chapter in ("fig-1cd", "fig-2", "fig-4"))
     step, error, ratio = float(second["com-step"]), float(second["com-step-error"]), float(fourth["delta-ratio-scan"])
     best = {barred(name): name for name in so.separations}[first["vdf-best"].strip("'")]
@@ -166,32 +148,6 @@ def opened(path: Path, truth: xr.Dataset, lattice: Lattice) -> xr.DataArray:
     return open_scan(path, axes=Axes(step, 0.009555, lattice.centre, 200.0))
 
 
-def read_found(path: Path) -> xr.Dataset:
-    """The map of the domains that a book made."""
-    with xr.open_dataset(path, engine="h5netcdf") as file:
-        return file.load()
-
-
 def table(name: str, answers: dict[str, tuple[str, bool]]) -> str:
     """The answers as lines."""
     return "\n".join([name, *(f"  {'ok   ' if good else 'WRONG'} {question:33} {answer}" for question, (answer, good) in answers.items())])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Judge one map of domains."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
-    parser.add_argument("name", help="of the stand-in, for the table")
-    for option, words in (("found", "the map of the domains"), ("scan", "the stand-in"), ("twin", "the truth of the twin behind it")):
-        parser.add_argument(f"--{option}", type=Path, required=True, help=words)
-    parser.add_argument("--turned", action="store_true", help="the stand-in's patterns were turned by half a turn")
-    options = parser.parse_args(arguments)
-    truth = read_truth(options.twin)
-    found = read_found(options.found)
-    lattice, radius = lattice_for(truth, (256, 256), options.turned)
-    answers = verdicts(found, truth, images_of(opened(options.scan, truth, lattice), lattice, radius), -1 if options.turned else 1)
-    sys.stdout.write(table(options.name, answers) + "\n")
-    return 0 if all(good for _, good in answers.values()) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

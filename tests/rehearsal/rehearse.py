@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,12 +25,17 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "record")]
 
 import judge  # noqa: E402
 import words  # noqa: E402
+import xarray as xr  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
 from stand_in import CHUNKS, RECORDS, REMOTE, SCANS, make_record, specimen_of, write_scan  # noqa: E402
 
+from figures_pkg.imaging import Box  # noqa: E402
 from figures_pkg.record.manifest import load_manifest  # noqa: E402
+from figures_pkg.twin import read_truth  # noqa: E402
 from figures_pkg.workspace import artefacts_folder, book_folder  # noqa: E402
 
+VARIANTS = [("ds1", "wrapped"), ("ds2", "flipped"), ("ds2", "wrapped"), ("ds1", "flipped")]  # the last two in a full rehearsal only
+FINDINGS = {"wrapped": "wrap", "flipped": "upside down"}
 COPIED_BYTES = 1 << 20  # smaller files are copied, larger ones linked: nobody may write into the twin's
 
 
@@ -47,14 +51,10 @@ class Rehearsal:
         self.record, self.data, self.artefacts, self.book = (folder / name for name in ("record", "data", "artefacts", "book"))
         self.twin, self.twins_book = artefacts_folder(profile), twins_book or book_folder() / "_build" / "html"
         self.scans = {name: self.twin / f"{name}.hspy" for name in SCANS}
+        self.environment = {"FIGURES_PKG_DATA": self.data, "FIGURES_PKG_ARTEFACTS": self.artefacts, "FIGURES_PKG_BOOK": self.book,
+                            "FIGURES_PKG_MANIFEST": self.record / "manifest.yaml", "FIGURES_PKG_ZENODO_API": "http://127.0.0.1:9/api"}  # fmt: skip
         self.times: list[tuple[str, float]] = []
         self.failures: list[str] = []
-
-    def environment(self, **more) -> dict[str, str]:
-        """What a reader would export, here for the folders of the rehearsal."""
-        named = {"FIGURES_PKG_DATA": self.data, "FIGURES_PKG_ARTEFACTS": self.artefacts, "FIGURES_PKG_BOOK": self.book,
-                 "FIGURES_PKG_MANIFEST": self.record / "manifest.yaml", "FIGURES_PKG_ZENODO_API": "http://127.0.0.1:9/api"} | more  # fmt: skip
-        return os.environ | {name: str(value) for name, value in named.items()}
 
     @contextmanager
     def step(self, name: str):
@@ -71,9 +71,9 @@ class Rehearsal:
 
     def run(self, *command: str, status: int = 0, says: str = "", unseen: bool = False, **environment) -> str:
         """Run a command of the package as a reader does; raise unless it ends with this status and says this."""
-        whole = [sys.executable, "-m", "figures_pkg", *command]
+        exported = os.environ | {name: str(value) for name, value in (self.environment | environment).items()}
         how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if unseen or says or status else {}
-        done = subprocess.run(whole, cwd=ROOT, env=self.environment(**environment), text=True, check=False, **how)
+        done = subprocess.run([sys.executable, "-m", "figures_pkg", *command], cwd=ROOT, env=exported, text=True, check=False, **how)
         output = done.stdout or ""
         if done.returncode != status:
             raise RehearsalError(f"`figures_pkg {' '.join(command)}` ended with status {done.returncode}, not {status}\n{output[-3000:]}")
@@ -83,10 +83,9 @@ class Rehearsal:
 
     def serve(self, record: Path) -> FakeZenodo:
         """Both records on loopback; files of a variant take the place of the good ones."""
-        files = {name: self.record / remote for name, remote in REMOTE.items()} | {name: record / remote for name, remote in REMOTE.items() if (record / remote).is_file()}
-        of_vae = {REMOTE[name]: path for name, path in files.items() if name.startswith("vae")}
-        of_sed = {REMOTE[name]: path for name, path in files.items() if not name.startswith("vae")}
-        return FakeZenodo(of_sed, record=RECORDS["sed"], others={RECORDS["vae"]: of_vae})
+        files = {remote: next(folder / remote for folder in (record, self.record) if (folder / remote).is_file()) for remote in REMOTE.values()}
+        of_vae = {REMOTE["vae-27"]: files.pop(REMOTE["vae-27"])}
+        return FakeZenodo(files, record=RECORDS["sed"], others={RECORDS["vae"]: of_vae})
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,19 +98,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     rehearsal = Rehearsal(options.folder.absolute(), options.profile, options.twins_book)
     begin = time.perf_counter()
-    for each in steps(rehearsal, options.full):
-        each()
+    prepare(rehearsal)
+    write_record(rehearsal)
+    fetch(rehearsal)
+    look(rehearsal)
+    for name, variant in VARIANTS if options.full else VARIANTS[:2]:
+        notice(rehearsal, name, variant)
+    refuse(rehearsal, options.full)
+    build(rehearsal)
+    check_pages(rehearsal)
+    ask_the_judge(rehearsal)
     print(table(rehearsal, time.perf_counter() - begin), flush=True)
     return 1 if rehearsal.failures else 0
-
-
-def steps(rehearsal: Rehearsal, full: bool) -> list[Callable[[], None]]:
-    """The steps in order."""
-    variants = [("ds1", "wrapped", "wrap"), ("ds2", "flipped", "upside down")] + full * [("ds2", "wrapped", "wrap"), ("ds1", "flipped", "upside down")]
-    noticed = [lambda case=case: notice(rehearsal, *case) for case in variants]
-    refused = [lambda: refuse(rehearsal, full)]
-    return [lambda: prepare(rehearsal), lambda: stand_in(rehearsal), lambda: fetch(rehearsal), lambda: look(rehearsal), *noticed, *refused,
-            lambda: build(rehearsal), lambda: check_pages(rehearsal), lambda: ask_the_judge(rehearsal)]  # fmt: skip
 
 
 def prepare(rehearsal: Rehearsal) -> None:
@@ -142,7 +140,7 @@ def copy_artefacts(source: Path, target: Path) -> None:
             os.link(path, copy)
 
 
-def stand_in(rehearsal: Rehearsal) -> None:
+def write_record(rehearsal: Rehearsal) -> None:
     """Scans, networks and manifest of the stand-in record."""
     with rehearsal.step("write the stand-in record"):
         stamp = rehearsal.record / "made-of.json"
@@ -166,11 +164,12 @@ def look(rehearsal: Rehearsal) -> None:
             rehearsal.run("inspect", name, "--source", "zenodo", "--json", str(rehearsal.folder / f"inspect-{name}.json"))
 
 
-def notice(rehearsal: Rehearsal, name: str, variant: str, says: str) -> None:
+def notice(rehearsal: Rehearsal, name: str, variant: str) -> None:
     """A scan that is wrong has to be noticed by the first look, with the finding as the message."""
     with rehearsal.step(f"notice that {name} is {variant}"):
         folder = with_variant(rehearsal, name, variant)
-        rehearsal.run("inspect", name, "--source", "zenodo", "--json", str(folder / "inspect.json"), status=1, says=says, FIGURES_PKG_DATA=folder / "data")
+        rehearsal.run("inspect", name, "--source", "zenodo", "--json", str(folder / "inspect.json"), status=1, says=FINDINGS[variant],
+                      FIGURES_PKG_DATA=folder / "data")  # fmt: skip
 
 
 def refuse(rehearsal: Rehearsal, whole_book: bool) -> None:
@@ -225,12 +224,12 @@ def ask_the_judge(rehearsal: Rehearsal) -> None:
         with rehearsal.step(f"judge {name}"):
             if not (found := made / "domains" / "zenodo" / f"{name}.nc").is_file():
                 raise RehearsalError(f"there is no {found}")
-            truth = judge.read_truth(rehearsal.scans[name])
+            truth = read_truth(rehearsal.scans[name])
             lattice, radius = judge.lattice_for(truth, specimen_of(rehearsal.scans[name]).shape)
             facts = load_manifest(rehearsal.record / "manifest.yaml")[name].boxes
-            boxes = {box: judge.Box(fact.value["rows"], fact.value["cols"]) for box, fact in facts.items()}
+            boxes = {box: Box(fact.value["rows"], fact.value["cols"]) for box, fact in facts.items()}
             images = judge.images_of(judge.opened(rehearsal.data / name / f"{name}.hspy", truth, lattice), lattice, radius, boxes)
-            answers = judge.verdicts(judge.read_found(found), truth, images)
+            answers = judge.verdicts(xr.load_dataset(found, engine="h5netcdf"), truth, images)
             if name == "ds1":
                 answers |= judge.printed(made / "notebooks" / "zenodo", truth, images)
             print(judge.table(name, answers), flush=True)

@@ -21,7 +21,8 @@ import rsciio.hspy
 import yaml
 
 from figures_pkg.data.scan import open_scan
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
+from figures_pkg.record.manifest import REPOSITORY_MANIFEST, Dataset, load_manifest
+from figures_pkg.workspace import replacing
 
 REMOTE = {  # the record's own names, colons and all
     "ds1": "256p_3w_step1k4_a5_cl12_50ms_nmf_4-001.hspy",
@@ -53,29 +54,13 @@ class Specimen:
     g010: tuple[float, float]
 
 
-def flipped(counts: da.Array) -> da.Array:
-    """The detector's rows upside down, as RosettaSciIO reads a ``.mib``."""
-    return counts[:, :, ::-1]
-
-
-def wrapped(counts: da.Array) -> da.Array:
-    """Counts modulo 256 in bytes, as the laboratory's converter wrote some scans."""
-    return (counts % 256).astype(np.uint8)
-
-
-def turned(counts: da.Array) -> da.Array:
-    """Each pattern turned by half a turn: the pattern of the other domain."""
-    return counts[:, :, ::-1, ::-1]
-
-
-def moved(counts: da.Array) -> da.Array:
-    """A twelfth of the rows of the scan missing: another shape than the manifest's."""
-    return counts[counts.shape[0] // 12 :]
-
-
 VARIANTS: dict[str, Callable[[da.Array], da.Array]] = {
-    "good": lambda counts: counts, "flipped": flipped, "wrapped": wrapped, "turned": turned, "moved": moved,
-}  # fmt: skip
+    "good": lambda counts: counts,
+    "flipped": lambda counts: counts[:, :, ::-1],  # the detector's rows upside down, as RosettaSciIO reads a ``.mib``
+    "wrapped": lambda counts: (counts % 256).astype(np.uint8),  # bytes modulo 256, as the laboratory's converter wrote some scans
+    "turned": lambda counts: counts[:, :, ::-1, ::-1],  # each pattern by half a turn: the pattern of the other domain
+    "moved": lambda counts: counts[counts.shape[0] // 12 :],  # rows of the scan missing: another shape than the manifest's
+}
 
 
 def specimen_of(source: Path, variant: str = "good") -> Specimen:
@@ -100,22 +85,11 @@ def specimen_of(source: Path, variant: str = "good") -> Specimen:
 
 def write_scan(source: Path, target: Path, variant: str = "good", chunks: tuple[int, int, int, int] = CONVERTERS_CHUNKS) -> Path:
     """
-    Copy the counts of a twin's scan into a file as the laboratory writes them, block by block.
+    Copy the counts of a twin's scan into a file as the laboratory writes them; `variant` is a key of ``VARIANTS``.
 
-    Parameters
-    ----------
-    source
-        ``.hspy`` of the twin, of any size; never more than a few blocks of 1024 patterns are in memory.
-    target
-        ``.hspy`` to write; it appears when it is complete.
-    variant
-        A key of ``VARIANTS``.
-    chunks
-        Of the file: ``CONVERTERS_CHUNKS`` or ``WHOLE_PATTERNS``.
+    Scans may be of any size: never more than a few blocks of 1024 patterns are in memory.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    with h5py.File(source) as file:
+    with replacing(target) as part, h5py.File(source) as file:
         stored = _counts(file)
         side = int(PATTERNS_IN_MEMORY**0.5)
         counts = VARIANTS[variant](da.from_array(stored, chunks=(side, side, *stored.shape[2:]), lock=True))
@@ -123,8 +97,7 @@ def write_scan(source: Path, target: Path, variant: str = "good", chunks: tuple[
         chunks = tuple(min(one, size) for one, size in zip(chunks, counts.shape))
         with dask.config.set(scheduler="threads", num_workers=2):
             rsciio.hspy.file_writer(str(part), _signal(counts, round(step, 1)), chunks=chunks, show_progressbar=False)
-    _as_the_converter_wrote(part)
-    part.replace(target)
+        _as_the_converter_wrote(part)
     return target
 
 
@@ -180,22 +153,13 @@ def _as_the_converter_wrote(path: Path) -> None:
 
 def make_record(scans: dict[str, Path], folder: Path) -> Path:
     """
-    Make both records, scans and checkpoints, with their manifest; files that were made from the same scans are left alone.
+    Make both records in a folder, scans and checkpoints, and return the path of their manifest.
 
-    Parameters
-    ----------
-    scans
-        The twin's ``.hspy`` that stands behind ``ds1`` and behind ``ds2``.
-    folder
-        Where the files lie, under the names of the record.
-
-    Returns
-    -------
-    Path
-        The manifest.
+    `scans` are the twin's files behind ``ds1`` and ``ds2``; what was made of the same files by the same code is left alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stamp, made_of = folder / "made-of.json", _fingerprint(scans)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[cs]*.py"))}
+    stamp, made_of = folder / "made-of.json", json.dumps([texts, [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in scans.values()]])
     if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of):
         stamp.unlink(missing_ok=True)
         for name, source in scans.items():
@@ -203,13 +167,6 @@ def make_record(scans: dict[str, Path], folder: Path) -> Path:
         write_checkpoints(scans, folder)
         stamp.write_text(made_of, encoding="utf-8")
     return write_manifest(folder, {name: specimen_of(source) for name, source in scans.items()})
-
-
-def _fingerprint(scans: dict[str, Path]) -> str:
-    """What decides the files: the scans, and the text of both modules."""
-    here = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[cs]*.py"))}
-    facts = {name: [str(path), path.stat().st_size, path.stat().st_mtime_ns] for name, path in scans.items()}
-    return json.dumps(facts | here)
 
 
 def write_checkpoints(scans: dict[str, Path], folder: Path) -> None:
@@ -226,89 +183,52 @@ def write_checkpoints(scans: dict[str, Path], folder: Path) -> None:
 
 def write_manifest(folder: Path, specimens: dict[str, Specimen]) -> Path:
     """
-    Write ``manifest.yaml``, with facts of its own: every number is that of a file in the same folder.
+    Write ``manifest.yaml`` beside the files under the names of the record, with facts of its own: every number is that of a file here.
 
-    Parameters
-    ----------
-    folder
-        With the files under the names of the record.
-    specimens
-        Of ``ds1`` and ``ds2``.
+    Names, places, boxes and the figures of the paper are those of the repository's manifest.
     """
-    figures = {name: {"shows": figure.shows, "data": figure.data} for name, figure in load_manifest(REPOSITORY_MANIFEST).figures.items()}  # facts of the paper
-    records = {
-        name: {"doi": f"10.5072/rehearsal.{number}", "record": number, "licence": "BSD-2-Clause", "title": f"rehearsal: simulated stand-in, {kind}"}
-        for (name, number), kind in zip(RECORDS.items(), ("scans and small networks", "a small variational network"))
-    }
-    datasets = [_scan_entry(name, folder / REMOTE[name], specimens[name]) for name in SCANS]
-    datasets += [_weights_entry(name, folder / REMOTE[name]) for name in REMOTE if name not in SCANS and (folder / REMOTE[name]).is_file()]
-    content = {"schema": 1, "bases": {"rehearsal": "the settings with which this stand-in was simulated"}, "figures": figures,
-               "records": records, "datasets": datasets}  # fmt: skip
+    authors = load_manifest(REPOSITORY_MANIFEST)
+    content = {
+        "schema": 1,
+        "bases": {"rehearsal": "the settings with which this stand-in was simulated"},
+        "figures": {name: {key: figure[key] for key in ("shows", "data")} for name, figure in authors.figures.items()},
+        "records": {name: {"doi": f"10.5072/rehearsal.{number}", "record": number, "licence": "BSD-2-Clause", "title": f"rehearsal: simulated stand-in, {kind}"}
+                    for (name, number), kind in zip(RECORDS.items(), ("scans and small networks", "a small variational network"))},
+        "datasets": [_entry(authors[name], folder / remote, specimens.get(name)) for name, remote in REMOTE.items() if (folder / remote).is_file()],
+    }  # fmt: skip
     path = folder / "manifest.yaml"
     path.write_text("# The manifest of a rehearsal: simulated stand-ins under the names of the authors' record.\n"
                     + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")  # fmt: skip
     return path
 
 
-def _fact(value, source: str, **more) -> dict:
-    """A fact of the rehearsal."""
-    return {"value": value, "basis": "rehearsal", "source": source, **more}
+def _fact(value, source: str = "set in the simulation") -> dict:
+    return {"value": value, "basis": "rehearsal", "source": source}
 
 
-def _bytes(path: Path) -> dict:
-    """A narrow bracket around the size of a file."""
+def _entry(author: Dataset, path: Path, specimen: Specimen | None) -> dict:
+    """The manifest's entry of a scan or, without a specimen, of a checkpoint."""
     size = path.stat().st_size
-    return _fact([int(0.9 * size), int(1.1 * size) + 1], "size of the stand-in within a tenth")
-
-
-def _scan_entry(name: str, path: Path, specimen: Specimen) -> dict:
-    """The manifest's entry of a scan."""
-    figures = {"ds1": ["fig1d", "fig2a", "fig2b", "fig3d", "fig3e", "fig4d", "fig5a", "fig5b", "s2"], "ds2": ["fig5c", "fig5d", "fig5e", "fig5f", "s1", "s3"]}
-    exact = "set in the simulation"
-    boxes = {"ds1": ([117, 135, 119, 135], [0, 0, 0], [102, 117, 114, 130], [0, 0, 2]), "ds2": ([150, 162, 152, 165], [0, 1, -4], [106, 123, 110, 125], [0, 0, 2])}[name]
+    groups = _facts_of_scan(author, specimen) if specimen else {"container": {"format": author.container["format"].value, "parameters": _parameters(path)}}
     return {
-        "id": name, "role": "measured", "record": "sed", "remote": REMOTE[name], "local": f"{name}/{name}.hspy", "pin": "resolve",
-        "expected_bytes": _bytes(path), "used_by": figures[name],
-        "substitute": {"generator": "figures_pkg.twin:make_dataset", "args": {"preset": name}},
-        "container": {
-            "format": _fact("hspy 3.0, written by pyxem", "as the laboratory's converter writes"),
-            "shape": _fact(list(specimen.shape), exact),
-            "counter_bits": _fact(12, exact),
-        },
-        "axes": {
-            "orientation": _fact("lab", exact),
-            "scan_step_nm": _fact(specimen.step_nm, exact),
-            "det_scale_inv_angstrom": _fact(0.009555, exact),
-            "origin_row_col_px": _fact(list(specimen.origin), exact),
-            "g002_row_col_px": _fact(list(specimen.g002), exact),
-            "g010_row_col_px": _fact(list(specimen.g010), exact),
-        },
-        "acquisition": {
-            "beam_energy_kev": _fact(200, exact),
-            "detector": _fact("simulated, with one 12-bit chip in mind", exact),
-            "dwell_ms": _fact({"ds1": 50, "ds2": 30}[name], exact),
-            "camera_length_cm": _fact(22.95, "calibrated length, from which the scale follows"),
-            "probe_nm": _fact({"ds1": 2, "ds2": 0.5}[name], exact),
-            "current_pa": _fact(4.6, exact),
-            "convergence_mrad": _fact({"ds1": 1.27, "ds2": 0.785}[name], exact),
-            "counts_per_pattern": _fact({"ds1": 540000, "ds2": 100000}[name], "a lower bound"),
-        },
-        "boxes": {
-            f"box{number}": _fact({"rows": box[:2], "cols": box[2:], "reflection": hkl, "authors_name": kind}, "the authors' boxes, drawn in the same place")
-            for number, box, hkl, kind in ((1, boxes[0], boxes[1], "bright_field"), (2, boxes[2], boxes[3], "dark_field"))
-        },
+        "id": author.id, "role": author.role, "record": author.record.id, "remote": author.remote, "local": author.local, "pin": "resolve",
+        "expected_bytes": _fact([int(0.9 * size), int(1.1 * size) + 1], "size of the stand-in within a tenth"), "used_by": list(author.used_by),
+        "substitute": author.substitute and {"generator": author.substitute.generator, "args": author.substitute.args},
+        **{group: {name: _fact(value) for name, value in facts.items()} for group, facts in groups.items()},
     }  # fmt: skip
 
 
-def _weights_entry(name: str, path: Path) -> dict:
-    """The manifest's entry of a checkpoint."""
-    figures = {"ca-ds1": ["fig3d", "fig3e", "fig4d", "fig5a", "fig5b", "s2"], "ca-ds2-domains": ["fig5c", "fig5d", "s3"],
-               "ca-ds2-walls": ["fig5e", "fig5f", "s3"], "vae-27": ["s1"]}[name]  # fmt: skip
+def _facts_of_scan(author: Dataset, specimen: Specimen) -> dict[str, dict]:
+    """What the manifest says of a scan, by groups."""
+    first = author.id == "ds1"
     return {
-        "id": name, "role": "checkpoint", "record": "vae" if name.startswith("vae") else "sed", "remote": REMOTE[name],
-        "local": f"weights/{name.replace('-', '_')}.pkl", "pin": "resolve", "expected_bytes": _bytes(path), "used_by": figures, "substitute": None,
-        "container": {"format": _fact("torch pickle, read with weights_only=True", "published layout"),
-                      "parameters": _fact(_parameters(path), "counted in the file")},
+        "container": {"format": "hspy 3.0, written by pyxem", "shape": list(specimen.shape), "counter_bits": 12},
+        "axes": {"orientation": "lab", "scan_step_nm": specimen.step_nm, "det_scale_inv_angstrom": 0.009555, "origin_row_col_px": list(specimen.origin),
+                 "g002_row_col_px": list(specimen.g002), "g010_row_col_px": list(specimen.g010)},
+        "acquisition": {"beam_energy_kev": 200, "detector": "simulated, with one 12-bit chip in mind", "dwell_ms": 50 if first else 30,
+                        "camera_length_cm": 22.95, "probe_nm": 2 if first else 0.5, "current_pa": 4.6, "convergence_mrad": 1.27 if first else 0.785,
+                        "counts_per_pattern": 540000 if first else 100000},
+        "boxes": {name: fact.value for name, fact in author.boxes.items()},
     }  # fmt: skip
 
 

@@ -14,87 +14,68 @@ MEASURED = next(chapter for chapter in CHAPTERS if source_of(chapter, "zenodo") 
 TWINS = next(chapter for chapter in CHAPTERS if source_of(chapter, "zenodo") == "twin")
 
 
-def page(article: str, above: str = "") -> str:
-    """A page with a text, and a line above it."""
-    bar = f'<div class="bd-header-announcement"><p>{above}</p></div>' if above else ""
-    return f'<html><head><title>nan</title></head><body>{bar}<nav>None</nav><article class="bd-article">{article}</article></body></html>'
-
-
 @pytest.fixture
 def read(tmp_path):
-    """Write pages, read them as a book."""
+    """Write pages, each with a line above its text, and read them as a book."""
 
     def _read(above="", **articles):
+        bar = f'<div class="bd-header-announcement"><p>{above}</p></div>' if above else ""
         for name, article in articles.items():
             path = tmp_path / f"{name.replace('__', '/')}.html"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(page(article, above), encoding="utf-8")
+            page = f'<html><head><title>nan</title></head><body>{bar}<nav>None</nav><article class="bd-article">{article}</article></body></html>'
+            path.write_text(page, encoding="utf-8")
         return words.read_book(tmp_path)
 
     return _read
 
 
-@pytest.mark.parametrize("text", ["<p>a step of nan ± 0.1</p>", "<table><tr><td>NaN</td></tr></table>", "<p>r = <span>nan</span>.</p>", "<p>best: None</p>",
-                                  '<div class="cell_output"><pre>AUC inf</pre></div>', '<img src="a.png" alt="a map with nan in it">',
-                                  "<figcaption>the step is −<span>nan</span> px</figcaption>"])  # fmt: skip
-def test_a_number_that_is_none_is_found(read, text):
-    """In prose, tables, outputs, captions and the words behind pictures, once each."""
-    assert len(words.missing_numbers(read(index=text))) == 1
+@pytest.mark.parametrize(("text", "found"), [
+    ("<p>a step of nan ± 0.1</p>", 1), ("<table><tr><td>NaN</td></tr></table>", 1), ("<p>r = <span>nan</span>.</p>", 1), ("<p>best: None</p>", 1),
+    ('<div class="cell_output"><pre>AUC inf</pre></div>', 1), ('<img src="a.png" alt="a map with nan in it">', 1),
+    ("<figcaption>the step is −<span>nan</span> px</figcaption>", 1), ("<p>A nanometre. None of them, information, in the finance.</p>", 0),
+    ('<div class="cell_input"><pre>x = np.nan</pre></div>', 0), ("<p>The word <code>nan</code></p>", 0), ("<script>var a = nan</script>", 0),
+])  # fmt: skip
+def test_a_number_that_is_none_is_found(read, text, found):
+    """In prose, tables, outputs, captions and the words behind pictures, once each; not in words that begin alike, in code, or where nobody reads."""
+    assert len(words.missing_numbers(read(index=text))) == found
 
 
-@pytest.mark.parametrize("text", ["<p>A nanometre. None of them, information, in the finance.</p>", '<div class="cell_input"><pre>x = np.nan</pre></div>',
-                                  "<p>The word <code>nan</code></p>", "<script>var a = nan</script>"])  # fmt: skip
-def test_words_that_hold_nan_and_code_are_left_alone(read, text):
-    """Words that begin alike, code, and what no reader sees. "None of them" is a sentence."""
-    assert words.missing_numbers(read(index=text)) == []
+@pytest.mark.parametrize(("text", "found"), [
+    ("<p>see fig-2ab for more</p>", True), ("<p>{glue:text}`com-step:.2f` px</p>", True), ("<p>{numref}`fig-1d` shows</p>", True),
+    ("<p><a href='fig-2.html#fig-2ab'>Book figure 3</a> and fig-2ab.json</p>", False), ("<p><code>figures_pkg notebook fig-2</code></p>", False),
+])  # fmt: skip
+def test_a_raw_label_is_found(read, text, found):
+    """A role or a label that nothing has replaced; an address is not shown, the name of a file and a command are meant."""
+    assert bool(words.raw_labels(read(index=text))) == found
 
 
-@pytest.mark.parametrize("text", ["<p>see fig-2ab for more</p>", "<p>{glue:text}`com-step:.2f` px</p>", "<p>{numref}`fig-1d` shows</p>"])
-def test_a_raw_label_is_found(read, text):
-    """A role or a label that nothing has replaced."""
-    assert words.raw_labels(read(index=text))
-
-
-@pytest.mark.parametrize("text", ["<p><a href='fig-2.html#fig-2ab'>Book figure 3</a> and fig-2ab.json</p>", "<p><code>figures_pkg notebook fig-2</code></p>"])
-def test_links_and_file_names_are_no_raw_labels(read, text):
-    """An address is not shown; the name of a file and a command are meant."""
-    assert words.raw_labels(read(index=text)) == []
-
-
-CLAIMS = ["The AUC against the true domains is 0.99.", "The truth is a step of 3.1.", "Dotted: the true wall."]
-DENIALS = ["The twin knows the truth.", "A measured scan has no truth.", "Drawn without the truth.", "This figure needs the truth at each position.",
-           "On a simulated scan the true wall is known.", "The same holds true of 004."]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", CLAIMS)
+@pytest.mark.parametrize("text", ["The AUC against the true domains is 0.99.", "The truth is a step of 3.1.", "Dotted: the true wall."])
 def test_a_truth_is_claimed_only_on_pages_about_the_twin(read, text):
     """The same sentence is found on a page about a measured scan, and not in a chapter that always reads the twin or in the glossary."""
-    assert len(words.claimed_truths(read(**{f"executed__{MEASURED}": f"<p>{text}</p>"}))) == 1
-    assert len(words.claimed_truths(read(**{f"executed__{MEASURED}": f"<p>A sentence.</p><img src='a.png' alt='{text}'>"}))) == 1
-    assert words.claimed_truths(read(**{f"executed__{MEASURED}": "", f"executed__{TWINS}": f"<p>{text}</p>", "glossary": f"<p>{text}</p>"})) == []
+    assert len(words.claimed_truths(read(**{f"executed__{MEASURED}": f"<p>A sentence.</p><img src='a.png' alt='{text}'><p>{text}</p>"}))) == 2
+    title = "Every method against the truth"  # which a link may carry
+    book = read(**{f"executed__{MEASURED}": f"<a href='x'>{title}</a>", f"executed__{TWINS}": f"<h1>{title}</h1><p>{text}</p>", "glossary": f"<p>{text}</p>"})
+    assert words.claimed_truths(book) == []
 
 
-@pytest.mark.parametrize("text", DENIALS)
+@pytest.mark.parametrize("text", ["The twin knows the truth.", "A measured scan has no truth.", "Drawn without the truth.", "The same holds true of 004.",
+                                  "This figure needs the truth at each position.", "On a simulated scan the true wall is known."])  # fmt: skip
 def test_whose_truth_may_be_said(read, text):
     """A sentence that names the twin, or denies the truth, stands on any page; the next sentence is read by itself."""
     assert words.claimed_truths(read(index=f"<p>{text}</p>")) == []
     assert len(words.claimed_truths(read(index=f"<p>{text} The true wall is dotted.</p>"))) == 1
 
 
-def test_the_title_of_a_chapter_about_the_twin_may_be_named(read):
-    """A link to it carries its title."""
-    book = read(index="<p>See <a href='x'>Every method against the truth</a>.</p>", **{f"executed__{TWINS}": "<h1>Every method against the truth</h1>"})
-    assert words.claimed_truths(book) == []
+OWN, OTHER = SOURCE_WORDS["rehearsal"], SOURCE_WORDS["record"]
 
 
-def test_a_rehearsal_is_announced_on_every_page_and_claims_no_record(read):
+@pytest.mark.parametrize(("above", "text", "origin", "found"), [
+    (OWN, "text", "rehearsal", 0), ("", "text", "rehearsal", 1), (OWN, OTHER, "rehearsal", 1), (OWN, "text", "record", 1), ("", OWN, "twin", 1),
+])  # fmt: skip
+def test_a_rehearsal_is_announced_on_every_page_and_claims_no_record(read, above, text, origin, found):
     """The line above the page is asked for; the record's own words are found; the other way round neither may be there."""
-    own, other = SOURCE_WORDS["rehearsal"], SOURCE_WORDS["record"]
-    assert words.wrong_sources(read(above=own, index="<p>text</p>"), "rehearsal") == []
-    assert len(words.wrong_sources(read(index="<p>text</p>"), "rehearsal")) == 1
-    assert len(words.wrong_sources(read(above=own, index=f"<figcaption>{other}</figcaption>"), "rehearsal")) == 1
-    assert len(words.wrong_sources(read(above=own, index="<p>text</p>"), "record")) == 1
-    assert len(words.wrong_sources(read(index=f"<p>{own}</p>"), "twin")) == 1
+    assert len(words.wrong_sources(read(above=above, index=f"<figcaption>{text}</figcaption>"), origin)) == found
 
 
 def test_a_picture_in_two_places_is_found(read, tmp_path):
@@ -107,25 +88,22 @@ def test_a_picture_in_two_places_is_found(read, tmp_path):
     assert len(words.pictures_shown_twice(tmp_path, read(two='<img src="b.png">'))) == 1
 
 
-FIGURE = '<figure id="{}"><figcaption><span class="caption-number">Book figure {} </span><span>text</span></figcaption></figure>'
-
-
-def test_numbers_of_figures_are_compared_by_label(read, tmp_path):
+def test_numbers_of_figures_are_compared_by_label(read):
     """A shifted number and a figure that one book lacks are told."""
-    twin = read(one=FIGURE.format("fig-a", 1) + FIGURE.format("fig-b", 2))
-    assert words.numbered(twin) == {"fig-a": "Book figure 1", "fig-b": "Book figure 2"}
+    figure = '<figure id="{}"><figcaption><span class="caption-number">Book figure {} </span><span>text</span></figcaption></figure>'
+    twin = read(one=figure.format("fig-a", 1) + figure.format("fig-b", 2))
     assert words.shifted_numbers(twin, twin) == []
-    record = read(one=FIGURE.format("fig-b", 1))
-    assert words.shifted_numbers(twin, record) == ["fig-a: Book figure 1 in the twin's book, absent in the record's",
-                                                   "fig-b: Book figure 2 in the twin's book, Book figure 1 in the record's"]  # fmt: skip
+    assert words.shifted_numbers(twin, read(one=figure.format("fig-b", 1))) == [
+        "fig-a: Book figure 1 in the twin's book, absent in the record's",
+        "fig-b: Book figure 2 in the twin's book, Book figure 1 in the record's",
+    ]
 
 
-def drawing(draw) -> str:
-    """The SVG of a figure with three panels; the first has a line, the third a bar."""
-    figure, axes = plt.subplots(1, 3)
-    axes[0].plot([0, 1])
-    axes[2].bar([1], [2])
-    draw(axes[1])
+def drawing(*draw) -> str:
+    """The SVG of a figure with a panel for each function."""
+    figure, axes = plt.subplots(1, len(draw), squeeze=False)
+    for ax, function in zip(axes[0], draw):
+        function(ax)
     file = io.StringIO()
     figure.savefig(file, format="svg")
     plt.close(figure)
@@ -134,25 +112,17 @@ def drawing(draw) -> str:
 
 def test_an_empty_panel_is_found():
     """Axes with a title alone are empty; a line, a map, points, bars or an arrow are not."""
-    assert words.panel_problems(drawing(lambda ax: ax.set_title("nothing"))) == ["axes_2 is empty"]
     full = [lambda ax: ax.plot([0, 1]), lambda ax: ax.imshow(np.eye(30)), lambda ax: ax.scatter([0], [1]), lambda ax: ax.bar([1], [1]),
             lambda ax: ax.annotate("x", (0, 0), (1, 1), arrowprops={"arrowstyle": "->"})]  # fmt: skip
-    assert [words.panel_problems(drawing(draw)) for draw in full] == [[]] * len(full)
+    assert words.panel_problems(drawing(*full, lambda ax: ax.set_title("nothing"))) == ["axes_6 is empty"]
 
 
 def test_an_image_in_two_panels_is_found():
     """The same map twice; maps of one colour and the strips of colour bars may look alike."""
     image = np.random.default_rng(1).random((20, 20))
-    draw = {"same": (image, image), "different": (image, image.T), "constant": (np.zeros((20, 20)), np.zeros((20, 20)))}
-    problems = {}
-    for name, pair in draw.items():
-        figure, axes = plt.subplots(1, 2)
-        for ax, values in zip(axes, pair):
-            figure.colorbar(ax.imshow(values), ax=ax)
-        file = io.StringIO()
-        figure.savefig(file, format="svg")
-        plt.close(figure)
-        problems[name] = words.panel_problems(file.getvalue())
+    pairs = {"same": (image, image), "different": (image, image.T), "constant": (np.zeros((20, 20)), np.zeros((20, 20)))}
+    problems = {name: words.panel_problems(drawing(*(lambda ax, shown=shown: ax.figure.colorbar(ax.imshow(shown), ax=ax) for shown in pair)))
+                for name, pair in pairs.items()}  # fmt: skip
     assert problems == {"same": ["axes_1 and axes_2 show the same image"], "different": [], "constant": []}
 
 

@@ -18,11 +18,11 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from figures_pkg.book.chapters import CHAPTERS, source_of
@@ -30,14 +30,14 @@ from figures_pkg.book.pages import GENERATED, page_names
 from figures_pkg.plotting.style import SOURCE_WORDS
 from figures_pkg.provenance.figures import paper_figures
 
-BLOCKS = {"p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"}
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-UNSEEN = {"script", "style", "template", "head"}
-ASIDE = {"cell_input", "headerlink", "MathJax", "math", "xr-wrap", "xr-text-repr-fallback"}  # code, formulas, and what xarray prints of a file's labels
+BLOCKS = ["p", "li", "td", "th", "dt", "dd", "figcaption", "caption", "summary", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "label", "blockquote"]
+UNSEEN = ["script", "style", "template", "head"]
+ASIDE = ["cell_input", "headerlink", "MathJax", "math", "xr-wrap", "xr-text-repr-fallback"]  # code, formulas, and what xarray prints of a file's labels
+MARK = "\0"
 CARDS = {"not-known.svg", "not-simulated.svg"}  # stand for figures that the other book draws
 REFERENCE = re.compile(r"api(/.*)?|glossary|changelog|bibliography|citing|chapters|teaching")  # pages that no scan is behind
 
-SVG, HREF = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
+SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 FRAME_PATCHES = 5  # background and four spines
 FEW_COLOURS = 8
 BAR_ASPECT = 6
@@ -68,65 +68,30 @@ class Seen:
     announced: str = ""  # the line above the page
 
 
-class _Reader(HTMLParser):
-    """Walks through a page and keeps what is seen; the code of a cell is not, its output is."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen, self.open = Seen(), []  # open elements: (tag, classes, id)
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        if tag in BLOCKS:
-            self._close_block()
-        if tag == "img" and self._in_article() and not self._unseen():
-            self.seen.pictures.append(values.get("src") or "")
-            if (values.get("alt") or "").strip():
-                self.seen.blocks.append(Block("alt", values["alt"]))
-        if tag not in VOID:
-            self.open.append((tag, (values.get("class") or "").split(), values.get("id") or ""))
-
-    def handle_endtag(self, tag):
-        if tag in BLOCKS or tag == "article":
-            self._close_block(tag)
-        for place in range(len(self.open) - 1, -1, -1):
-            if self.open[place][0] == tag:
-                del self.open[place:]
-                return
-
-    def handle_data(self, data):
-        if any("bd-header-announcement" in classes for _, classes, _ in self.open):
-            self.seen.announced = f"{self.seen.announced} {data}".strip()
-        if not self._in_article() or self._unseen():
-            return
-        if any("caption-number" in classes for _, classes, _ in self.open):
-            label = next((identity for tag, _, identity in reversed(self.open) if tag in ("figure", "table") and identity), "")
-            self.seen.numbers[label] = self.seen.numbers.get(label, "") + data
-        self.words.append(data)
-
-    def _close_block(self, tag=None):
-        text = re.sub(r"\s+", " ", "".join(self.words)).strip()
-        if text:
-            self.seen.blocks.append(Block(tag or "text", text))
-        self.words = []
-
-    def _in_article(self):
-        return any(tag == "article" for tag, _, _ in self.open)
-
-    def _unseen(self):
-        output = any("cell_output" in classes for _, classes, _ in self.open)
-        for tag, classes, _ in self.open:
-            if tag in UNSEEN or ASIDE & set(classes) or (tag in ("code", "pre") and not output):
-                return True
-        return False
-
-
 def read_seen(path: Path) -> Seen:
-    """What a page shows."""
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    return reader.seen
+    """What a page shows: the code of a cell is not seen, its output is."""
+    soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    announced = soup.select_one(".bd-header-announcement")
+    article, seen = soup.find("article"), Seen(announced=announced.get_text().strip() if announced else "")
+    if article is None:
+        return seen
+    for tag in article.find_all(UNSEEN) + article.find_all(class_=ASIDE):
+        tag.decompose()
+    for tag in article.find_all(("code", "pre")):
+        if not tag.decomposed and not tag.find_parent(class_="cell_output"):
+            tag.decompose()
+    for number in article.select(".caption-number"):
+        place = number.find_parent(("figure", "table"), id=True)
+        label = place["id"] if place else ""
+        seen.numbers[label] = seen.numbers.get(label, "") + number.get_text()
+    seen.pictures = [image.get("src", "") for image in article.find_all("img")]
+    seen.blocks = [Block("alt", image["alt"]) for image in article.find_all("img") if image.get("alt", "").strip()]
+    for block in article.find_all(BLOCKS):  # a text ends where a block begins or ends
+        block.insert(0, f"{MARK}text{MARK}")
+        block.append(f"{MARK}{block.name}{MARK}")
+    pieces = [*article.get_text().split(MARK), "article"]
+    seen.blocks += [Block(kind, text) for piece, kind in zip(pieces[::2], pieces[1::2]) if (text := re.sub(r"\s+", " ", piece).strip())]
+    return seen
 
 
 def read_book(html: Path) -> dict[str, Seen]:
@@ -140,29 +105,38 @@ def quoted(page: str, block: Block, found: re.Match) -> str:
     return f"{page}: {found[0]!r} in {block.kind}: …{around}…"
 
 
+def all_of(pattern: re.Pattern, pages: dict[str, Seen]) -> list[str]:
+    """Where a pattern is found on some pages."""
+    return [quoted(page, block, found) for page, seen in pages.items() for block in seen.blocks for found in pattern.finditer(block.text)]
+
+
+def written(book: dict[str, Seen]) -> dict[str, Seen]:
+    """The pages without the reference, which describes functions and may name what they return."""
+    return {page: seen for page, seen in book.items() if not page.startswith("api")}
+
+
 def missing_numbers(book: dict[str, Seen]) -> list[str]:
-    """Numbers that were not measured, printed all the same: nan, inf, None. The reference describes functions and may name them."""
-    pages = {page: seen for page, seen in book.items() if not page.startswith("api")}
-    return [quoted(page, block, found) for page, seen in pages.items() for block in seen.blocks for found in NO_NUMBER.finditer(block.text)]
+    """Numbers that were not measured, printed all the same: nan, inf, None."""
+    return all_of(NO_NUMBER, written(book))
 
 
 def raw_labels(book: dict[str, Seen]) -> list[str]:
     """Labels and roles that nothing has replaced."""
-    pages = {page: seen for page, seen in book.items() if not page.startswith("api")}
-    return [quoted(page, block, found) for page, seen in pages.items() for block in seen.blocks for found in RAW.finditer(block.text)]
+    return all_of(RAW, written(book))
 
 
-def about_measured(page: str, data: str = "zenodo") -> bool:
-    """Whether a page of the book on ``data`` is about a measured scan."""
+def about_measured(page: str) -> bool:
+    """Whether a page of the record's book is about a measured scan."""
     chapter = page.removeprefix("executed/")
-    return not REFERENCE.fullmatch(page) and (source_of(chapter, data) != "twin" if chapter in CHAPTERS else True)
+    return not REFERENCE.fullmatch(page) and (chapter not in CHAPTERS or source_of(chapter, "zenodo") != "twin")
 
 
 def claimed_truths(book: dict[str, Seen]) -> list[str]:
-    """Sentences on the record's pages that speak of a truth as if the scan had one."""
+    """Sentences on the record's pages that speak of a truth as if the scan had one; titles of pages about the twin may be named."""
     twins = {text for figure in paper_figures(data="zenodo").values() if figure.source("zenodo") == "twin" for text in (figure.caption, figure.alt)}
     spoken_of_twin = {_plain(sentence) for text in twins for sentence in SENTENCE.split(text)}
-    titles = re.compile("|".join(re.escape(title) for page, seen in book.items() if not about_measured(page) and (title := _title(seen))) or "(?!)")
+    titles = [block.text for page, seen in book.items() if not about_measured(page) for block in seen.blocks if block.kind == "h1"]
+    titles = re.compile("|".join(map(re.escape, titles)) or "(?!)")
     found = []
     for page, seen in book.items():
         for block in seen.blocks if about_measured(page) else ():
@@ -177,33 +151,12 @@ def _plain(sentence: str) -> str:
     return re.sub(r"\W+", " ", sentence).strip()
 
 
-def _title(seen: Seen) -> str:
-    """Heading of a page."""
-    return next((block.text for block in seen.blocks if block.kind == "h1"), "")
-
-
 def wrong_sources(book: dict[str, Seen], origin: str) -> list[str]:
-    """
-    Words for another source than the book's.
-
-    Parameters
-    ----------
-    book
-        From :func:`read_book`.
-    origin
-        Of the scans: "twin", "record" or "rehearsal".
-    """
-    found = []
-    for other in sorted(SOURCE_WORDS.keys() - {origin}):
-        if other in ("twin", "simulation", "user"):  # every book has simulations, and tells a reader how her own file is called
-            continue
-        said = re.compile(re.escape(SOURCE_WORDS[other]))
-        found += [quoted(page, block, word) for page, seen in book.items() if about_measured(page) for block in seen.blocks for word in said.finditer(block.text)]
-    if origin == "rehearsal":
-        found += [f"{page}: the page does not say {SOURCE_WORDS[origin]!r}" for page, seen in book.items() if SOURCE_WORDS[origin] not in seen.announced]
-    else:
-        found += [f"{page}: announces {seen.announced!r}" for page, seen in book.items() if SOURCE_WORDS["rehearsal"] in seen.announced]
-    return found
+    """Words for another source than the book's, whose scans come from the "twin", the "record" or a "rehearsal"; the last is announced on each page."""
+    measured = {page: seen for page, seen in book.items() if about_measured(page)}
+    found = [line for other in ("record", "rehearsal") if other != origin for line in all_of(re.compile(re.escape(SOURCE_WORDS[other])), measured)]
+    return found + [f"{page}: announces {seen.announced!r} in a book on the {origin}" for page, seen in book.items()
+                    if (SOURCE_WORDS["rehearsal"] in seen.announced) != (origin == "rehearsal")]  # fmt: skip
 
 
 def pictures_shown_twice(html: Path, book: dict[str, Seen]) -> list[str]:
@@ -212,27 +165,16 @@ def pictures_shown_twice(html: Path, book: dict[str, Seen]) -> list[str]:
     for page, seen in book.items():
         for address in seen.pictures if page != "index" else ():
             path = (html / page).parent / unquote(urlsplit(address).path)
-            if urlsplit(address).scheme or path.name in CARDS or not path.is_file():
-                continue
-            places[hashlib.sha256(path.read_bytes()).hexdigest()].append(f"{page} ({path.name})")
+            if not urlsplit(address).scheme and path.name not in CARDS and path.is_file():
+                places[hashlib.sha256(path.read_bytes()).hexdigest()].append(f"{page} ({path.name})")
     return [f"one picture in two places: {', '.join(where)}" for where in places.values() if len(where) > 1]
-
-
-def numbered(book: dict[str, Seen]) -> dict[str, str]:
-    """Label -> number of every figure and table of a book."""
-    return {label: number.strip() for seen in book.values() for label, number in seen.numbers.items() if label}
 
 
 def shifted_numbers(twin: dict[str, Seen], record: dict[str, Seen]) -> list[str]:
     """Figures whose numbers differ between the book on the twin and the one on the record, or that one of them lacks."""
-    first, second = numbered(twin), numbered(record)
+    first, second = ({label: number.strip() for seen in book.values() for label, number in seen.numbers.items() if label} for book in (twin, record))
     return [f"{label}: {first.get(label, 'absent')} in the twin's book, {second.get(label, 'absent')} in the record's"
             for label in sorted(first.keys() | second.keys()) if first.get(label) != second.get(label)]  # fmt: skip
-
-
-def drawn_words(svg: str) -> list[str]:
-    """Texts inside a drawing; Matplotlib notes each beside its outlines."""
-    return [text.strip() for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL)]
 
 
 def published(html: Path) -> dict[str, tuple[str, dict]]:
@@ -252,7 +194,8 @@ def wrong_drawings(html: Path) -> list[str]:
     """What is wrong inside the published figures of a book: stamps, numbers that are none, empty panels, panels shown twice."""
     found = []
     for name, (svg, passport) in sorted(published(html).items()):
-        origin, words = passport["origin"], drawn_words(svg)
+        origin = passport["origin"]
+        words = [text.strip() for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL)]  # Matplotlib notes each beside its outlines
         stamp = SOURCE_WORDS.get(origin)
         found += [f"{name}: {word!r} is drawn" for word in words if NO_NUMBER.search(word)]
         found += [f"{name}: stamped {word!r}, its passport says {origin!r}" for word in words if word in SOURCE_WORDS.values() and word != stamp]
@@ -267,11 +210,11 @@ def wrong_drawings(html: Path) -> list[str]:
 def panel_problems(svg: str) -> list[str]:
     """Panels of a drawing that hold nothing, or the same image as another one; maps of next to no contrast may look alike."""
     problems, images = [], defaultdict(list)
-    for panel in ElementTree.fromstring(svg).iter(f"{{{SVG}}}g"):
+    for panel in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         name = panel.get("id", "")
         if not re.fullmatch(r"axes_\d+", name):
             continue
-        kinds = [child.get("id", child.tag.removeprefix(f"{{{SVG}}}")).rpartition("_")[0] or "image" for child in panel]
+        kinds = [child.get("id", child.tag.removeprefix(SVG)).rpartition("_")[0] or "image" for child in panel]
         artists = [kind for kind in kinds if kind not in ("patch", "text", "matplotlib.axis")]
         if not artists and kinds.count("patch") <= FRAME_PATCHES and kinds.count("text") <= 1:
             problems.append(f"{name} is empty")
@@ -285,7 +228,7 @@ def panel_problems(svg: str) -> list[str]:
 def _images(panel: ElementTree.Element):
     """Images of a panel, not those of axes inside it, such as a colour bar's."""
     for child in panel:
-        if child.tag == f"{{{SVG}}}image":
+        if child.tag == f"{SVG}image":
             yield child
         elif not child.get("id", "").startswith("axes_"):
             yield from _images(child)
