@@ -42,18 +42,11 @@ class Imported(NamedTuple):
 
 
 class Code:
-    """
-    The package in one checkout, read once.
-
-    Parameters
-    ----------
-    root
-        The checkout; by default the one that this module lies in.
-    """
+    """The package in one checkout, by default the one that this module lies in, read once."""
 
     def __init__(self, root: str | Path = ROOT):
         self.root = Path(root)
-        for name in ("behind_command", "behind_notebook", "fingerprint", "uses", "_written", "_tree", "_top", "_file", "_nodes", "_literals", "_data_of"):
+        for name in ("behind_command", "behind_notebook", "fingerprint", "data_of", "_uses", "_written", "_tree", "_top", "_file", "_nodes", "_literals"):
             setattr(self, name, cache(getattr(self, name)))
         inside = [p for p in (self.root / PACKAGE).rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts]
         beside = [*self.root.glob("*.yaml"), *self.root.glob("book/*.yaml")]
@@ -61,31 +54,14 @@ class Code:
         self.data = [name for name in names if name not in ELSEWHERE]
 
     def behind(self, *names: str) -> list[str]:
-        """
-        Parts that functions or modules use, themselves included.
-
-        Parameters
-        ----------
-        names
-            Dotted, e.g. ``"figures_pkg.twin.make_dataset"``. A package stands for everything that its ``__init__`` offers.
-        """
+        """Parts that functions or modules use, themselves included; a dotted name of a package stands for all that its ``__init__`` offers."""
         return self._behind({part for name in names for part in self._resolve(PACKAGE, tuple(name.split(".")[1:]))})
 
     def behind_command(self, command: str, *picked: str) -> list[str]:
         """
         Parts that a command of the package uses, from the function that runs it on.
 
-        Parameters
-        ----------
-        command
-            e.g. ``"twin"``.
-        picked
-            Names of data files that are given to it, a preset for instance; they stand for those written in the code.
-
-        Raises
-        ------
-        ValueError
-            If no module at the package's top adds such a command.
+        Names of data files that are ``picked`` for it, a preset for instance, stand for those written in the code.
         """
         for path in sorted((self.root / PACKAGE).glob("*.py")):
             part = path.relative_to(self.root).as_posix()
@@ -111,20 +87,15 @@ class Code:
 
     def fingerprint_files(self, parts: Iterable[str], profile: str) -> list[str]:
         """
-        Write the fingerprint of each part to a file of its own, as old as the part's last change that counts.
+        Write the fingerprint of each part to a file of its own, as old as the part's last change that counts; returns the paths.
 
         A file that holds the fingerprint already keeps its time. The first one of a part takes the time of its source, so that
         results from before there were fingerprints are compared with that. Several processes may write at once.
-
-        Returns
-        -------
-        list of str
-            Paths of the files among the profile's artefacts, in the order of ``parts``.
         """
         folder = artefacts_folder(profile) / "code"
         return [str(self._written(part, folder / f"{part.replace('::', '/')}.sha256")) for part in parts]
 
-    def uses(self, part: str) -> frozenset[str]:
+    def _uses(self, part: str) -> frozenset[str]:
         """Parts that a part imports, and those of its own module that it names."""
         file, _, name = part.partition("::")
         if file in self.data:
@@ -140,16 +111,11 @@ class Code:
                 found |= self._resolve(module, rest + tail)
         return frozenset(found)
 
-    def read_by(self, part: str) -> set[str]:
-        """Data files that a part names, and those whose names it completes."""
-        named, completed = self._data_of(part)
-        return named | {file for file, _ in completed}
-
     def _behind(self, parts: Collection[str], picked: Collection[str] = ()) -> list[str]:
         """Everything that parts use, directly or through each other, with the data files."""
         found, waiting = set(parts), list(parts)
         while waiting:
-            new = self.uses(waiting.pop()) - found
+            new = self._uses(waiting.pop()) - found
             found |= new
             waiting += new
         return sorted(found | self._data_files(found, picked))
@@ -176,15 +142,16 @@ class Code:
         """Data files that parts read, each with its base."""
         found = set()
         for part in parts:
-            named, completed = self._data_of(part)
-            users = [other for other in parts if other == part or part in self.uses(other)] if completed else []
+            named, completed = self.data_of(part)
+            users = [other for other in parts if other == part or part in self._uses(other)] if completed else []
             written = set(picked) or {text for user in users for text in self._literals(user)}
             chosen = {file for file, name in completed if name in written}
             if not chosen and any(user.endswith(".md") for user in users):
                 chosen = {file for file, _ in completed}
             found |= named | chosen
-        while new := {base for file in found if (base := self._base(file)) in self.data} - found:
-            found |= new
+        for file in [*found]:
+            while (file := self._base(file)) in self.data:
+                found.add(file)
         return found
 
     def _base(self, file: str) -> str | None:
@@ -192,7 +159,7 @@ class Code:
         base = BASE.search((self.root / file).read_text(encoding="utf-8")) if file.endswith(".yaml") else None
         return f"{file.rpartition('/')[0]}/{base[1]}.yaml" if base else None
 
-    def _data_of(self, part: str) -> tuple[set[str], set[tuple[str, str]]]:
+    def data_of(self, part: str) -> tuple[set[str], set[tuple[str, str]]]:
         """Data files that a part names, and (file, name to write) of those whose names it completes."""
         literals, own = self._literals(part), part.partition("::")[0].split("/")[:-1]
         patterns = [re.compile(re.escape(text).replace(r"\*", "(.*)")) for text in literals if COMPLETED.fullmatch(text)]
@@ -219,7 +186,6 @@ class Code:
         return frozenset(split | {piece for text in texts if text.startswith(f"{PACKAGE}.") for piece in text.split(".")})
 
     def _statements(self, part: str) -> list[ast.stmt]:
-        """The statements of a part."""
         file, _, name = part.partition("::")
         if not name:
             return self._tree(file).body

@@ -40,14 +40,7 @@ def shown_figures(data: str, profile: str) -> dict[str, Shown]:
     """
     The published figures of a profile, compared with their inputs of now.
 
-    Raises
-    ------
-    CatalogueError
-        For two figures with one name.
-    ClaimsError
-        For a claim about a figure that no notebook makes.
-    PassportError
-        For a figure without passport, or a passport without its data.
+    Two figures with one name, a claim about a figure that no notebook makes, and a figure without passport or data each raise.
     """
     claims = load_claims(figures=figure_names()) if (repository() / "claims.yaml").is_file() else []
     kept = published_figures(paper_figures(data=data), profile, data)
@@ -100,23 +93,18 @@ def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
     """
     Give the staged pages their passports, the gallery, and the sentence that counts what is out of date.
 
-    Parameters
-    ----------
-    folder
-        With the staged notebooks (``book/executed``); the files of the figures are copied to ``figures`` in it.
-    shown
-        From :func:`shown_figures`.
+    ``folder`` has the staged notebooks (``book/executed``); the files of the figures are copied to ``figures`` in it.
     """
     (folder / "figures").mkdir(exist_ok=True)
     for name, each in shown.items():
         _copy_files(folder / "figures", name, each)
     for chapter in {each.published.figure.chapter for each in shown.values()}:
-        insert_passports(folder / f"{chapter}.ipynb", shown)
+        _insert_passports(folder / f"{chapter}.ipynb", shown)
     (folder / "gallery.md").write_text(gallery_page(shown), encoding="utf-8")
     (folder / "figures-status.md").write_text(status_sentence(shown) + "\n", encoding="utf-8")
 
 
-def insert_passports(path: Path, shown: dict[str, Shown]) -> None:
+def _insert_passports(path: Path, shown: dict[str, Shown]) -> None:
     """Put the folded passport below each published figure of a staged notebook."""
     notebook = nbformat.read(path, as_version=4)
     cells = []
@@ -156,7 +144,8 @@ def _card(name: str, each: Shown) -> str:
     downloads = " · ".join(f"{{download}}`{word} <figures/{name}.{kind}>`" for word, kind in
                            (("picture (PNG)", "png"), ("drawing (SVG)", "svg"), ("passport (JSON)", "json")))  # fmt: skip
     lines = [":::{grid-item}", f"({name}-card)=", f"**[{figure.panel}](#{name})**{badge} in [](/executed/{figure.chapter})", ""]
-    lines += [f"[![{_plain(figure.alt)}](figures/{name}-small.jpg)](#{name})", "", figure.caption, ""]
+    alt = figure.alt.replace("[", "\\[").replace("]", "\\]").replace("\n", " ")  # brackets would end the Markdown around them
+    lines += [f"[![{alt}](figures/{name}-small.jpg)](#{name})", "", figure.caption, ""]
     if each.changed:
         lines += [f"Changed since it was made: {', '.join(f'`{text}`' for text in each.changed[:5])}"
                   + (f" and {len(each.changed) - 5} more" if len(each.changed) > 5 else "") + ".", ""]  # fmt: skip
@@ -170,12 +159,7 @@ def _copy_files(folder: Path, name: str, each: Shown) -> None:
     for kind in ("png", "svg"):
         (folder / f"{name}.{kind}").write_bytes(each.published.base.with_suffix(f".{kind}").read_bytes())
     write_passport(folder / f"{name}.json", each.published.passport | {"claims": each.claims, "changed_inputs": each.changed})
-    with Image.open(each.published.picture) as picture:
+    with Image.open(each.published.base.with_suffix(".png")) as picture:
         small = picture.convert("RGB")
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
     small.save(folder / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0)
-
-
-def _plain(text: str) -> str:
-    """Text whose brackets do not end the Markdown around it."""
-    return text.replace("[", "\\[").replace("]", "\\]").replace("\n", " ")

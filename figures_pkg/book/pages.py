@@ -48,21 +48,12 @@ def page_names(html: Path) -> list[str]:
 
 
 def broken_links(html: Path) -> list[str]:
-    """
-    Links and loaded files that lead nowhere inside a folder of pages; addresses on other hosts are not asked for.
-
-    Returns
-    -------
-    list of str
-        One line each: the page, the address as written, and what is missing.
-    """
-    html = Path(html)
+    """Links and loaded files that lead nowhere inside a folder of pages, as page, address and what is missing; other hosts are not asked."""
     pages = {name: read_page(html / name) for name in page_names(html)}
     found = []
     for name, page in pages.items():
         for address in dict.fromkeys(page.links + page.loads):
-            problem = _problem(html, pages, name, address)
-            if problem:
+            if problem := _problem(html, pages, name, address):
                 found.append(f"{name}: {address}: {problem}")
     return found
 
@@ -94,15 +85,12 @@ def _inside(name: str, address: str) -> str | None:
 
 def orphans(html: Path) -> list[str]:
     """Pages that no chain of links from ``index.html`` reaches, apart from those that the theme makes."""
-    html = Path(html)
-    names = set(page_names(html))
-    reached, waiting = set(), ["index.html"]
+    names, reached, waiting = set(page_names(html)), set(), ["index.html"]
     while waiting:
         name = waiting.pop()
-        if name in reached or name not in names:
-            continue
-        reached.add(name)
-        waiting += filter(None, (_inside(name, address) for address in read_page(html / name).links))
+        if name in names - reached:
+            reached.add(name)
+            waiting += filter(None, (_inside(name, address) for address in read_page(html / name).links))
     return sorted(names - reached - GENERATED)
 
 
@@ -112,7 +100,7 @@ def weights(html: Path) -> dict[str, int]:
 
     The data of interactive figures do not count, whether a script asks for them later or they lie in the page (:func:`data_weights`).
     """
-    html, found = Path(html), {}
+    found = {}
     for name in page_names(html):
         page = read_page(html / name)
         loaded = {target for address in page.loads if (target := _inside(name, address)) and (html / target).is_file()}
@@ -122,7 +110,7 @@ def weights(html: Path) -> dict[str, int]:
 
 def data_weights(html: Path) -> dict[str, int]:
     """Bytes of data that interactive figures carry inside each page."""
-    return {name: read_page(Path(html) / name).data_bytes for name in page_names(Path(html))}
+    return {name: read_page(html / name).data_bytes for name in page_names(html)}
 
 
 # Attributes through which a page makes the browser fetch something by itself; <a href> is a link and may lead anywhere.

@@ -40,25 +40,11 @@ MATHJAX = "mathjax"  # in the address or the text of the scripts that set equati
 
 def make_pdf(book: Path, target: Path, cover: list[str]) -> Path:
     """
-    Write the built book as one PDF.
+    Write the built book, in ``_build/html`` of its folder, as one PDF, with the lines of a title page, the title first.
 
-    Parameters
-    ----------
-    book
-        The folder with the built pages in ``_build/html``.
-    target
-        Ends in ``.pdf``.
-    cover
-        Lines of the title page, the title first.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the book is not built, or no browser of the Chromium family is installed.
-    RuntimeError
-        If the browser fails.
+    FileNotFoundError if the book is not built or no browser of the Chromium family is installed, RuntimeError if the browser fails.
     """
-    html, target = Path(book) / "_build" / "html", check_target(target, ".pdf", overwrite=True)
+    html, target = book / "_build" / "html", check_target(target, ".pdf", overwrite=True)
     if not (html / "index.html").is_file():
         raise FileNotFoundError(f"{html} holds no built book; run `figures_pkg book` first")
     browser = find_browser()
@@ -146,14 +132,14 @@ class Chapter:
 
 def chapters_of(html: Path) -> list[Chapter]:
     """The pages of a built book in reading order, the landing page first."""
-    soup = _soup(Path(html) / "index.html")
+    soup = _soup(html / "index.html")
     found, part = [Chapter("", _heading(soup), "index.html")], ""
     for tag in soup.select("nav.bd-links p.caption, nav.bd-links a.internal"):
         if tag.name == "p":
             part = tag.get_text(" ", strip=True)
             continue
         page = posixpath.normpath(unquote(urldefrag(tag["href"]).url or "index.html"))
-        if (Path(html) / page).is_file() and page not in {chapter.page for chapter in found}:
+        if (html / page).is_file() and page not in {chapter.page for chapter in found}:
             found.append(Chapter(part, tag.get_text(" ", strip=True), page))
     return found
 
@@ -163,19 +149,12 @@ def printed(html: Path, cover: list[str], pages: dict[str, int] | None = None) -
     One HTML document with a cover, a table of contents and every chapter; links between chapters stay links.
 
     Cells whose code is folded away on the page show their outputs only, and an interactive figure what its page shows without JavaScript.
-
-    Parameters
-    ----------
-    html
-        The folder of the built book; pictures, styles and the script for equations are taken from there.
-    cover
-        Lines of the title page, the title first.
-    pages
-        Anchor of a chapter -> page number; without it the table of contents has room for the numbers.
+    ``pages`` has the page number of each chapter by its anchor; without it the table of contents has room for the numbers.
     """
-    html = Path(html).resolve()
+    html = html.resolve()
     chapters = chapters_of(html)
-    body = [_cover(cover), _contents(chapters, pages or {}), *(_article(html, chapter, chapters) for chapter in chapters)]
+    title = f'<div class="cover"><p class="title">{escape(cover[0])}</p>{"".join(f"<p>{escape(line)}</p>" for line in cover[1:])}</div>'
+    body = [title, _contents(chapters, pages or {}), *(_article(html, chapter, chapters) for chapter in chapters)]
     return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
             f"<title>{escape(cover[0])}</title>{_head(html)}</head><body>{''.join(body)}</body></html>")
 
@@ -204,10 +183,6 @@ def _head(html: Path) -> str:
     return "".join(kept) + f"<style>{files(__package__).joinpath('printed.css').read_text(encoding='utf-8')}</style>"
 
 
-def _cover(lines: list[str]) -> str:
-    return f'<div class="cover"><p class="title">{escape(lines[0])}</p>{"".join(f"<p>{escape(line)}</p>" for line in lines[1:])}</div>'
-
-
 def _contents(chapters: list[Chapter], pages: dict[str, int]) -> str:
     rows, part = [], ""
     for chapter in chapters:
@@ -222,28 +197,23 @@ def _contents(chapters: list[Chapter], pages: dict[str, int]) -> str:
 def _article(html: Path, chapter: Chapter, chapters: list[Chapter]) -> str:
     """The text of one page, with addresses that hold in the printed document."""
     article = _soup(html / chapter.page).select_one("article")
-    for fallback in article.find_all("noscript"):
-        _show_fallback(fallback)
+    for fallback in article.find_all("noscript"):  # shown in the place of the interactive figure around it
+        fallback.name = "div"
+        fallback["class"] = "fallback"
+        around = fallback.parent
+        if around.name != "article" and "section" not in (around.name, *around.get("class", [])):
+            around.replace_with(fallback.extract())
     for tag in article.select(UNPRINTABLE):
         tag.decompose()
     for tag in article.find_all("details"):
         tag["open"] = ""
-    known = {other.page: other for other in chapters}
+    known = {other.page: other.anchor for other in chapters}
     for tag in article.find_all(True):
         _move(tag, html, chapter, known)
     return f'<section class="chapter" id="{chapter.anchor}">{article.decode_contents()}</section>'
 
 
-def _show_fallback(fallback: Tag) -> None:
-    """Put what is shown without JavaScript in the place of the interactive figure around it."""
-    fallback.name = "div"
-    fallback["class"] = "fallback"
-    around = fallback.parent
-    if around.name != "article" and "section" not in (around.name, *around.get("class", [])):
-        around.replace_with(fallback.extract())
-
-
-def _move(tag: Tag, html: Path, chapter: Chapter, known: dict[str, Chapter]) -> None:
+def _move(tag: Tag, html: Path, chapter: Chapter, known: dict[str, str]) -> None:
     """Make ids unique in the whole document, point links at them and pictures at their files."""
     if tag.get("id"):
         tag["id"] = f"{chapter.anchor}--{tag['id']}"
@@ -254,7 +224,7 @@ def _move(tag: Tag, html: Path, chapter: Chapter, known: dict[str, Chapter]) -> 
             return
         page = posixpath.normpath(posixpath.join(folder, unquote(address))) if address else chapter.page
         if page in known:
-            tag["href"] = f"#{known[page].anchor}--{fragment}" if fragment else f"#{known[page].anchor}"
+            tag["href"] = f"#{known[page]}--{fragment}" if fragment else f"#{known[page]}"
         else:
             del tag["href"]  # a file beside the pages, which paper has not
     for name in ("src", "data"):

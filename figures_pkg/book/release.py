@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-import yaml
 
 import figures_pkg
 from figures_pkg.provenance.writer import sha256
@@ -45,58 +44,34 @@ Then `.venv/bin/jupyter lab`, from any folder. With make: `make course` writes t
 
 def write_zip(path: Path, files: Mapping[str, str | Path]) -> Path:
     """Write an archive (name inside -> text, or the file to take in) whose bytes depend on names and contents only; one of before is replaced."""
-    with replacing(path) as temporary:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            for name in sorted(files):
-                entry = zipfile.ZipInfo(name, DATE)
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                content = files[name]
-                archive.writestr(entry, content.read_bytes() if isinstance(content, Path) else content.encode())
-    return Path(path)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            content = files[name]
+            archive.writestr(entry, content.read_bytes() if isinstance(content, Path) else content.encode())
+    return path
 
 
 def write_release(folder: Path, stem: str, book: Path, pdf: Path) -> list[Path]:
     """
-    Gather the built book for a release: pages, executed notebooks, the PDF and the checksums of what is there.
+    Gather the built book for a release, in a folder: pages, executed notebooks, the PDF and the checksums of what is there.
 
-    Parameters
-    ----------
-    folder
-        Where the files go; others that lie there already, such as the course, are summed too.
-    stem
-        How the names begin, such as ``"companion-0.1.0"``.
-    book
-        The folder with ``_build/html`` and ``executed``.
-    pdf
-        The printed book.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a part is missing.
+    Files that lie there already, such as the course, are summed too. ``stem`` is how the names begin, such as ``"companion-0.1.0"``.
     """
-    folder, parts = Path(folder), {"html": Path(book) / "_build" / "html", "notebooks": Path(book) / "executed"}
-    missing = [path for path in (parts["html"] / "index.html", parts["notebooks"], Path(pdf)) if not path.exists()]
+    parts = {"html": book / "_build" / "html", "notebooks": book / "executed"}
+    missing = [path for path in (parts["html"] / "index.html", parts["notebooks"], pdf) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"{missing[0]} is not there; run `figures_pkg book` and `figures_pkg pdf` before a release")
     for part, source in parts.items():
         inside = {f"{stem}-{part}/{path.relative_to(source).as_posix()}": path for path in source.rglob("*") if path.is_file()}
         write_zip(folder / f"{stem}-{part}.zip", inside)
     with replacing(folder / f"{stem}.pdf") as temporary:
-        temporary.write_bytes(Path(pdf).read_bytes())
-    return [*_handed_out(folder), _write_sums(folder)]
-
-
-def _handed_out(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
-
-
-def _write_sums(folder: Path) -> Path:
-    """The list that ``sha256sum --check`` reads."""
-    lines = [f"{sha256(path)}  {path.name}\n" for path in _handed_out(folder)]
-    with replacing(folder / SUMS) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
-    return folder / SUMS
+        temporary.write_bytes(pdf.read_bytes())
+    handed_out = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
+    with replacing(folder / SUMS) as temporary:  # the list that `sha256sum --check` reads
+        temporary.write_text("".join(f"{sha256(path)}  {path.name}\n" for path in handed_out), encoding="utf-8", newline="\n")
+    return [*handed_out, folder / SUMS]
 
 
 def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
@@ -106,8 +81,9 @@ def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
     for number, chapter in enumerate(chapters_in_order(toc), 1):
         name = f"{number:02d}-{chapter}.ipynb"
         notebook = course_notebook(chapter, profile)
-        title, files[f"teacher/{name}"] = _title(notebook), _text(notebook)
-        files[f"student/{name}"] = _text(without_answers(notebook))
+        title = re.search(r"^# (.+)$", "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"), re.MULTILINE)[1]
+        files[f"teacher/{name}"] = nbformat.writes(nbformat.from_dict(notebook), version=4)
+        files[f"student/{name}"] = nbformat.writes(nbformat.from_dict(without_answers(notebook)), version=4)
         rows.append(f"| `{name}` | {title} | `.venv/bin/python -m figures_pkg prepare {chapter} --profile {profile}` |")
     write_zip(target, files | {"README.md": README.format(rows="\n".join(rows))})
     return target
@@ -115,18 +91,8 @@ def write_course(target: Path, toc: Path, profile: str = "smoke") -> Path:
 
 def chapters_in_order(toc: Path) -> list[str]:
     """Names of the notebooks that a table of contents lists, in its order; pages made from other pages are left out."""
-    listed = [Path(file).name for file in _files(yaml.safe_load(Path(toc).read_text(encoding="utf-8"))) if file.startswith("executed/")]
+    listed = re.findall(r"\bfile: *executed/([\w-]+)", toc.read_text(encoding="utf-8"))
     return [name for name in listed if name in CHAPTERS]
-
-
-def _files(node) -> list[str]:
-    """Values of every ``file:`` below a node, in order."""
-    if isinstance(node, list):
-        return [file for part in node for file in _files(part)]
-    if not isinstance(node, dict):
-        return []
-    own = [node["file"]] if "file" in node else []
-    return own + [file for part in node.values() for file in _files(part)]
 
 
 def course_notebook(chapter: str, profile: str) -> nbformat.NotebookNode:
@@ -162,12 +128,3 @@ def _strip(lines: list[str]) -> str:
     if fence:
         raise ValueError(f"an answer opens with {fence} and never ends; close it with {fence} on a line of its own")
     return "\n".join(kept)
-
-
-def _title(notebook: nbformat.NotebookNode) -> str:
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return re.search(r"^# (.+)$", text, re.MULTILINE)[1]
-
-
-def _text(notebook: nbformat.NotebookNode) -> str:
-    return nbformat.writes(nbformat.from_dict(notebook), version=4)

@@ -29,11 +29,7 @@ def repository_url(configured: str = "") -> str:
 
 
 def add_colab_cell(notebook: nbformat.NotebookNode, chapter: str, url: str) -> None:
-    """
-    Put a cell before the others that installs what a chapter needs when it runs on Colab; pages of the book do not show it.
-
-    The notebook is changed in place; its ``parameters`` cell says which profile to prepare.
-    """
+    """Put a cell before the others that installs what a chapter needs, in its profile, when it runs on Colab; pages do not show it."""
     code = "\n".join(cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     profile = re.search(r"""^profile = ["'](\w+)["']""", code, re.MULTILINE)
     source = COLAB.format(branch=BRANCH, url=url, chapter=chapter, profile=profile[1] if profile else "smoke")
@@ -68,14 +64,7 @@ def mend(app, pagename: str, templatename: str, context: dict, doctree) -> None:
 
 
 def typeset(text: str) -> str:
-    """
-    A number that a program wrote, with a minus sign and a space before the per cent sign.
-
-    Examples
-    --------
-    >>> typeset("-0.24"), typeset("ds1-field2, 33%"), typeset("4e-06")
-    ('−0.24', 'ds1-field2, 33\\xa0%', '4e-06')
-    """
+    """A number that a program wrote, with a minus sign and a space before the per cent sign."""
     return re.sub(r"(?<=\d)%", "\N{NO-BREAK SPACE}%", re.sub(r"(?<![\w.])-(?=\d)", "−", text))
 
 

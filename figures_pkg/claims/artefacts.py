@@ -86,8 +86,7 @@ class Artefacts:
         """
         What is known at each position: the truth of a simulated scan, or what matching found in a measured one.
 
-        Both have domains, walls with a width and a charge, thickness and tilts. Of a measured scan the charge of a wall follows from its
-        course, see :func:`figures_pkg.evaluate.walls.walls_by_course`.
+        Both have domains, walls with a width and a charge, thickness and tilts; the charge of a matched wall follows from its course.
         """
         if self.data == "twin":
             return self.truth(dataset)
@@ -144,11 +143,7 @@ class Artefacts:
         return pd.DataFrame(rows)
 
     def embedding(self, dataset: str, recipe: str | None = None, seed: int = 0) -> xr.DataArray:
-        """
-        The channels of a network, (channel, scan_y, scan_x); without a recipe those of the profile's own network.
-
-        The authors' networks, recipe "published", are applied to their own scans, perhaps at a grid of positions only.
-        """
+        """The channels of a network, (channel, scan_y, scan_x): the profile's own, or with recipe "published" the authors', perhaps at a grid only."""
         return open_embedding(self._model(dataset, recipe, seed, ".nc"))
 
     def network(self, dataset: str, recipe: str | None = None, seed: int = 0):

@@ -126,11 +126,7 @@ def measured_002_over_004(artefacts: Artefacts, dataset: str) -> float:
 
 
 def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
-    """
-    Width of a wall in an image of the domains, 10 to 90 %, over that of a step seen by the probe alone.
-
-    The image is the combination of the four discs 00l that fits the domains best, so that no method stands between.
-    """
+    """Width of a wall, 10 to 90 %, over that of a step seen by the probe, in the combination of the discs 00l that fits the domains best."""
     images, domain, known = artefacts.images(dataset), artefacts.domains(dataset), artefacts.known(dataset)
     discs = np.stack([images[f"00{l}"].values for l in REFLECTIONS], axis=-1)
     columns = np.concatenate([discs, np.ones((*domain.shape, 1))], axis=-1)
@@ -168,9 +164,9 @@ def leaks(artefacts: Artefacts, dataset: str, method: str, picked_by: str = "rul
     return [100 * float(value) for value in np.max(pair, axis=0)]
 
 
-def probe_margin(artefacts: Artefacts, dataset: str, method: str, kind: str = "charge") -> list[float]:
+def probe_margin(artefacts: Artefacts, dataset: str, method: str) -> list[float]:
     """
-    By how much a linear probe on all channels tells two kinds of walls apart better than it has to.
+    By how much a linear probe on all channels tells walls of opposite charge apart better than it has to.
 
     Its AUC on the walls less the largest of 0.9, the AUC on every placebo line plus 0.05, and in `control` the AUC for the same
     walls without a structure of their own plus 0.05.
@@ -178,12 +174,12 @@ def probe_margin(artefacts: Artefacts, dataset: str, method: str, kind: str = "c
     if artefacts.data != "twin":
         raise Unavailable("it needs the same walls without a structure of their own, which only simulated scans have")
     rows = artefacts.scores[(artefacts.scores.scan == dataset) & (artefacts.scores.method == method) & (artefacts.scores.picked_by == "truth")]
-    bars = [rows[f"{kind}_placebo"].to_numpy(float) + CLEAR_GAIN, np.full(len(rows), CLEAR_AUC)]
+    bars = [rows["charge_placebo"].to_numpy(float) + CLEAR_GAIN, np.full(len(rows), CLEAR_AUC)]
     if dataset == "control":
-        plain = values_of(artefacts.scores, f"{kind}_probe", method, "truth", ["control-plain"])
+        plain = values_of(artefacts.scores, "charge_probe", method, "truth", ["control-plain"])
         bars.append(np.full(len(rows), np.median(plain) + CLEAR_GAIN if plain.size else np.nan))
-    margins = rows[f"{kind}_probe"].to_numpy(float) - np.fmax.reduce(bars)
-    return _found(margins[np.isfinite(margins)], _reason(artefacts, dataset, f"{kind}_probe", method))
+    margins = rows["charge_probe"].to_numpy(float) - np.fmax.reduce(bars)
+    return _found(margins[np.isfinite(margins)], _reason(artefacts, dataset, "charge_probe", method))
 
 
 def charge_pair(artefacts: Artefacts, dataset: str, recipe: str) -> float:
@@ -219,23 +215,18 @@ def drawn_agreement(artefacts: Artefacts, dataset: str, how: str = "alone", reci
     return agreement(end_difference(swept[how]), end_difference(swept.measured))[0]
 
 
-def alternations(artefacts: Artefacts, dataset: str, radius_nm: float = 70.0, recipe: str | None = None) -> int:
-    """How often the rotated domain channel changes its sign on a circle around the vortex core, where the published maps show it."""
+def alternations(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> int:
+    """How often the rotated domain channel changes its sign on a circle of 70 nm around the vortex core, where the published maps show it."""
     texture = load_preset(dataset.partition("-field")[0]).texture
     image = domain_channel(artefacts.embedding(dataset, recipe), artefacts.known(dataset))
     centre = np.array(texture.core_fraction_yx) * image.shape
-    return sign_changes(image.values, tuple(centre), radius_nm / step_nm(image))
-
-
-def channel_use(artefacts: Artefacts, dataset: str, recipe: str | None = None, key: str = "zero") -> float:
-    """One of the numbers of :func:`figures_pkg.evaluate.channels.sparsity`; the shares in %."""
-    found = sparsity(artefacts.embedding(dataset, recipe))[key]
-    return 100 * found if key in ("zero", "negative") else found
+    return sign_changes(image.values, tuple(centre), 70.0 / step_nm(image))
 
 
 def zeros_beyond(artefacts: Artefacts, dataset: str, recipe: str | None, other: str) -> float:
     """Share of activations that are zero in the embedding of one network less that of another, in percentage points."""
-    return channel_use(artefacts, dataset, recipe) - channel_use(artefacts, dataset, other)
+    one, another = (100 * sparsity(artefacts.embedding(dataset, each))["zero"] for each in (recipe, other))
+    return one - another
 
 
 def _scores(artefacts: Artefacts, dataset: str) -> pd.DataFrame:
@@ -344,18 +335,13 @@ def picture_factor(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> 
     return typical_factor(list(published.values()), [means[place[kl]] for kl in published])
 
 
-def typical_factor(first, second, floor: float = 1e-3) -> float:
+def typical_factor(first, second) -> float:
     """
     The middle of the factors between two lists of strengths, each the larger over the smaller share of its list.
 
-    Shares below ``floor`` count as that, since a picture does not show them.
-
-    Examples
-    --------
-    >>> round(typical_factor([1, 1, 2], [10, 10, 20]), 6), round(typical_factor([1, 1], [3, 1]), 6)
-    (1.0, 1.75)
+    Shares below a thousandth count as that, since a picture does not show them.
     """
-    shares = [np.maximum(np.asarray(values, float) / np.sum(values), floor) for values in (first, second)]
+    shares = [np.maximum(np.asarray(values, float) / np.sum(values), 1e-3) for values in (first, second)]
     return float(np.median(np.exp(np.abs(np.log(shares[0] / shares[1])))))
 
 

@@ -37,11 +37,7 @@ class Limit:
 
     @classmethod
     def of(cls, entry, where: str = "limit") -> Limit:
-        """
-        From one of ``{at_least: x}``, ``{at_most: x}``, ``{equals: x}`` and ``{between: [x, y]}``.
-
-        Anything else is a ValueError whose message names ``where``.
-        """
+        """From one of ``{at_least: x}``, ``{at_most: x}``, ``{equals: x}`` and ``{between: [x, y]}``; a ValueError names ``where``."""
         if not (isinstance(entry, dict) and len(entry) == 1 and next(iter(entry)) in LIMITS):
             raise ValueError(f"{where}, holds is {entry!r}; expected one of {', '.join(LIMITS)} with its number, such as at_least: 0.9")
         (kind, value), = entry.items()
@@ -73,31 +69,14 @@ class Measured:
     when: str = ""
     reason: str = ""
 
-    @property
-    def middle(self) -> float:
-        """The middle value; nan without any."""
-        return float(np.median(self.values)) if self.values else float("nan")
-
 
 def verdict(cases: list[Measured], limit: Limit | None) -> tuple[str, str]:
     """
-    What the cases of a claim say together.
+    What the cases of a claim say together: one of ``VERDICTS``, and the condition, the reason why nothing was tested, or nothing.
 
     A case holds when each of its values does, and fails when none does. If every case that was tested holds, so does the claim; if
     none does, it does not; else it holds only under the conditions that the holding cases name. Where a part of the values of a
-    case holds, the condition names their number: that depends on the seed or the field.
-
-    Parameters
-    ----------
-    cases
-        In the order of the claim.
-    limit
-        None for a claim that no function measures.
-
-    Returns
-    -------
-    verdict, words
-        One of ``VERDICTS``; the condition, or the reason why nothing was tested, or nothing.
+    case holds, the condition names their number: that depends on the seed or the field. Without a limit nothing was tested.
     """
     tested = [case for case in cases if case.values]
     if not tested or limit is None:
@@ -108,13 +87,11 @@ def verdict(cases: list[Measured], limit: Limit | None) -> tuple[str, str]:
         return HOLDS, ""
     if not any(passes):
         return FAILS, ""
-    return ONLY, "; or ".join(_condition(case, count) for case, count in zip(tested, passes) if count)
-
-
-def _condition(case: Measured, count: int) -> str:
-    """The words of a case, with the number of its values that hold where not all do."""
-    share = "" if count == len(case.values) else f"{count} of {len(case.values)} fields and seeds"
-    return ", in ".join(filter(None, (case.when, share)))
+    conditions = []
+    for case, count in zip(tested, passes):
+        share = "" if count == len(case.values) else f"{count} of {len(case.values)} fields and seeds"
+        conditions += [", in ".join(filter(None, (case.when, share)))] if count else []
+    return ONLY, "; or ".join(conditions)
 
 
 class ClaimsError(ValueError):
@@ -176,8 +153,7 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
     Raises
     ------
     ClaimsError
-        For a row with an unknown or missing key, an id given twice, or a function, figure, dataset, profile or verdict that does
-        not exist; the message names the row and what is known.
+        For a row with a wrong key, or a function, figure, dataset, profile or verdict that does not exist; the message names row and choice.
     """
     path = Path(path) if path else repository() / "claims.yaml"
     try:
@@ -196,7 +172,6 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
 
 
 def _claim(entry, figures: Container[str] | None, datasets: Container[str]) -> Claim:
-    """One row, checked."""
     where = f"row {entry.get('id', entry)!r}" if isinstance(entry, dict) else f"row {entry!r}"
     check_keys(entry, REQUIRED, OPTIONAL, where)
     for name in ("id", "claim", "how"):
@@ -218,20 +193,23 @@ def _claim(entry, figures: Container[str] | None, datasets: Container[str]) -> C
 
 
 def _tested(claim: Claim, entry: dict, where: str, known: Container[str]) -> Claim:
-    """A row with a measure, its limit and its cases."""
+    """With its measure, limit and cases."""
     missing = [name for name in ("measure", "holds", "because", "cases") if not entry.get(name)]
     if missing:
         raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
     over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
     lists = {key: tuple(_case(each, where, known) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
     function = _function(entry["measure"], where)
+    signature = inspect.signature(function)
     for case in (*lists["cases"], *lists["record"]):
-        _bind(function, case, where)
+        try:
+            signature.bind(None, *([case.dataset] if case.dataset else []), **case.arguments)
+        except TypeError as error:
+            raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
     return replace(claim, measure=entry["measure"], **lists, over=over, limit=Limit.of(entry["holds"], where))
 
 
 def _case(entry, where: str, known: Container[str]) -> Case:
-    """One measurement of a row."""
     check_keys(entry, (), ("dataset", "when", "with"), f"{where}, cases")
     dataset = entry.get("dataset")
     if dataset is not None and str(dataset).partition("-field")[0] not in known:
@@ -252,15 +230,6 @@ def _function(name, where: str) -> Callable:
         public = sorted(key for key, value in vars(found).items() if inspect.isfunction(value) and value.__module__ == module and key[0] != "_")
         raise ClaimsError(f"{where}: {module} has no function {last!r}; it has: {', '.join(public)}")
     return getattr(found, last)
-
-
-def _bind(function: Callable, case: Case, where: str) -> None:
-    """Raise unless the function takes a case's dataset and arguments."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(None, *([case.dataset] if case.dataset else []), **case.arguments)
-    except TypeError as error:
-        raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
 
 
 def _verdicts(entry, where: str) -> dict[str, str | Limit]:

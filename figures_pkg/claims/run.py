@@ -13,45 +13,24 @@ import numpy as np
 from tqdm import tqdm
 
 from figures_pkg.evaluate.walls import TooCoarse
-from figures_pkg.workspace import fields_of, replacing
+from figures_pkg.workspace import check_target, fields_of, replacing
 
 from .artefacts import Artefacts, Unavailable
 from .rows import UNTESTED, VERDICTS, Case, Claim, Limit, Measured, verdict
 
 
-def evaluate_claims(
-    claims: Sequence[Claim], profile: str, data: str, out: Path, code: Callable[[str], str], progress: bool = True
-) -> Path:
+def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path, code: Callable[[str], str]) -> Path:
     """
-    Measure every claim and write the verdicts.
+    Measure every claim and write the verdicts: profile, data, ``source`` ("twin", "record" or "rehearsal"), and a row for each claim.
 
     Rows that are done are kept beside the file while it is not complete: an interrupted evaluation goes on with the next one, as
-    long as neither the row, nor the code behind its measure, nor the files that it read have changed.
-
-    Parameters
-    ----------
-    claims
-        From :func:`figures_pkg.claims.rows.load_claims`.
-    profile, data
-        As for :class:`figures_pkg.claims.artefacts.Artefacts`.
-    out
-        The ``.json`` to write.
-    code
-        Gives for the dotted name of a measure a text that changes with the code behind it.
-    progress
-        Whether to show a bar on stderr.
-
-    Returns
-    -------
-    Path
-        ``out``: profile, data, ``source`` ("twin", "record" or "rehearsal"), and one row for each claim, see :func:`evaluate_claim`.
+    long as neither the row, nor the code behind its measure, nor the files that it read have changed. ``code`` gives for the dotted
+    name of a measure a text that changes with the code behind it.
     """
-    out = Path(out)
-    if out.suffix != ".json":
-        raise ValueError(f"out is {str(out)!r}; the verdicts are written as .json, so give a name that ends in it")
+    out = check_target(out, ".json", overwrite=True)
     artefacts, kept = Artefacts(profile, data), out.with_suffix(".unfinished.json")
     done, rows = _read_kept(kept), []
-    with tqdm(claims, desc="claims", unit="claim", disable=not progress) as bar:
+    with tqdm(claims, desc="claims", unit="claim") as bar:
         for claim in bar:
             bar.set_postfix_str(claim.id)
             mark = _mark(claim, profile, data, code)
@@ -67,33 +46,17 @@ def evaluate_claims(
 
 
 def evaluate_claim(claim: Claim, artefacts: Artefacts) -> dict:
-    """
-    Measure one claim.
-
-    Returns
-    -------
-    dict
-        ``id``, ``verdict``, ``words`` (the condition or reason), ``limit`` in words, ``unit``, ``cases`` (each with ``dataset``,
-        ``when``, ``values``, ``reason``).
-    """
+    """Measure one claim: its verdict, the condition or reason in words, the limit in words, and the cases with their values."""
     chosen = claim.cases_on(artefacts.data)
     cases = [Measured((), reason=claim.not_tested)] if claim.not_tested else [_measured(claim, case, artefacts) for case in chosen]
     found, words = verdict(cases, claim.limit)
     datasets = [case.dataset for case in chosen] or [None]
     shown = [{"dataset": dataset} | asdict(case) for dataset, case in zip(datasets, cases)]
-    row = {"id": claim.id, "verdict": found, "words": words, "limit": str(claim.limit or ""), "unit": claim.unit, "cases": shown}
-    return row
+    return {"id": claim.id, "verdict": found, "words": words, "limit": str(claim.limit or ""), "unit": claim.unit, "cases": shown}
 
 
 def read_verdicts(path: str | Path) -> dict:
-    """
-    What :func:`evaluate_claims` wrote.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it was not made yet; the message holds the command.
-    """
+    """What :func:`evaluate_claims` wrote; FileNotFoundError with the command if it was not made yet."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no verdicts at {path}; make them with `figures_pkg claims --profile … --out {path}`")
@@ -102,20 +65,10 @@ def read_verdicts(path: str | Path) -> dict:
 
 def changed_verdicts(claims: Sequence[Claim], found: dict) -> list[str]:
     """
-    Which verdicts on the twin differ from what their rows say, one line for each.
+    Which verdicts on the twin differ from what their rows say, one line for each, with the values.
 
-    Parameters
-    ----------
-    claims
-        The rows.
-    found
-        From :func:`read_verdicts`.
-
-    Returns
-    -------
-    list of str
-        Row, verdict of the row, verdict found, and the values; a row that was never evaluated counts too. Where a row states a range,
-        every value has to lie in it. Nothing is compared on the authors' data, nor for a profile that a row does not mention.
+    A row that was never evaluated counts too. Where a row states a range, every value has to lie in it. Nothing is compared on the
+    authors' data, nor for a profile that a row does not mention.
     """
     if found["data"] != "twin":
         return []
@@ -142,9 +95,10 @@ def verdict_counts(found: dict) -> dict[str, int]:
 
 
 def _measured(claim: Claim, case: Case, artefacts: Artefacts) -> Measured:
-    """The values of one case over all fields that were made."""
+    """The values of one case; where a claim is measured over fields, also on the scans of the profile with other random fields."""
     values, reason = [], ""
-    for dataset in _fields(claim, case, artefacts):
+    fields = fields_of(case.dataset, artefacts.profile) if claim.over == "fields" and artefacts.data == "twin" else []
+    for dataset in (case.dataset, *fields):
         try:
             found = claim.function(artefacts, *([dataset] if dataset else []), **case.arguments)
         except (Unavailable, TooCoarse) as error:
@@ -153,13 +107,6 @@ def _measured(claim: Claim, case: Case, artefacts: Artefacts) -> Measured:
         values += [float(value) for value in np.ravel(found)]
     finite = tuple(value for value in values if math.isfinite(value))
     return Measured(finite, case.when, "" if finite else reason or "no value could be measured")
-
-
-def _fields(claim: Claim, case: Case, artefacts: Artefacts) -> list[str | None]:
-    """The scan of a case, and where a claim is measured over fields also those of the profile with other random fields."""
-    if claim.over != "fields" or artefacts.data != "twin":
-        return [case.dataset]
-    return [case.dataset, *fields_of(case.dataset, artefacts.profile)]
 
 
 def _values(row: dict) -> str:
@@ -188,6 +135,5 @@ def _read_kept(path: Path) -> dict[str, dict]:
 
 
 def _write(path: Path, content) -> None:
-    """Write JSON by replacing."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Pieces of a page that can be operated without a kernel: explorer, sliders, and two pictures that blink."""
 
-from .explorer import explorer, write_page
+from .explorer_page import explorer, write_page
 from .frames import Axis, Bar, Panel, frame_slider
 from .page import Picture, blink
 

@@ -18,8 +18,7 @@ from figures_pkg.plotting.style import SOURCE_WORDS
 from figures_pkg.twin.truth import read_truth, truth_path
 from figures_pkg.workspace import artefact_path, check_target
 
-from .explorer import write_page
-from .explorer_data import Layer, pack, write_script
+from .explorer_page import Layer, pack, write_page, write_script
 
 DATA, TRUTH, MATCHED, NETWORK = "from the data", "truth of the twin", "matched to the library", "from the autoencoder"
 KNOWN_MAPS = {
@@ -40,28 +39,16 @@ def check_page(out: Path, overwrite: bool) -> Path:
 
 def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", profile: str = "laptop", embedding: Path | None = None) -> Path:
     """
-    Pack a scan with all maps that there are of it.
+    Pack a scan of counts with all maps that there are of it, into a page (``.html``, its data beside it) or as data alone (``.js``).
 
-    Parameters
-    ----------
-    scan
-        (scan_y, scan_x, det_y, det_x), counts.
-    name
-        Its identifier in the manifest, or its path.
-    out
-        The page to write (``.html``, its data beside it), or the data alone (``.js``).
-    source, profile
-        Of a dataset given by name.
-    embedding
-        Channels to choose from, netCDF.
+    ``name`` is its identifier in the manifest, with ``source`` and ``profile``, or its path; ``embedding`` is a netCDF file of channels to choose from.
     """
     images = summarise(scan)
     lattice, radius_px = (None, 0.0) if Path(name).suffix else _lattice(name, scan, images)
     known = _known(name, scan, lattice, source, profile)
-    layers = com_layers(scan, images, lattice, radius_px) + known_layers(known)
+    layers = _com_layers(scan, images, lattice, radius_px) + known_layers(known)
     if embedding is not None:
-        maps = open_embedding(embedding)
-        layers += network_layers(maps, domain_channel(maps, known), name_channels(maps, known))
+        layers += _network_layers(open_embedding(embedding), known)
     title = f"{name if lattice else Path(name).name}, {SOURCE_WORDS[scan.source]}"
     packed = pack(scan, layers, {"source": scan.source, "title": title}, lattice, radius_px)
     return write_page(packed, out, title) if out.suffix == ".html" else write_script(packed, out)
@@ -82,12 +69,11 @@ def _known(name: str, scan: xr.DataArray, lattice: Lattice | None, source: str, 
     return None
 
 
-def com_layers(scan: xr.DataArray, images: xr.Dataset, lattice: Lattice | None = None, radius_px: float | None = None) -> list[Layer]:
+def _com_layers(scan: xr.DataArray, images: xr.Dataset, lattice: Lattice | None, radius_px: float) -> list[Layer]:
     """
-    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit; ``images`` are those of the scan, with it.
+    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
 
-    With a lattice of the mean pattern and the radius of a disc (px of the scan) the shift of the pattern by the descan coils is taken off (a plane,
-    see :func:`figures_pkg.imaging.descan_planes`), and the component along c comes first.
+    With a lattice of the mean pattern the shift of the pattern by the descan coils is taken off (a plane), and the component along c comes first.
     """
     com = images if lattice is None else remove_descan(images, descan_planes(scan, lattice, radius_px))
     y, x = (1e3 * (com[f"com_{axis}"] - com[f"com_{axis}"].mean()) for axis in "yx")
@@ -100,23 +86,18 @@ def com_layers(scan: xr.DataArray, images: xr.Dataset, lattice: Lattice | None =
 
 
 def known_layers(known: xr.Dataset | None) -> list[Layer]:
-    """
-    The truth of a simulated scan, or what matching found in a measured one; distances without any wall are infinite and left out.
-
-    Parameters
-    ----------
-    known
-        From :func:`figures_pkg.evaluate.known.known_maps` or :func:`figures_pkg.twin.read_truth`, or None.
-    """
+    """The truth of a simulated scan, or what matching found in a measured one; distances without any wall are infinite and left out."""
     if known is None:
         return []
     group = TRUTH if known.attrs.get("basis", "truth") == "truth" else MATCHED
     if group == MATCHED:  # the domains as figures show them, without poor fits; other maps have there what the nearest good fit has
         known = _good_fits(known).assign(polarization=known.domain)
-    names = [name for name in KNOWN_MAPS if name in known and np.isfinite(known[name].values).all()]
-    units = {name: known[name].attrs.get("units", "").replace("1", "") for name in names}
-    titles = {name: _matched_title(KNOWN_MAPS[name][0]) if group == MATCHED else KNOWN_MAPS[name][0] for name in names}
-    return [Layer(name, titles[name], group, known[name], units[name], *KNOWN_MAPS[name][1:]) for name in names]
+    layers = []
+    for name, (title, cmap, centred) in KNOWN_MAPS.items():
+        if name in known and np.isfinite(known[name].values).all():
+            title = _matched_title(title) if group == MATCHED else title
+            layers.append(Layer(name, title, group, known[name], known[name].attrs.get("units", "").replace("1", ""), cmap, centred))
+    return layers
 
 
 def _matched_title(title: str) -> str:
@@ -133,21 +114,10 @@ def _good_fits(known: xr.Dataset) -> xr.Dataset:
     return known.assign({name: known[name].copy(data=known[name].values[tuple(nearest)]) for name in fields})
 
 
-def network_layers(embedding: xr.DataArray, domains: xr.DataArray, names: list) -> list[Layer]:
-    """
-    The rotated domain channel and every channel of an embedding that varies.
-
-    Parameters
-    ----------
-    embedding
-        (channel, scan_y, scan_x) with the channels' numbers, from :func:`figures_pkg.evaluate.channels.open_embedding`.
-    domains
-        From :func:`figures_pkg.evaluate.channels.domain_channel`.
-    names
-        From :func:`figures_pkg.evaluate.channels.name_channels`.
-    """
-    layers = [Layer("domain_channel", "domain channel, rotated to steps", NETWORK, domains, "", "RdBu_r", True)]
-    for number, image, named in zip(embedding.channel.values, embedding, names, strict=True):
+def _network_layers(embedding: xr.DataArray, known: xr.Dataset | None) -> list[Layer]:
+    """The rotated domain channel and every channel of an embedding that varies, (channel, scan_y, scan_x)."""
+    layers = [Layer("domain_channel", "domain channel, rotated to steps", NETWORK, domain_channel(embedding, known), "", "RdBu_r", True)]
+    for number, image, named in zip(embedding.channel.values, embedding, name_channels(embedding, known), strict=True):
         if np.ptp(image.values) > 0:
             title = f"channel {int(number)}" + (f": {named.name}, |r| {abs(named.correlation):.2f}" if abs(named.correlation) >= LEAST_R else "")
             layers.append(Layer(f"channel_{int(number)}", title, NETWORK, image.reset_coords(drop=True).transpose(*SCAN_DIMS)))

@@ -3,15 +3,16 @@
 import base64
 from dataclasses import dataclass, field
 from html import escape
-from itertools import count
 
 import matplotlib as mpl
 import numpy as np
 
-from .page import ink, piece
+from .page import element_id, ink, piece
 
 LEVELS = 255  # of the stored square roots
-_numbers = count(1)
+LOW = 5e-4  # lower end of the colours, as a share of the largest pixel
+PALETTE = "magma"
+SEED = 1  # of the noise that the browser draws
 WITHOUT = "The sliders need JavaScript; the figure and the table on this page hold the same numbers."
 
 
@@ -45,8 +46,8 @@ class Panel:
     title: str
     frames: np.ndarray
     turned: bool = False
-    colour: str = "#3d3d3d"
-    cmap: str = ""
+    colour: str = ""
+    cmap: str = PALETTE
     limits: tuple = ()
 
 
@@ -70,15 +71,13 @@ class Bar:
     floors: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
-def frame_slider(
-    frames, axes, panels=None, bars=(), doses=(), *, low=None, cmap="magma", seed=1, note="", zoom=4, name=None
-) -> str:
+def frame_slider(frames, axes, panels=None, bars=(), doses=(), *, note="", zoom=4, name=None) -> str:
     """
     Write sliders over a stack of pictures as HTML: four thirds of a byte for each pixel of `frames`.
 
     The pictures are stored as 8-bit square roots, each scaled to its largest pixel: the step of the code is then below the Poisson noise up to
     about 10^4 counts in the brightest pixel. Colours are logarithmic. With `doses`, a further slider draws Poisson counts in the browser
-    (Marsaglia's xorshift128, seeded from `seed`, the number of the draw, the panel and the place of the sliders, so that the same place shows the
+    (Marsaglia's xorshift128, seeded from the number of the draw, the panel and the place of the sliders, so that the same place shows the
     same noise until "new noise" is pressed). Every slider is a native one with a label; what it shows is read out. Without JavaScript a sentence
     points to the figure, which must stand on the same page, and the table of the bars stays.
 
@@ -94,8 +93,6 @@ def frame_slider(
         :class:`Bar` below the pictures.
     doses
         Electrons; 0 means without noise.
-    low
-        Lower end of the colours; by default 5e-4 of the largest pixel.
     note
         A sentence below the pictures, as HTML.
     zoom
@@ -107,39 +104,19 @@ def frame_slider(
     ------
     ValueError
         When frames are negative or not finite, or when the parts do not fit one another.
-
-    Examples
-    --------
-    >>> page = frame_slider(np.ones((3, 2, 2)), [Axis("value of the channel", "", (-1, 0, 1))], name="sweep")
-    >>> 'type="range"' in page and "http" not in page
-    True
     """
-    frames, axes, name = np.asarray(frames, np.float32), list(axes), name or f"frames-{next(_numbers)}"
+    frames, name = np.asarray(frames, np.float32), element_id("frames", name)
     shape = tuple(len(axis.values) for axis in axes)
-    panels = [Panel("", _default_index(frames, shape))] if panels is None else list(panels)
+    if panels is None:
+        if len(frames) != np.prod(shape, dtype=int):
+            raise ValueError(f"{len(frames)} frames do not fill sliders of {shape} places; give one frame for each place, or panels")
+        panels = [Panel("", np.arange(len(frames)).reshape(shape))]
     _check(frames, shape, panels, bars, doses)
-    high = float(frames.max()) or 1.0
-    data = slider_data(frames, axes, panels, bars, doses, low or 5e-4 * high, cmap, seed)
-    stage = [control_rows(name, axes, doses), f'<div class="frames-panels">{panel_figures(panels, frames.shape[1:], zoom)}</div>']
-    stage += [bar_rows(panels, bars), f'<p aria-live="polite" class="frames-status"></p><p>{note}</p>']
-    return piece("frames", name, "\n".join(stage), data, WITHOUT, more=("noise.js",), after=value_tables(axes, panels, bars))
-
-
-def slider_data(frames, axes, panels, bars, doses, low, cmap, seed) -> dict:
-    """What the script draws: codes and scales of the frames, colours, axes, panels, bars, doses; see :func:`frame_slider`."""
-    codes, scales = encode(frames)
-    high = float(frames.max()) or 1.0
-    looks = [(panel.limits or (low, high), colour_codes(panel.cmap or cmap)) for panel in panels]
-    return {
-        "shape": list(frames.shape[1:]),
-        "codes": base64.b64encode(codes.tobytes()).decode(),
-        "scales": [float(f"{scale:.6g}") for scale in scales],
-        "axes": [{"name": a.name, "unit": a.unit, "values": [_plain(v) for v in a.values], "start": a.start} for a in axes],
-        "panels": [_panel_data(panel, *look) for panel, look in zip(panels, looks, strict=True)],
-        "bars": [_bar_data(bar, len(panels), len(frames)) for bar in bars],
-        "doses": [int(dose) for dose in doses],
-        "seed": int(seed),
-    }
+    figures = "".join(_panel_figure(panel, *frames.shape[1:], zoom) for panel in panels)
+    stage = [_controls(name, axes, doses), f'<div class="frames-panels">{figures}</div>', _bar_rows(panels, bars)]
+    stage += [f'<p aria-live="polite" class="frames-status"></p><p>{note}</p>']
+    return piece("frames", name, "\n".join(stage), _script_data(frames, axes, panels, bars, doses), WITHOUT,
+                 more=("noise.js",), after=_value_tables(axes, panels, bars))  # fmt: skip
 
 
 def encode(frames) -> tuple[np.ndarray, np.ndarray]:
@@ -154,22 +131,15 @@ def decode(codes, scales) -> np.ndarray:
     return scales[:, None, None] * (codes / LEVELS) ** 2
 
 
-def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
-    values = np.round(np.reshape(bar.values, (panels, -1)), 4).tolist()
-    floors = np.asarray(bar.floors, float) if np.size(bar.floors) else np.zeros(frames)
-    windows = [list(map(float, window)) for window in bar.windows]
-    return {"name": bar.name, "values": values, "windows": windows, "floors": [float(f"{x:.5g}") for x in floors]}
+def signed(value: float) -> str:
+    """Two decimals with a sign, as the script writes them."""
+    return ("+" if value > -0.005 else "−") + f"{abs(value):.2f}"
 
 
-def _panel_data(panel: Panel, limits: tuple, colours: str) -> dict:
-    look = {"low": float(limits[0]), "high": float(limits[1]), "colours": colours}
-    return {"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist()} | look
-
-
-def _default_index(frames, shape):
-    if len(frames) != np.prod(shape, dtype=int):
-        raise ValueError(f"{len(frames)} frames do not fill sliders of {shape} places; give one frame for each place, or panels")
-    return np.arange(len(frames)).reshape(shape)
+def colour_codes(cmap: str) -> str:
+    """The 256 colours of a colour map, red, green and blue by turns, as the script reads them."""
+    colours = (255 * mpl.colormaps[cmap](np.arange(256))[:, :3]).round().astype(np.uint8)
+    return base64.b64encode(colours.tobytes()).decode()
 
 
 def _check(frames, shape, panels, bars, doses) -> None:
@@ -191,11 +161,39 @@ def _check(frames, shape, panels, bars, doses) -> None:
         raise ValueError(f"doses are {list(doses)}; expected numbers from 0 up to 10^6 counts in the brightest pixel")
 
 
+def _script_data(frames, axes, panels, bars, doses) -> dict:
+    """What the script draws: codes and scales of the frames, colours, axes, panels, bars, doses."""
+    codes, scales = encode(frames)
+    high = float(frames.max()) or 1.0
+    return {
+        "shape": list(frames.shape[1:]),
+        "codes": base64.b64encode(codes.tobytes()).decode(),
+        "scales": [float(f"{scale:.6g}") for scale in scales],
+        "axes": [{"name": a.name, "unit": a.unit, "values": [_plain(v) for v in a.values], "start": a.start} for a in axes],
+        "panels": [_panel_data(panel, panel.limits or (LOW * high, high)) for panel in panels],
+        "bars": [_bar_data(bar, len(panels), len(frames)) for bar in bars],
+        "doses": [int(dose) for dose in doses],
+        "seed": SEED,
+    }
+
+
 def _plain(value):
     return value if isinstance(value, str) else float(f"{value:.6g}") if value % 1 else int(value)
 
 
-def control_rows(name: str, axes, doses) -> str:
+def _panel_data(panel: Panel, limits: tuple) -> dict:
+    look = {"low": float(limits[0]), "high": float(limits[1]), "colours": colour_codes(panel.cmap)}
+    return {"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist()} | look
+
+
+def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
+    values = np.round(np.reshape(bar.values, (panels, -1)), 4).tolist()
+    floors = np.asarray(bar.floors, float) if np.size(bar.floors) else np.zeros(frames)
+    windows = [list(map(float, window)) for window in bar.windows]
+    return {"name": bar.name, "values": values, "windows": windows, "floors": [float(f"{x:.5g}") for x in floors]}
+
+
+def _controls(name: str, axes, doses) -> str:
     """A labelled native slider for each axis, and for the dose when there is a choice."""
     rows = [_control(f"{name}-axis-{i}", axis.name, len(axis.values), axis.start) for i, axis in enumerate(axes)]
     if len(doses):
@@ -206,40 +204,30 @@ def control_rows(name: str, axes, doses) -> str:
 
 def _control(identity: str, label: str, length: int, start: int) -> str:
     bounds = f'min="0" max="{length - 1}" step="1" value="{start}"'
-    return (
-        f'<div class="companion-control"><label for="{identity}">{escape(label)}</label>'
-        f'<input type="range" id="{identity}" {bounds}><output for="{identity}"></output></div>'
-    )
+    return (f'<div class="companion-control"><label for="{identity}">{escape(label)}</label>'
+            f'<input type="range" id="{identity}" {bounds}><output for="{identity}"></output></div>')  # fmt: skip
 
 
-def panel_figures(panels, shape, zoom) -> str:
-    """One canvas with a caption for each panel."""
-    return "".join(_panel(panel, *shape, zoom) for panel in panels)
-
-
-def _panel(panel, height: int, width: int, zoom: float) -> str:
+def _panel_figure(panel: Panel, height: int, width: int, zoom: float) -> str:
+    """A canvas with a caption."""
     label = f"picture of {panel.title}".removesuffix(" of ") + "; the line below says at which place of the sliders"
-    return (
-        f'<figure><figcaption style="color: {ink(panel.colour)}">{escape(panel.title)}</figcaption>'
-        f'<canvas role="img" aria-label="{escape(label)}" width="{width}" height="{height}" style="width: {zoom * width:g}px"></canvas></figure>'
-    )
+    return (f'<figure><figcaption style="color: {ink(panel.colour)}">{escape(panel.title)}</figcaption><canvas role="img" '
+            f'aria-label="{escape(label)}" width="{width}" height="{height}" style="width: {zoom * width:g}px"></canvas></figure>')  # fmt: skip
 
 
-def bar_rows(panels, bars) -> str:
+def _bar_rows(panels, bars) -> str:
     """A table of bars: a row for each bar, a column for each panel; the script fills in numbers and lengths."""
     if not bars:
         return ""
-    cell = (
-        '<td><div class="frames-track"><span class="frames-fill" style="background: {}"></span>'
-        '<span class="frames-dot" hidden></span></div><span class="frames-number"></span><span class="frames-found"></span></td>'
-    )
+    cell = ('<td><div class="frames-track"><span class="frames-fill" style="background: {}"></span>'
+            '<span class="frames-dot" hidden></span></div><span class="frames-number"></span><span class="frames-found"></span></td>')  # fmt: skip
     head = "".join(f'<th scope="col">{escape(panel.title)}</th>' for panel in panels)
     cells = "".join(cell.format(ink(panel.colour)) for panel in panels)
     body = "".join(f'<tr><th scope="row">{escape(bar.name)}</th>{cells}</tr>' for bar in bars)
     return f'<table class="frames-bars"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def value_tables(axes, panels, bars) -> str:
+def _value_tables(axes, panels, bars) -> str:
     """The bars as tables inside a fold: rows run over all axes but the last, columns over the last."""
     if not bars:
         return ""
@@ -250,36 +238,16 @@ def value_tables(axes, panels, bars) -> str:
 
 def _table(axes, caption: str, values) -> str:
     *outer, last = axes
-    names = " and ".join(_titled(axis) for axis in outer) or "value"
     head = "".join(f'<th scope="col">{_number(value)}</th>' for value in last.values)
-    places = list(np.ndindex(*[len(axis.values) for axis in outer]))
-    rows = [
-        f'<tr><th scope="row">{", ".join(_number(axis.values[i]) for axis, i in zip(outer, place))}</th>'
-        + "".join(f"<td>{signed(value)}</td>" for value in values[place])
-        + "</tr>"
-        for place in places
-    ]
-    title = f"{escape(caption)}; rows: {names}, columns: {_titled(last)}"
-    return (
-        f'<div class="frames-scroll" tabindex="0" role="region" aria-label="{title}"><table><caption>{title}</caption>'
-        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def signed(value: float) -> str:
-    """Two decimals with a sign, as the script writes them."""
-    return ("+" if value > -0.005 else "−") + f"{abs(value):.2f}"
-
-
-def _titled(axis) -> str:
-    return escape(f"{axis.name} ({axis.unit})" if axis.unit else axis.name)
+    rows = []
+    for place in np.ndindex(*[len(axis.values) for axis in outer]):
+        label = ", ".join(_number(axis.values[i]) for axis, i in zip(outer, place))
+        rows.append(f'<tr><th scope="row">{label}</th>{"".join(f"<td>{signed(value)}</td>" for value in values[place])}</tr>')
+    names = [escape(f"{axis.name} ({axis.unit})" if axis.unit else axis.name) for axis in axes]
+    title = f"{escape(caption)}; rows: {' and '.join(names[:-1]) or 'value'}, columns: {names[-1]}"
+    return (f'<div class="frames-scroll" tabindex="0" role="region" aria-label="{title}"><table><caption>{title}</caption>'
+            f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>")  # fmt: skip
 
 
 def _number(value) -> str:
     return escape(value if isinstance(value, str) else f"{value:g}".replace("-", "−"))
-
-
-def colour_codes(cmap: str) -> str:
-    """The 256 colours of a colour map, red, green and blue by turns, as the script reads them."""
-    colours = (255 * mpl.colormaps[cmap](np.arange(256))[:, :3]).round().astype(np.uint8)
-    return base64.b64encode(colours.tobytes()).decode()

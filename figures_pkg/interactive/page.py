@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -14,9 +15,14 @@ import numpy as np
 
 from figures_pkg.plotting.style import MINUS_P, PLUS_P
 
-ON_PAGE = {PLUS_P: "var(--plus)", MINUS_P: "var(--minus)", "#3d3d3d": "var(--ink)"}  # readable on a light and on a dark ground
-_numbers = count(1)
+ON_PAGE = {PLUS_P: "var(--plus)", MINUS_P: "var(--minus)"}  # readable on a light and on a dark ground
 WITHOUT = "Without JavaScript both pictures stand side by side."
+_numbers = defaultdict(lambda: count(1))
+
+
+def element_id(kind: str, name: str | None = None) -> str:
+    """The id of a piece on its page: its name, or its kind with the next number, such as ``blink-1``."""
+    return name or f"{kind}-{next(_numbers[kind])}"
 
 
 def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: tuple[str, ...] = (), after: str = "") -> str:
@@ -26,7 +32,7 @@ def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: t
     Parameters
     ----------
     kind
-        ``"frames"``, ``"crystal"``, …: the files ``kind.css`` (optional) and ``kind.js`` lie beside this module. The script is a
+        ``"frames"``, ``"viewer"``, …: the files ``kind.css`` (optional) and ``kind.js`` lie beside this module. The script is a
         function of the kit of ``page.js`` and of what `more` makes.
     name
         The element's id.
@@ -41,20 +47,20 @@ def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: t
     after
         HTML below, shown always.
     """
-    style = Template(read("page.css") + read(f"{kind}.css")).substitute(name=name)
+    style = Template(_read("page.css") + _read(f"{kind}.css")).substitute(name=name)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("</", "<\\/")
     words = {"name": name, "kind": kind, "style": style.strip(), "stage": stage, "without": without, "after": after, "data": text}
-    words |= {"script": read(f"{kind}.js").strip(), "kit": read("page.js").strip()}
-    words["more"] = "".join(f", ({read(file).strip()})()" for file in more)
-    return Template(read("page.html")).substitute(words)
+    words |= {"script": _read(f"{kind}.js").strip(), "kit": _read("page.js").strip()}
+    words["more"] = "".join(f", ({_read(file).strip()})()" for file in more)
+    return Template(_read("page.html")).substitute(words)
 
 
 def ink(colour: str) -> str:
-    """A colour of the figures as one that can be read on either ground, for a style attribute."""
-    return ON_PAGE.get(colour, colour)
+    """A colour of the figures as one that can be read on either ground, for a style attribute; the text's own for none."""
+    return ON_PAGE.get(colour, colour) or "var(--ink)"
 
 
-def read(file: str) -> str:
+def _read(file: str) -> str:
     """Text of a file that lies beside this module; empty for a style that a piece does not have."""
     path = files(__package__).joinpath(file)
     return path.read_text(encoding="utf-8") if path.is_file() or not file.endswith(".css") else ""
@@ -78,8 +84,6 @@ class Picture:
     cmap : str
     logarithmic : bool
         Whether equal ratios have equal steps of colour; then the lower limit is positive.
-    colour : str
-        Of the title.
     """
 
     title: str
@@ -88,7 +92,6 @@ class Picture:
     limits: tuple[float, float]
     cmap: str = "magma"
     logarithmic: bool = False
-    colour: str = "#3d3d3d"
 
 
 def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", name: str | None = None) -> str:
@@ -111,15 +114,8 @@ def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", 
     ------
     ValueError
         For pictures of different shapes, missing values, or limits that make no colours.
-
-    Examples
-    --------
-    >>> pair = [Picture(title, np.eye(4), f"a diagonal, {title}", (0, 1)) for title in ("twin", "record")]
-    >>> page = blink(*pair, name="both")
-    >>> page.count("<img"), "http" in page
-    (2, False)
     """
-    pictures, name = (first, second), name or f"blink-{next(_numbers)}"
+    pictures, name = (first, second), element_id("blink", name)
     _check(pictures)
     stage = """<div class="companion-row" data-part="buttons" role="group" aria-label="Which picture is shown"></div>
 <div class="companion-control"><label for="{0}-mix">{1} to {2}</label>\
@@ -131,23 +127,18 @@ def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", 
 
 
 def _figure(picture: Picture, width: int) -> str:
-    return (
-        f'<figure><figcaption style="color: {ink(picture.colour)}">{escape(picture.title)}</figcaption>'
-        f'<img src="data:image/png;base64,{_png(picture)}" alt="{escape(picture.alt, quote=True)}" style="width: {width}px"></figure>'
-    )
-
-
-def _png(picture: Picture) -> str:
-    """The picture in its colours, one pixel for each value, as base64."""
+    """The picture in its colours, one pixel for each value."""
     low, high = picture.limits
     scale = mpl.colors.LogNorm(low, high, clip=True) if picture.logarithmic else mpl.colors.Normalize(low, high, clip=True)
     values = np.maximum(picture.values, low) if picture.logarithmic else picture.values
     file = io.BytesIO()
     mpl.image.imsave(file, mpl.colormaps[picture.cmap](scale(values), bytes=True)[..., :3], format="png", metadata={"Software": None})
-    return base64.b64encode(file.getvalue()).decode()
+    return (f'<figure><figcaption style="color: {ink("")}">{escape(picture.title)}</figcaption>'
+            f'<img src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}" '
+            f'alt="{escape(picture.alt, quote=True)}" style="width: {width}px"></figure>')  # fmt: skip
 
 
-def _check(pictures) -> None:
+def _check(pictures: tuple[Picture, Picture]) -> None:
     shapes = [np.shape(picture.values) for picture in pictures]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2:
         raise ValueError(f"pictures have shapes {shapes[0]} and {shapes[1]}; expected two of one shape (h, w)")

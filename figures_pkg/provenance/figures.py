@@ -39,33 +39,19 @@ class PaperFigure:
         """Whether the book on ``data`` draws it."""
         return self.only != ("measured" if self.source(data) == "twin" else "truth")
 
-    def worded(self, data: str | None) -> "PaperFigure":
+    def worded(self, data: str) -> "PaperFigure":
         """The figure with the words that it has in the book on ``data``."""
-        if data is None or self.source(data) == "twin":
+        if self.source(data) == "twin":
             return self
         return replace(self, caption=self.measured[0] or self.caption, alt=self.measured[1] or self.alt)
 
 
 def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[str, PaperFigure]:
     """
-    All figures of the paper: those that a notebook's front matter lists under ``companion: figures``, name and panel.
+    All figures of the paper by id, in the order of its panels: those that a notebook's front matter lists under ``companion: figures``.
 
-    Parameters
-    ----------
-    folder
-        With the text notebooks; by default the repository's ``notebooks``.
-    data
-        ``"twin"`` or ``"zenodo"``: only those that the book on this source draws.
-
-    Returns
-    -------
-    dict
-        Id -> figure, in the order of the paper's panels.
-
-    Raises
-    ------
-    CatalogueError
-        For an id that two notebooks announce, or one that no cell of its notebook has.
+    With ``data``, ``"twin"`` or ``"zenodo"``, only those that the book on this source draws, in its words. :class:`CatalogueError` for an id that
+    two notebooks announce, or one that no cell of its notebook has. ``folder`` has the text notebooks; by default the repository's.
     """
     announced: dict[str, PaperFigure] = {}
     for path in _notebooks(folder):
@@ -73,8 +59,9 @@ def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[s
             if figure.id in announced:
                 raise CatalogueError(f"two figures are called {figure.id!r}, in {announced[figure.id].chapter}.md and {path.name}; rename one")
             announced[figure.id] = figure
-    chosen = {name: figure.worded(data) for name, figure in announced.items() if data is None or figure.drawn(data)}
-    return dict(sorted(chosen.items(), key=lambda item: _place(item[1].panel)))
+    if data is not None:
+        announced = {name: figure.worded(data) for name, figure in announced.items() if figure.drawn(data)}
+    return dict(sorted(announced.items(), key=lambda item: _place(item[1].panel)))
 
 
 def figure_names(folder: Path | None = None) -> dict[str, str]:
@@ -121,7 +108,7 @@ def _figure(name: str, panel: str, chapter: str, metadata: dict, source: str, dr
 
 
 def _drawers(text: str, chapter: str) -> dict[str, str]:
-    """Functions of a notebook that draw: imported from the plotting room or the chapter's own module, or defined in the notebook."""
+    """Functions that draw: imported from the plotting room or the chapter's own module, or defined in the notebook."""
     imported = {name: f"{module}.{name}" for module, names in DRAWING.findall(text) for name in re.findall(r"\b[a-z]\w*", names)}
     own = {name: f"{chapter}.md: {name}" for name in re.findall(r"^def (\w+)", text, re.MULTILINE)}
     return {name: origin for name, origin in (imported | own).items() if name not in ("stamp", "use_style")}

@@ -32,20 +32,12 @@ class PublishedFigure:
     passport: dict
     base: Path  # of its files, without suffix
 
-    @property
-    def picture(self) -> Path:
-        """The PNG."""
-        return self.base.with_suffix(".png")
-
 
 def published_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) -> dict[str, PublishedFigure]:
     """
-    The published figures of a profile from one source with their passports: id -> figure, in the given order.
+    The published figures of a profile from one source with their passports, by id in the given order.
 
-    Raises
-    ------
-    PassportError
-        If a figure has no passport, a passport has no picture or arrays, or there is one that no notebook makes.
+    :class:`PassportError` if a figure has no passport, a passport has no picture or arrays, or there is one that no notebook makes.
     """
     own = {name for name, figure in figures.items() if figure.source(data) == data}
     surplus = sorted(path.stem for path in figures_folder(profile, data).glob("*.json") if path.stem not in own)
@@ -70,16 +62,9 @@ def published_figure(figure: PaperFigure, profile: str, data: str) -> PublishedF
 
 def changed_inputs(passport: dict, current: Mapping[str, str]) -> list[str]:
     """
-    Names of the inputs that differ from those a figure was made of, sorted; empty when the figure is of today.
+    Names of the inputs that differ from those a figure was made of, sorted; ``current`` has their checksums of now, by name.
 
     A passport that was never completed, because the notebook was run by hand or failed later on, gives one entry that says so.
-
-    Parameters
-    ----------
-    passport
-        Of the figure.
-    current
-        Name -> checksum of the inputs as they are now (:func:`figures_pkg.book.execute.checksums_of`).
     """
     made_of = passport.get("inputs")
     if not made_of:
@@ -100,24 +85,15 @@ def read_passport(path: Path, again: str) -> dict:
     return passport
 
 
-def passport_html(passport: dict, claims: list[str], changed: list[str], gallery: str = "gallery.html") -> str:
+def passport_html(passport: dict, claims: list[str], changed: list[str]) -> str:
     """
     The passport of a figure, folded, as ``<details>`` without blank lines, so that Markdown takes it as one block; all texts are escaped.
 
-    Parameters
-    ----------
-    passport
-        As the writer left it among the artefacts.
-    claims
-        Ids of the claims that the figure supports.
-    changed
-        Inputs that changed since it was made; empty for a figure of today.
-    gallery
-        Address of the page with the downloads, seen from the figure's page.
+    ``claims`` are the ids of those that the figure supports, ``changed`` the inputs that changed since it was made.
     """
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in _rows(passport, claims) if value)
     badge = f" {stale_badge(changed)}" if changed else ""
-    files = f'<p>Picture, drawing and passport to download: <a href="{escape(gallery)}#{escape(passport["id"])}-card">gallery</a></p>'
+    files = f'<p>Picture, drawing and passport to download: <a href="gallery.html#{escape(passport["id"])}-card">gallery</a></p>'
     return f'<details class="passport"><summary>Passport of {escape(passport["panel"])}{badge}</summary><dl>{rows}</dl>{files}</details>'
 
 
@@ -136,14 +112,15 @@ def _rows(passport: dict, claims: list[str]) -> list[tuple[str, str]]:
     machine, software = passport["machine"], passport["software"]
     packages = ", ".join(f"{name} {version}" for name, version in software["packages"].items())
     memory = f", {machine['peak_memory_mb']} MB at most" if machine.get("peak_memory_mb") else ""
+    tree = {"clean": "unchanged files", "edited": "with edited files"}.get(software["tree"], "state unknown")
     return [
         ("Of the paper", escape(passport["panel"])),
         ("Drawn by", "<br>".join(_code(text) for text in [passport["notebook"], *passport["functions"]])),
-        ("Data", escape(ORIGIN[passport["origin"]]) + "".join(f"<br>{_scan(scan)}" for scan in passport["scans"])),
+        ("Data", escape(ORIGIN[passport["origin"]]) + "".join(f"<br>{_file(scan, ('preset', 'size', 'seed'))}" for scan in passport["scans"])),
         ("Parameters", escape(", ".join(f"{name} = {value}" for name, value in passport["settings"].items()))),
-        ("Read by the chapter", "<br>".join(map(_model, passport.get("artefacts", [])))),
+        ("Read by the chapter", "<br>".join(_file(model, ("recipe", "seed")) for model in passport.get("artefacts", []))),
         ("Supports the claims", claim_links(claims)),
-        ("Code", f"{_code(software['commit'][:12]) if software['commit'] else 'commit unknown'}, {_tree(software['tree'])}"),
+        ("Code", f"{_code(software['commit'][:12]) if software['commit'] else 'commit unknown'}, {tree}"),
         ("Pins", f"{_short(software['pins_sha256'])}, Python {escape(software['python'])}, {escape(packages)}"),
         ("Computed on", escape(f"{machine['device']}, {machine['system']}")),
         ("Cost", escape(f"{machine['wall_s']:.0f} s, {machine['cpu_s']:.0f} s of processors{memory}: {machine['measured']}")),
@@ -151,18 +128,10 @@ def _rows(passport: dict, claims: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _scan(scan: dict) -> str:
-    told = [f"{name} {scan[name]}" for name in ("preset", "size", "seed") if name in scan]
-    return f"{_code(scan['file'])} ({escape(', '.join(told))}{'; ' if told else ''}{_short(scan['sha256'])})"
-
-
-def _model(model: dict) -> str:
-    told = [f"{name} {model[name]}" for name in ("recipe", "seed") if model.get(name) is not None]
-    return f"{_code(model['file'])} ({escape(', '.join(told))}{'; ' if told else ''}{_short(model['sha256'])})"
-
-
-def _tree(state: str) -> str:
-    return {"clean": "unchanged files", "edited": "with edited files"}.get(state, "state unknown")
+def _file(facts: dict, names: tuple[str, ...]) -> str:
+    """A scan or model with what is told of it, and its checksum."""
+    told = [f"{name} {facts[name]}" for name in names if facts.get(name) is not None]
+    return f"{_code(facts['file'])} ({escape(', '.join(told))}{'; ' if told else ''}{_short(facts['sha256'])})"
 
 
 def _short(checksum: str) -> str:

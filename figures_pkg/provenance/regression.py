@@ -25,28 +25,11 @@ NAMES = {"moments": ("mean", "standard deviation", "root mean square"), "quantil
 
 def summarise(array: np.ndarray, any_order: bool = False, logarithm: bool = False) -> dict:
     """
-    What identifies an array: shape, kind, mean, spread, norm, quantiles, and means over coarse blocks.
+    What identifies an array of numbers or truth values: shape, kind, mean, spread, norm, quantiles, and means over coarse blocks.
 
-    Parameters
-    ----------
-    array
-        Numbers or truth values.
-    any_order
-        The first axis counts things without an order, such as the channels of a network: nothing then depends on their order, and the spreads of
-        the channels, sorted, take the place of the blocks.
-    logarithm
-        Take log10 of the values first: a pattern whose faint parts count, though the bright ones hold the electrons.
-
-    Returns
-    -------
-    dict
-        ``shape``, ``kind`` ("b", "i", "u" or "f") and ``missing`` (number of entries that are not finite) are compared exactly, the lists
-        ``moments`` (mean, standard deviation, root mean square), ``quantiles`` and ``blocks`` within a tolerance.
-
-    Examples
-    --------
-    >>> summarise(np.arange(16.0).reshape(4, 4))["blocks"][:5]
-    [0.0, 1.0, 2.0, 3.0, 4.0]
+    ``any_order``: the first axis counts things without an order, such as the channels of a network; then the spreads of the channels, sorted, take
+    the place of the blocks. ``logarithm``: log10 is taken first, for a pattern whose faint parts count, though the bright ones hold the electrons.
+    ``shape``, ``kind`` and ``missing`` (entries that are not finite) are compared exactly, the lists within a tolerance.
     """
     values = np.asarray(array, float)
     if logarithm:
@@ -58,20 +41,13 @@ def summarise(array: np.ndarray, any_order: bool = False, logarithm: bool = Fals
     found["moments"] = _short([finite.mean(), finite.std(), np.sqrt(np.mean(finite**2))])
     if values.size > FEW:
         found["quantiles"] = _short(np.percentile(finite, LEVELS))
-    found["blocks"] = _short(_spreads(values) if any_order else _blocks(values))
+    blocks = np.sort(np.nanstd(values.reshape(len(values), -1), axis=1))[::-1] if any_order else _blocks(values)
+    found["blocks"] = _short(blocks)
     return found
 
 
 def smoothness(image: np.ndarray) -> float:
-    """
-    Correlation of neighbouring pixels along the last two axes, the mean over both.
-
-    Examples
-    --------
-    >>> ramp = np.arange(64.0).reshape(8, 8)
-    >>> smoothness(ramp) > 0.95, abs(smoothness(np.random.default_rng(0).permutation(ramp.ravel()).reshape(8, 8))) < 0.2
-    (True, True)
-    """
+    """Correlation of neighbouring pixels along the last two axes, the mean over both."""
     values = np.asarray(image, float)
     pairs = (values[..., 1:, :], values[..., :-1, :]), (values[..., 1:], values[..., :-1])
     return float(np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs]))
@@ -90,19 +66,9 @@ def _blocks(values: np.ndarray) -> np.ndarray:
     image = values.reshape(-1, *values.shape[-2:]) if values.ndim > 1 else values.reshape(1, 1, -1)
     rows = np.array_split(np.arange(image.shape[1]), min(BLOCKS, image.shape[1]))
     columns = np.array_split(np.arange(image.shape[2]), min(BLOCKS, image.shape[2]))
-    with np.errstate(invalid="ignore"):
-        return np.array([_mean(image[:, row][:, :, column]) for row in rows for column in columns])
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of what is finite; 0 where nothing is."""
-    finite = values[np.isfinite(values)]
-    return finite.mean() if finite.size else 0.0
-
-
-def _spreads(values: np.ndarray) -> np.ndarray:
-    """Standard deviation of each channel, largest first."""
-    return np.sort(np.nanstd(values.reshape(len(values), -1), axis=1))[::-1]
+    parts = [image[:, row][:, :, column] for row in rows for column in columns]
+    finite = [part[np.isfinite(part)] for part in parts]
+    return np.array([part.mean() if part.size else 0.0 for part in finite])
 
 
 def _short(numbers) -> list[float]:
@@ -158,14 +124,7 @@ def references_folder(profile: str) -> Path:
 
 
 def load_tolerances(path: Path | None = None) -> list[Tolerance]:
-    """
-    Read how far the arrays may move: ``tests/regression/tolerances.yaml``.
-
-    Raises
-    ------
-    ReferencesError
-        For an entry without a reason, with an unknown kind, or a tolerance that is not positive.
-    """
+    """Read how far the arrays may move; :class:`ReferencesError` for an entry without a reason, of an unknown kind, or not above zero."""
     path = path or repository() / "tests" / "regression" / "tolerances.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     kinds, found = content["kinds"], []
@@ -177,9 +136,8 @@ def load_tolerances(path: Path | None = None) -> list[Tolerance]:
             if name not in kinds:
                 raise ReferencesError(f"{path}, {figure}, {array!r}: the kind is {name!r}; expected one of {', '.join(kinds)}")
             kind = kinds[name]
-            how = {option: bool(kind.get(option, False)) for option in ("any_order", "logarithm")}
-            smooth = float(kind.get("smooth", 0))
-            found.append(Tolerance(figure, array, float(kind["allowed"]), " ".join(kind["reason"].split()), **how, smooth=smooth))
+            how = {option: kind[option] for option in ("any_order", "logarithm", "smooth") if option in kind}
+            found.append(Tolerance(figure, array, float(kind["allowed"]), " ".join(kind["reason"].split()), **how))
     return found
 
 
@@ -190,7 +148,7 @@ def summaries_of(kept: PublishedFigure, tolerances: list[Tolerance]) -> dict[str
 
 
 def compare(figure: str, now: Mapping[str, dict], stored: Mapping[str, dict], tolerances: list[Tolerance]) -> list[Change]:
-    """What moved further than allowed in one figure, from the summaries of its arrays today and as stored; empty when every array is as it was."""
+    """What moved further than allowed in one figure, from the summaries of its arrays today and as stored."""
     found = []
     for name in sorted({*now, *stored}):
         rule = _tolerance(figure, name, tolerances)
@@ -220,14 +178,7 @@ def write_references(profile: str, summaries: Mapping[str, dict]) -> None:
 
 
 def check_figures(kept: Mapping[str, PublishedFigure], profile: str) -> list[Change]:
-    """
-    Hold all published figures of a profile against the references.
-
-    Raises
-    ------
-    ReferencesError
-        If figures and references are not the same, or an array has no tolerance.
-    """
+    """Hold all published figures of a profile against the references; :class:`ReferencesError` if these are not of the same figures and arrays."""
     stored, tolerances = read_references(profile), load_tolerances()
     for names, words in ((set(kept) - set(stored), "has no stored reference"), (set(stored) - set(kept), "has a reference but is not made")):
         if names:

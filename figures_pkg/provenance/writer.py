@@ -17,7 +17,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from figures_pkg.plotting.style import stamp
-from figures_pkg.provenance.figures import CatalogueError, PaperFigure, paper_figures
+from figures_pkg.provenance.figures import CatalogueError, paper_figures
 from figures_pkg.workspace import SOURCES, artefacts_folder, available_cores, commit, replacing, repository, tree_state
 
 SCHEMA = 1
@@ -62,21 +62,30 @@ def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.
     """
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
-    announced = _announced(name, data)
-    scans = _scans(source)
+    figures = paper_figures(data=data)
+    if name not in figures:
+        raise CatalogueError(f"no notebook announces a figure called {name!r}; list it under `companion: figures` in the front matter. "
+                             f"There are {', '.join(figures)}")  # fmt: skip
+    announced = figures[name]
+    if source is None or isinstance(source, str):
+        scans, origin = [], "model" if source is None else "simulation"
+    else:
+        scans = [source] if isinstance(source, xr.DataArray) else list(source)
+        origin = scans[0].attrs["source"]
     if source is not None:
-        stamp(figure, scans[0].attrs["source"] if scans else source)
+        stamp(figure, origin if scans else source)
     flat = _flat(arrays)
     if not flat:
         raise ValueError(f"{name}: no arrays are given; hand over what is drawn, so that a change of the numbers can be seen")
     base = figures_folder(profile, data) / name
     _write_pictures(figure, base, announced.panel)
-    _write(base.with_suffix(".npz"), lambda path: np.savez_compressed(path, **flat))
+    with replacing(base.with_suffix(".npz")) as temporary:
+        np.savez_compressed(temporary, **flat)
     passport = {
         "schema": SCHEMA, "id": name, "panel": announced.panel, "notebook": f"notebooks/{announced.chapter}.md", "chapter": announced.chapter,
         "functions": list(announced.functions), "caption": announced.caption,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": software(), "machine": machine(), "origin": _origin(source, scans),
+        "software": software(), "machine": machine(), "origin": origin,
         "scans": [scan_facts(scan, profile) for scan in scans], "settings": {"profile": profile, "data": data, **settings},
         "arrays": {key: {"shape": list(value.shape), "dtype": str(value.dtype)} for key, value in flat.items()},
         "files": {kind: sha256(base.with_suffix(f".{kind}")) for kind in KINDS},
@@ -91,28 +100,8 @@ def figures_folder(profile: str, data: str) -> Path:
 
 def write_passport(path: Path, passport: dict) -> None:
     """Write a passport as JSON that a person can read."""
-    text = json.dumps(passport, indent=1, ensure_ascii=False) + "\n"
-    _write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _announced(name: str, data: str) -> PaperFigure:
-    known = paper_figures(data=data)
-    if name not in known:
-        raise CatalogueError(f"no notebook announces a figure called {name!r}; list it under `companion: figures` in the front matter. "
-                             f"There are {', '.join(known)}")  # fmt: skip
-    return known[name]
-
-
-def _scans(source) -> list[xr.DataArray]:
-    if source is None or isinstance(source, str):
-        return []
-    return [source] if isinstance(source, xr.DataArray) else list(source)
-
-
-def _origin(source, scans: list[xr.DataArray]) -> str:
-    if scans:
-        return scans[0].attrs["source"]
-    return "model" if source is None else "simulation"
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(passport, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _flat(arrays: Mapping, above: str = "") -> dict[str, np.ndarray]:
@@ -132,9 +121,10 @@ def _write_pictures(figure: Figure, base: Path, panel: str) -> None:
     """The picture for eyes and the drawing for print; the same figure gives the same bytes."""
     told = {"Title": f"{panel} of doi:10.1038/s41524-024-01265-y, rebuilt", "Description": f"How it was made: {base.name}.json"}
     how = {"bbox_inches": "tight", "facecolor": "white"}
-    _write(base.with_suffix(".png"), lambda path: figure.savefig(path, dpi=PICTURE_DPI, metadata=told, **how))
-    with mpl.rc_context({"svg.hashsalt": base.name}), _many_marks_as_pixels(figure):
-        _write(base.with_suffix(".svg"), lambda path: figure.savefig(path, dpi=PICTURE_DPI, metadata={**told, "Date": None}, **how))
+    with replacing(base.with_suffix(".png")) as temporary:
+        figure.savefig(temporary, dpi=PICTURE_DPI, metadata=told, **how)
+    with mpl.rc_context({"svg.hashsalt": base.name}), _many_marks_as_pixels(figure), replacing(base.with_suffix(".svg")) as temporary:
+        figure.savefig(temporary, dpi=PICTURE_DPI, metadata={**told, "Date": None}, **how)
 
 
 @contextmanager
@@ -159,20 +149,12 @@ def _marks(artist) -> int:
     return len(artist.get_xdata())
 
 
-def _write(path: Path, write) -> None:
-    with replacing(path) as temporary:
-        write(temporary)
-
-
 def sha256(path: Path, memory: Path | None = None) -> str:
     """
     SHA-256 of a file's content, in hexadecimal; of a folder (a zarr store), that of the names and contents in it.
 
-    Parameters
-    ----------
-    memory
-        A JSON file that remembers checksums of large files; one with the same path, size and date is not read again. A memory that cannot be
-        read or written costs time, not correctness.
+    ``memory`` is a JSON file that remembers checksums of large files: one with the same path, size and date is not read again. A memory that
+    cannot be read or written costs time, not correctness.
     """
     path = Path(path)
     if path.is_dir():
@@ -206,13 +188,16 @@ def _read(memory: Path) -> dict:
 
 def software() -> dict:
     """Commit and state of the checkout, checksum of the pins, and versions of the packages that decide about numbers."""
-    pins = repository() / "constraints.txt"
+    pins, versions = repository() / "constraints.txt", {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return {
         "commit": commit(),
         "tree": tree_state(),
         "pins_sha256": sha256(pins) if pins.is_file() else "",
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": versions,
     }
 
 
@@ -232,7 +217,8 @@ def scan_facts(scan: xr.DataArray, profile: str) -> dict:
     """Name, origin and checksum of a scan, from its attributes; preset, size and seed where the twin noted them."""
     path = Path(scan.attrs["path"])
     facts = {"id": path.stem, "origin": scan.attrs["source"], "file": path.name, "sha256": sha256(path, memory(profile))}
-    return facts | {name: _plain(scan.attrs[name]) for name in ("preset", "size", "seed", "fingerprint") if name in scan.attrs}
+    noted = {name: scan.attrs[name] for name in ("preset", "size", "seed", "fingerprint") if name in scan.attrs}
+    return facts | {name: value.item() if isinstance(value, np.generic) else value for name, value in noted.items()}
 
 
 def model_facts(path: Path, profile: str) -> dict:
@@ -256,34 +242,16 @@ def memory(profile: str) -> Path:
     return artefacts_folder(profile) / "checksums.json"
 
 
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _device() -> str:
     """The GPU when torch uses one in this process, else the processor."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return f"cuda: {torch.cuda.get_device_name()}"
-    cores = available_cores()
-    return f"cpu: {_processor()}, {cores} core{'s' if cores > 1 else ''}"
-
-
-def _processor() -> str:
-    """The processor's name; its kind where the system does not tell."""
-    try:
+    cores, lines = available_cores(), []
+    with suppress(OSError):  # other systems than Linux tell its kind only
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return next(iter(named), platform.processor() or platform.machine())
+    return f"cpu: {next(iter(named), platform.processor() or platform.machine())}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def _peak_memory_mb() -> int | None:

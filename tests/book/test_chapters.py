@@ -1,7 +1,6 @@
 """What a chapter reads stands in its front matter."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,13 @@ from figures_pkg.workspace import load_profile
 
 
 def test_scans_follow_profile_and_source(tmp_path, monkeypatch):
-    """A chapter's scans are the twin's of the profile; a chapter about the twin reads the twin whatever is asked for."""
+    """The twin's of the profile or the record's; a chapter about the twin reads the twin whatever is asked for, and so does what is on no record."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    assert datasets_of("fig-2", "twin", "smoke") == [str(tmp_path / "smoke" / "ds1.hspy")]
-    assert datasets_of("the-twin", "zenodo", "smoke") == [str(tmp_path / "smoke" / f"{name}.hspy") for name in ("ds1", "ds2")]
+    monkeypatch.setattr("figures_pkg.data.datasets.ensure", lambda name: tmp_path / "record" / name)
+    ds1, ds2, overview = (str(tmp_path / "smoke" / f"{name}.hspy") for name in ("ds1", "ds2", "overview"))
+    assert datasets_of("fig-1cd", "twin", "smoke") == [ds1, overview]
+    assert datasets_of("the-twin", "zenodo", "smoke") == [ds1, ds2]
+    assert datasets_of("fig-1cd", "zenodo", "smoke") == [str(tmp_path / "record" / "ds1"), overview]
 
 
 def test_every_chapter_is_in_the_table_of_contents(repository):
@@ -23,21 +25,14 @@ def test_every_chapter_is_in_the_table_of_contents(repository):
     assert listed == {*CHAPTERS, "gallery"}  # the gallery is written when the pages are rendered
 
 
-def test_unknown_names_list_the_known_ones():
-    """A misspelt chapter or profile is one clear error."""
-    with pytest.raises(ValueError, match="fig-2"):
-        chapter_path("fig2")
-    with pytest.raises(ValueError, match="laptop, paper, smoke"):
-        load_profile("huge")
-
-
-def test_scans_on_no_record_come_from_the_twin(tmp_path, monkeypatch):
-    """The overview of Fig. 1c is the twin's also where the authors' record is asked for; what it has is not replaced."""
-    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr(sys.modules["figures_pkg.data.datasets"], "ensure", lambda name: tmp_path / "record" / name)
-    overview = str(tmp_path / "smoke" / "overview.hspy")
-    assert datasets_of("fig-1cd", "zenodo", "smoke") == [str(tmp_path / "record" / "ds1"), overview]
-    assert datasets_of("fig-1cd", "twin", "smoke") == [str(tmp_path / "smoke" / "ds1.hspy"), overview]
+@pytest.mark.parametrize("call, known", [
+    (lambda: chapter_path("fig2"), "fig-2"),
+    (lambda: load_profile("huge"), "laptop, paper, smoke"),
+    (lambda: artefacts_of("fig-3", "record", "smoke"), "twin, zenodo"),
+])  # fmt: skip
+def test_unknown_names_list_the_known_ones(call, known):
+    with pytest.raises(ValueError, match=known):
+        call()
 
 
 def test_other_fields_of_a_scan_are_read_where_the_profile_scores_them():
@@ -47,24 +42,15 @@ def test_other_fields_of_a_scan_are_read_where_the_profile_scores_them():
     assert len(names["laptop"]) > 2
 
 
-def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch):
-    """A model trained on the twin never stands in for one trained on the record."""
+@pytest.mark.parametrize("own", [{}, {"data": "twin"}])
+@pytest.mark.parametrize("data", ["twin", "zenodo"])
+def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch, own, data):
+    """``{recipe}`` is what the profile trains by; a chapter about the twin has the twin's artefacts whatever is asked for."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr("figures_pkg.book.chapters.front_matter", lambda chapter: {"companion": {"artefacts": ["models/ds1-0"]}})
-    folders = [artefacts_of("fig-2", source, "smoke") for source in ("twin", "zenodo")]
-    assert folders == [[str(tmp_path / "smoke" / "models" / source / "ds1-0")] for source in ("twin", "zenodo")]
-    with pytest.raises(ValueError, match="twin, zenodo"):
-        artefacts_of("fig-2", "record", "smoke")
-
-
-def test_recipe_of_the_profile_stands_in_names(tmp_path, monkeypatch):
-    """``{recipe}`` is what the profile trains by, and a chapter about the twin has the twin's artefacts whatever is asked for."""
-    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    wanted = {"companion": {"data": "twin", "artefacts": ["models/ds2-{recipe}-seed1.nc"]}}
-    monkeypatch.setattr("figures_pkg.book.chapters.front_matter", lambda chapter: wanted)
+    monkeypatch.setattr("figures_pkg.book.chapters.companion", lambda chapter: own | {"artefacts": ["models/ds2-{recipe}-seed1.nc"]})
     for profile in ("smoke", "laptop", "paper"):
         name = f"ds2-{load_profile(profile)['recipe']}-seed1.nc"
-        assert artefacts_of("fig-2", "zenodo", profile) == [str(tmp_path / profile / "models" / "twin" / name)]
+        assert artefacts_of("fig-2", data, profile) == [str(tmp_path / profile / "models" / own.get("data", data) / name)]
 
 
 def test_profiles_name_recipes_and_scans_that_exist():
@@ -86,7 +72,7 @@ def test_scan_and_recipe_are_told_apart(dataset):
 def test_inputs_of_the_claims_follow_profile_and_source(tmp_path, monkeypatch):
     """Fields and the hard scan only where the profile has them; scores and simulated scans never for the record."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr("figures_pkg.book.chapters.locate", lambda name, *_, **__: f"{name}.hspy")
+    monkeypatch.setattr("figures_pkg.data.datasets.locate", lambda name, *_, **__: f"{name}.hspy")
     smoke, laptop = (claims_inputs("twin", profile) for profile in ("smoke", "laptop"))
     assert {"ds1.hspy", "ds2.hspy", "overview.hspy"} <= set(smoke) and "hard.hspy" not in smoke
     assert {"hard.hspy", "ds1-field2.hspy"} <= set(laptop)

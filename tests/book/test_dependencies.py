@@ -76,7 +76,6 @@ def root(tmp_path) -> Path:
     ("room.b.second", "room/b.py"),
 ])  # fmt: skip
 def test_a_name_leads_to_the_module_that_defines_it(root, name, behind):
-    """And to nothing else that the package's ``__init__`` imports."""
     assert Code(root).behind(f"{NAME}.{name}") == sorted(f"{NAME}/{part}" for part in behind.split())
 
 
@@ -95,7 +94,6 @@ def test_a_command_leads_to_its_function(root):
     ("load(input())", {"leaf", "root"}),  # no name at all may be any
 ])  # fmt: skip
 def test_a_notebook_uses_the_presets_that_it_writes(root, cell, presets):
-    """Wherever in its cells the names stand."""
     (root / "page.md").write_text(f"# Title\n\n```python\n%matplotlib inline\nfrom figures_pkg.room.presets import load\n{cell}\n```\n", encoding="utf-8")
     assert Code(root).behind_notebook("page.md") == sorted([f"{NAME}/room/presets.py", *(f"{NAME}/room/presets/{name}.yaml" for name in presets)])
 
@@ -108,7 +106,6 @@ def test_a_notebook_uses_the_presets_that_it_writes(root, cell, presets):
     ("def down():\n    return None\n", False),
 ])  # fmt: skip
 def test_words_and_layout_do_not_count(root, text, same):
-    """Everything else does."""
     part, before = f"{NAME}/room/deep/d.py", Code(root)
     known = before.fingerprint(part)
     (root / part).write_text(text, encoding="utf-8")
@@ -137,5 +134,6 @@ def test_every_data_file_is_read_by_a_module(repository):
     """One that no module names would make nothing stale: name it, or its folder and suffix, in the module that reads it."""
     code = Code(repository)
     modules = [path.relative_to(repository).as_posix() for path in (repository / NAME).rglob("*.py")]
-    read = {file for module in modules for file in code.read_by(module)}
+    found = [code.data_of(module) for module in modules]
+    read = {file for named, completed in found for file in named | {file for file, _ in completed}}
     assert not {file for file in code.data if file.startswith(NAME) and not file.endswith("py.typed")} - read

@@ -47,7 +47,6 @@ def test_good_links_are_no_problems(tiny):
     ('<link rel="stylesheet" href="missing.css">', "there is no missing.css"),
 ])
 def test_each_broken_link_is_told(tiny, link, told):
-    """Page, address and what is missing are named."""
     html = tiny(index=link, a="<p id='other'></p>")
     assert len(found := broken_links(html)) == 1 and told in found[0]
 
@@ -77,14 +76,9 @@ def test_data_of_interactive_figures_are_weighed_apart(tiny):
     assert weights(html)["index.html"] == (html / "index.html").stat().st_size - data_weights(html)["index.html"]
 
 
-def test_links_of_the_book_lead_somewhere(built):
-    """Every internal link and anchor, every picture, script and style of the built book is there."""
-    assert broken_links(built) == []
-
-
-def test_every_page_of_the_book_is_reached(built):
-    """From the landing page a reader finds every page."""
-    assert orphans(built) == []
+def test_links_of_the_book_lead_somewhere_and_every_page_is_reached(built):
+    """Every internal link and anchor, every picture, script and style of the built book is there; from the landing page a reader finds every page."""
+    assert broken_links(built) == [] == orphans(built)
 
 
 def test_pages_of_the_book_are_light(built):

@@ -61,15 +61,10 @@ def test_links_between_chapters_hold(book):
 
 def test_paper_shows_what_paper_can(book):
     """The words for readers without JavaScript stand for an interactive figure; folded code is left out, folded text is open."""
-    text = printed(book / "_build" / "html", ["Title"])
+    text = printed(book / "_build" / "html", ["Title"], {"index": 3, "part-a": 4, "b": 12})
     soup = BeautifulSoup(text, "html.parser")
     assert soup.select_one(".fallback").get_text() == "Needs a hand." and not soup.find(["canvas", "script"])
     assert "numbers" not in soup.get_text() and "secret" not in text and soup.details.has_attr("open")
-
-
-def test_contents_hold_the_numbers(book):
-    """Each chapter's number stands beside its title."""
-    soup = BeautifulSoup(printed(book / "_build" / "html", ["Title"], {"index": 3, "part-a": 4, "b": 12}), "html.parser")
     assert [row.get_text("|") for row in soup.select(".entry")] == ["Start|3", "One & only|4", "Two|12"]
 
 
@@ -89,7 +84,7 @@ def test_printed_by_chromium(book, tmp_path):
 
 
 def test_a_missing_browser_is_told(book, tmp_path, monkeypatch):
-    """The message says what was looked for and what to install."""
+    """With what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
     monkeypatch.setattr(pdf, "BROWSER_FILES", ())
@@ -98,7 +93,6 @@ def test_a_missing_browser_is_told(book, tmp_path, monkeypatch):
 
 
 def test_bad_requests_are_refused(tmp_path):
-    """A wrong suffix, a book that is not built."""
     with pytest.raises(ValueError, match="ends in .pdf"):
         pdf.make_pdf(tmp_path, tmp_path / "out.ps", ["Title"])
     with pytest.raises(FileNotFoundError, match="figures_pkg book"):

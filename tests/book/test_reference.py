@@ -1,6 +1,5 @@
-"""The reference part: functions, terms and works that the book names are there."""
+"""The reference part lists what there is; terms, citations and labels that do not exist fail the build itself."""
 
-import ast
 import importlib
 import re
 import types
@@ -9,14 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .prose import chapters, prose_pages
-
 REPOSITORY = Path(__file__).parents[2]
 BOOK = REPOSITORY / "book"
 ROOMS = sorted(path.stem for path in (BOOK / "api").glob("*.md"))
-PAGES = [*chapters(REPOSITORY), *prose_pages(REPOSITORY)]
-CITED = re.compile(r"\{cite:\w+\}`([^`]+)`")
-TERM = re.compile(r"\{term\}`(?:[^<`]* <)?([^`>]+)>?`")
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -43,63 +37,17 @@ def test_every_room_is_in_the_reference():
 
 
 def test_names_in_docstrings_can_be_found():
-    """What a docstring points at with :func:, :class:, :mod: or :meth: and our package's name exists."""
-    pointed = set()
-    for path in (REPOSITORY / "figures_pkg").rglob("*.py"):
-        pointed |= set(re.findall(r":(?:func|class|mod|meth):`~?(figures_pkg[\w.]+)`", path.read_text(encoding="utf-8")))
-    assert len(pointed) > 10
-    assert not [name for name in sorted(pointed) if not exists(name)]
+    """What a docstring points at with :func:, :class:, :mod: or :meth: and our package's name exists; Sphinx is told not to ask."""
+    texts = {path.relative_to(REPOSITORY).with_suffix("").parts: path.read_text(encoding="utf-8") for path in (REPOSITORY / "figures_pkg").rglob("*.py")}
+    texts |= {parts[:-1]: text for parts, text in texts.items() if parts[-1] == "__init__"}
+    for name in {name for text in texts.values() for name in re.findall(r":(?:func|class|mod|meth):`~?(figures_pkg[\w.]+)`", text)}:
+        parts = tuple(name.split("."))
+        depth = max(depth for depth in range(1, len(parts) + 1) if parts[:depth] in texts)
+        for word in parts[depth:][:1]:  # a method of an imported class stands elsewhere
+            assert re.search(rf'(?:def|class) {word}\b|^{word} *[:=]|"{word}"', texts[parts[:depth]], re.M), name
 
 
-def exists(name: str) -> bool:
-    """Whether a dotted name is a module or an attribute of one; modules that need torch count by their text."""
-    parts = name.split(".")
-    for depth in range(len(parts), 0, -1):
-        base = REPOSITORY.joinpath(*parts[:depth])
-        path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-        if path.is_file():
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            defined = {getattr(node, "name", None) for node in ast.walk(tree)}
-            defined |= {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-            return all(part in defined for part in parts[depth:][:1])  # a method of an imported class stands elsewhere
-    return False
-
-
-def test_terms_are_in_the_glossary():
-    """Each {term} of a page is an entry, and the glossary is in alphabetical order, Greek letters under their Latin ones."""
-    entries = glossary()
-    known = {name.lower() for names in entries for name in names}
-    assert not {term for page in PAGES for term in TERM.findall(page.markdown) if term.lower() not in known}
-    first = [names[0].lower().replace("β", "b") for names in entries]
-    assert first == sorted(first)
-    assert sum(bool(TERM.search(page.markdown)) for page in PAGES) >= 8, "terms are used where they first come up"
-
-
-def glossary() -> list[list[str]]:
-    """Names of each entry: lines without indent stand for the definition below them."""
-    body = re.search(r"```\{glossary\}\n(.*?)```", (BOOK / "glossary.md").read_text(encoding="utf-8"), re.S)[1]
-    return [[line for line in block.splitlines() if not line.startswith(" ")] for block in body.strip().split("\n\n")]
-
-
-def works() -> dict[str, str]:
-    """Key -> text of each entry of the bibliography."""
-    parts = re.split(r"^@\w+\{", (BOOK / "references.bib").read_text(encoding="utf-8"), flags=re.M)[1:]
-    return {part.split(",", 1)[0]: part for part in parts}
-
-
-@pytest.mark.parametrize("key", works())
-def test_each_work_can_be_found_and_is_used(key):
-    """A work has a DOI or an address, and a chapter cites it or a docstring names it as a source."""
-    text = works()[key]
-    address = re.search(r"\b(?:doi|url) = \{([^}]+)\}", text)
-    assert address, f"{key} has neither doi nor url"
-    assert address[1].startswith(("10.", "https://"))
-    cited = {name.strip() for page in PAGES for names in CITED.findall(page.markdown) for name in names.split(",")}
-    source = address[1].split("arxiv.org/abs/")[-1]
-    assert key in cited or any(source in path.read_text(encoding="utf-8") for path in (REPOSITORY / "figures_pkg").rglob("*.py"))
-
-
-def test_each_citation_has_its_work():
-    """No chapter cites what the bibliography lacks."""
-    cited = {name.strip() for page in PAGES for names in CITED.findall(page.markdown) for name in names.split(",")}
-    assert cited <= set(works())
+def test_each_work_can_be_found():
+    """It has a DOI or an address."""
+    works = re.split(r"^@\w+\{", (BOOK / "references.bib").read_text(encoding="utf-8"), flags=re.M)[1:]
+    assert works and all(re.search(r"\b(?:doi|url) = \{(?:10\.|https://)", work) for work in works)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,11 @@ class Book:
         for name in ("figures_pkg", "notebooks", "book"):
             shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
         self.jobs = self.planned("--forceall")
-        done = set()
-        while len(done) < len(self.jobs):
-            ready = {name for name in set(self.jobs) - done if all(self.jobs[name][0].isdisjoint(self.jobs[other][1]) for other in set(self.jobs) - done)}
-            for path in sorted(path for name in ready for path in self.jobs[name][1]):
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                Path(path).touch()
-            done |= ready
+        makers = {path: name for name, (_, outputs) in self.jobs.items() for path in outputs}
+        graph = {name: {makers[path] for path in inputs if path in makers} for name, (inputs, _) in self.jobs.items()}
+        for path in (path for name in TopologicalSorter(graph).static_order() for path in self.jobs[name][1]):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
         self.parts = {path: self._part(Path(path)) for inputs, _ in self.jobs.values() for path in inputs if Path(path).is_relative_to(self.code)}
 
     def planned(self, *words: str) -> dict[str, tuple[set[str], set[str]]]:
@@ -48,19 +47,17 @@ class Book:
 
     def stale(self, file: str, text: str, old: str | None = None) -> set[str]:
         """Jobs that are stale after text was added to a file, or put in the place of another."""
-        path, before = self.root / file, Code(self.root)
+        path, before, found = self.root / file, Code(self.root), set()
         known, when = path.read_bytes(), path.stat().st_mtime_ns
         changed = {file} if file not in before.data and not file.endswith(".py") else set()
-        parts = {each: part for each, part in self.parts.items() if part.partition("::")[0] == file}
-        prints = {each: before.fingerprint(part) for each, part in parts.items()}
-        try:
-            path.write_bytes(known + text.encode() if old is None else known.replace(old.encode(), text.encode(), 1))
-            assert path.read_bytes() != known
-            changed |= {each for each, part in parts.items() if Code(self.root).fingerprint(part) != prints[each]}
-        finally:
-            path.write_bytes(known)
-            os.utime(path, ns=(when, when))
-        found = set()
+        parts = {each: (part, before.fingerprint(part)) for each, part in self.parts.items() if part.partition("::")[0] == file}
+        edited = known + text.encode() if old is None else known.replace(old.encode(), text.encode(), 1)
+        assert edited != known
+        path.write_bytes(edited)
+        after = Code(self.root)
+        changed |= {each for each, (part, mark) in parts.items() if after.fingerprint(part) != mark}
+        path.write_bytes(known)
+        os.utime(path, ns=(when, when))
         while new := {name for name, (inputs, _) in self.jobs.items() if name not in found and inputs & changed}:
             found |= new
             changed |= {path for name in new for path in self.jobs[name][1]}
@@ -82,7 +79,6 @@ class Book:
 
 @pytest.fixture(scope="module")
 def book(repository, tmp_path_factory) -> Book:
-    """A finished smoke book."""
     return Book(repository, tmp_path_factory.mktemp("finished"))
 
 
@@ -92,7 +88,6 @@ def jobs(*rules: str, notebooks: str = "") -> set[str]:
 
 
 def everything_but(*rules: str, notebooks: str = "") -> set[str]:
-    """All jobs without those of some rules and chapters."""
     return {"everything", *(f"-{name}" for name in jobs(*rules, notebooks=notebooks))}
 
 
@@ -131,6 +126,7 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/interactive/viewer.css", "/**/", None, jobs(notebooks="structure"), id="the crystal viewer's style"),
     pytest.param("book/differences.yaml", "# 1\n", None, jobs(notebooks="differences"), id="the list of differences"),
     pytest.param("notebooks/losses.md", "One more sentence.\n", None, jobs(notebooks="losses"), id="a chapter"),
+    pytest.param("notebooks/profiles/smoke.yaml", "# 1\n", None, jobs("notebook", *TABLES), id="the profile"),
     pytest.param("constraints.txt", "# 1\n", None, everything_but(), id="the pins"),
 ])  # fmt: skip
 def test_a_change_makes_exactly_its_users_stale(book, file, text, old, expected):

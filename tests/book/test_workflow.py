@@ -1,55 +1,129 @@
-"""What is stale is made again, nothing else is, and a failing cell stops everything. The tests run in this order."""
+"""From notebooks to pages in a small copy of the project: what is stale says so and is made again, and a failing cell stops everything. In this order."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from .conftest import write_chapter
-
 pytestmark = pytest.mark.process
+
+CHAPTER = """---
+jupytext:
+  text_representation: {{extension: .md, format_name: myst}}
+kernelspec: {{name: python3, display_name: Python 3, language: python}}
+companion: {{datasets: [], figures: {figures}}}
+---
+
+# {title}
+
+The mass of an electron is $m_e$; {{numref}}`{name}-figure` shows a line and {{cite:t}}`ludacka2024` a scan.
+
+```{{code-cell}} python
+:tags: [parameters]
+profile = "laptop"  # smoke, laptop or paper
+data = "twin"
+```
+
+```{{code-cell}} python
+---
+mystnb:
+  image: {{alt: "a straight line"}}
+  figure: {{caption: "A line.", name: {name}-figure}}
+---
+import matplotlib.pyplot as plt
+{code}
+fig, ax = plt.subplots(figsize=(2, 2))
+lines = ax.plot([0, 1])
+{call}
+```
+"""
+IMPORTS = "from figures_pkg.provenance import publish\nfrom figures_pkg.plotting import use_style"
+CALL = 'publish(fig, "com-figure", None, profile, data, {"line": [0.0, 1.0]})'
+INDEX = "# A toy book\n\nOne equation, $E = mc^2$.\n\n```{include} executed/figures-status.md\n```\n"
+
+
+class Copy:
+    """The project in a folder of its own, with two toy chapters: one publishes a figure, one uses the evaluate room."""
+
+    def __init__(self, repository: Path, root: Path):
+        self.root, self.html = root, root / "book" / "_build" / "html"
+        for name in ("Snakefile", "constraints.txt", "data_manifest.yaml", "pyproject.toml"):
+            shutil.copy(repository / name, root / name)
+        for name in ("figures_pkg", "book", "notebooks/profiles"):
+            shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
+        self.write("com", IMPORTS, CALL, '{com-figure: "Fig. 9"}')
+        self.write("scores", "from figures_pkg.evaluate import area_under_curve")
+        pages = "".join(f"- file: {page}\n" for page in ("executed/com", "executed/scores", "executed/gallery", "bibliography"))
+        (root / "book" / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters:\n{pages}", encoding="utf-8")
+        (root / "book" / "index.md").write_text(INDEX, encoding="utf-8")
+
+    def write(self, name: str, code: str, call: str = "", figures: str = "{}") -> None:
+        """Write a toy chapter."""
+        text = CHAPTER.format(title=name.capitalize(), name=name, code=code, call=call, figures=figures)
+        (self.root / "notebooks" / f"{name}.md").write_text(text, encoding="utf-8")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess:
+        """Run a module of Python in the copy and keep what it says."""
+        environment = os.environ | {"PYTHONPATH": str(self.root), "OMP_NUM_THREADS": "1"}
+        return subprocess.run([sys.executable, "-m", *words], cwd=self.root, env=environment, capture_output=True, text=True, timeout=300)
+
+    def planned(self) -> set[str]:
+        """Chapters that the workflow would execute now."""
+        plan = self.run("snakemake", "--cores", "1", "--config", "profile=smoke", "data=twin", "--dry-run", "--", "notebooks")
+        assert plan.returncode == 0, plan.stderr
+        return {chapter for chapter in ("com", "scores") if f"chapter={chapter}" in plan.stdout + plan.stderr}
+
+
+@pytest.fixture(scope="module")
+def copy(repository, tmp_path_factory) -> Copy:
+    return Copy(repository, tmp_path_factory.mktemp("project"))
 
 
 def test_first_call_makes_pages_that_need_no_other_host(copy):
-    """From nothing, the workflow executes both chapters and renders them; equations come from the pages' own folder."""
-    done = copy.snakemake("book")
-    assert done.returncode == 0, done.stderr
-    page = (copy.root / "book/_build/html/executed/com.html").read_text(encoding="utf-8")
-    assert "smoke" in page and 'alt="a straight line"' in page
-    assert (copy.root / "book/_build/html/_static/mathjax/tex-chtml.js").is_file()
-
-
-def test_second_call_makes_nothing(copy):
-    """Nothing is stale when nothing has changed."""
-    assert copy.planned() == set()
-    assert "Nothing to be done" in copy.snakemake("book").stderr
-
-
-def test_a_function_makes_only_its_users_stale(copy):
-    """Editing a room re-executes the chapters that import it, and only these."""
-    copy.edit("figures_pkg/evaluate/scores.py")
-    assert copy.planned() == {"scores"}
-    assert copy.snakemake("notebooks").returncode == 0
+    """From nothing, both chapters are executed and rendered; equations come from the pages' own folder; the figure has its passport."""
+    done = copy.run("figures_pkg", "book", "--profile", "smoke", "--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (copy.html / "executed/com.html").read_text(encoding="utf-8")
+    assert "smoke" in page and 'alt="a straight line"' in page and 'details class="passport"' in page
+    assert (copy.html / "_static/mathjax/tex-chtml.js").is_file()
+    passport = json.loads((copy.root / "artefacts/smoke/figures/twin/com-figure.json").read_text(encoding="utf-8"))
+    assert {"notebooks/com.md", "constraints.txt", "figures_pkg/plotting/style.py"} <= set(passport["inputs"])
+    assert "up to date" in copy.run("figures_pkg", "figures", "--profile", "smoke").stdout
     assert copy.planned() == set()
 
 
-def test_source_and_pins_count(copy):
-    """A chapter depends on its own text, and every chapter on the pins."""
-    copy.edit("notebooks/com.md", "\nOne more sentence.\n")
+def test_pages_rendered_after_an_edit_wear_the_badge(copy):
+    """Figure, gallery and landing page say so, the gallery offers the files, and the numbers are not held against the references."""
+    with open(copy.root / "figures_pkg/plotting/style.py", "a", encoding="utf-8") as file:
+        file.write("\nEDITED = True\n")
     assert copy.planned() == {"com"}
-    copy.edit("constraints.txt", "# a pin moved\n")
-    assert copy.planned() == {"com", "scores"}
+    assert copy.run("figures_pkg", "render", "--profile", "smoke").returncode == 0
+    pages = {name: (copy.html / name).read_text(encoding="utf-8") for name in ("index.html", "executed/com.html", "executed/gallery.html")}
+    assert all("figure-stale" in page for page in pages.values())
+    assert "One figure of 1 was made from other text, code or data" in pages["index.html"]
+    assert "figures_pkg/plotting/style.py" in pages["executed/gallery.html"] and 'href="com.html#com-figure"' in pages["executed/gallery.html"]
+    assert {path.name for path in (copy.html / "_downloads").rglob("com-figure.*")} == {f"com-figure.{kind}" for kind in ("png", "svg", "json")}
+    done = copy.run("figures_pkg", "figures", "--check", "--profile", "smoke")
+    assert done.returncode == 1 and "com-figure: made from other text, code or data" in done.stderr
 
 
-def test_profile_counts(copy):
-    """A parameter of the profile re-executes every chapter."""
-    assert copy.snakemake("notebooks").returncode == 0
-    copy.edit("notebooks/profiles/smoke.yaml", "# another value\n")
-    assert copy.planned() == {"com", "scores"}
+def test_running_the_chapter_again_brings_its_figure_up_to_date(copy):
+    """For the list of figures and for the workflow."""
+    assert copy.run("figures_pkg", "notebook", "com", "--profile", "smoke").returncode == 0
+    assert "up to date" in copy.run("figures_pkg", "figures", "--profile", "smoke").stdout
+    assert copy.planned() == set()
 
 
 def test_failing_cell_fails_the_build(copy):
     """A division by zero ends the command with its name and keeps the good copy of before; it ends the whole build too."""
-    before = (copy.root / "artefacts/smoke/notebooks/twin/com.ipynb").read_bytes()
-    write_chapter(copy.root / "notebooks", "com", "1 / 0")
-    done = copy.run("-m", "figures_pkg", "notebook", "com", "--profile", "smoke")
+    executed = copy.root / "artefacts/smoke/notebooks/twin/com.ipynb"
+    before = executed.read_bytes()
+    copy.write("com", "1 / 0")
+    done = copy.run("figures_pkg", "notebook", "com", "--profile", "smoke")
     assert done.returncode == 1 and "com.md, cell" in done.stderr and "ZeroDivisionError" in done.stderr
-    assert (copy.root / "artefacts/smoke/notebooks/twin/com.ipynb").read_bytes() == before
-    assert copy.run("-m", "figures_pkg", "book", "--profile", "smoke", "--cores", "1").returncode == 1
+    assert executed.read_bytes() == before
+    assert copy.run("figures_pkg", "book", "--profile", "smoke", "--cores", "1").returncode == 1

@@ -1,12 +1,9 @@
-"""The system's Chromium, pages that must not complain, and a small scan to explore."""
+"""The system's Chromium, and pages that must not complain."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-from small_pages import explorer_page, small_layers, small_scan
-
-from figures_pkg.interactive.explorer_data import pack
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -25,49 +22,43 @@ def browser():
         started.close()
 
 
-class Watched:
-    """A page that remembers errors, and requests that leave for another host."""
-
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(**{"viewport": {"width": 900, "height": 900}} | options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(300_000)
-        self.errors, self.foreign = [], []
-        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self._asked(request.url))
-
-    def _asked(self, url: str) -> None:
-        if not url.startswith(("file:", "data:", "blob:")):
-            self.foreign.append(url)
-
-
 @pytest.fixture
 def watch(browser):
-    """Opens watched pages, closes them, and asserts that they kept quiet unless the test expects otherwise."""
-    opened = []
+    """Opens pages, closes them, and asserts that none asked another host or, unless the test expects it, reported an error."""
+    contexts, foreign, errors = [], [], []
 
-    def open_page(path, quiet=True, **options):
-        watched = Watched(browser, **options)
-        opened.append((watched, quiet))
-        watched.page.goto(Path(path).as_uri() if not str(path).startswith("file:") else str(path))
-        return watched.page
+    def asked(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            foreign.append(request.url)
+
+    def open_page(path, quiet=True, script="", **options):
+        context = browser.new_context(**{"viewport": {"width": 900, "height": 900}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(300_000)
+        page.on("request", asked)
+        if quiet:
+            page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+            page.on("pageerror", lambda error: errors.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto(Path(path).as_uri())
+        return page
 
     yield open_page
-    for watched, quiet in opened:
-        watched.context.close()
-        assert not watched.foreign
-        assert not quiet or not watched.errors, watched.errors
-
-
-@pytest.fixture(scope="session")
-def small():
-    """The small scan, packed with four maps."""
-    scan, lattice, wall = small_scan()
-    return pack(scan, small_layers(scan, wall), {"source": "user", "title": "twelve by ten positions"}, lattice, 1.3)
+    for context in contexts:
+        context.close()
+    assert not foreign and not errors, (foreign, errors)
 
 
 @pytest.fixture
-def explorer_file(small, tmp_path) -> Path:
-    """A page with a static picture, the explorer, and its data beside it."""
-    return explorer_page(small, tmp_path)
+def violations():
+    """What axe-core says of a page: serious and critical violations, each with its first places; style sheets are not read, which a page from a folder may not."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def check(page) -> list[str]:
+        found = axe.run(page, options={"preload": False}).response["violations"]
+        return [f"{each['id']} ({len(each['nodes'])}): {[node['target'] for node in each['nodes'][:3]]}"
+                for each in found if each["impact"] in ("serious", "critical")]  # fmt: skip
+
+    return check

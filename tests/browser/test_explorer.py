@@ -4,34 +4,44 @@ import re
 
 import numpy as np
 import pytest
-from small_pages import explorer_page
+from small_pages import explorer_page, small_layers, small_scan
 
 from figures_pkg.imaging import Disc, summarise
-from figures_pkg.interactive.explorer_data import map_values, unpack
+from figures_pkg.interactive.explorer_page import map_values, pack, unpack
 
 pytestmark = pytest.mark.browser
 
-START = "document.getElementById('explorer').addEventListener('companion-drawn', (event) => (window.ms = window.ms || []).push(event.detail))"
+
+@pytest.fixture(scope="session")
+def small():
+    """The small scan, packed with four maps."""
+    scan, lattice, wall = small_scan()
+    return pack(scan, small_layers(scan, wall), {"source": "user", "title": "twelve by ten positions"}, lattice, 1.3)
 
 
 @pytest.fixture(scope="session")
 def seen(small):
-    """The scan as the browser has it, with its maps."""
-    return unpack(small), map_values(small)
+    """The scan as the browser has it."""
+    return unpack(small)
+
+
+@pytest.fixture
+def explorer_file(small, tmp_path):
+    """A page with a static picture, the explorer, and its data beside it."""
+    return explorer_page(small, tmp_path)
 
 
 @pytest.fixture
 def page(watch, explorer_file):
     """The explorer, open."""
-    page = watch(explorer_file)
-    opened(page)
-    return page
+    return opened(watch(explorer_file))
 
 
 def opened(page):
     """Press the button and wait."""
     page.get_by_role("button", name="Open the explorer").click()
     page.wait_for_selector(".companion-stage:not([hidden])")
+    return page
 
 
 def numbers(page, part: str) -> list[float]:
@@ -87,7 +97,7 @@ def test_it_opens_on_demand_and_says_whose_data_it_shows(page, seen):
     """Before the button nothing is loaded; afterwards the picture is gone and the numbers are those of the package."""
     assert page.locator("#still").is_hidden() and page.get_by_role("button", name="Open").is_hidden()
     assert page.locator("[data-part='source']").inner_text() == "twelve by ten positions"
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
 
 
 def test_the_pattern_follows_the_pointer_and_a_click_holds_it(page, seen):
@@ -95,7 +105,7 @@ def test_the_pattern_follows_the_pointer_and_a_click_holds_it(page, seen):
     before = picture(page, "pattern")
     page.mouse.move(*at(page, "map", 0.05, 0.95))
     assert numbers(page, "position")[:2] == [11, 0] and picture(page, "pattern") != before
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
     page.mouse.click(*at(page, "map", 0.95, 0.05))
     page.mouse.move(*at(page, "map", 0.5, 0.5))
     assert numbers(page, "position")[:2] == [0, 9] and page.locator("[data-part='show-held']").is_checked()
@@ -114,12 +124,12 @@ def test_dragging_the_aperture_changes_the_image_at_once(page, seen):
     for steps in (1, 4, 9):
         page.mouse.move(x + steps * pixel, y + steps * pixel)
         assert aperture(page).centre_row_col == pytest.approx((row + steps, col + steps), abs=0.02)
-        assert_same_numbers(page, seen[0])
+        assert_same_numbers(page, seen)
     page.mouse.up()
     assert picture(page, "map") != before
     page.mouse.click(*at(page, "pattern", 0.25, 0.75))
     assert aperture(page).centre_row_col == pytest.approx((32 * 0.75 - 0.5, 40 * 0.25 - 0.5), abs=0.1)
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
 
 
 def test_the_rim_resizes_the_aperture_and_it_stays_on_the_detector(page, seen):
@@ -134,11 +144,11 @@ def test_the_rim_resizes_the_aperture_and_it_stays_on_the_detector(page, seen):
     page.mouse.move(x + (disc.radius_px - 2) * pixel, y)
     assert aperture(page).radius_px == pytest.approx(disc.radius_px - 2, abs=0.05)
     assert aperture(page).centre_row_col == disc.centre_row_col
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
     page.mouse.move(x + 300, y)
     page.mouse.up()
     assert aperture(page).radius_px == pytest.approx(15.99)
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
 
 
 def test_everything_works_with_keys(page, seen):
@@ -157,21 +167,16 @@ def test_everything_works_with_keys(page, seen):
     assert moved.radius_px == pytest.approx(disc.radius_px + 0.5, abs=0.011)
     said = page.locator("[data-part='said']").inner_text()
     assert page.locator("[data-part='counts']").inner_text() in said and page.locator("[data-part='position']").inner_text() in said
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
 
 
-def test_the_buttons_put_the_aperture_on_reflections(page, seen, small):
-    """00l lies where the lattice has it."""
+def test_buttons_put_the_aperture_on_reflections_and_other_maps_show_their_values(page, seen, small):
+    """00l lies where the lattice has it; every map of the list has its value at the position; moving the aperture brings the dark-field image back."""
     page.get_by_role("button", name="00 minus 2").click()
     head = small.head["lattice"]
-    expected = [middle - half for middle, half in zip(head["centre"], head["g002"])]
-    assert aperture(page).centre_row_col == pytest.approx(expected, abs=0.0051)
-    assert_same_numbers(page, seen[0])
-
-
-def test_other_maps_show_their_values(page, seen, small):
-    """Every map of the list has the value of the package at the position; moving the aperture brings the dark-field image back."""
-    for index, (head, values) in enumerate(zip(small.head["maps"], seen[1].values(), strict=True)):
+    assert aperture(page).centre_row_col == pytest.approx(np.subtract(head["centre"], head["g002"]), abs=0.0051)
+    assert_same_numbers(page, seen)
+    for index, (head, values) in enumerate(zip(small.head["maps"], map_values(small).values(), strict=True)):
         page.select_option("[data-part='choice']", str(index))
         row, col = map(int, numbers(page, "position")[:2])
         assert page.locator("[data-part='title']").inner_text() == head["title"]
@@ -181,22 +186,21 @@ def test_other_maps_show_their_values(page, seen, small):
     assert page.locator("[data-part='choice']").input_value() == "-1"
 
 
-@pytest.mark.parametrize("overlay", ["com", "domains", "wall"])
-def test_overlays_can_be_switched(page, overlay):
+def test_overlays_can_be_switched(page):
     """Each overlay changes the map, and gives it back."""
     before = picture(page, "map")
-    box = page.locator(f"[data-part='show-{overlay}']")
-    was = box.is_checked()
-    box.set_checked(not was)
-    assert picture(page, "map") != before
-    box.set_checked(was)
-    assert picture(page, "map") == before
+    for overlay in ("com", "domains", "wall"):
+        box = page.locator(f"[data-part='show-{overlay}']")
+        was = box.is_checked()
+        box.set_checked(not was)
+        assert picture(page, "map") != before
+        box.set_checked(was)
+        assert picture(page, "map") == before
 
 
 def test_touch_moves_and_pinches(watch, explorer_file, seen):
     """A finger moves the position and the aperture; two fingers resize it."""
-    page = watch(explorer_file, has_touch=True, viewport={"width": 390, "height": 844})
-    opened(page)
+    page = opened(watch(explorer_file, has_touch=True, viewport={"width": 390, "height": 844}))
     page.locator("[data-part='map']").scroll_into_view_if_needed()
     page.touchscreen.tap(*at(page, "map", 0.95, 0.55))
     assert numbers(page, "position")[:2] == [6, 9]
@@ -210,63 +214,25 @@ def test_touch_moves_and_pinches(watch, explorer_file, seen):
         talk.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     talk.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert aperture(page).radius_px > 2 * radius
-    assert_same_numbers(page, seen[0])
+    assert_same_numbers(page, seen)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_how_long_a_picture_takes(page, record_property, capsys):
-    """From the event of the pointer to the drawn picture; reported, since a time depends on what else the computer does."""
-    page.evaluate(START)
-    x, y = centre(page)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(*at(page, "pattern", 0.8, 0.8), steps=20)
-    page.mouse.up()
-    times = page.evaluate("window.ms")
-    assert len(times) >= 5 and min(times) > 0
-    record_property("aperture_ms_median", float(np.median(times)))
-    with capsys.disabled():
-        print(f"\nexplorer: {np.median(times):.1f} ms (median), {max(times):.1f} ms (longest) from the pointer to the picture of the small scan")
+DAMAGES = {
+    "is incomplete": lambda text: text[: len(text) // 2],
+    "of another build": lambda text: re.sub(r'\["[0-9a-f]{16}', '["0123456789abcdef', text),
+    "is incomplete: .* of .* bytes": lambda text: re.sub(r'"([A-Za-z0-9+/]{400})', '"', text, count=1),
+    "its checksum is wrong": lambda text: text[:9000] + ("A" if text[9000] != "A" else "B") + text[9001:],
+    "is missing": None,
+}
 
 
-def test_without_scripts_the_picture_stays(watch, explorer_file):
-    """No JavaScript: the picture and a sentence, and nothing empty."""
-    page = watch(explorer_file, java_script_enabled=False)
-    assert page.locator("#still img").is_visible() and page.locator(".companion-stage").is_hidden()
-    assert "needs JavaScript" in page.inner_text("main") and page.get_by_role("button").count() == 0
-
-
-def cut(text: str) -> str:
-    """Half of a file."""
-    return text[: len(text) // 2]
-
-
-def another(text: str) -> str:
-    """The data of another build."""
-    return re.sub(r'\["[0-9a-f]{16}', '["0123456789abcdef', text)
-
-
-def shortened(text: str) -> str:
-    """A whole script with too few data."""
-    return re.sub(r'"([A-Za-z0-9+/]{400})', '"', text, count=1)
-
-
-def flipped(text: str) -> str:
-    """One letter of the data is another."""
-    middle = len(text) // 2
-    return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [(cut, "is incomplete"), (another, "of another build"), (shortened, "is incomplete: .* of .* bytes"), (flipped, "its checksum is wrong"), (None, "is missing")],
-)  # fmt: skip
-def test_a_bad_data_file_is_one_message(watch, small, tmp_path, damage, message):
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_bad_data_file_is_one_message(watch, explorer_file, message):
     """Truncated, of another build, damaged or missing: a sentence that names the file and what to do, and the picture stays."""
-    path = explorer_page(small, tmp_path)
-    data = tmp_path / "data" / "small.js"
+    data, damage = explorer_file.parent / "data" / "small.js", DAMAGES[message]
     data.write_text(damage(data.read_text())) if damage else data.unlink()
-    page = watch(path, quiet=False)
+    page = watch(explorer_file, quiet=False)
     page.get_by_role("button", name="Open the explorer").click()
     page.wait_for_selector(".companion-message:not([hidden])")
     text = page.locator(".companion-message").inner_text()
@@ -275,14 +241,13 @@ def test_a_bad_data_file_is_one_message(watch, small, tmp_path, damage, message)
     assert page.get_by_role("button", name="Open the explorer").is_enabled()
 
 
-@pytest.mark.parametrize(
-    ("removal", "missing"),
-    [("delete window.DecompressionStream", "DecompressionStream"), ("HTMLCanvasElement.prototype.getContext = () => null", "a canvas")],
-)
-def test_an_old_browser_is_one_message(watch, explorer_file, removal, missing):
+@pytest.mark.parametrize("options, message", [
+    ({"script": "delete window.DecompressionStream"}, "lacks DecompressionStream"),
+    ({"script": "HTMLCanvasElement.prototype.getContext = () => null"}, "lacks a canvas"),
+    ({"java_script_enabled": False}, "needs JavaScript"),
+])  # fmt: skip
+def test_an_old_browser_is_one_message(watch, explorer_file, options, message):
     """Without what the explorer needs there is no button, a sentence, and the picture."""
-    page = watch("file:///dev/null", quiet=True)
-    page.context.add_init_script(removal)
-    page.goto(explorer_file.as_uri())
-    assert f"lacks {missing}" in page.locator(".companion-message").inner_text()
+    page = watch(explorer_file, **options)
+    assert message in page.inner_text("main") and page.locator(".companion-stage").is_hidden()
     assert page.locator("#still img").is_visible() and page.get_by_role("button").count() == 0

@@ -19,7 +19,7 @@ from figures_pkg.diffraction import Library
 from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.evaluate.known import write_domains
 from figures_pkg.evaluate.walls import TooCoarse, edge_width_nm, sign_changes, step_sign_share
-from figures_pkg.imaging import Disc, Lattice
+from figures_pkg.imaging import Disc, Lattice, summarise
 from figures_pkg.twin import load_preset
 from figures_pkg.workspace import artefact_path
 
@@ -81,6 +81,12 @@ def artefacts():
     return world
 
 
+@pytest.fixture(scope="module")
+def discs(artefacts):
+    """Counts under the discs 00l, and the centre of mass."""
+    return summarise(artefacts.scan("ds1"), mean=False, detectors={f"00{l}": Disc(tuple(LATTICE.position(0, l)), RADIUS) for l in (2, -2, 4, -4)})
+
+
 def test_the_lattice_of_the_cell_fits_and_another_does_not():
     """A spacing that is 5 % too long is 5 % off."""
     for factor, misfit in ((1.0, 0.0), (1.05, 5.0), (0.95, 5.0)):
@@ -96,28 +102,21 @@ def test_the_cone_follows_from_the_published_radius(monkeypatch):
     assert measures.published_half_angle_mrad(None, "ds1") == pytest.approx(10 * scale * 25.079, rel=1e-4)
 
 
-def test_discs_that_follow_the_domains_separate_them(artefacts):
-    """Without noise and bend, without error."""
-    assert measures.vdf_separation(artefacts, "ds1") == 1.0
-
-
 def test_the_overview_steps_everywhere_or_by_chance(artefacts):
-    """A ring that holds more counts in +P steps the same way all along; here ±l cancel, so the steps are none."""
+    """A ring that holds more counts in +P steps the same way all along; noise does not."""
     truth = artefacts.truth("ds1")
-    assert step_sign_share(truth.polarization.values, truth, 20.0) == step_sign_share(-truth.polarization.values, truth, 20.0) == 1.0
-    noise = np.random.default_rng(0).normal(size=(N, N))
-    assert step_sign_share(noise, truth, 20.0) < 0.85
     brighter = artefacts.scan("ds1") * (1 + 0.1 * truth.polarization)
     other = SimpleNamespace(scan=lambda name: brighter, truth=artefacts.truth, lattice=artefacts.lattice)
     assert measures.overview_steps(other, "ds1", reach_nm=20.0) == 1.0
+    assert step_sign_share(np.random.default_rng(0).normal(size=(N, N)), truth, 20.0) < 0.85
     with pytest.raises(ValueError, match="smaller reach"):
         step_sign_share(truth.polarization.values, truth, 500.0)
 
 
-def test_the_centre_of_mass_is_split_by_what_the_discs_say(artefacts):
-    """The step is that of the two pairs: twice Σ |change| · counts · g over all counts."""
-    images = measures.summarise(artefacts.scan("ds1"), mean=False)
-    world = SimpleNamespace(images=lambda name: images, lattice=artefacts.lattice, domains=artefacts.domains, known=artefacts.truth, data="twin")
+def test_the_domains_are_split_by_what_the_discs_say(artefacts, discs):
+    """Without noise and bend, without error; the step of the centre of mass is twice Σ |change| · counts · g over all counts."""
+    world = SimpleNamespace(images=lambda name: discs, lattice=artefacts.lattice, domains=artefacts.domains, known=artefacts.truth, data="twin")
+    assert measures.vdf_separation(world, "ds1") == 1.0
     area = np.sum(np.hypot(*(np.indices((9, 9)) - 4)) <= RADIUS)
     total = float(artefacts.scan("ds1")[0, 0].sum())
     step = 2 * area * (2 * 100 * 0.3 * 12 + 2 * 40 * 0.1 * 24) * 0.0146 / total
@@ -133,20 +132,12 @@ def test_the_pair_that_changes_more_leads(artefacts):
     assert measures.measured_002_over_004(artefacts, "ds1") == pytest.approx(1 / ratio)
 
 
-def test_the_width_of_a_wall_is_that_it_was_made_with(artefacts):
+def test_the_width_of_a_wall_is_that_it_was_made_with(artefacts, discs):
     """Three times the edge of the probe; on a coarse upright wall it is not told."""
-    truth = artefacts.truth("ds1")
-    assert edge_width_nm(truth.polarization.values, truth.wall_distance_nm.values, 2.0) == pytest.approx(WIDTH, rel=0.01)
-    counts = measures.summarise(artefacts.scan("ds1"), com=False, mean=False,
-                             detectors={f"00{l}": disc_on(l) for l in (2, -2, 4, -4)})
-    world = SimpleNamespace(images=lambda name: counts, domains=artefacts.domains, known=artefacts.truth)
+    world = SimpleNamespace(images=lambda name: discs, domains=artefacts.domains, known=artefacts.truth)
     assert measures.wall_width_over_probe(world, "ds1") == pytest.approx(3, rel=0.02)
     with pytest.raises(TooCoarse, match="4.0 nm apart; 2 nm"):
         edge_width_nm(np.ones((5, 5)), np.tile((np.arange(5) - 2.0) * 4, (5, 1)), 2.0)
-
-
-def disc_on(l):
-    return Disc(tuple(LATTICE.position(0, l)), RADIUS)
 
 
 @pytest.mark.parametrize("domains", [2, 6])
@@ -168,7 +159,11 @@ TABLE = pd.DataFrame([
 
 
 def test_scores_come_from_the_table():
-    """Over all seeds; gains only where both methods have the seed; what is not scored is not tested."""
+    """
+    Over all seeds; gains only where both methods have the seed; what is not scored is not tested.
+
+    A probe has to beat 0.9, the placebo lines, and in control the walls without a structure, each with its margin.
+    """
     world = SimpleNamespace(scores=TABLE, data="twin")
     assert measures.score(world, "ds1", "CA", "domain_auc") == [0.9, 0.8]
     assert measures.gain(world, "ds1", "CA", "β-VAE", "domain_auc") == pytest.approx([0.2])
@@ -176,20 +171,14 @@ def test_scores_come_from_the_table():
     for call in (lambda: measures.score(world, "hard", "CA", "domain_auc"), lambda: measures.gain(world, "ds1", "CA", "PCA", "domain_auc")):
         with pytest.raises(Unavailable, match="in this profile"):
             call()
-
-
-def test_a_probe_has_to_beat_everything_that_knows_no_wall():
-    """0.9, the placebo lines, and in control the walls without a structure, each with its margin."""
-    world = SimpleNamespace(scores=TABLE, data="twin")
     assert measures.probe_margin(world, "ds2", "CA") == pytest.approx([0.95 - 0.9])
     assert measures.probe_margin(world, "control", "CA") == pytest.approx([0.99 - 0.98])
     with pytest.raises(Unavailable):
         measures.probe_margin(world, "ds1", "CA")
 
 
-@pytest.fixture(scope="module")
-def walls():
-    """+P between a tail-to-tail wall left and a head-to-head one right, and channels that show one each."""
+def test_channels_of_one_kind_of_wall_are_found():
+    """+P between a tail-to-tail wall left and a head-to-head one right: two channels that show one each tell them, noise alone does not."""
     n = 48
     x = np.indices((n, n))[1] * 2.0
     left, right = x - 31.0, 65.0 - x
@@ -202,26 +191,16 @@ def walls():
     near, noise = np.abs(distance) < 2, 0.05 * np.random.default_rng(0).normal(size=(3, n, n))
     maps = noise + np.stack([near & head, near & ~head, 0 * x])
     maps = xr.DataArray(maps, {"channel": [0, 1, 2], "scan_y": axis, "scan_x": axis}, ("channel", "scan_y", "scan_x"))
-    find = lambda name: truth  # noqa: E731
-    return SimpleNamespace(truth=find, known=find, embedding=lambda name, recipe=None, seed=0: maps)
+    world = SimpleNamespace(known=lambda name: truth, embedding=lambda name, recipe: maps)
+    assert measures.charge_pair(world, "ds2", "small-walls") > 0.99
+    assert measures.best_wall_channel(world, "ds2") > 0.7
+    world.embedding = lambda *_: maps[2:].copy(data=np.random.default_rng(1).normal(size=(1, n, n)))
+    assert measures.charge_pair(world, "ds2", "x") < 0.7
 
 
-def test_channels_of_one_kind_of_wall_are_found(walls):
-    """Two channels, one for each kind, and a probe that tells them; noise alone does not."""
-    assert measures.charge_pair(walls, "ds2", "small-walls") > 0.99
-    assert measures.best_wall_channel(walls, "ds2") > 0.7
-    noise = walls.embedding("ds2")[2:].copy(data=np.random.default_rng(1).normal(size=(1, 48, 48)))
-    other = SimpleNamespace(truth=walls.truth, known=walls.truth, embedding=lambda *_: noise)
-    assert measures.charge_pair(other, "ds2", "x") < 0.7
-
-
-def test_the_ends_of_the_domain_channel_are_the_domains(artefacts):
-    """Where the channel is right, both differences are the same pattern."""
+def test_ends_of_the_domain_channel_and_a_decoder_that_draws_them_agree_with_the_domains(artefacts, monkeypatch):
+    """Where the channel is right, both differences are the same pattern; a decoder's change with the channel is that of the patterns, or its opposite."""
     assert measures.quantile_agreement(artefacts, "ds1") > 0.999
-
-
-def test_a_decoder_that_draws_the_change_agrees_with_it(artefacts, monkeypatch):
-    """Its change with the channel alone is that of the measured patterns, or its opposite."""
     change = measures.domain_difference(artefacts.scan("ds1"), artefacts.truth("ds1")).values
 
     def swept(sign):
@@ -254,17 +233,12 @@ def test_zeros_are_counted():
     sparse = xr.DataArray(np.kron(np.eye(2), np.ones((1, 8)))[:, None], dims=("channel", "scan_y", "scan_x"))
     dense = sparse + np.random.default_rng(0).normal(1, 0.1, sparse.shape)
     world = SimpleNamespace(embedding=lambda name, recipe: dense if recipe == "beta-vae" else sparse)
-    assert measures.channel_use(world, "ds2") == 50.0 and measures.channel_use(world, "ds2", key="live") == 2
     assert measures.zeros_beyond(world, "ds2", None, "beta-vae") == 50.0
 
 
-def test_the_network_of_the_paper_has_its_parameters():
-    assert measures.parameter_count(None) == 4_700_770
-
-
-def test_two_up_is_plus():
-    """And the opposite state has the opposite polarization."""
-    assert measures.up_up_down(None) > 0
+def test_the_network_has_its_parameters_and_two_up_is_plus():
+    """The opposite state has the opposite polarization."""
+    assert measures.parameter_count(None) == 4_700_770 and measures.up_up_down(None) > 0
     assert measures.up_up_down(None) == pytest.approx(-formal_polarization(ermno3(-1)))
 
 
@@ -292,21 +266,20 @@ def test_simulated_asymmetry_and_order_follow_the_library(calculated):
 
 
 def test_a_picture_like_the_simulation_is_one_times_it(calculated, monkeypatch):
-    """Strengths that are all doubled have the same shares; one that is off by ten in half of the discs is seen."""
+    """Strengths that are all doubled have the same shares; half of two in place of a quarter is 1.5 and 2 times off."""
     place = {(k, l): i for i, (_, k, l) in enumerate(calculated.library.hkl.tolist())}
     means = sum(measures.disc_means(calculated.library, sign, 75.0, 0.0, 0.0, 1.27) for sign in (1, -1))
     sums = {(0, 0): 9e9} | {kl: 2 * means[place[kl]] for kl in ((0, 2), (0, -2), (0, 4), (2, 0), (-2, 0))}
     monkeypatch.setattr(measures, "mean_pattern_numbers", lambda name: {"disc_sums": sums})
     assert measures.picture_factor(calculated) == pytest.approx(1, rel=1e-3)
+    assert measures.typical_factor([1, 1], [3, 1]) == pytest.approx(1.75)
 
 
-def test_a_scan_that_is_the_simulation_agrees_with_it(calculated, monkeypatch):
-    """r is 1 with itself, and −1 is possible."""
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_scan_that_is_the_simulation_agrees_with_it(calculated, monkeypatch, sign):
     table = measures.simulated_delta(calculated, 75)
-    monkeypatch.setattr(measures, "measured_delta", lambda artefacts, dataset: table)
-    assert measures.delta_correlation(calculated, "ds1") == pytest.approx(1)
-    monkeypatch.setattr(measures, "measured_delta", lambda artefacts, dataset: table.assign(share=-table.share))
-    assert measures.delta_correlation(calculated, "ds1") == pytest.approx(-1)
+    monkeypatch.setattr(measures, "measured_delta", lambda artefacts, dataset: table.assign(share=sign * table.share))
+    assert measures.delta_correlation(calculated, "ds1") == pytest.approx(sign)
 
 
 def matched_wall(truth, sign_known=1, basis="matched", wrong=0.05):
@@ -321,7 +294,7 @@ def matched_wall(truth, sign_known=1, basis="matched", wrong=0.05):
 
 
 @pytest.fixture
-def measured(artefacts, tmp_path, monkeypatch):
+def measured(artefacts, discs, tmp_path, monkeypatch):
     """A stand-in for the record on disk: the scan of the leaning wall without truth, its matched domains, and embeddings of networks."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     scan, truth = artefacts.scan("ds1").assign_attrs(source="rehearsal"), artefacts.truth("ds1")
@@ -344,8 +317,7 @@ def measured(artefacts, tmp_path, monkeypatch):
             maps.isel(scan_y=slice(None, None, every), scan_x=slice(None, None, every)).to_netcdf(path)
         world = Artefacts("smoke", "zenodo")
         world.scan, world.lattice = _scan, lambda name: (LATTICE, RADIUS)
-        images = measures.summarise(scan, mean=False, detectors={f"00{l}": disc_on(l) for l in (2, -2, 4, -4)})
-        world.images = lambda name: images
+        world.images = lambda name: discs
         return world
 
     return _make
@@ -368,14 +340,13 @@ def test_what_domains_suffice_for_is_measured_without_a_truth(measured, artefact
 
 
 def test_the_authors_networks_are_scored_against_matched_domains(measured):
-    """On all positions or a grid of them; scores that take a truth, a control or another scan are not made up."""
-    for every in (1, 2):
-        world = measured(every=every)
-        assert measures.score(world, "ds1", "CA", "domain_auc", "truth")[0] > 0.99
-        assert measures.score(world, "ds1", "CA, rotated", "domain_auc")[0] > 0.99
-        assert measures.gain(world, "ds2", "CA", "β-VAE", "domain_auc", "truth") == pytest.approx([0], abs=1e-6)
-        assert measures.quantile_agreement(world, "ds1", "published") > 0.9
-        assert 0 <= measures.leaks(world, "ds1", "CA", "truth")[0] < 50
+    """At a grid of positions; scores that take a truth, a control or another scan are not made up."""
+    world = measured(every=2)
+    assert measures.score(world, "ds1", "CA", "domain_auc", "truth")[0] > 0.99
+    assert measures.score(world, "ds1", "CA, rotated", "domain_auc")[0] > 0.99
+    assert measures.gain(world, "ds2", "CA", "β-VAE", "domain_auc", "truth") == pytest.approx([0], abs=1e-6)
+    assert measures.quantile_agreement(world, "ds1", "published") > 0.9
+    assert 0 <= measures.leaks(world, "ds1", "CA", "truth")[0] < 50
     for call, reason in (
         (lambda: measures.gain(world, "ds1", "CA", "untrained", "domain_auc"), "untrained is scored on simulated scans only"),
         (lambda: measures.score(world, "hard", "CA", "domain_auc"), "`hard` is simulated and on no record"),

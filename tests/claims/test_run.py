@@ -1,12 +1,12 @@
 """An evaluation keeps what is done, says why nothing was measured, and a changed verdict is found."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
 from figures_pkg.chapters.does_it_hold import twin_verdicts
-from figures_pkg.claims import run as claims_run
 from figures_pkg.claims.artefacts import Artefacts, Unavailable
 from figures_pkg.claims.rows import Case, Claim, Limit, load_claims
 from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
@@ -40,36 +40,32 @@ def make(monkeypatch):
 
 
 def test_a_row_holds_values_verdict_and_limit(make):
+    """What is missing is the reason, not an error, and not a failed claim."""
     row = evaluate_claim(make(unit="AUC"), Artefacts("smoke"))
     assert row["verdict"] == "holds" and row["limit"] == "at least 2" and row["unit"] == "AUC"
     assert row["cases"] == [{"dataset": None, "values": (2.0, 3.0), "when": "", "reason": ""}]
-
-
-def test_what_is_missing_is_the_reason(make):
-    """Not an error, and not a failed claim."""
     row = evaluate_claim(make(dataset="ds2"), Artefacts("smoke"))
     assert row["verdict"] == "not tested" and row["words"] == "the scan ds2 is not made in this profile"
     row = evaluate_claim(make(measure=None, limit=None, cases=(), not_tested="no images"), Artefacts("smoke"))
     assert row["verdict"] == "not tested" and row["words"] == "no images"
 
 
-def test_fields_are_those_of_the_profile(make):
+@pytest.mark.parametrize("profile, data, number, value", [("smoke", "twin", 1, 2.0), ("laptop", "twin", 3, 2.0), ("laptop", "zenodo", 1, 6.0)])
+def test_fields_are_those_of_the_profile_and_the_record_has_cases_of_its_own(make, profile, data, number, value):
     """Other random fields count where the row says so, and the record has none."""
-    claim = make(dataset="ds1", over="fields")
-    for profile, data, number in (("smoke", "twin", 1), ("laptop", "twin", 3), ("laptop", "zenodo", 1)):
-        CALLS.clear()
-        evaluate_claim(claim, Artefacts(profile, data))
-        assert len(CALLS) == number, (profile, data)
+    claim = make(dataset="ds1", over="fields", record=(Case("ds1", "authors'", {"value": 3.0}),))
+    (case,) = evaluate_claim(claim, Artefacts(profile, data))["cases"]
+    assert len(CALLS) == number and case["values"][0] == value and case["when"] == ("authors'" if data == "zenodo" else "")
 
 
 def test_an_interrupted_evaluation_goes_on(make, tmp_path):
     """What was done is not measured again, unless its row changed; at the end only the verdicts are left."""
     out, claims = tmp_path / "claims.json", [make("a"), make("b", 5.0), make("c", 13)]
     with pytest.raises(KeyboardInterrupt):
-        evaluate_claims(claims, "smoke", "twin", out, str, progress=False)
+        evaluate_claims(claims, "smoke", "twin", out, str)
     assert not out.exists() and [row["id"] for row in json.loads(out.with_suffix(".unfinished.json").read_text())] == ["a", "b"]
     CALLS.clear()
-    evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, str, progress=False)
+    evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, str)
     assert CALLS == [(None, 5.0), (None, 0.5)]
     found = read_verdicts(out)
     assert [path.name for path in tmp_path.iterdir()] == ["claims.json"]
@@ -83,34 +79,32 @@ def test_a_row_is_measured_again_when_the_code_behind_its_measure_has_changed(ma
     for code, calls in (("before", [(None, 1.0), (None, 13)]), ("before", [(None, 13)]), ("after", [(None, 1.0), (None, 13)])):
         CALLS.clear()
         with pytest.raises(KeyboardInterrupt):
-            evaluate_claims(claims, "smoke", "twin", out, lambda measure, code=code: f"{code} {measure}", progress=False)
+            evaluate_claims(claims, "smoke", "twin", out, lambda measure, code=code: f"{code} {measure}")
         assert calls == CALLS
 
 
-def test_a_file_read_before_that_changed_is_read_again(make, tmp_path):
-    """Finished rows count only as long as their files are the same."""
-    file = tmp_path / "scan"
-    file.write_text("1")
-    when = file.stat().st_mtime_ns
-    assert claims_run._unchanged({str(file): when}) and claims_run._unchanged({})
-    assert not claims_run._unchanged({str(file): when - 1}) and not claims_run._unchanged({str(tmp_path / "gone"): when})
-
-
-def without_values(found):
-    """The same rows with nothing measured: no range is met by that."""
-    rows = [row | {"cases": [case | {"values": []} for case in row["cases"]]} for row in found["rows"]]
-    return found | {"rows": rows}
+def test_a_row_is_measured_again_when_a_file_that_it_read_has_changed(make, tmp_path, monkeypatch):
+    """Finished rows count only as long as their files are there and the same."""
+    file, out, claims = tmp_path / "scan", tmp_path / "claims.json", [make("a"), make("b", 13)]
+    monkeypatch.setattr(Claim, "function", property(lambda self: lambda made, **case: made._note(file) or doubled(made, **case)))
+    for write, calls in ((file.touch, 2), (lambda: None, 1), (lambda: os.utime(file, ns=(0, 0)), 2), (file.unlink, 2)):
+        write()
+        CALLS.clear()
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_claims(claims, "smoke", "twin", out, str)
+        assert len(CALLS) == calls
 
 
 def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
     """Once for each row, none where the row says what was found, none on the authors' data or for another profile."""
     claims = [make("a", verdict={"smoke": "does not hold"}), make("b", 0.1, verdict={"smoke": "does not hold"})]
-    found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", str, progress=False))
+    found = read_verdicts(evaluate_claims(claims, "smoke", "twin", tmp_path / "claims.json", str))
     (line,) = changed_verdicts(claims, found)
     assert "row a: verdict of smoke is 'does not hold', now 'holds' (2.5 ; holds: at least 2)" in line
     assert not changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_least": 2})})], found)  # the verdict may turn, the values may not
     assert "every value is at most 2, now 'holds' (2.5 " in changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_most": 2})})], found)[0]
-    assert changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_most": 2})})], without_values(found))
+    unmeasured = found | {"rows": [row | {"cases": [case | {"values": []} for case in row["cases"]]} for row in found["rows"]]}
+    assert changed_verdicts([replace(claims[0], verdict={"smoke": Limit.of({"at_least": 2})})], unmeasured)  # no range is met by nothing
     assert "not evaluated" in changed_verdicts([make("new", verdict={"smoke": "holds"})], found)[0]
     assert changed_verdicts(claims, found | {"data": "zenodo"}) == changed_verdicts(claims, found | {"profile": "paper"}) == []
 
@@ -118,7 +112,7 @@ def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
 def test_files_that_are_missing_or_misnamed_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="figures_pkg claims"):
         read_verdicts(tmp_path / "claims.json")
-    with pytest.raises(ValueError, match="ends in it"):
+    with pytest.raises(ValueError, match="ends in .json"):
         evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt", str)
     with pytest.raises(ValueError, match="twin, zenodo"):
         Artefacts("smoke", "record")
@@ -139,14 +133,6 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     assert made.source == "record"
 
 
-def test_the_record_has_cases_of_its_own(make):
-    """Those are measured there, and the others on the twin."""
-    claim = make(dataset="ds1", record=(Case("ds1", "authors'", {"value": 3.0}),))
-    for data, value, when in (("twin", 2.0, ""), ("zenodo", 6.0, "authors'")):
-        (case,) = evaluate_claim(claim, Artefacts("smoke", data))["cases"]
-        assert case["values"][0] == value and case["when"] == when
-
-
 def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path, monkeypatch):
     """The words say which; a profile without a verdict takes the last one that the row states."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
@@ -155,7 +141,7 @@ def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path
     assert stated["a"] == {"verdict": "holds", "words": "", "stated": "smoke"}
     assert stated["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
     assert twin_verdicts(claims, "paper")["b"] == {"verdict": "not tested", "words": "", "stated": "laptop"}
-    evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), str, progress=False)
+    evaluate_claims(claims[1:], "smoke", "twin", artefact_path("claims/claims.json", "twin", "smoke"), str)
     assert twin_verdicts(claims, "smoke") == {"a": stated["a"], "b": {"verdict": "does not hold", "words": "", "stated": ""}}
     assert verdict_counts({"rows": stated.values()})["holds"] == 1
 

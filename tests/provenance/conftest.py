@@ -12,7 +12,6 @@ CELL = '''```{{code-cell}} python
 mystnb:
   image: {{alt: "a [100] line"}}
   figure: {{caption: "A line.", name: {name}}}
-tags: [hide-input]
 ---
 figure = plt.figure()
 drawn = scan_map(figure.gca(), helper([1]))
@@ -26,13 +25,6 @@ companion: {{datasets: [], figures: {{{figures}}}}}
 # A chapter
 
 ```{{code-cell}} python
-:tags: [parameters]
-profile = "smoke"
-data = "twin"
-```
-
-```{{code-cell}} python
-:tags: [hide-input]
 from figures_pkg.provenance import publish
 from figures_pkg.plotting import WALL, scan_map, use_style
 
@@ -59,7 +51,6 @@ class World:
 
     @property
     def figures(self):
-        """The figures that these notebooks announce."""
         return figures.paper_figures(self.notebooks)
 
     def publish(self, name, source=None, arrays=None, **settings):
@@ -74,7 +65,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch) -> World:
-    """The small world; what the package takes for the repository's notebooks are these."""
+    """What the package takes for the repository's notebooks are these."""
     made = World(tmp_path)
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(made.artefacts))
     own = figures._notebooks

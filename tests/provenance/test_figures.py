@@ -6,7 +6,6 @@ from figures_pkg.provenance.figures import CatalogueError, figure_names, paper_f
 
 
 def test_a_published_cell_is_found_with_what_draws_it(world):
-    """Name, panel, caption and alternative text come from the cell, the drawing functions from the notebook's imports."""
     world.chapter("fig-9", "fig-9a")
     (figure,) = world.figures.values()
     assert (figure.id, figure.panel, figure.chapter, figure.caption) == ("fig-9a", "Fig. 9", "fig-9", "A line.")
@@ -14,7 +13,6 @@ def test_a_published_cell_is_found_with_what_draws_it(world):
 
 
 def test_figures_stand_in_the_order_of_the_paper(world):
-    """Fig. 2 comes before Fig. 10, and the supplement last."""
     wanted = ["Fig. 2a", "Fig. 2b", "Fig. 10", "Suppl. Fig. 1"]
     for number, panel in enumerate(reversed(wanted)):
         world.chapter(f"c{number}", (f"f{number}", panel))
@@ -22,7 +20,6 @@ def test_figures_stand_in_the_order_of_the_paper(world):
 
 
 def test_two_figures_with_one_name_are_refused(world):
-    """The message names the figure and both notebooks."""
     world.chapter("first", "fig-9a")
     world.chapter("second", "fig-9a")
     for read in (paper_figures, figure_names):
@@ -31,7 +28,6 @@ def test_two_figures_with_one_name_are_refused(world):
 
 
 def test_an_announced_figure_needs_its_cell(world):
-    """The message names notebook and figure; else passport and page could part."""
     world.chapter("fig-9", "fig-9a")
     path = world.notebooks / "fig-9.md"
     path.write_text(path.read_text().replace("name: fig-9a}", "name: fig-9b}"))

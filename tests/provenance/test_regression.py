@@ -11,110 +11,82 @@ from figures_pkg.provenance.passports import changed_inputs, published_figure, p
 from figures_pkg.provenance.regression import ReferencesError, Tolerance, check_figures, compare, load_tolerances, read_references, summaries_of, summarise
 from figures_pkg.provenance.writer import figures_folder
 
-RULES = [Tolerance("f", "maps", 1e-6, "counts"), Tolerance("f", "channels", 1e-6, "a network", any_order=True),
-         Tolerance("f", "pattern", 1e-3, "discs and what lies between", logarithm=True)]  # fmt: skip
-
-
-@pytest.fixture
-def maps():
-    """An image with structure."""
-    return np.random.default_rng(1).normal(5, 2, (3, 16, 20))
+RULES = {
+    "maps": Tolerance("f", "maps", 1e-6, "counts"),
+    "channels": Tolerance("f", "channels", 1e-6, "a network", any_order=True),
+    "pattern": Tolerance("f", "pattern", 1e-3, "discs and what lies between", logarithm=True),
+    "picked": Tolerance("f", "picked", 4.0, "a network", smooth=0.1),
+}
+MAPS = np.random.default_rng(1).normal(5, 2, (3, 16, 20))
+WAVES = np.add.outer(np.sin(np.arange(24.0) / 4), np.cos(np.arange(24.0) / 5))
+SHUFFLED = np.random.default_rng(2).permutation(WAVES.ravel()).reshape(WAVES.shape)
+SLOPE = np.add.outer(np.arange(16.0), 3 * np.arange(16.0) ** 1.1)
+PATTERN = np.where(np.arange(1024).reshape(32, 32) == 528, 1.0, 1e-7)
+CORNER = MAPS + 0.01 * (np.indices(MAPS.shape).max(axis=0) < 4) * (np.indices(MAPS.shape)[0] == 0)
 
 
 def changes(now, before, array="maps"):
     """What is reported when one array becomes another."""
-    rule = next(rule for rule in RULES if rule.array == array)
-    return compare("f", {array: rule.summary(now)}, {array: rule.summary(before)}, RULES)
+    rule = RULES[array]
+    return compare("f", {array: rule.summary(now)}, {array: rule.summary(before)}, list(RULES.values()))
 
 
-def test_nothing_changed(maps):
-    """The same numbers, and numbers that differ in their last bits, are the same."""
-    assert changes(maps, maps) == [] == changes(maps * (1 + 1e-9), maps)
+@pytest.mark.parametrize("array, now, before", [
+    ("maps", MAPS, MAPS),
+    ("maps", MAPS * (1 + 1e-9), MAPS),  # noise of the last bits
+    ("channels", MAPS[[2, 0, 1]], MAPS),  # a permutation of channels
+    ("pattern", PATTERN, PATTERN),
+    ("picked", 2 * WAVES, WAVES),  # where a training decides how large a map is, it still has to be a map
+])  # fmt: skip
+def test_nothing_changed(array, now, before):
+    assert changes(now, before, array) == []
 
 
-def test_a_change_is_named_with_its_size(maps):
+@pytest.mark.parametrize("array, now, before, what", [
+    ("maps", np.flipud(SLOPE), SLOPE, "block"),  # the same numbers in other places
+    ("maps", np.fliplr(SLOPE), SLOPE, "block"),
+    ("maps", SLOPE.T, SLOPE, "block"),
+    ("maps", CORNER, MAPS, "block 1"),  # what changes in a corner alone does not drown
+    ("maps", MAPS[:2], MAPS, "shape"),
+    ("maps", MAPS > 5, MAPS, "kind"),
+    ("maps", np.where(MAPS > 8, np.nan, MAPS), MAPS, "missing"),
+    ("channels", MAPS * np.array([1, 1, 1.1])[:, None, None], MAPS, "channel 1"),  # another spread
+    ("channels", MAPS[:2], MAPS, "channel 3"),  # one with spread has gone
+    ("pattern", np.where(PATTERN < 1, 2e-7, PATTERN), PATTERN, "mean"),  # the faint ground counts
+    ("picked", SHUFFLED, WAVES, "likeness of neighbours"),
+])  # fmt: skip
+def test_a_change_is_named(array, now, before, what):
+    assert any(change.what.startswith(what) for change in changes(now, before, array))
+
+
+def test_a_change_has_its_size_and_its_tolerance():
     """A shift by 0.1 shows in the mean, with value, reference and tolerance."""
-    first = changes(maps + 0.1, maps)[0]
+    first = changes(MAPS + 0.1, MAPS)[0]
     assert first.what == "mean" and first.value - first.reference == pytest.approx(0.1)
-    assert first.allowed == pytest.approx(1e-6 * maps.std(), rel=1e-6)
+    assert first.allowed == pytest.approx(1e-6 * MAPS.std(), rel=1e-6)
     assert str(first).startswith("f, array 'maps', mean: ") and "moved by 0.1" in str(first) and "counts" in str(first)
 
 
-@pytest.mark.parametrize("turn", [np.flipud, np.fliplr, lambda image: image.T], ids=["upside down", "mirrored", "transposed"])
-def test_a_turned_image_is_a_change(turn):
-    """The same numbers in other places show in the blocks."""
-    image = np.add.outer(np.arange(16.0), 3 * np.arange(16.0) ** 1.1)
-    assert {"block"} <= {change.what.split()[0] for change in changes(turn(image), image)}
+def test_a_silent_channel_more_is_no_change():
+    """A channel without spread may come or go; blocks and shape do not tell."""
+    silent = np.concatenate([MAPS, np.full_like(MAPS[:1], 5.0)])
+    assert not any(change.what.startswith(("channel", "shape")) for change in changes(silent, MAPS, "channels"))
 
 
-def test_the_same_values_in_another_order_are_no_map():
-    """Where a training decides how large a map is, it still has to be a map."""
-    rule = Tolerance("f", "map", 4.0, "picked", smooth=0.1)
-    image = np.add.outer(np.sin(np.arange(24.0) / 4), np.cos(np.arange(24.0) / 5))
-    shuffled = np.random.default_rng(2).permutation(image.ravel()).reshape(image.shape)
-    assert compare("f", {"map": rule.summary(2 * image)}, {"map": rule.summary(image)}, [rule]) == []
-    (change,) = compare("f", {"map": rule.summary(shuffled)}, {"map": rule.summary(image)}, [rule])
-    assert change.what == "likeness of neighbours" and "at least 0.1" in str(change)
-
-
-def test_one_block_of_a_large_array_is_noticed(maps):
-    """What changes in a corner alone does not drown."""
-    corner = maps.copy()
-    corner[0, :4, :5] += 0.01
-    assert any(change.what == "block 1" for change in changes(corner, maps))
-
-
-def test_the_order_of_channels_does_not_matter(maps):
-    """A permutation of channels is no change; a channel with another spread is."""
-    assert changes(maps[[2, 0, 1]], maps, "channels") == []
-    louder = maps * np.array([1, 1, 1.1])[:, None, None]
-    assert any(change.what == "channel 1" for change in changes(louder, maps, "channels"))
-
-
-def test_a_silent_channel_more_is_no_change(maps):
-    """A channel without spread may come or go; one with spread may not."""
-    silent = np.concatenate([maps, np.full_like(maps[:1], 5.0)])
-    looked_at = [change.what for change in changes(silent, maps, "channels")]
-    assert not any(what.startswith(("channel", "shape")) for what in looked_at)
-    assert any(change.what == "channel 3" for change in changes(maps[:2], maps, "channels"))
-
-
-def test_faint_parts_of_a_pattern_count():
-    """Twice the ground between bright discs is a change of the logarithm, though hardly one of the counts."""
-    pattern = np.full((32, 32), 1e-7)
-    pattern[16, 16] = 1.0
-    assert changes(pattern, pattern, "pattern") == []
-    assert changes(np.where(pattern < 1, 2e-7, pattern), pattern, "pattern")
-
-
-@pytest.mark.parametrize(
-    ("now", "what"),
-    [(lambda a: a[:2], "shape"), (lambda a: a > 5, "kind"), (lambda a: np.where(a > 8, np.nan, a), "missing")],
-)
-def test_other_shape_kind_or_gaps_are_told(maps, now, what):
-    """These are compared exactly."""
-    assert [change.what for change in changes(now(maps), maps)] == [what]
-
-
-def test_a_new_or_lost_array_is_told(maps):
-    """Both ways."""
-    summary = {"maps": summarise(maps)}
-    assert "present, reference absent" in str(compare("f", summary, {}, RULES)[0])
-    assert "absent, reference present" in str(compare("f", {}, summary, RULES)[0])
-
-
-def test_an_array_without_tolerance_is_refused(maps):
-    """Each array needs a kind with a reason."""
+def test_a_new_or_lost_array_is_told_and_one_without_tolerance_refused():
+    summary, rules = {"maps": summarise(MAPS)}, list(RULES.values())
+    assert "present, reference absent" in str(compare("f", summary, {}, rules)[0])
+    assert "absent, reference present" in str(compare("f", {}, summary, rules)[0])
     with pytest.raises(ReferencesError, match="'other' of 'f'"):
-        compare("f", {"other": summarise(maps)}, {}, RULES)
+        compare("f", {"other": summarise(MAPS)}, {}, rules)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "message"),
-    [({"allowed": 1e-6}, "k", "needs a reason"), ({"allowed": 0, "reason": "r"}, "k", "above zero"), ({"allowed": 1, "reason": "r"}, "x", "'x'")],
-)
+@pytest.mark.parametrize("kind, name, message", [
+    ({"allowed": 1e-6}, "k", "needs a reason"),
+    ({"allowed": 0, "reason": "r"}, "k", "above zero"),
+    ({"allowed": 1, "reason": "r"}, "x", "'x'"),
+])  # fmt: skip
 def test_tolerances_need_reasons(tmp_path, kind, name, message):
-    """A tolerance without a reason, of zero, or of an unknown kind is one clear error."""
     path = tmp_path / "tolerances.yaml"
     path.write_text(yaml.safe_dump({"kinds": {"k": kind}, "figures": {"f": {"*": name}}}))
     with pytest.raises(ReferencesError, match=message):
@@ -130,8 +102,8 @@ def test_a_figure_without_reference_is_refused(world, tmp_path, monkeypatch):
     kept = published_figures(world.figures, "smoke", "twin")
     with pytest.raises(ReferencesError, match="'fig-9a' has no stored reference"):
         check_figures(kept, "smoke")
-    summaries = {"fig-9a": regression.summaries_of(kept["fig-9a"], regression.load_tolerances())}
-    regression.write_references("smoke", {**summaries, "fig-8": {}})
+    summaries = {"fig-9a": summaries_of(kept["fig-9a"], regression.load_tolerances())}
+    regression.write_references("smoke", summaries | {"fig-8": {}})
     with pytest.raises(ReferencesError, match="'fig-8' has a reference but is not made"):
         check_figures(kept, "smoke")
     regression.write_references("smoke", summaries)

@@ -1,4 +1,4 @@
-"""A scan made small enough for a web page: binned, quantised, compressed with its maps into one script that a page loads on demand."""
+"""The explorer: a scan made small enough for a web page, beside its patterns and maps, with a virtual detector to be dragged; loaded on demand."""
 
 from __future__ import annotations
 
@@ -18,38 +18,59 @@ from figures_pkg.imaging.detectors import linear_axis
 from figures_pkg.workspace import replacing
 
 from .frames import colour_codes
+from .page import element_id, piece
 
 MOST_CODES = 38_000_000  # pixels times positions that a browser holds without trouble
 MOST_BYTES = 12_000_000  # of the file, base64 included
 STEPS = (1.5, 2.0, 3.0)  # between stored counts, in standard deviations of Poisson counts
 UNIT = 1 / 128  # of the decoded counts: sums of multiples of it are exact, in the browser as here
 LINE = '(self.companionData = self.companionData || {{}})["{key}"] = "{text}";\n'
+SCRIPTS = ("unpack.js", "patterns.js", "explorer_draw.js")
+MAP = "Map over the scan. The arrow keys move the position whose pattern is shown, plus and minus resize the aperture; the list below says all numbers."
+PATTERN = "Diffraction pattern at the chosen position. The arrow keys move the aperture, plus and minus resize it; the list below says all numbers."
+WITHOUT = "The explorer needs JavaScript; the figure on this page shows the same scan, pattern and virtual dark-field image."
+OVERLAYS = {"com": "COM as arrows", "domains": "domains", "wall": "wall", "held": "hold the position"}
+READOUT = {"position": "Position", "value": "Map here", "counts": "In the aperture here", "centre": "Aperture at", "disc": "Aperture",
+           "com": "COM of this pattern"}  # fmt: skip
+HELP = (
+    "Move over the map and the pattern follows; a click holds the position. Drag the circle on the pattern to move it, its rim to "
+    "resize it; two fingers, plus and minus, or the wheel after a click resize it too. Arrow keys move what is in focus, "
+    "with Shift five steps. Arrows of the COM show how far it lies from the mean of the scan, enlarged."
+)
+
+
+class ExplorerFileError(ValueError):
+    """A data file of the explorer that is truncated, damaged, or none."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """
-    A map over the scan that a reader can choose, or that lies over the others.
-
-    Attributes
-    ----------
-    key : str
-        Short name, unique.
-    title, group : str
-        Shown in the list of maps, and the heading there; no heading for a map that only serves an overlay.
-    values : array, shape (scan_y, scan_x)
-        Finite.
-    centred : bool
-        Whether the colours are symmetrical about zero.
-    """
+    """A map over the scan that a reader can choose, or that lies over the others; without a heading it only serves an overlay."""
 
     key: str
     title: str
-    group: str
-    values: xr.DataArray
+    group: str  # heading in the list of maps
+    values: xr.DataArray  # (scan_y, scan_x), finite
     units: str = ""
     cmap: str = "viridis"
-    centred: bool = False
+    centred: bool = False  # whether the colours are symmetrical about zero
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The compressed data, what they are called in the page, and what stands in their head."""
+
+    payload: bytes
+    head: dict
+
+    @property
+    def key(self) -> str:
+        """First digits of the SHA-256 of the compressed data: page and file must agree on it."""
+        return hashlib.sha256(self.payload).hexdigest()[:16]
+
+    def script(self) -> str:
+        """The file's text: it assigns the data to a name of the page."""
+        return LINE.format(key=self.key, text=base64.b64encode(self.payload).decode())
 
 
 def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
@@ -57,11 +78,6 @@ def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
     How many positions and pixels of a scan (scan_y, scan_x, det_y, det_x) to join along each axis so that a browser holds it.
 
     Pixels are joined first, down to 64 along the longer side, then positions.
-
-    Examples
-    --------
-    >>> choose_bins((48, 48, 256, 256)), choose_bins((256, 256, 256, 256))
-    ((1, 2), (3, 4))
     """
     widest = max(1, max(shape[2:]) // 64)
     for scan_bin in range(1, max(shape[:2]) + 1):
@@ -83,7 +99,7 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
     Parameters
     ----------
     scan
-        (scan_y, scan_x, det_y, det_x), counts.
+        (scan_y, scan_x, det_y, det_x), counts; negative or missing ones are a ValueError, as are maps of another shape.
     layers
         Maps on the positions of `scan`.
     words
@@ -91,16 +107,11 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
     lattice, radius_px
         A :class:`figures_pkg.imaging.Lattice` and the radius of a disc in pixels of `scan`; give the page the reflections 00l to
         jump to. Without them the aperture starts on the origin.
-
-    Raises
-    ------
-    ValueError
-        For negative or missing counts, or maps of another shape.
     """
     check_scan(scan)
     bins = choose_bins(scan.shape)
     small = _binned(scan, *bins)
-    maps = [_coarse(layer.values, bins[0]) for layer in layers]
+    maps = [layer.values.coarsen(dict.fromkeys(SCAN_DIMS, bins[0]), boundary="trim").mean().transpose(*SCAN_DIMS).values.astype(float) for layer in layers]
     _check(small, layers, maps)
     for step in STEPS:
         codes, table = quantise(small.values, step)
@@ -115,21 +126,10 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
 
 def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """
-    Eight-bit codes of counts, and what each code means.
+    Eight-bit codes of counts that are not negative, and what each code means.
 
-    Parameters
-    ----------
-    counts
-        Not negative, any shape.
-    step
-        Between stored counts, in standard deviations of Poisson counts.
-
-    Returns
-    -------
-    codes : uint8, shape of `counts`
-        2 sqrt(N) / step, rounded.
-    table : int64, shape (256,)
-        Count that each code means, in units of 1/128.
+    The codes are 2 √N / step, rounded; ``step`` is the distance of stored counts in standard deviations of Poisson counts. The table, int64 of
+    shape (256,), has the count that each code means, in units of 1/128.
     """
     step = max(step, 2 * np.sqrt(float(counts.max())) / 255)
     codes = np.round(2 / step * np.sqrt(counts, dtype=np.float32)).astype(np.uint8)
@@ -150,15 +150,88 @@ def code_means(step: float) -> np.ndarray:
     return (first + np.maximum(last, first)) / 2 - step**2 / 12 * (1 - 1 / number**2)
 
 
+def write_script(packed: Packed, path: str | Path) -> Path:
+    """Write the data file (``.js``), under a temporary name first."""
+    with replacing(path) as temporary:
+        temporary.write_text(packed.script(), encoding="ascii")
+    return Path(path)
+
+
+def read_script(path: str | Path) -> Packed:
+    """Read a data file back; raises :class:`ExplorerFileError` when it is truncated, damaged or of another kind."""
+    text = Path(path).read_text(encoding="ascii", errors="replace")
+    found = re.fullmatch(r'.*\["([0-9a-f]{16})"\] = "([A-Za-z0-9+/=]*)";\n', text)
+    payload = base64.b64decode(found[2]) if found else b""
+    if not found or hashlib.sha256(payload).hexdigest()[:16] != found[1]:
+        raise ExplorerFileError(f"{path} is no whole data file of the explorer ({len(text)} letters); make it again with `figures_pkg explore`")
+    return Packed(payload, _inflated(payload)[1])
+
+
+def unpack(packed: Packed) -> xr.DataArray:
+    """
+    The scan as the browser sees it: decoded counts with coordinates, float64 (scan_y, scan_x, det_y, det_x) in memory.
+
+    Every count is a multiple of 1/128. Takes `MOST_CODES` times 8 bytes at most.
+    """
+    body, head = _inflated(packed.payload)
+    shape = head["shape"]
+    positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
+    codes = np.frombuffer(body, np.uint8, pixels * positions, pixels).reshape(pixels, positions)
+    codes = codes + np.frombuffer(body, np.uint8, pixels)[:, None]
+    counts = (np.array(head["table"]) * UNIT)[codes].T.reshape(shape)
+    coordinates = {dim: (dim, head["start"][i] + head["pitch"][i] * np.arange(shape[i])) for i, dim in enumerate(DIMS)}
+    return xr.DataArray(counts, coordinates, DIMS, name="counts", attrs={"source": head["words"]["source"]})
+
+
+def map_values(packed: Packed) -> dict[str, np.ndarray]:
+    """The maps as the browser sees them, by key, (scan_y, scan_x): 65536 steps between least and most."""
+    body, head = _inflated(packed.payload)
+    ny, nx, h, w = head["shape"]
+    stored = np.frombuffer(body, "<u2", len(head["maps"]) * ny * nx, h * w * (1 + ny * nx)).reshape(-1, ny, nx)
+    return {m["key"]: m["least"] + code * ((m["most"] - m["least"]) / 65535) for m, code in zip(head["maps"], stored, strict=True)}
+
+
+def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = None) -> str:
+    """
+    Write the explorer as HTML.
+
+    Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that are opened
+    from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a sentence says so, and the
+    figure `still` stays. What the numbers mean is said at :func:`pack`.
+
+    Parameters
+    ----------
+    packed
+        From :func:`read_script` or :func:`pack`.
+    file
+        Address of the data file relative to the page.
+    still
+        Id of the static figure, which is hidden as soon as the explorer is open.
+    name
+        The element's id; by default ``explorer-1``, ``explorer-2``, …
+    """
+    name, megabytes = element_id("explorer", name), len(packed.script()) / 1e6
+    data = {"key": packed.key, "bytes": len(packed.payload), "file": file, "still": still, "open": f"Open the explorer ({megabytes:.1f} MB)"}
+    return piece("explorer", name, _stage(name), data, WITHOUT, more=SCRIPTS, after='<div data-part="start"></div>')
+
+
+def write_page(packed: Packed, path: str | Path, title: str) -> Path:
+    """Write a page of its own (``mine.html``) with a title and the explorer, and its data beside it (``mine.js``)."""
+    path = Path(path)
+    write_script(packed, path.with_suffix(".js"))
+    body = explorer(packed, path.with_suffix(".js").name, name="explorer")
+    start = "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+    with replacing(path) as temporary:
+        text = f"{start}<title>{title}</title></head><body><main><h1>{title}</h1>{body}</main></body></html>"
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
 def _binned(scan: xr.DataArray, scan_bin: int, det_bin: int) -> xr.DataArray:
     """Counts of joined positions and pixels, int32 in memory; what does not fill a bin at the far edges is left out."""
     sizes = dict(zip(DIMS, (scan_bin, scan_bin, det_bin, det_bin)))
     small = scan.coarsen(sizes, boundary="trim").sum()
     return small.astype(np.int32 if scan.dtype.kind in "bui" else np.float32).compute()
-
-
-def _coarse(values: xr.DataArray, scan_bin: int) -> np.ndarray:
-    return values.coarsen(dict.fromkeys(SCAN_DIMS, scan_bin), boundary="trim").mean().transpose(*SCAN_DIMS).values.astype(float)
 
 
 def _check(small: xr.DataArray, layers: list[Layer], maps: list[np.ndarray]) -> None:
@@ -214,75 +287,10 @@ def _compressed(codes: np.ndarray, head: dict, maps: list[np.ndarray]) -> bytes:
     median = np.median(flat, axis=1).astype(np.uint8)
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
     packer = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
-    parts = [len(text).to_bytes(4, "little"), text, median.tobytes(), (flat - median[:, None]).tobytes(), *map(_map_codes, maps)]
+    parts = [len(text).to_bytes(4, "little"), text, median.tobytes(), (flat - median[:, None]).tobytes()]
+    for values in maps:
+        parts.append(np.round(65535 * (values - values.min()) / (np.ptp(values) or 1.0)).astype("<u2").tobytes())
     return b"".join(map(packer.compress, parts)) + packer.flush()
-
-
-def _map_codes(values: np.ndarray) -> bytes:
-    low, width = values.min(), np.ptp(values) or 1.0
-    return np.round(65535 * (values - low) / width).astype("<u2").tobytes()
-
-
-class ExplorerFileError(ValueError):
-    """A data file of the explorer that is truncated, damaged, or none."""
-
-
-@dataclass(frozen=True)
-class Packed:
-    """The compressed data, what they are called in the page, and what stands in their head."""
-
-    payload: bytes
-    head: dict
-
-    @property
-    def key(self) -> str:
-        """First digits of the SHA-256 of the compressed data: page and file must agree on it."""
-        return hashlib.sha256(self.payload).hexdigest()[:16]
-
-    def script(self) -> str:
-        """The file's text: it assigns the data to a name of the page."""
-        return LINE.format(key=self.key, text=base64.b64encode(self.payload).decode())
-
-
-def write_script(packed: Packed, path: str | Path) -> Path:
-    """Write the data file (``.js``), under a temporary name first."""
-    with replacing(path) as temporary:
-        temporary.write_text(packed.script(), encoding="ascii")
-    return Path(path)
-
-
-def read_script(path: str | Path) -> Packed:
-    """Read a data file back; raises :class:`ExplorerFileError` when it is truncated, damaged or of another kind."""
-    text = Path(path).read_text(encoding="ascii", errors="replace")
-    found = re.fullmatch(r'.*\["([0-9a-f]{16})"\] = "([A-Za-z0-9+/=]*)";\n', text)
-    payload = base64.b64decode(found[2]) if found else b""
-    if not found or hashlib.sha256(payload).hexdigest()[:16] != found[1]:
-        raise ExplorerFileError(f"{path} is no whole data file of the explorer ({len(text)} letters); make it again with `figures_pkg explore`")
-    return Packed(payload, _inflated(payload)[1])
-
-
-def unpack(packed: Packed) -> xr.DataArray:
-    """
-    The scan as the browser sees it: decoded counts with coordinates, float64 (scan_y, scan_x, det_y, det_x) in memory.
-
-    Every count is a multiple of 1/128. Takes `MOST_CODES` times 8 bytes at most.
-    """
-    body, head = _inflated(packed.payload)
-    shape = head["shape"]
-    positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
-    codes = np.frombuffer(body, np.uint8, pixels * positions, pixels).reshape(pixels, positions)
-    codes = codes + np.frombuffer(body, np.uint8, pixels)[:, None]
-    counts = (np.array(head["table"]) * UNIT)[codes].T.reshape(shape)
-    coordinates = {dim: (dim, head["start"][i] + head["pitch"][i] * np.arange(shape[i])) for i, dim in enumerate(DIMS)}
-    return xr.DataArray(counts, coordinates, DIMS, name="counts", attrs={"source": head["words"]["source"]})
-
-
-def map_values(packed: Packed) -> dict[str, np.ndarray]:
-    """The maps as the browser sees them, by key, (scan_y, scan_x): 65536 steps between least and most."""
-    body, head = _inflated(packed.payload)
-    ny, nx, h, w = head["shape"]
-    stored = np.frombuffer(body, "<u2", len(head["maps"]) * ny * nx, h * w * (1 + ny * nx)).reshape(-1, ny, nx)
-    return {m["key"]: m["least"] + code * ((m["most"] - m["least"]) / 65535) for m, code in zip(head["maps"], stored, strict=True)}
 
 
 def _inflated(payload: bytes) -> tuple[memoryview, dict]:
@@ -292,3 +300,27 @@ def _inflated(payload: bytes) -> tuple[memoryview, dict]:
         return whole[4 + size :], json.loads(bytes(whole[4 : 4 + size]))
     except (zlib.error, ValueError) as error:
         raise ExplorerFileError(f"the packed data are damaged ({error}); make the file again with `figures_pkg explore`") from error
+
+
+def _stage(name: str) -> str:
+    boxes = "".join(f'<label><input type="checkbox" data-part="show-{key}">{text}</label>' for key, text in OVERLAYS.items())
+    numbers = "".join(f'<dt>{text}</dt><dd data-part="{part}"></dd>' for part, text in READOUT.items())
+    return f"""<div class="companion-row"><label for="{name}-choice">Map</label><select id="{name}-choice" data-part="choice"></select>{boxes}</div>
+<div class="explorer-panels">
+<figure><figcaption data-part="title"></figcaption>{_canvas(name, "map", MAP)}
+<div class="explorer-scale"><span data-part="low"></span><canvas data-part="scale" role="img" aria-label="colours from low to high"></canvas>\
+<span data-part="high"></span></div></figure>
+<figure><figcaption>pattern at the position</figcaption>{_canvas(name, "pattern", PATTERN)}
+<div class="companion-control"><label for="{name}-radius">radius</label>\
+<input type="range" id="{name}-radius" data-part="radius" min="0.75" max="1" step="0.25" value="0.75"><output for="{name}-radius"></output></div>
+<div class="companion-row" data-part="jumps" role="group" aria-label="Put the aperture on a reflection"></div></figure>
+</div>
+<dl>{numbers}</dl>
+<p class="companion-unseen" aria-live="polite" data-part="said"></p>
+<p>Data: <span data-part="source"></span>.</p>
+<p id="{name}-help">{HELP}</p>"""
+
+
+def _canvas(name: str, part: str, label: str) -> str:
+    """A canvas that can be reached by keyboard."""
+    return f'<canvas data-part="{part}" tabindex="0" role="application" aria-label="{label}" aria-describedby="{name}-help"></canvas>'
