@@ -18,7 +18,7 @@ from figures_pkg.matching import disc_sums, match_scores, prepare
 from figures_pkg.matching.disc_library import coarse_starts
 from figures_pkg.matching.fit import predict
 from figures_pkg.matching.matcher import weights_of
-from figures_pkg.twin.example import Example
+from figures_pkg.twin.patterns import Example
 
 NAMES = ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")
 

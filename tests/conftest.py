@@ -57,8 +57,7 @@ B_STAR, C_STAR = 1 / 5.293, 1 / 11.42  # 1/Angstrom
 
 def analytic_library(intensity, reflections):
     """Library sampled from ``intensity(tilt_b, tilt_c, thickness, hkl)``; no simulation."""
-    from figures_pkg.diffraction.library import Library
-    from figures_pkg.diffraction.spline import spline_coefficients
+    from figures_pkg.diffraction.library import Library, spline_coefficients
 
     hkl = np.array([(0, k, l) for k, l in reflections])
     tilt, thickness = np.arange(-8.0, 8.01, 0.5), np.arange(40.0, 90.01, 2.0)

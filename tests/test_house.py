@@ -22,7 +22,7 @@ ALONE = {  # public names that one notebook alone uses, and why they stay in a s
     "figures_pkg.model.losses.activity_divergence": "a term of the loss by itself, for the chapter that explains it",
     "figures_pkg.model.losses.contrastive_similarity": "a term of the loss by itself, for the chapter that explains it",
     "figures_pkg.model.losses.l1_activity": "a term of the loss by itself, for the chapter that explains it",
-    "figures_pkg.twin.example.example_scan": "the function beside the class that two chapters use",
+    "figures_pkg.twin.patterns.example_scan": "the function beside the class that two chapters use",
 }
 
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}

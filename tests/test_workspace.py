@@ -1,11 +1,13 @@
 """Files are replaced as a whole or not at all, and computations take the cores they may have."""
 
 import os
+import shutil
 import stat
 
 import pytest
 
-from figures_pkg.workspace import available_cores, check_target, replacing
+from figures_pkg import workspace
+from figures_pkg.workspace import available_cores, check_target, code_fingerprint, replacing, stored_arrays
 
 
 def test_success_replaces_and_leaves_nothing_else(tmp_path):
@@ -71,3 +73,35 @@ def test_the_environment_lowers_the_number(monkeypatch, asked, expected):
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert available_cores() == expected
+
+
+@pytest.mark.parametrize("file, old, new, same", [
+    ("diffraction/potential.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
+    ("diffraction/multislice.py", "phase = wavelength", "phase = 2 * wavelength", False),
+    ("crystal/structure.py", "height = np.sqrt(3) / 2", "height = np.sqrt(2) / 2", False),
+    ("diffraction/multislice.py", "    self.waves *= transmission", "    self.waves *= transmission  # in place", True),
+    ("diffraction/potential.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
+    ("diffraction/potential.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
+    ("twin/counts.py", "GUIDES = 64", "GUIDES = 32", True),
+])  # fmt: skip
+def test_the_code_behind_a_library_is_its_key(file, old, new, same, tmp_path, monkeypatch):
+    """What the simulation uses changes it; comments, docstrings, other functions of its modules and other modules do not."""
+    from figures_pkg.diffraction import build_library
+
+    before = code_fingerprint(build_library)
+    shutil.copytree(workspace.CODE / "figures_pkg", tmp_path / "figures_pkg", ignore=lambda _, names: [n for n in names if "." in n and n[-3:] != ".py"])
+    path = tmp_path / "figures_pkg" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(workspace, "CODE", tmp_path)
+    assert (code_fingerprint(build_library) == before) == same
+
+
+def test_arrays_are_made_once_for_the_same_settings_and_code(tmp_path, monkeypatch):
+    made = []
+    for settings, code in (([1], "a"), ([1], "a"), ([2], "a"), ([2], "b")):
+        monkeypatch.setattr(workspace, "code_fingerprint", lambda function, code=code: code)
+        stored = stored_arrays(tmp_path / "new" / "file.npz", print, settings, lambda: made.append(1) or {"count": len(made)})
+        assert stored["count"] == len(made)
+    assert len(made) == 3

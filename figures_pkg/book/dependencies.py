@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from figures_pkg.workspace import artefacts_folder, replacing
+from figures_pkg.workspace import artefacts_folder, is_text, plain_code, replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "figures_pkg"
@@ -77,7 +77,7 @@ class Code:
     def fingerprint(self, part: str) -> str:
         """SHA-256 of a data file, or of parsed code without its docstrings; comments and layout do not count."""
         path = self.root / part
-        plain = path.read_bytes() if part in self.data else _plain(self._statements(part)).encode()
+        plain = path.read_bytes() if part in self.data else plain_code(self._statements(part)).encode()
         return hashlib.sha256(plain).hexdigest()
 
     def digest(self, parts: Iterable[str]) -> str:
@@ -197,7 +197,7 @@ class Code:
         nodes, waiting = [], list(self._statements(part))
         while waiting:
             node = waiting.pop()
-            if not _is_text(node):
+            if not is_text(node):
                 nodes.append(node)
                 waiting += ast.iter_child_nodes(node)
         return nodes
@@ -216,7 +216,7 @@ class Code:
             elif names := _defined(statement):
                 for name in names:
                     top.defined.setdefault(name, []).append(statement)
-            elif not _is_text(statement):
+            elif not is_text(statement):
                 top.executed.append(statement)
         return top
 
@@ -278,11 +278,6 @@ def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[Imported]:
                 yield Imported(alias.asname or alias.name, module, (alias.name,))
 
 
-def _is_text(node: ast.AST) -> bool:
-    """Whether a statement is nothing but a text, as a docstring is."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
 def _chains(nodes: Collection[ast.AST]) -> set[tuple[str, ...]]:
     """Names that are read, with the attributes asked of them: ``a.b.c`` gives ("a", "b", "c")."""
     inner, chains = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}, set()
@@ -325,13 +320,3 @@ def _cells(path: Path) -> str:
 
     lines = "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code").splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-
-
-def _plain(node) -> str:
-    """A syntax tree as text, without docstrings, places and empty fields, of which newer versions of Python have more."""
-    if isinstance(node, list):
-        return f"[{','.join(_plain(each) for each in node if not _is_text(each))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != [] and name not in ("ctx", "kind")]
-    return f"{type(node).__name__}({','.join(f'{name}={_plain(value)}' for name, value in fields)})"

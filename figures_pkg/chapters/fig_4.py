@@ -11,14 +11,10 @@ reflections of the crystal hold thermal diffuse scattering alone. It varies litt
 the central wave, averaged over the mirror image and over a disc. Atoms move independently, so there are no phonon streaks.
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from filelock import FileLock
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from scipy.ndimage import convolve, gaussian_filter, map_coordinates
@@ -27,12 +23,11 @@ from figures_pkg.crystal.structure import ermno3, structure
 from figures_pkg.data.units import disc_radius
 from figures_pkg.diffraction.abtem_engine import displaced_slab, exit_waves, through_slices
 from figures_pkg.diffraction.discs import disc_kernel
-from figures_pkg.diffraction.library import Library, permutation, reflections
+from figures_pkg.diffraction.library import Library, permutation, reflections, spline_coefficients
 from figures_pkg.diffraction.multislice import crystal_stack
-from figures_pkg.diffraction.spline import spline_coefficients
 from figures_pkg.imaging.difference import comparable, like, pearson_map
 from figures_pkg.twin.patterns import disc_pattern
-from figures_pkg.workspace import replacing
+from figures_pkg.workspace import stored_arrays
 
 
 def difference_maps(a, b, *, sigma_px=4.0):
@@ -85,9 +80,6 @@ def ratio_map(a, b, floor=1e-3):
     return like(a, np.abs(first - second) / (first + second + floor), "|a - b| / (a + b)")
 
 
-VERSION = 1  # raise it when the same settings give other numbers
-
-
 @dataclass(frozen=True)
 class AbtemSettings:
     """
@@ -109,11 +101,6 @@ class AbtemSettings:
     seed: int = 0
     phonon_gpts: tuple = (100, 108)
 
-    def fingerprint(self):
-        """Hash of everything that determines the numbers."""
-        content = json.dumps([VERSION, asdict(self), structure()], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
 
 @dataclass(frozen=True)
 class AbtemState:
@@ -129,20 +116,13 @@ class AbtemState:
 
 
 def load_or_simulate(path, settings):
-    """Both domains by abTEM, ``{+1: state, -1: state}``, stored at ``path`` (.npz) and computed anew when the settings differ."""
-    path, stored = Path(path), {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if path.exists():
-            with np.load(path) as file:
-                stored = dict(file)
-        if str(stored.get("fingerprint")) != settings.fingerprint():
-            stored = {"fingerprint": settings.fingerprint()}
-            for sign in (+1, -1):
-                stored |= {f"discs{sign:+d}": simulate_discs(settings, sign), f"diffuse{sign:+d}": simulate_diffuse(settings, sign)}
-            with replacing(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **stored)
+    """Both domains by abTEM, ``{+1: state, -1: state}``, stored at ``path`` (.npz), computed anew when settings or the code behind them differ."""
+    stored = stored_arrays(path, _simulated, [asdict(settings), structure()], lambda: _simulated(settings))
     return {sign: AbtemState(_as_library(settings, stored[f"discs{sign:+d}"]), stored[f"diffuse{sign:+d}"]) for sign in (+1, -1)}
+
+
+def _simulated(settings):
+    return {f"{name}{sign:+d}": simulate(settings, sign) for sign in (+1, -1) for name, simulate in (("discs", simulate_discs), ("diffuse", simulate_diffuse))}
 
 
 def simulate_discs(settings, polarization):
@@ -210,7 +190,7 @@ def _as_library(settings, samples):
     """The samples of one domain as a table of plane waves that patterns are drawn from."""
     (_, periods, tilts), crystal = _axes(settings), ermno3(+1)
     axes = (periods * crystal.cell_angstrom[0] / 10, tilts, tilts)
-    return Library(*reflections(crystal, settings.g_max_inv_angstrom), *axes, spline_coefficients(samples), settings.energy_kev, settings.fingerprint())
+    return Library(*reflections(crystal, settings.g_max_inv_angstrom), *axes, spline_coefficients(samples), settings.energy_kev)
 
 
 def difference_map(ax: Axes, delta: xr.DataArray, reach: float = 0.75, relative: bool = False) -> AxesImage:

@@ -18,7 +18,7 @@ from figures_pkg.crystal.structure import Crystal
 from figures_pkg.data.axes import SCAN_DIMS, Axes, build_scan
 from figures_pkg.diffraction.library import Library, LibrarySettings, build_library
 from figures_pkg.diffraction.phonons import PhononBackground
-from figures_pkg.twin.example import Example, example_preset, example_states
+from figures_pkg.twin.patterns import Example, example_preset, example_states
 from figures_pkg.twin.render import Renderer
 
 OTHER = {"scattering_factors": "kirkland", "slices": 6, "gpts": (96, 108), "damping_nm": 10.0, "period_step": 3}  # the library damps with 15 nm

@@ -9,7 +9,7 @@ from scipy.optimize import least_squares, minimize
 from figures_pkg.crystal.structure import Crystal
 from figures_pkg.data.units import disc_radius
 from figures_pkg.diffraction.discs import average_over_cone, cone_tilts, disc_means, overlap_mrad, warn_of_overlap
-from figures_pkg.diffraction.library import Library, LibrarySettings, library_stack, permutation, reflections
+from figures_pkg.diffraction.library import Library, LibrarySettings, library_stack, permutation, reflections, rows_of
 from figures_pkg.diffraction.multislice import propagate
 from figures_pkg.imaging.detectors import asymmetry
 from figures_pkg.twin.patterns import disc_patterns
@@ -18,7 +18,7 @@ from figures_pkg.twin.presets import Preset
 
 def pair_index(hkl, order: int) -> list[int]:
     """Rows of 00l and 00-l in a table of reflections, shape (n, 3); raises when the table lacks one."""
-    rows = {tuple(row): index for index, row in enumerate(np.asarray(hkl).tolist())}
+    rows = rows_of(hkl)
     try:
         return [rows[0, 0, order], rows[0, 0, -order]]
     except KeyError as error:

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from figures_pkg.crystal.structure import ermno3
 from figures_pkg.data import units
 from figures_pkg.diffraction import abtem_engine
-from figures_pkg.diffraction.library import LibrarySettings, build_library, library_stack, reflections
+from figures_pkg.diffraction.library import LibrarySettings, build_library, library_stack, reflections, rows_of
 from figures_pkg.diffraction.multislice import crystal_stack, make_stack, propagate
 from figures_pkg.diffraction.potential import atom_potential, frequencies, projected_potential, scattering_factor
 from figures_pkg.twin.patterns import disc_patterns
@@ -240,8 +240,8 @@ def _parted(period, stages):
 
 def _interpolated(library, periods, tilts):
     """The library's splines read at the pixels' tilts, shape (t, m, n)."""
-    order = {tuple(row): index for index, row in enumerate(library.hkl.tolist())}
-    chosen = [order[0, b // 2, l] for b, l in ORDERS.tolist()]
+    rows = rows_of(library.hkl)
+    chosen = [rows[0, b // 2, l] for b, l in ORDERS.tolist()]
     nm = 0.1 * ermno3(+1).cell_angstrom[0] * np.asarray(periods)[:, None]
     return library.intensities(1, nm, tilts[:, 0], tilts[:, 1])[..., chosen]
 

@@ -6,21 +6,16 @@ over less than the probe this must fail. The supercell whose wall moves with dep
 other use the same slices, waves and atoms, so that nothing else differs.
 """
 
-import hashlib
-import json
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from figures_pkg.crystal.structure import structure
-from figures_pkg.twin.domains import FWHM_PER_SIGMA, HALF_WIDTH_AB_NM, default_profile
-from figures_pkg.twin.wall_atoms import Supercell
-from figures_pkg.twin.wall_scattering import REACH, Cone, cone_step_mrad, probe_discs, stack_intensities
-from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, EdgeTable, build_edge, depth_weights
-from figures_pkg.workspace import replacing
+from figures_pkg.twin.domains import FWHM_PER_SIGMA, default_profile
+from figures_pkg.twin.wall_scattering import REACH, Cone, Supercell, cone_step_mrad, probe_discs, stack_intensities
+from figures_pkg.twin.walls import EdgeSettings, EdgeTable, build_edge, depth_weights
+from figures_pkg.workspace import stored_arrays
 
-VERSION = 1  # of the stored tables: raise it when the same settings give other numbers
 DEPTH_STEP = 2  # periods between the depths of a stack: finer than the renderer's, which is not judged here
 CELL_NM = 18.0  # shortest supercell
 
@@ -100,19 +95,6 @@ def _waves(cone: Cone, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def edge_table(path, settings: EdgeSettings) -> EdgeTable:
-    """The table of upright walls stored at ``path`` (.npz), built and stored when it is missing or has other settings."""
-    path, digest = Path(path), _fingerprint(settings)
-    if path.exists():
-        with np.load(path) as stored:
-            if str(stored["fingerprint"]) == digest:
-                fields = {name: stored[name] for name in EdgeTable.__dataclass_fields__}
-                return EdgeTable(**fields | {"names": tuple(map(str, fields["names"]))})
-    table = build_edge(settings)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, fingerprint=digest, **vars(table))
-    return table
-
-
-def _fingerprint(settings: EdgeSettings) -> str:
-    assumed = [VERSION, asdict(settings), asdict(default_profile(1.0)), HALF_WIDTH_AB_NM, structure(), OFFSETS_NM.tolist()]
-    return hashlib.sha256(json.dumps(assumed, sort_keys=True).encode()).hexdigest()[:16]
+    """The table of upright walls stored at `path` (.npz), built and stored when it is missing or comes from other settings or other code."""
+    stored = stored_arrays(path, build_edge, [asdict(settings), structure()], lambda: vars(build_edge(settings)))
+    return EdgeTable(**stored | {"names": tuple(map(str, stored["names"]))})

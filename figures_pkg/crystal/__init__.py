@@ -1,20 +1,8 @@
 """Crystals: atoms in orthogonal cells along a zone axis, from a CIF or built in."""
 
-from .cif import read_atoms, read_crystal
-from .structure import Crystal, ermno3, formal_polarization, mirror_displacements, projected_columns, scale_displacements, scale_vibrations
+from .cif import read_crystal
+from .structure import Crystal, ermno3, formal_polarization, scale_displacements, scale_vibrations
 from .zone import ZoneCrystal, example_cif, zone_crystal
 
-__all__ = [
-    "Crystal",
-    "ZoneCrystal",
-    "ermno3",
-    "example_cif",
-    "formal_polarization",
-    "mirror_displacements",
-    "projected_columns",
-    "read_atoms",
-    "read_crystal",
-    "scale_displacements",
-    "scale_vibrations",
-    "zone_crystal",
-]
+__all__ = ["Crystal", "ZoneCrystal", "ermno3", "example_cif", "formal_polarization", "read_crystal", "scale_displacements", "scale_vibrations",
+           "zone_crystal"]

@@ -16,27 +16,10 @@ NEXT_STEP = "give a CIF of a hexagonal manganite in its standard setting, such a
 
 
 def read_atoms(path: str | Path, needs_displacements: bool = True) -> "tuple[ase.Atoms, np.ndarray]":
-    """All atoms of the cell in a CIF.
+    """All atoms of the cell in a CIF (of several blocks the first with a structure), and their mean squared displacements in squared angstrom.
 
-    Parameters
-    ----------
-    path
-        Cell, symmetry and sites, all fully occupied. Of several blocks the first with a structure is read.
-    needs_displacements
-        Whether a site without U_iso or B_iso is an error; otherwise all are read as zero.
-
-    Returns
-    -------
-    atoms : ase.Atoms
-        With the array ``spacegroup_kinds``, the site that each atom belongs to, and ``info["spacegroup"]``. In hexagonal cells
-        rounded thirds are made exact.
-    u_iso : array, shape (n,)
-        Mean squared displacement of each atom, in squared angstrom.
-
-    Raises
-    ------
-    ValueError
-        For a path that is no file, no CIF with a structure, partly occupied sites, or missing displacements.
+    The atoms carry ``spacegroup_kinds``, the site that each belongs to, and ``info["spacegroup"]``; in hexagonal cells rounded thirds are made
+    exact. What is no CIF, has partly occupied sites, or lacks U_iso and B_iso where `needs_displacements` is true, raises a `ValueError`.
     """
     from ase.io.cif import parse_cif  # takes half a second, which no other crystal has to wait for
 
@@ -48,20 +31,16 @@ def read_atoms(path: str | Path, needs_displacements: bool = True) -> "tuple[ase
         atoms = block.get_atoms()
         sites = atoms.arrays["spacegroup_kinds"]
     except Exception as error:  # whatever ASE stumbles over
-        problem = f"{path} could not be read as a CIF with a cell, its symmetry and sites ({error!r}); repair the file"
-        raise ValueError(problem) from error
+        raise ValueError(f"{path} could not be read as a CIF with a cell, its symmetry and sites ({error!r}); repair the file") from error
     if np.any(np.array(block.get("_atom_site_occupancy", [1.0]), float) != 1):
         raise ValueError(f"{path} has partly occupied sites; give an ordered structure, every site with occupancy 1")
     if np.abs(atoms.cell.cellpar()[3:] - (90, 90, 120)).max() < 0.01:
-        atoms.set_scaled_positions(_exact_thirds(atoms.get_scaled_positions()))
+        fractions = atoms.get_scaled_positions()
+        thirds = np.round(3 * fractions[:, :2]) / 3
+        rounded = np.abs(fractions[:, :2] - thirds).max(axis=1) < 3e-4
+        fractions[rounded, :2] = thirds[rounded]
+        atoms.set_scaled_positions(fractions)
     return atoms, _displacements(block, path, needs_displacements, sites.max() + 1)[sites]
-
-
-def _exact_thirds(fractions):
-    thirds = np.round(3 * fractions[:, :2]) / 3
-    special = np.abs(fractions[:, :2] - thirds).max(axis=1) < 3e-4
-    fractions[special, :2] = thirds[special]
-    return fractions
 
 
 def _displacements(block, path, needed, sites):
@@ -71,32 +50,17 @@ def _displacements(block, path, needed, sites):
         if values is not None and all(isinstance(value, (int, float)) and value > 0 for value in values):
             return np.array(values, float) * factor
     if needed:
-        raise ValueError(
-            f"{path} gives no positive U_iso or B_iso for each site; add the column _atom_site_U_iso_or_equiv (0.005 is usual for an "
-            "oxide at room temperature): without vibrations a library is far from any experiment"
-        )
+        raise ValueError(f"{path} gives no positive U_iso or B_iso for each site; add the column _atom_site_U_iso_or_equiv (0.005 is usual for "
+                         "an oxide at room temperature): without vibrations a library is far from any experiment")
     return np.zeros(sites)
 
 
 def read_crystal(path: str | Path, polarization: int, needs_displacements: bool = True) -> Crystal:
-    """ErMnO3 or a relative of it from a CIF, laid out for a beam along [100].
+    """ErMnO3 or a relative of it from a CIF, laid out for a beam along [100]; +1 is up-up-down (2a below 4b), -1 its inverse.
 
-    The file may hold either domain: the heights of the two sites of the large cation (2a and 4b) say which, and the
-    structure is inverted when the other one is asked for.
-
-    Parameters
-    ----------
-    path
-        CIF with space group P6_3cm (185) in the standard setting.
-    polarization
-        +1 (up-up-down: 2a below 4b) or -1.
-    needs_displacements
-        As in `read_atoms`.
-
-    Raises
-    ------
-    ValueError
-        As in `read_atoms`, and for another space group, missing sites, or a structure that is not polar.
+    The file, of space group P6_3cm (185) in the standard setting, may hold either domain: the heights of the two sites of the large cation
+    (2a and 4b) say which, and the structure is inverted when the other one is asked for. Another group, missing sites and a structure that is
+    not polar raise a `ValueError`, as does what `read_atoms` refuses.
     """
     atoms, u_iso = read_atoms(path, needs_displacements)
     group = atoms.info["spacegroup"].no

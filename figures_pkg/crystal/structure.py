@@ -22,30 +22,14 @@ FORMAL_CHARGES = {"Er": 3, "Mn": 3, "O": -2}  # in elementary charges
 
 @dataclass(frozen=True)
 class Crystal:
-    """Atoms of one orthogonal cell, and how its reflections 0kl are numbered.
-
-    Attributes
-    ----------
-    symbols : tuple of str, length n
-    positions_angstrom : array, shape (n, 3)
-        Along the beam, b* and c; the origin is that of the standard setting.
-    u_iso : array, shape (n,)
-        Mean squared displacement along one direction, in squared angstrom.
-    cell_angstrom : array, shape (3,)
-        Edges along the beam, b* and c.
-    index_steps : tuple of int
-        Steps in which k and l occur: (1, 2) for ErMnO3, whose glide plane extinguishes odd l.
-    orders_per_index : tuple of int
-        Orders of the cell, along b* and c, that one unit of k and l makes: (2, 1) for ErMnO3, whose indices are those of its
-        hexagonal cell.
-    """
+    """Atoms of one orthogonal cell, and how its reflections 0kl are numbered."""
 
     symbols: tuple
-    positions_angstrom: np.ndarray
-    u_iso: np.ndarray
-    cell_angstrom: np.ndarray
-    index_steps: tuple = (1, 1)
-    orders_per_index: tuple = (1, 1)
+    positions_angstrom: np.ndarray  #: (n, 3) along the beam, b* and c; the origin is that of the standard setting
+    u_iso: np.ndarray  #: (n,) mean squared displacement along one direction, squared angstrom
+    cell_angstrom: np.ndarray  #: (3,) edges along the beam, b* and c
+    index_steps: tuple = (1, 1)  #: in which k and l occur: (1, 2) for ErMnO3, whose glide plane extinguishes odd l
+    orders_per_index: tuple = (1, 1)  #: of the cell, that one unit of k and l makes: (2, 1) for ErMnO3, numbered as its hexagonal cell
 
     @property
     def period_nm(self) -> float:
@@ -76,22 +60,12 @@ def sense_of(polarization: int) -> int:
 
 
 def ermno3(polarization: int = 1) -> Crystal:
-    """ErMnO3 in the orthogonal cell for a beam along [100].
+    """ErMnO3 in the orthogonal cell for a beam along [100], 60 atoms in 6.112 x 10.586 x 11.420 angstrom.
 
     Parameters
     ----------
     polarization : int
         +1 (up-up-down) or -1 (the standard setting, down-down-up).
-
-    Returns
-    -------
-    crystal : Crystal
-        60 atoms in a cell of 6.112 x 10.586 x 11.420 angstrom.
-
-    Raises
-    ------
-    ValueError
-        If `polarization` is neither +1 nor -1.
     """
     table, sense = structure(), sense_of(polarization)
     orbits = [_orbit(site["xyz"]) for site in table["sites"]]
@@ -120,52 +94,26 @@ def manganite(symbols, fractions, u_iso, a_angstrom: float, c_angstrom: float) -
     return Crystal(tuple(symbols) * 2, positions, np.tile(u_iso, 2), cell, index_steps=(1, 2), orders_per_index=(2, 1))
 
 
-def projected_columns(crystal: Crystal) -> tuple:
-    """
-    Atoms of the half cell that the projection of ErMnO3 along the beam repeats.
-
-    Returns
-    -------
-    symbols : tuple of str, length n/2
-    positions_angstrom : array, shape (n/2, 2)
-        Along b* and c.
-    u_iso : array, shape (n/2,)
-    cell_angstrom : array, shape (2,)
-        5.293 x 11.420 for ErMnO3.
-    """
-    half = len(crystal.symbols) // 2
-    cell = crystal.cell_angstrom[1:] / (2, 1)
-    return crystal.symbols[:half], crystal.positions_angstrom[:half, 1:] % cell, crystal.u_iso[:half], cell
-
-
 def mirror_displacements(crystal: Crystal) -> np.ndarray:
-    """Places of the atoms counted from the non-polar middle between the crystal and its mirror image.
+    """Places of the atoms counted from the non-polar middle between the crystal and its mirror image, in angstrom, shape (n, 3).
 
-    Parameters
-    ----------
-    crystal : Crystal
-        With a layer of Mn at height 0, so that the mirror z -> -z meets every atom close to an atom of the same element.
-
-    Returns
-    -------
-    displacements : array, shape (n, 3)
-        In angstrom along the beam, b* and c.
-
-    Raises
-    ------
-    ValueError
-        If the mirror image of an atom meets no atom of its element within 1 angstrom.
+    The crystal needs a layer of Mn at height 0, so that the mirror z -> -z meets every atom close to an atom of the same element.
     """
-    positions, cell = crystal.positions_angstrom, np.asarray(crystal.cell_angstrom)
-    symbols = np.asarray(crystal.symbols)
-    away = positions[:, None] - positions * [1, 1, -1]
+    away, _ = ways_from_places(crystal, crystal.positions_angstrom * [1, 1, -1])
+    farthest = np.linalg.norm(away, axis=1).max()
+    if farthest > 1:
+        raise ValueError(f"an atom lies {farthest:.2f} angstrom from its mirror image; put the origin on a Mn layer")
+    return away / 2
+
+
+def ways_from_places(crystal: Crystal, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Way (n, 3) in angstrom to each atom from the nearest of `places` (n, 3), in the order of the crystal's elements, and which one that is."""
+    cell, symbols = np.asarray(crystal.cell_angstrom), np.asarray(crystal.symbols)
+    away = crystal.positions_angstrom[:, None] - places
     away -= cell * np.round(away / cell)
-    distance = np.linalg.norm(away, axis=2)
-    distance[symbols[:, None] != symbols] = np.inf
-    nearest, atoms = distance.argmin(axis=1), np.arange(len(positions))
-    if distance[atoms, nearest].max() > 1:
-        raise ValueError(f"an atom lies {distance[atoms, nearest].max():.2f} angstrom from its mirror image; put the origin on a Mn layer")
-    return away[atoms, nearest] / 2
+    distance = np.where(symbols[:, None] == symbols, np.linalg.norm(away, axis=2), np.inf)
+    nearest = distance.argmin(axis=1)
+    return away[np.arange(len(away)), nearest], nearest
 
 
 def polar_displacements(crystal: Crystal) -> np.ndarray:
@@ -174,7 +122,7 @@ def polar_displacements(crystal: Crystal) -> np.ndarray:
 
 
 def formal_polarization(crystal: Crystal, charges: dict | None = None) -> float:
-    """Dipole of formal charges for each volume, along c.
+    """Dipole of formal charges for each volume, in microcoulomb per square centimetre, positive along +c.
 
     An estimate of sign and size, not a Berry phase: in a crystal the charges are shared and flow as the bonds bend.
 
@@ -183,12 +131,7 @@ def formal_polarization(crystal: Crystal, charges: dict | None = None) -> float:
     crystal : Crystal
         With a layer of Mn at height 0.
     charges : dict, optional
-        Elementary charges by element; Er3+, Mn3+ and O2- by default. They must add up to zero.
-
-    Returns
-    -------
-    polarization : float
-        In microcoulomb per square centimetre, positive along +c.
+        Elementary charges by element, neutral in sum; Er3+, Mn3+ and O2- by default.
     """
     charges = FORMAL_CHARGES if charges is None else charges
     charge = np.array([charges[symbol] for symbol in crystal.symbols], float)
@@ -206,23 +149,10 @@ def scale_vibrations(crystal: Crystal, factor: float) -> Crystal:
 
 
 def scale_displacements(crystal: Crystal, factor: float) -> Crystal:
-    """
-    The crystal with its polar distortion multiplied by a factor: 1 as it is, 0 non-polar, -1 the other domain.
+    """The crystal with its polar distortion multiplied by a factor from -1.2 to 1.2: 1 as it is, 0 non-polar, -1 the other domain.
 
     Buckling, tilts of the bipyramids and polar shift grow together; every atom moves along the straight line between its
-    places in the two domains.
-
-    Parameters
-    ----------
-    crystal
-        With a layer of Mn at height 0.
-    factor
-        From -1.2 to 1.2; beyond, atoms come too close for the model to mean anything.
-
-    Raises
-    ------
-    ValueError
-        For a factor outside that range.
+    places in the two domains. Beyond the range atoms come too close for the model to mean anything.
     """
     if not abs(factor) <= 1.2:
         raise ValueError(f"the factor of the displacements is {factor}; expected -1.2 to 1.2")

@@ -21,45 +21,22 @@ SAME_PLACE_ANGSTROM = 0.01
 
 @dataclass(frozen=True)
 class ZoneCrystal:
-    """
-    A crystal in an orthogonal cell along a zone axis.
+    """A crystal in an orthogonal cell along a zone axis."""
 
-    Attributes
-    ----------
-    crystal
-        Atoms along the beam, b and c; its origin lies on a mirror across the beam where there is one.
-    uvw, b_uvw, c_uvw
-        The three edges in the basis of the file, as fractions where its lattice is centred.
-    mirrored
-        Whether a mirror or glide plane lies across the beam. Then the inversion partner is the structure turned by half a turn
-        about the beam, up to a shift, and one library holds both exactly; otherwise the upper Laue zones differ.
-    distinct
-        Whether the two variants differ along this beam at all.
-    name
-        Formula and direction.
-    """
-
-    crystal: Crystal
-    uvw: tuple
+    crystal: Crystal  #: atoms along the beam, b and c; its origin lies on a mirror across the beam where there is one
+    uvw: tuple  #: the three edges in the basis of the file, as fractions where its lattice is centred
     b_uvw: tuple
     c_uvw: tuple
+    #: Whether a mirror or glide plane lies across the beam. Then the inversion partner is the structure turned by half a turn
+    #: about the beam, up to a shift, and one library holds both exactly; otherwise the upper Laue zones differ.
     mirrored: bool
-    distinct: bool
-    name: str
+    distinct: bool  #: whether the two variants differ along this beam at all
+    name: str  #: formula and direction
 
     def miller_indices(self, hkl: np.ndarray) -> np.ndarray:
-        """
-        Reflections of the orthogonal cell in the indices of the file's own cell.
+        """Reflections 0 k l of the orthogonal cell, shape (n, 3), in the indices of the file's own cell.
 
-        Parameters
-        ----------
-        hkl
-            Rows 0 k l as in ``library.hkl``, shape (n, 3).
-
-        Returns
-        -------
-        array of int, shape (n, 3)
-            Rows h k l. Those that the centring of the lattice forbids are no whole numbers and become zero, as does 000 itself.
+        Those that the centring of the lattice forbids are no whole numbers and become zero, as does 000 itself.
         """
         own = np.asarray(hkl) @ np.linalg.inv(np.array([self.uvw, self.b_uvw, self.c_uvw], float)).T
         whole = np.abs(own - np.round(own)).max(axis=1) < 1e-6
@@ -67,22 +44,17 @@ class ZoneCrystal:
 
 
 def zone_crystal(cif: str | Path, uvw: tuple[int, int, int], up: tuple[int, int, int] | None = None) -> ZoneCrystal:
-    """
-    Read a CIF and lay its crystal out for a beam along [uvw].
+    """Read a CIF and lay its crystal out for a beam along [uvw].
 
     Parameters
     ----------
     cif
-        Path of the file: cell, symmetry and sites, all fully occupied, with U_iso or B_iso for each.
+        Cell, symmetry and sites, all fully occupied, with U_iso or B_iso for each.
     uvw
         Direction of the beam in the basis of the file's cell.
     up
         Direction of c, across the beam; by default the lattice vector nearest to the file's own c axis, of those that give the
         smallest cell.
-
-    Returns
-    -------
-    ZoneCrystal
 
     Raises
     ------
@@ -102,9 +74,7 @@ def zone_crystal(cif: str | Path, uvw: tuple[int, int, int], up: tuple[int, int,
         crystal = _wrapped(replace(crystal, positions_angstrom=crystal.positions_angstrom - [shift[0] / 2, 0, 0]))
     name = f"{atoms.symbols.formula.reduce()[0]:metal} {_bracket(uvw)}"
     if shift is None:
-        warnings.warn(
-            f"{name}: no mirror plane lies across the beam, so the second variant is exact in the zero Laue zone only", stacklevel=2
-        )
+        warnings.warn(f"{name}: no mirror plane lies across the beam, so the second variant is exact in the zero Laue zone only", stacklevel=2)
     along, b, c = (tuple(Fraction(float(x)).limit_denominator(12) for x in edge) for edge in edges)
     return ZoneCrystal(crystal, along, b, c, shift is not None, not list(symmetry_shifts(crystal, (1, -1, -1))), name)
 
@@ -162,9 +132,7 @@ def _maps(images, fractions, kinds, cell):
 def _orthogonal_edges(atoms, beam, up):
     """Shortest period along the beam and two lattice vectors across it and each other, as fractions of the cell, shape (3, 3)."""
     cell, shifts = np.array(atoms.cell), _translations(atoms)
-    steps = np.arange(-SEARCHED, SEARCHED + 1)
-    whole = np.stack(np.meshgrid(*[steps] * 3, indexing="ij"), axis=-1).reshape(-1, 1, 3)
-    vectors = (whole + shifts).reshape(-1, 3)
+    vectors = (_triples(-SEARCHED, SEARCHED)[:, None] + shifts).reshape(-1, 3)
     size = np.linalg.norm(vectors @ cell, axis=1)
     inside = (size > 0.1) & (size < LONGEST_EDGE_ANGSTROM)
     vectors, size = vectors[inside], size[inside]
@@ -172,15 +140,17 @@ def _orthogonal_edges(atoms, beam, up):
     parallel, across = vectors[along > 1 - 1e-9], vectors[np.abs(along) < 2e-4]
     pair = _pair(across, cell, up)
     if not len(parallel) or pair is None:
-        raise ValueError(
-            f"no orthogonal cell with edges up to {LONGEST_EDGE_ANGSTROM:g} Å has the beam along {_bracket(beam)}"
-            f"{'' if up is None else ' and c along ' + _bracket(up)} of the cell "
-            f"{np.round(atoms.cell.cellpar(), 3).tolist()}; choose a zone axis of higher symmetry, a direction across it, or leave "
-            "`up` out"
-        )
+        told = f"{_bracket(beam)}{'' if up is None else ' and c along ' + _bracket(up)} of the cell {np.round(atoms.cell.cellpar(), 3).tolist()}"
+        raise ValueError(f"no orthogonal cell with edges up to {LONGEST_EDGE_ANGSTROM:g} Å has the beam along {told}; choose a zone axis of "
+                         "higher symmetry, a direction across it, or leave `up` out")
     period = parallel[np.linalg.norm(parallel @ cell, axis=1).argmin()]
     b, c = pair
     return np.array([period, b if np.linalg.det(np.array([period, b, c]) @ cell) > 0 else -b, c])
+
+
+def _triples(first, last):
+    """All triples of whole numbers between two, both included, shape (n, 3)."""
+    return np.stack(np.meshgrid(*[np.arange(first, last + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def _pair(across, cell, up):
@@ -214,18 +184,14 @@ def _cut_out(atoms, u_iso, edges, where):
     kept = np.flatnonzero(same.argmax(axis=1) == np.arange(len(atom)))
     expected = len(atoms) * abs(np.linalg.det(edges))
     if abs(len(kept) - expected) > 1e-6:
-        raise ValueError(
-            f"{where}: {len(kept)} atoms were cut out where {expected:.2f} belong; give the coordinates of the CIF with more digits"
-        )
+        raise ValueError(f"{where}: {len(kept)} atoms were cut out where {expected:.2f} belong; give the coordinates of the CIF with more digits")
     symbols = np.array(atoms.get_chemical_symbols())[atom[kept]]
     return _wrapped(Crystal(tuple(symbols.tolist()), places[kept] * lengths, np.asarray(u_iso, float)[atom[kept]], lengths))
 
 
 def _cells_inside(edges):
     """Origins of the file's cells, as fractions of the orthogonal cell, that differ by more than its edges, shape (n, 3)."""
-    reach = np.arange(int(np.ceil(np.abs(edges).sum(axis=0).max())) + 1)
-    whole = np.stack(np.meshgrid(*[reach] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    places = whole @ np.linalg.inv(edges)
+    places = _triples(0, int(np.ceil(np.abs(edges).sum(axis=0).max()))) @ np.linalg.inv(edges)
     keys = np.round((places + 3e-8) % 1, 6) % 1  # the small offset keeps equal fractions from being rounded apart
     return places[np.unique(keys, axis=0, return_index=True)[1]]
 

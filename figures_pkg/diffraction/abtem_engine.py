@@ -4,6 +4,9 @@ Three kinds of specimen. Our thermally averaged slices go to abTEM as a complex 
 codes propagate through identical slices. Atoms at rest use abTEM's own potential. Frozen phonons displace every atom of
 the whole slab anew in each configuration (Loane, Xu and Silcox, Acta Cryst. A47, 267 (1991)).
 
+All three take `tilt_mrad` along b* and c, `periods` (t,), thicknesses in whole periods, increasing, and `reflections` (n, 2), orders of the
+orthogonal cell along b* and c. They give intensities (t, n) as fractions of the incident beam, and the sum over all beams of the grid (t,).
+
 abTEM's own potential places atoms by bilinear weights on the grid. On the grids used here that changes intensities by up to
 0.007 of the incident beam against exact phases, halved on a grid twice as fine.
 """
@@ -19,27 +22,7 @@ SHARP = {"antialias.taper": 0.0, "antialias.cutoff": 1.0}  # the circle that `ma
 
 
 def through_slices(stack, energy_kev, tilt_mrad, periods, reflections):
-    """Intensities behind the slices of a `Stack`, propagated by abTEM.
-
-    Parameters
-    ----------
-    stack : Stack
-        Thermally averaged slices with the default aperture, not damped.
-    energy_kev : float
-    tilt_mrad : tuple of float
-        Along b* and c.
-    periods : sequence of int, shape (t,)
-        Thicknesses in whole periods, increasing.
-    reflections : int array, shape (n, 2)
-        Orders of the orthogonal cell along b* and c.
-
-    Returns
-    -------
-    intensities : array, shape (t, n)
-        Fractions of the incident beam.
-    kept : array, shape (t,)
-        Sum over all beams of the grid.
-    """
+    """Intensities behind the slices of a `Stack` (thermally averaged, with the default aperture, not damped), propagated by abTEM."""
     potential = complex_potential(stack, energy_kev)
     sampling = tuple(length / n for length, n in zip(stack.cell_angstrom, potential.shape[1:], strict=True))
     unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
@@ -53,7 +36,7 @@ def complex_potential(stack, energy_kev):
 
 
 def at_rest(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections):
-    """Intensities behind atoms at rest in abTEM's own potential; parameters and returns as in `through_slices`."""
+    """Intensities behind atoms at rest in abTEM's own potential."""
     atoms = _atoms(crystal, slices)
     with abtem.config.set(QUIET):
         unit = abtem.Potential(atoms, gpts=gpts, slice_thickness=atoms.cell[2, 2] / slices).build(lazy=False)
@@ -61,28 +44,11 @@ def at_rest(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections):
 
 
 def frozen_phonons(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections, configurations, seed):
-    """Coherent intensities from frozen phonons in abTEM's own potential.
+    """Coherent intensities from two or more frozen-phonon configurations, their standard errors (t, n), and the sum over all beams, diffuse ones too.
 
-    Every atom along the beam moves on its own; the lateral cell is one orthogonal cell, whose images move together.
-    Displacements are normal to the beam, so that no atom changes its slice. The square of the mean wave over few
-    configurations is too large by the diffuse part; the mean over all pairs of different configurations is not.
-
-    Parameters
-    ----------
-    crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections
-        As in `through_slices` and `at_rest`.
-    configurations : int
-        At least 2.
-    seed : int
-
-    Returns
-    -------
-    intensities : array, shape (t, n)
-        Unbiased, so that weak reflections may come out slightly negative.
-    errors : array, shape (t, n)
-        Standard errors (jackknife): right for strong beams, too large by up to a half for those below the noise.
-    kept : array, shape (t,)
-        Sum over all beams, thermal diffuse scattering included, mean over configurations.
+    Every atom along the beam moves on its own, normal to the beam, so that none changes its slice; the lateral cell is one orthogonal cell,
+    whose images move together. The square of the mean wave over few configurations is too large by the diffuse part; the mean over all pairs
+    of different configurations is not, so that weak reflections may come out slightly negative.
     """
     exits, waves = tuple(slices * period - 1 for period in periods), []
     for child in np.random.SeedSequence(seed).generate_state(configurations):
@@ -101,21 +67,9 @@ def displaced_slab(crystal, repeats, gpts, slices, seed, exit_planes=None):
 
 
 def coherent_intensity(amplitudes):
-    """Unbiased square of the mean of complex amplitudes over their first axis, and its standard error.
+    """Unbiased square of the mean of complex amplitudes over their first axis, the configurations, and its standard error (jackknife).
 
-    Parameters
-    ----------
-    amplitudes : complex array, shape (configurations, ...)
-
-    Returns
-    -------
-    intensity, error : array, shape (...)
-
-    Examples
-    --------
-    >>> intensity, error = coherent_intensity(np.array([[1 + 1j], [1 - 1j], [1 + 1j], [1 - 1j]]))
-    >>> float(intensity[0].round(3))
-    0.667
+    The error is right for strong beams and too large by up to a half for those below the noise.
     """
     count = len(amplitudes)
     total, squares = amplitudes.sum(axis=0), (np.abs(amplitudes) ** 2).sum(axis=0)

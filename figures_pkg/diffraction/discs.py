@@ -12,8 +12,7 @@ import numpy as np
 
 from figures_pkg.data.units import wavelength_angstrom
 
-from .library import Library
-from .spline import spline_coefficients
+from .library import Library, spline_coefficients
 
 DISC_POINTS = 9  # across a disc, at least: 69 points, right to 2e-4 of the beam at 1.3 mrad
 POINT_SPACING_MRAD = 0.3  # at most, so larger discs take more points
@@ -39,19 +38,13 @@ def warn_of_overlap(library: Library, convergence_mrad: float) -> None:
         raise ValueError(f"convergence_mrad is {convergence_mrad}; expected a positive half angle, e.g. 0.64 for a probe of 2 nm")
     limit = overlap_mrad(library)
     if convergence_mrad > limit:
-        warnings.warn(
-            f"discs of {convergence_mrad:g} mrad overlap: they touch from a convergence of {limit:.2f} mrad (half angle, "
-            f"{library.energy_kev:g} kV); beyond it intensities of single reflections cannot be read from a pattern",
-            stacklevel=3,
-        )
+        told = f"they touch from a convergence of {limit:.2f} mrad (half angle, {library.energy_kev:g} kV)"
+        warnings.warn(f"discs of {convergence_mrad:g} mrad overlap: {told}; beyond it intensities of single reflections cannot be read from a "
+                      "pattern", stacklevel=3)
 
 
 def cone_tilts(convergence_mrad: float, across: int | None = None) -> np.ndarray:
-    """
-    Evenly spread tilts inside a cone about zero, shape (n, 2) in mrad.
-
-    They lie on a square grid, `across` of them over the diameter (at least nine by default), and their mean square is the cone's.
-    """
+    """Tilts (n, 2) in mrad on a square grid inside a cone, `across` over the diameter (nine or more by default); their mean square is the cone's."""
     across = across or max(DISC_POINTS, int(np.ceil(2 * convergence_mrad / POINT_SPACING_MRAD)))
     line = (np.arange(across) + 0.5) / across * 2 * convergence_mrad - convergence_mrad
     points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -60,8 +53,7 @@ def cone_tilts(convergence_mrad: float, across: int | None = None) -> np.ndarray
 
 
 def disc_means(library: Library, polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad: float) -> np.ndarray:
-    """
-    Intensities of all reflections averaged over the beam's cone, which is what a detector on the whole disc counts.
+    """Intensities of all reflections averaged over the beam's cone, which is what a detector on the whole disc counts.
 
     Parameters
     ----------
@@ -70,17 +62,12 @@ def disc_means(library: Library, polarization, thickness_nm, tilt_b_mrad, tilt_c
     polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad
         Broadcast to a common shape (...,).
     convergence_mrad
-        Half angle of the cone.
+        Half angle of the cone; a warning names the angle from which discs overlap.
 
     Returns
     -------
     array, shape (..., n)
         Fractions of the incident beam, in the order of ``library.hkl``.
-
-    Warns
-    -----
-    UserWarning
-        When the discs overlap, with the angle from which they do.
     """
     warn_of_overlap(library, convergence_mrad)
     tilts = cone_tilts(convergence_mrad)
@@ -89,15 +76,14 @@ def disc_means(library: Library, polarization, thickness_nm, tilt_b_mrad, tilt_c
 
 
 def average_over_cone(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Average spline coefficients over discs in their first two axes; on them the mean is a convolution with a small kernel.
+    """Average spline coefficients over discs in their first two axes; on them the mean is a convolution with a small kernel.
 
     Parameters
     ----------
     coefficients
         Of two tilts and anything else, float32, shape (n_b + 2, n_c + 2, ...).
     reach
-        Radius of a disc in nodes of either tilt, shape (2,).
+        Radius of a disc in nodes of either tilt, shape (2,); fewer than four nodes that keep their disc inside are refused.
 
     Returns
     -------
@@ -105,11 +91,6 @@ def average_over_cone(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.n
         Of the means, on the nodes whose discs stay inside.
     lost : array of int, shape (2,)
         Nodes that either tilt has lost at each end.
-
-    Raises
-    ------
-    ValueError
-        When fewer than four nodes of a tilt are left.
     """
     lost, kernel = lost_nodes(reach), _kernel(reach)
     left = np.array(coefficients.shape[:2]) - 2 - 2 * lost

@@ -13,66 +13,40 @@ cent at 50 nm and 1.3 % at 100 nm. The structure model is less certain than eith
 
 import hashlib
 import json
-import logging
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import scipy.fft
-from filelock import FileLock
+from numba import njit
 
 from figures_pkg.crystal.structure import Crystal, ermno3, structure
 from figures_pkg.crystal.zone import has_mirror_along_beam
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.workspace import replacing
+from figures_pkg.workspace import stored_arrays
 
 from .multislice import Stack, centred_in_slices, crystal_stack, damp_beams, propagate, slice_index, sliced
-from .spline import coefficient_matrix, evaluate_many, spline_coefficients
-
-VERSION = 2  # raise it when the same settings give other numbers
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LibrarySettings:
-    """
-    What a library covers and how finely; thicknesses count whole periods along the beam, 0.6112 nm for ErMnO3 along [100].
+    """What a library covers and how finely; thicknesses count whole periods along the beam, 0.6112 nm for ErMnO3 along [100].
 
     The defaults suit ErMnO3. :meth:`covering` chooses the ranges, and for another crystal also grid, slices and damping.
-
-    Attributes
-    ----------
-    energy_kev : float
-    g_max_inv_angstrom : float
-        Reflections up to here.
-    tilt_b_max_mrad, tilt_c_max_mrad, tilt_step_mrad : float
-        Both tilts run from -max to +max.
-    first_period, last_period, period_step : int
-        Thicknesses.
-    gpts : tuple of int
-        Grid of the orthogonal cell, along b* and c.
-    slices : int
-        Slices per period: 6 is converged, 4 merges neighbouring layers of Mn and O, 2 all of them.
-    damping_from_inv_angstrom, damping_nm : float
-        Beams beyond this frequency are damped with this mean free path (see `damp_beams`).
-    scattering_factors : str
-        "lobato", or "kirkland" for a library that differs in its model.
     """
 
     energy_kev: float = 200.0
-    g_max_inv_angstrom: float = 1.5  # beyond it no reflection holds more than 2e-4 of the beam at 50 nm and more
-    tilt_b_max_mrad: float = 10.0
+    g_max_inv_angstrom: float = 1.5  #: beyond it no reflection holds more than 2e-4 of the beam at 50 nm and more
+    tilt_b_max_mrad: float = 10.0  #: both tilts run from -max to +max
     tilt_c_max_mrad: float = 10.0
     tilt_step_mrad: float = 0.5
     first_period: int = 15
     last_period: int = 165
-    period_step: int = 2  # nodes of thickness cost memory only, all come from one run
-    gpts: tuple = (128, 128)  # keeps beams to 5.6 1/angstrom; powers of two, whose transforms cost less than those of (88, 96)
-    slices: int = 6
-    damping_from_inv_angstrom: float = 3.2  # between the zone's own beams and the ring
-    damping_nm: float = 15.0  # lines 0.3 mrad wide: less loses more of the ring, more leaves more between the nodes of tilt
-    scattering_factors: str = "lobato"
+    period_step: int = 2  #: nodes of thickness cost memory only, all come from one run
+    gpts: tuple = (128, 128)  #: of the orthogonal cell, beams to 5.6 1/angstrom; powers of two, whose transforms cost less than those of (88, 96)
+    slices: int = 6  #: per period: 6 is converged, 4 merges neighbouring layers of Mn and O, 2 all of them
+    damping_from_inv_angstrom: float = 3.2  #: between the zone's own beams and the ring, see `damp_beams`
+    damping_nm: float = 15.0  #: mean free path: lines 0.3 mrad wide; less loses more of the ring, more leaves more between the nodes of tilt
+    scattering_factors: str = "lobato"  #: or "kirkland" for a library that differs in its model
 
     @property
     def periods(self) -> np.ndarray:
@@ -104,11 +78,6 @@ class LibrarySettings:
             Another crystal than ErMnO3; see :meth:`suiting`.
         **settings
             Any other field; with a crystal also the arguments of :meth:`suiting`.
-
-        Raises
-        ------
-        ValueError
-            For a thickness or a step that is not positive.
         """
         grid = cls(**settings) if crystal is None else cls.suiting(crystal, **settings)
         if not (np.min(thickness_nm) > 0 and grid.tilt_step_mrad > 0):
@@ -124,23 +93,10 @@ class LibrarySettings:
     @classmethod
     def suiting(cls, crystal: Crystal, k_max_inv_angstrom: float = 4.2, thickest_slice_angstrom: float = 2.5,
                 thickness_step_nm: float = 2.0, **settings) -> "LibrarySettings":
-        """Grid, slices, damping and step of thickness that suit a crystal.
+        """Grid, slices, damping and step of thickness that suit a crystal; `settings` are any other fields.
 
-        Parameters
-        ----------
-        crystal : Crystal
-            Of an orthogonal cell.
-        k_max_inv_angstrom : float
-            Beams up to here take part; what a slice scatters further is lost.
-        thickest_slice_angstrom, thickness_step_nm : float
-            Slices and steps are no larger than these; 2.4 nm keep errors below half a per cent.
-        **settings
-            Any other field. By default beams from nine tenths of the first Laue ring on are damped within 5 nm.
-
-        Raises
-        ------
-        ValueError
-            For a g_max beyond 0.6 of the beams that are kept.
+        Beams up to `k_max_inv_angstrom` take part; what a slice scatters further is lost. Slices and steps of thickness are no larger than told;
+        2.4 nm keep errors below half a per cent. Beams from nine tenths of the first Laue ring on are damped within 5 nm.
         """
         energy, g_max = (settings.get(name, getattr(cls, name)) for name in ("energy_kev", "g_max_inv_angstrom"))
         if g_max > 0.6 * k_max_inv_angstrom:
@@ -156,19 +112,15 @@ class LibrarySettings:
         return cls(**suited | settings)
 
     def fingerprint(self, crystal: Crystal | None = None) -> str:
-        """Hash of everything that determines the numbers in a library."""
+        """Hash of settings and crystal. Scans that were simulated from a library note it, so it must not change for the same ones."""
         fields = asdict(self)
-        if self.scattering_factors == "lobato":  # libraries were stored before there was a choice
+        if self.scattering_factors == "lobato":  # there was no choice when the first scans were made
             del fields["scattering_factors"]
-        content = [VERSION, fields, structure()]
+        content = [2, fields, structure()]
         if crystal is not None:
             content += [list(crystal.symbols)]
             content += [array.round(9).tolist() for array in (crystal.positions_angstrom, crystal.u_iso, crystal.cell_angstrom)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-SMALL = LibrarySettings(tilt_b_max_mrad=5.0, tilt_c_max_mrad=7.0, last_period=117, slices=2)
-"""A library in a few seconds: 9 to 72 nm, |tilt_b| <= 5 and |tilt_c| <= 7 mrad, two slices per period."""
 
 
 def _symmetric_grid(edge, step):
@@ -195,51 +147,22 @@ def reflections(crystal: Crystal, g_max_inv_angstrom: float) -> tuple[np.ndarray
 
 @dataclass(frozen=True)
 class Library:
-    """Intensities of +P over tilt and thickness.
+    """Intensities of +P over tilt and thickness."""
 
-    Attributes
-    ----------
-    hkl : int array, shape (n, 3)
-        Reflections 0 k l; for ErMnO3 with l even.
-    g_b, g_c : array, shape (n,)
-        Components along b* and c, 1/angstrom.
-    thickness_nm, tilt_b_mrad, tilt_c_mrad : array
-        Uniform grids.
-    coefficients : float32 array, shape (n_tilt_b + 2, n_tilt_c + 2, n_thickness + 2, n)
-        Cubic B-spline coefficients (see `spline`) of intensities as fractions of the incident beam.
-    energy_kev : float
-    fingerprint : str
-        Of the settings and the structure it was computed from.
-    """
-
-    hkl: np.ndarray
-    g_b: np.ndarray
+    hkl: np.ndarray  #: (n, 3) int, reflections 0 k l; for ErMnO3 with l even
+    g_b: np.ndarray  #: (n,) components along b* and c, 1/angstrom
     g_c: np.ndarray
-    thickness_nm: np.ndarray
+    thickness_nm: np.ndarray  #: uniform grids
     tilt_b_mrad: np.ndarray
     tilt_c_mrad: np.ndarray
-    coefficients: np.ndarray
+    coefficients: np.ndarray  #: (n_tilt_b + 2, n_tilt_c + 2, n_thickness + 2, n) float32, cubic B-splines of fractions of the incident beam
     energy_kev: float
-    fingerprint: str = ""
+    fingerprint: str = ""  #: of the settings and the structure it was computed from
 
     def intensities(self, polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad) -> np.ndarray:
-        """Interpolated intensities of all reflections.
+        """Interpolated intensities of all reflections, float32, shape (..., n).
 
-        Parameters
-        ----------
-        polarization : int or array
-            +1 or -1.
-        thickness_nm, tilt_b_mrad, tilt_c_mrad : float or array
-            Inside the grids; all four broadcast to a common shape (...,).
-
-        Returns
-        -------
-        intensities : float32 array, shape (..., n)
-
-        Raises
-        ------
-        ValueError
-            If a point lies outside the library or a polarization is not +1 or -1.
+        Polarization (+1 or -1), thickness and tilts broadcast to a common shape (...,); a point outside the grids raises a `ValueError`.
         """
         sign, thickness, tilt_b, tilt_c = np.broadcast_arrays(polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad)
         if not np.all(np.abs(sign) == 1):
@@ -256,27 +179,13 @@ class Library:
         values = {"tilt_b_mrad": tilt_b_mrad, "tilt_c_mrad": tilt_c_mrad, "thickness_nm": thickness_nm}
         return np.stack([_grid_coordinate(name, getattr(self, name), value) for name, value in values.items()], axis=-1)
 
-    def save(self, path) -> None:
-        """Write the library to `path` (.npz), through a temporary file that is renamed."""
-        with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **vars(self))
-
-    @classmethod
-    def load(cls, path) -> "Library":
-        """Read a library that `save` wrote."""
-        with np.load(path) as stored:
-            fields = {name: stored[name] for name in cls.__dataclass_fields__}
-        return cls(**fields | {"energy_kev": float(fields["energy_kev"]), "fingerprint": str(fields["fingerprint"])})
-
 
 def _grid_coordinate(name, grid, value):
     value = np.asarray(value, float)
     margin = 1e-6 * (grid[1] - grid[0])
     if value.size and not (grid[0] - margin <= value.min() and value.max() <= grid[-1] + margin):
-        raise ValueError(
-            f"{name} from {value.min():.4g} to {value.max():.4g} leaves the library, which covers {grid[0]:.4g} to "
-            f"{grid[-1]:.4g}; build one with wider LibrarySettings"
-        )
+        raise ValueError(f"{name} from {value.min():.4g} to {value.max():.4g} leaves the library, which covers {grid[0]:.4g} to {grid[-1]:.4g}; "
+                         "build one with wider LibrarySettings")
     return (value - grid[0]) / (grid[1] - grid[0])
 
 
@@ -287,8 +196,13 @@ def minus_p_index(library: Library) -> np.ndarray:
 
 def permutation(hkl: np.ndarray, signs: tuple) -> np.ndarray:
     """Where in `hkl` each reflection lies whose indices are multiplied by `signs`, shape (n,)."""
-    order = {tuple(row): index for index, row in enumerate(hkl.tolist())}
-    return np.array([order[tuple(row)] for row in (hkl * signs).tolist()])
+    rows = rows_of(hkl)
+    return np.array([rows[tuple(row)] for row in (hkl * signs).tolist()])
+
+
+def rows_of(hkl: np.ndarray) -> dict[tuple[int, int, int], int]:
+    """Row of each reflection (h, k, l) in a list of reflections, shape (n, 3)."""
+    return {tuple(row): index for index, row in enumerate(np.asarray(hkl).tolist())}
 
 
 def build_library(settings=LibrarySettings(), threads: int | None = None, progress: bool = True, crystal: Crystal | None = None) -> Library:
@@ -304,10 +218,6 @@ def build_library(settings=LibrarySettings(), threads: int | None = None, progre
     crystal : Crystal, optional
         Another +P than ``ermno3(+1)``: with other vibrations or displacements, or another crystal along a zone axis
         (``zone_crystal(...).crystal``). Its inversion partner is then -P.
-
-    Returns
-    -------
-    library : Library
     """
     fingerprint = settings.fingerprint(crystal)
     if crystal is None:
@@ -346,18 +256,84 @@ def _mirrored_coefficients(samples, mirror):
 
 
 def load_or_build(path, settings=LibrarySettings(), threads: int | None = None, progress: bool = True, crystal: Crystal | None = None) -> Library:
-    """Load the library stored at `path`, or build and store it when it is missing or has other settings or another crystal.
+    """Load the library stored at `path`, or build and store it when it is missing or the settings, the crystal or the code behind it have changed.
 
     Processes that ask for the same path wait for one another.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if path.exists():
-            library = Library.load(path)
-            if library.fingerprint == settings.fingerprint(crystal):
-                return library
-            logger.info("%s was built with other settings or another version; building it anew", path)
-        library = build_library(settings, threads, progress, crystal)
-        library.save(path)
-    return library
+    stored = stored_arrays(path, build_library, settings.fingerprint(crystal), lambda: vars(build_library(settings, threads, progress, crystal)))
+    return Library(**stored | {"energy_kev": float(stored["energy_kev"]), "fingerprint": str(stored["fingerprint"])})
+
+
+# Cubic B-splines on uniform grids. Grid coordinates count nodes from zero: ``u = (x - x[0]) / (x[1] - x[0])``. A spline over ``n`` nodes has
+# ``n + 2`` coefficients, one ghost on either side, so that it reaches its first and its last node without a mirror or a periodic continuation
+# that the intensities do not have.
+
+
+def coefficient_matrix(nodes):
+    """Matrix (nodes + 2, nodes) that turns samples at four or more nodes of a uniform grid into cubic B-spline coefficients.
+
+    The two conditions beyond interpolation are "not a knot": the third derivative does not jump at the second and the
+    last but one node, so that a cubic polynomial is reproduced exactly up to the ends.
+    """
+    if nodes < 4:
+        raise ValueError(f"a cubic spline needs at least 4 nodes along each axis, got {nodes}; widen the range or shorten steps")
+    size = nodes + 2
+    system = np.zeros((size, size))
+    for row in range(nodes):
+        system[row, row : row + 3] = (1 / 6, 4 / 6, 1 / 6)
+    fourth_difference = (1, -4, 6, -4, 1)
+    system[nodes, :5] = fourth_difference
+    system[nodes + 1, -5:] = fourth_difference
+    return np.linalg.inv(system)[:, :nodes]
+
+
+def spline_coefficients(samples, axes=(0, 1, 2)):
+    """Cubic B-spline coefficients of samples on a uniform grid, along `axes`, each of which grows by two; the dtype stays."""
+    coefficients = samples
+    for axis in axes:
+        matrix = coefficient_matrix(coefficients.shape[axis]).astype(coefficients.dtype)
+        coefficients = np.moveaxis(np.tensordot(matrix, coefficients, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(coefficients)
+
+
+@njit(nogil=True, cache=True)
+def cubic_weights(u, nodes, weights):
+    """Write the four weights at grid coordinate `u` (clipped to the grid) and return the index of the first of them."""
+    u = min(max(u, 0.0), nodes - 1.0)
+    start = min(int(u), nodes - 2)
+    x = u - start
+    y = 1.0 - x
+    weights[0] = y * y * y / 6
+    weights[1] = (4 - 6 * x * x + 3 * x * x * x) / 6
+    weights[2] = (4 - 6 * y * y + 3 * y * y * y) / 6
+    weights[3] = x * x * x / 6
+    return start
+
+
+@njit(nogil=True, cache=True)
+def evaluate_spline(coefficients, ub, uc, ut, out):
+    """Evaluate all reflections at one point (grid coordinates, clipped to the grid) into `out`, shape (n,); GIL released.
+
+    The coefficients are float32, (n_tilt_b + 2, n_tilt_c + 2, n_thickness + 2, n). The spline may undershoot zero, by up to 0.002 of the
+    incident beam at 100 nm.
+    """
+    wb = np.empty(4, np.float32)
+    wc = np.empty(4, np.float32)
+    wt = np.empty(4, np.float32)
+    b0 = cubic_weights(ub, coefficients.shape[0] - 2, wb)
+    c0 = cubic_weights(uc, coefficients.shape[1] - 2, wc)
+    t0 = cubic_weights(ut, coefficients.shape[2] - 2, wt)
+    out[:] = 0
+    for i in range(4):
+        for j in range(4):
+            w = wb[i] * wc[j]
+            block = coefficients[b0 + i, c0 + j]
+            for r in range(out.shape[0]):
+                out[r] += w * (wt[0] * block[t0, r] + wt[1] * block[t0 + 1, r] + wt[2] * block[t0 + 2, r] + wt[3] * block[t0 + 3, r])
+
+
+@njit(nogil=True, cache=True)
+def evaluate_many(coefficients, points, out):
+    """Evaluate at grid coordinates `points`, shape (m, 3), into `out`, shape (m, n)."""
+    for m in range(points.shape[0]):
+        evaluate_spline(coefficients, points[m, 0], points[m, 1], points[m, 2], out[m])

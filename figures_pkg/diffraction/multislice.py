@@ -22,7 +22,7 @@ from figures_pkg.crystal.structure import Crystal
 from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.workspace import available_cores
 
-from .potential import fourier_crop, frequencies, log_transmission
+from .potential import fourier_crop, frequencies, largest_circle, log_transmission
 
 OVERSAMPLING = 2  # the product over atoms is formed on a grid this much finer, then cropped in Fourier space
 BORDER = 0.1  # of a slice; atoms should stay this far from its ends, so that both variants are cut alike
@@ -31,31 +31,20 @@ BATCH = 4  # tilts per transform; their waves and propagators stay in a core's c
 
 @dataclass(frozen=True)
 class Stack:
-    """One period of the crystal as equal slices, ready for the multislice.
+    """One period of the crystal as equal slices, ready for the multislice."""
 
-    Attributes
-    ----------
-    transmission : complex64 array, shape (n_slices, n_b, n_c)
-    cell_angstrom : tuple of float
-        Edges along b* and c.
-    slice_angstrom : float
-        Thickness of one slice.
-    attenuation : array, shape (n_b, n_c)
-        Factor of each beam's amplitude per slice: 1 for beams that are propagated freely, 0 for those that are cut.
-    wavelength_angstrom : float
-    """
-
-    transmission: np.ndarray
-    cell_angstrom: tuple
-    slice_angstrom: float
-    attenuation: np.ndarray
+    transmission: np.ndarray  #: (n_slices, n_b, n_c) complex64
+    cell_angstrom: tuple  #: edges along b* and c
+    slice_angstrom: float  #: thickness of one slice
+    attenuation: np.ndarray  #: (n_b, n_c) factor of each beam's amplitude per slice: 1 for beams that travel freely, 0 for those that are cut
     wavelength_angstrom: float
 
 
 def crystal_stack(crystal, gpts, slices, energy_kev=200.0, table="lobato"):
     """Cut one period along the beam into equal slices of thermally averaged transmission.
 
-    Slices are centred on atomic layers, otherwise the two polarizations would not be each other's exact image.
+    Slices are centred on atomic layers, otherwise the two polarizations would not be each other's exact image; an atom at the border of two
+    slices raises a `ValueError`.
 
     Parameters
     ----------
@@ -66,16 +55,7 @@ def crystal_stack(crystal, gpts, slices, energy_kev=200.0, table="lobato"):
         Slices per period. ErMnO3 along [100] has six layers: 6 is converged, 4 and 2 merge neighbours symmetrically.
     energy_kev : float
     table : str
-        The table of scattering factors, as for :func:`~figures_pkg.diffraction.potential.scattering_factor`.
-
-    Returns
-    -------
-    stack : Stack
-
-    Raises
-    ------
-    ValueError
-        If an atom sits at the border of two slices.
+        Of scattering factors, as for :func:`~figures_pkg.diffraction.potential.scattering_factor`.
     """
     cell = tuple(crystal.cell_angstrom[1:])
     layers = slice_index(crystal, slices)
@@ -85,12 +65,9 @@ def crystal_stack(crystal, gpts, slices, energy_kev=200.0, table="lobato"):
         inside = np.flatnonzero(layers == layer)
         symbols = [crystal.symbols[atom] for atom in inside]
         columns = (symbols, crystal.positions_angstrom[inside, 1:], crystal.u_iso[inside], cell)
-        transmission[layer] = _resample(np.exp(log_transmission(columns, fine, energy_kev, table)), gpts)
+        values = np.exp(log_transmission(columns, fine, energy_kev, table))
+        transmission[layer] = np.fft.ifft2(fourier_crop(np.fft.fft2(values), gpts)) * (np.prod(gpts) / values.size)
     return make_stack(transmission, cell, crystal.cell_angstrom[0] / slices, energy_kev)
-
-
-def _resample(values, gpts):
-    return np.fft.ifft2(fourier_crop(np.fft.fft2(values), gpts)) * (np.prod(gpts) / values.size)
 
 
 def slice_index(crystal, slices):
@@ -98,23 +75,15 @@ def slice_index(crystal, slices):
     depth = crystal.positions_angstrom[:, 0] / crystal.cell_angstrom[0] * slices
     border = np.abs(depth - np.floor(depth) - 0.5).min()
     if slices > 1 and border < 0.05:
-        raise ValueError(
-            f"{slices} slices per period put an atom on the border of two slices; use 1, 2, 4, 6 or 12 for ErMnO3 along [100]"
-        )
+        raise ValueError(f"{slices} slices per period put an atom on the border of two slices; use 1, 2, 4, 6 or 12 for ErMnO3 along [100]")
     return np.floor(depth + 0.5).astype(int) % slices
 
 
 def sliced(crystal: Crystal, thickest_angstrom: float = 2.5) -> tuple[Crystal, int]:
-    """
-    Choose equal slices for any crystal, and put each atom into the middle of its own.
+    """Choose equal slices for any crystal, put each atom into the middle of its own, and say how many there are.
 
     A slice holds the projection of its atoms, so moving them along the beam inside it changes nothing. As few slices as are
     thin enough and keep atoms off their ends are taken, up to twice as many.
-
-    Returns
-    -------
-    crystal : Crystal
-    slices : int
     """
     period, depth = crystal.cell_angstrom[0], crystal.positions_angstrom[:, 0]
     least = int(np.ceil(period / thickest_angstrom))
@@ -139,10 +108,8 @@ def make_stack(transmission, cell_angstrom, slice_angstrom, energy_kev=200.0, ap
     aliasing is not needed for thermally averaged slices, which have next to nothing in the outer third; give a smaller
     aperture for slices at rest.
     """
-    gpts = transmission.shape[1:]
     if aperture is None:
-        kb, kc = frequencies(gpts, cell_angstrom)
-        aperture = kb**2 + kc**2 < min(n / length for n, length in zip(gpts, cell_angstrom, strict=True)) ** 2 / 4
+        aperture = largest_circle(transmission.shape[1:], cell_angstrom)
     limited = np.fft.ifft2(np.fft.fft2(transmission) * aperture).astype(np.complex64)
     return Stack(limited, tuple(cell_angstrom), float(slice_angstrom), aperture.astype(float), wavelength_angstrom(energy_kev))
 
@@ -153,18 +120,6 @@ def damp_beams(stack, beyond_inv_angstrom, mean_free_path_nm):
     Waves that the first Laue ring (g = 3.6 1/angstrom) takes from the zone draw lines in tilt of width 1 / (g t), 0.3 mrad
     at 100 nm, which neither a disc of 1 mrad nor a bent crystal resolves. Damping the ring's beams widens these lines and
     leaves their mean, the loss to the ring, in place.
-
-    Parameters
-    ----------
-    stack : Stack
-    beyond_inv_angstrom : float
-        Beams with a larger spatial frequency are damped.
-    mean_free_path_nm : float
-        Of the intensity.
-
-    Returns
-    -------
-    damped : Stack
     """
     kb, kc = frequencies(stack.attenuation.shape, stack.cell_angstrom)
     per_slice = np.exp(-stack.slice_angstrom / (20 * mean_free_path_nm))
@@ -172,30 +127,19 @@ def damp_beams(stack, beyond_inv_angstrom, mean_free_path_nm):
     return replace(stack, attenuation=stack.attenuation * factor)
 
 
-def free_propagator(gpts, cell_angstrom, slice_angstrom, wavelength, tilts_mrad=((0.0, 0.0),)):
-    """Propagation over one slice for waves of given tilts, with the scale of the inverse transform, shape (waves, n_b, n_c)."""
+def free_propagator(gpts, cell_angstrom, slice_angstrom, wavelength, tilts_mrad):
+    """Propagation over one slice for waves of given tilts, shape (waves, n_b, n_c)."""
     kb, kc = frequencies(gpts, cell_angstrom)
     tilt_b, tilt_c = (1e-3 / wavelength * np.asarray(tilts_mrad, float)).T[:, :, None, None]
     phase = wavelength * slice_angstrom * (kb**2 + kc**2 + 2 * (kb * tilt_b + kc * tilt_c))
-    return np.exp(-1j * np.pi * phase) / np.prod(gpts)
+    return np.exp(-1j * np.pi * phase)
 
 
 class Multislice:
-    """
-    The loop of the multislice for a fixed number of waves on one grid: plane waves, or probes, or both.
+    """The loop of the multislice for a fixed number of waves on one grid: plane waves, or probes, or both.
 
-    Fill `waves` (1 for plane waves, any wave function for a probe), then iterate over :meth:`through`. Plans are estimated,
-    so that they are the same in every run.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (waves, n_b, n_c).
-
-    Attributes
-    ----------
-    waves : complex64 array, shape (waves, n_b, n_c)
-        In real space between two slices.
+    Fill `waves`, complex64 of the given shape (waves, n_b, n_c) in real space (1 for plane waves, any wave function for a probe), then iterate
+    over :meth:`through`. Plans are estimated, so that they are the same in every run.
     """
 
     def __init__(self, shape):
@@ -206,22 +150,10 @@ class Multislice:
         )
 
     def through(self, slices, propagator):
-        """
-        Carry the waves through slices.
+        """Carry the waves through slices, transmissions of shape (n_b, n_c) or (waves, n_b, n_c) that may differ from slice to slice.
 
-        Parameters
-        ----------
-        slices : iterable of array
-            Transmission of each slice in turn, shape (n_b, n_c) or (waves, n_b, n_c); it may differ from slice to slice.
-        propagator : array
-            Factor of each beam behind each slice, as `free_propagator` gives it, times an aperture or an attenuation.
-
-        Yields
-        ------
-        passed : int
-            Number of slices behind the waves.
-        beams : complex64 array, shape (waves, n_b, n_c)
-            Amplitudes of all beams there; 1 for a plane wave that holds everything. Overwritten by the next slice.
+        `propagator` is that of `free_propagator` over the number of grid points, times an aperture or an attenuation. Yields the number of slices
+        behind the waves and the amplitudes of all beams there, 1 for a plane wave that holds everything; the next slice overwrites them.
         """
         for passed, transmission in enumerate(slices, 1):
             self.waves *= transmission
@@ -243,10 +175,8 @@ def propagate(stack, tilts_mrad, exit_periods, reflections, threads=None, progre
         Thicknesses, in whole periods, increasing.
     reflections : int array, shape (n, 2)
         Orders along b* and c of the stack's cell (for the orthogonal cell of ErMnO3: 2k and l).
-    threads : int, optional
-        All cores of this process by default.
-    progress : bool
-        Whether to show a progress bar on stderr.
+    threads, progress
+        All cores by default; and whether to show a progress bar on stderr.
 
     Returns
     -------
@@ -265,9 +195,8 @@ def propagate(stack, tilts_mrad, exit_periods, reflections, threads=None, progre
     def _work(start):
         batch, loop = tilts[start : start + BATCH], loops.get()
         propagator = np.zeros(loop.waves.shape, "complex64")
-        propagator[: len(batch)] = (
-            free_propagator(gpts, stack.cell_angstrom, stack.slice_angstrom, stack.wavelength_angstrom, batch) * stack.attenuation
-        )
+        free = free_propagator(gpts, stack.cell_angstrom, stack.slice_angstrom, stack.wavelength_angstrom, batch)
+        propagator[: len(batch)] = free / np.prod(gpts) * stack.attenuation
         loop.waves[:] = 1
         try:
             for passed, waves in loop.through(chain.from_iterable(repeat(stack.transmission, max(exit_periods))), propagator):

@@ -31,50 +31,22 @@ SLICES = 2  # per period; the second is the first moved by half a cell along b*,
 
 @dataclass(frozen=True)
 class PhononSettings:
-    """
-    What `diffuse_beams` computes, and how finely.
+    """What `diffuse_beams` computes, and how finely."""
 
-    Attributes
-    ----------
-    tilts_mrad
-        Beam directions (b, c), each a tuple.
-    periods
-        Thicknesses, increasing.
-    supercell
-        Cells along b* and along c.
-    gpts
-        Grid of one cell; beams up to two thirds of its reach take part, 2.5 1/Å by default.
-    pool, slabs_each, pools
-        How many displaced layers are drawn at a time, how many slabs are made of them, and how often.
-    reach_inv_angstrom
-        Beams up to here along either axis are returned.
-    energy_kev
-    seed
-    """
-
-    tilts_mrad: tuple = ((0.0, 0.0),)
-    periods: tuple = (92,)
-    supercell: int = 4
-    gpts: tuple = (80, 90)
-    pool: int = 48
-    slabs_each: int = 4
-    pools: int = 2
-    reach_inv_angstrom: float = 1.4
+    tilts_mrad: tuple = ((0.0, 0.0),)  # beam directions (b, c), each a tuple
+    periods: tuple = (92,)  # thicknesses, increasing
+    supercell: int = 4  # cells along b* and along c
+    gpts: tuple = (80, 90)  # grid of one cell; beams up to two thirds of its reach take part, 2.5 1/Å
+    pool: int = 48  # displaced layers drawn at a time,
+    slabs_each: int = 4  # slabs made of them,
+    pools: int = 2  # and how often
+    reach_inv_angstrom: float = 1.4  # beams up to here along either axis are returned
     energy_kev: float = 200.0
     seed: int = 0
 
 
 def diffuse_beams(crystal, settings: PhononSettings = PhononSettings(), progress: bool = False):
-    """
-    Intensities of the beams between the reflections.
-
-    Parameters
-    ----------
-    crystal : Crystal
-        ErMnO3 along [100]; its cell must be centred by half a period along the beam and half an edge along b*.
-    settings : PhononSettings
-    progress : bool
-        Whether to show a progress bar on stderr.
+    """Intensities of the beams between the reflections of a crystal centred by half a period along the beam and half an edge along b*.
 
     Returns
     -------
@@ -87,8 +59,8 @@ def diffuse_beams(crystal, settings: PhononSettings = PhononSettings(), progress
     rng = np.random.default_rng(settings.seed)
     gpts, cell = tuple(settings.supercell * n for n in settings.gpts), settings.supercell * crystal.cell_angstrom[1:]
     wavelength = wavelength_angstrom(settings.energy_kev)
-    propagator = free_propagator(gpts, cell, crystal.cell_angstrom[0] / SLICES, wavelength, settings.tilts_mrad) * _aperture(gpts, cell)
-    loop, propagator = Multislice(propagator.shape), propagator.astype(np.complex64)
+    free = free_propagator(gpts, cell, crystal.cell_angstrom[0] / SLICES, wavelength, settings.tilts_mrad)
+    loop, propagator = Multislice(free.shape), (free / np.prod(gpts) * _aperture(gpts, cell)).astype(np.complex64)
     rows = {SLICES * period: row for row, period in enumerate(settings.periods)}
     total = np.zeros((len(settings.tilts_mrad), len(settings.periods), *gpts), np.float32)
     for _ in tqdm(range(settings.pools), desc="frozen phonons", unit="pool", disable=not progress):
@@ -163,69 +135,38 @@ MARGIN_PX = 12  # around the frame, for shifts
 
 
 def make_table(path: str | Path, settings: PhononSettings = SETTINGS, progress: bool = True) -> None:
-    """Compute the file that comes with the package, about four minutes of a processor; see :func:`read_table`."""
+    """Compute the file that comes with the package, in 255 steps, about four minutes of a processor; see :func:`read_table`."""
     beams, g_b, g_c = diffuse_beams(ermno3(+1), settings, progress)
-    write_table(path, beams, g_b, g_c, settings)
-
-
-def write_table(path: str | Path, beams: np.ndarray, g_b: np.ndarray, g_c: np.ndarray, settings: PhononSettings) -> None:
-    """Average what :func:`diffuse_beams` gave around the zone axis, and write it in 255 steps."""
-    step = 1e-3 / wavelength_angstrom(settings.energy_kev) / np.array([g_b[1] - g_b[0], g_c[1] - g_c[0]])
-    moved = [shift(each.mean(axis=0), step * tilt, order=1, mode="nearest") for each, tilt in zip(beams, np.array(settings.tilts_mrad))]
-    picture = np.mean(moved, axis=0)
-    picture = (picture + picture[::-1]) / 2  # the mirror plane holds the beam and c
+    picture = around_zone_axis(beams, g_b, g_c, settings)
     with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, picture=np.round(255 * picture / picture.max()).astype(np.uint8), largest=picture.max(), g_b=g_b, g_c=g_c)
 
 
-def read_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """
-    The packaged background of +P.
+def around_zone_axis(beams: np.ndarray, g_b: np.ndarray, g_c: np.ndarray, settings: PhononSettings) -> np.ndarray:
+    """Average over all directions and thicknesses of what :func:`diffuse_beams` gave, each moved back by its tilt."""
+    step = 1e-3 / wavelength_angstrom(settings.energy_kev) / np.array([g_b[1] - g_b[0], g_c[1] - g_c[0]])
+    moved = [shift(each.mean(axis=0), step * tilt, order=1, mode="nearest") for each, tilt in zip(beams, np.array(settings.tilts_mrad))]
+    picture = np.mean(moved, axis=0)
+    return (picture + picture[::-1]) / 2  # the mirror plane holds the beam and c
 
-    Returns
-    -------
-    picture : array, shape (n_b, n_c)
-        Fractions of the incident beam in each beam of a supercell of four cells by four.
-    g_b, g_c : arrays
-        From the zone axis, 1/Å.
-    """
+
+def read_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The packaged background of +P: fractions of the incident beam in each beam of a supercell of 4 by 4 cells, (n_b, n_c), and g_b, g_c in 1/Å."""
     with as_file(files(__package__) / "phonon_background.npz") as path, np.load(path) as stored:
         return stored["picture"] * (stored["largest"] / 255), stored["g_b"], stored["g_c"]
 
 
 @dataclass(frozen=True)
 class PhononBackground:
-    """
-    The background of both domains on the pixels of a detector, around the zone axis.
+    """The background of both domains on the pixels of a detector, around the zone axis."""
 
-    Attributes
-    ----------
-    frames
-        Of +P and -P (keys 1 and -1), fractions of the incident beam per pixel, shape (det_y + margins, det_x + margins).
-    middle
-        Pixel (row, col) on which the zone axis lies in them.
-    shape
-        Of the detector.
-    """
-
-    frames: dict[int, np.ndarray]
-    middle: np.ndarray
-    shape: tuple[int, int]
+    frames: dict[int, np.ndarray]  # of +P and -P (keys 1 and -1), fractions of the beam per pixel, shape (det_y + margins, det_x + margins)
+    middle: np.ndarray  # pixel (row, col) on which the zone axis lies in them
+    shape: tuple[int, int]  # of the detector
 
     @classmethod
     def of(cls, geometry, convergence_mrad: float, energy_kev: float = 200.0) -> "PhononBackground":
-        """
-        Lay the packaged table on a detector.
-
-        Parameters
-        ----------
-        geometry : PatternGeometry
-            Lattice on the detector, see :mod:`figures_pkg.twin`.
-        convergence_mrad
-            Half angle of the beam's cone, over which directions are averaged.
-        energy_kev
-            Of the table: 200.
-        """
+        """Lay the packaged table on a detector (a `PatternGeometry` of the twin) and average it over the directions of the beam's cone."""
         picture, g_b, g_c = read_table()
         per_pixel = picture / (abs(np.linalg.det(geometry.matrix)) * (g_b[1] - g_b[0]) * (g_c[1] - g_c[0]))
         disc = disc_kernel(disc_radius(convergence_mrad, energy_kev) * geometry.px_per_inv_angstrom)

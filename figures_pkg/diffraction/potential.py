@@ -50,6 +50,12 @@ def frequencies(gpts, cell_angstrom):
     return kb[:, None], kc[None, :]
 
 
+def largest_circle(gpts, cell_angstrom):
+    """Which frequencies of a grid lie inside the largest circle on it, shape `gpts`."""
+    kb, kc = frequencies(gpts, cell_angstrom)
+    return kb**2 + kc**2 < min(n / length for n, length in zip(gpts, cell_angstrom, strict=True)) ** 2 / 4
+
+
 def atom_potential(symbol, gpts, cell_angstrom, u_iso=0.0, table="lobato"):
     """Fourier coefficients of one projected atom at the origin, in V angstrom (smeared by `u_iso` if given)."""
     kb, kc = frequencies(gpts, cell_angstrom)
@@ -66,19 +72,9 @@ def place(coefficients, positions_angstrom, cell_angstrom):
 
 
 def projected_potential(columns, gpts):
-    """Static projected potential with Debye-Waller factors, without absorption.
+    """Static projected potential with Debye-Waller factors, without absorption, in V angstrom.
 
-    Parameters
-    ----------
-    columns : tuple
-        ``(symbols, positions_angstrom, u_iso, cell_angstrom)`` as from `projected_columns`.
-    gpts : tuple of int
-        Grid points along b* and c.
-
-    Returns
-    -------
-    potential : array, shape `gpts`
-        In V angstrom.
+    `columns` are symbols, places (n, 2) in angstrom, u_iso (n,) in squared angstrom and the cell's edges along b* and c.
     """
     symbols, positions, u_iso, cell = columns
     total = np.zeros(gpts, complex)
@@ -88,29 +84,17 @@ def projected_potential(columns, gpts):
 
 
 def log_transmission(columns, gpts, energy_kev, table="lobato"):
-    """Logarithm of the thermally averaged transmission <exp(i sigma V)>, on an oversampled grid.
+    """Logarithm of the thermally averaged transmission <exp(i sigma V)>: real part <= 0 (thermal losses), imaginary part sigma V.
 
-    The logarithm is additive over atoms; a slice that holds 1/m of a period has 1/m of it.
-
-    Parameters
-    ----------
-    columns : tuple
-        As in `projected_potential`.
-    gpts : tuple of int
-        Points of the oversampled grid.
-    energy_kev : float
-    table : str
-        Of scattering factors, see `scattering_factor`.
-
-    Returns
-    -------
-    log_t : complex array, shape `gpts`
-        Real part <= 0 (thermal losses), imaginary part sigma V.
+    It is additive over atoms; a slice that holds 1/m of a period has 1/m of it. `columns` are as in `projected_potential`, `gpts` the points of an
+    oversampled grid.
     """
     symbols, positions, u_iso, cell = columns
     total = np.zeros(gpts, complex)
+    kb, kc = frequencies(gpts, cell)
     for (symbol, u), where in _kinds(symbols, u_iso).items():
-        smeared = _smeared_transmission(symbol, float(u), tuple(gpts), tuple(cell), energy_kev, table)
+        at_rest = _atom_transmission(symbol, tuple(gpts), tuple(cell), energy_kev, table)
+        smeared = at_rest * np.exp(-2 * np.pi**2 * float(u) * (kb**2 + kc**2))
         for position in positions[where]:
             total += np.log(1 + np.prod(gpts) * np.fft.ifft2(place(smeared, position[None], cell)))
     return total
@@ -122,12 +106,6 @@ def _kinds(symbols, u_iso):
     for index, kind in enumerate(zip(symbols, u_iso, strict=True)):
         kinds.setdefault(kind, []).append(index)
     return kinds
-
-
-def _smeared_transmission(symbol, u_iso, gpts, cell, energy_kev, table):
-    """Fourier coefficients of <exp(i sigma v_a)> - 1 for one atom at the origin."""
-    kb, kc = frequencies(gpts, cell)
-    return _atom_transmission(symbol, gpts, cell, energy_kev, table) * np.exp(-2 * np.pi**2 * u_iso * (kb**2 + kc**2))
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.fft import next_fast_len
 
 from figures_pkg.crystal.cif import read_crystal
 from figures_pkg.crystal.structure import ermno3
@@ -29,8 +30,7 @@ TILT_LIMIT_MRAD = 50.0  # beyond, the periodic small-angle propagator is no long
 
 def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="library", thermal="average", *,
              energy_kev=200.0, g_max_inv_angstrom=1.5, configurations=8, seed=0, kmax_inv_angstrom=None):
-    """
-    Intensities of the reflections 0kl of one domain for a plane wave along [100], by thickness.
+    """Intensities of the reflections 0kl of one domain for a plane wave along [100], by thickness.
 
     Parameters
     ----------
@@ -48,10 +48,6 @@ def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="li
         "average": thermally averaged transmission, exact for the coherent beams of independent vibrations; both
         engines propagate through the same slices. "none": atoms at rest, in the library engine placed exactly, in abTEM by
         its own potential. "phonons": abTEM's frozen phonons, coherent part, `configurations` of them drawn from `seed`.
-    energy_kev, g_max_inv_angstrom : float
-        Beam energy, and the largest reflection of the table.
-    configurations, seed : int
-        For frozen phonons only.
     kmax_inv_angstrom : float, optional
         Edge of the grid in reciprocal space; by default 6.8 for the thermal average, 13.6 at rest, 9.2 for phonons.
 
@@ -62,32 +58,25 @@ def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="li
         intensity_error. ``table.attrs`` names engine, thermal, state, tilt, energy and grid, and by thickness
         kept_intensity (sum over all beams of the grid), in_table (sum of the column) and lost_to_band_limit.
 
-    Raises
-    ------
-    ValueError
-        For an unknown state, engine or thermal motion, a thickness below half a period, a tilt beyond 50 mrad, or a CIF
-        that is not a hexagonal manganite in P6_3cm.
-
     Notes
     -----
     Against twelve slices on a grid 1.5 times as fine the thermal average is converged to 2e-5 of the beam up to 100 nm.
     Atoms at rest scatter much further: at the default grid intensities are right to 0.001 at 75 nm and a twentieth of the
     beam leaves the grid, a loss that `lost_to_band_limit` states. With vibrations that entry compares two runs, with and
     without the cut, since most of what leaves the Bragg beams then went into thermal diffuse scattering.
-
-    Examples
-    --------
-    >>> table = simulate("+P", [10, 20], g_max_inv_angstrom=0.4)
-    >>> table.thickness_nm.unique().round(2).tolist()
-    [9.78, 20.17]
     """
-    polarization = _checked_state(state)
+    if state not in STATES:
+        raise ValueError(f"state is {state!r}; expected '+P' (up-up-down) or '-P' (down-down-up)")
     _check_engine(engine, thermal, configurations)
-    tilt = _checked_tilt(tilt_mrad)
-    atoms = ermno3(polarization) if crystal is None else read_crystal(crystal, polarization, needs_displacements=thermal != "none")
+    tilt = np.asarray(tilt_mrad, float)
+    if tilt.shape != (2,) or not (np.abs(tilt) <= TILT_LIMIT_MRAD).all():
+        raise ValueError(f"tilt_mrad is {tilt_mrad!r}; expected two numbers, along b* and c, each within {TILT_LIMIT_MRAD:g} mrad")
+    tilt = tuple(tilt.tolist())
+    atoms = ermno3(STATES[state]) if crystal is None else read_crystal(crystal, STATES[state], needs_displacements=thermal != "none")
     periods, asked = _whole_periods(thickness_nm, atoms)
     hkl = reflections(atoms, g_max_inv_angstrom)[0]
-    gpts = _grid(atoms, kmax_inv_angstrom or KMAX_INV_ANGSTROM[thermal])
+    reach = kmax_inv_angstrom or KMAX_INV_ANGSTROM[thermal]
+    gpts = tuple(2 * next_fast_len(int(np.ceil(reach * length)), real=True) for length in atoms.cell_angstrom[1:])
     job = {"energy_kev": energy_kev, "tilt_mrad": tilt, "periods": periods, "reflections": hkl[:, 1:] * atoms.orders_per_index}
     extra = {"configurations": configurations, "seed": seed} if thermal == "phonons" else {}
     found = _ENGINES[engine, thermal](atoms, gpts, **job, **extra)
@@ -97,31 +86,12 @@ def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="li
 
 
 def write_table(table, path):
-    """
-    Write a table of `simulate` as CSV, its attributes as leading comment lines (``pandas.read_csv(path, comment="#")``).
-
-    The file appears at once and whole: it is written under another name and then renamed.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-    path : str or Path
-
-    Returns
-    -------
-    path : Path
-    """
+    """Write a table of `simulate` as CSV, its attributes as leading comment lines (``pandas.read_csv(path, comment="#")``)."""
     path = Path(path)
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.writelines(f"# {name}: {value}\n" for name, value in table.attrs.items())
         table.to_csv(file, index=False, float_format="%.7g")
     return path
-
-
-def _checked_state(state):
-    if state not in STATES:
-        raise ValueError(f"state is {state!r}; expected '+P' (up-up-down) or '-P' (down-down-up)")
-    return STATES[state]
 
 
 def _check_engine(engine, thermal, configurations):
@@ -133,30 +103,13 @@ def _check_engine(engine, thermal, configurations):
         raise ValueError(f"configurations is {configurations}; the coherent part of frozen phonons needs at least 2")
 
 
-def _checked_tilt(tilt_mrad):
-    """The two tilts as floats."""
-    tilt = np.asarray(tilt_mrad, float)
-    if tilt.shape != (2,) or not (np.abs(tilt) <= TILT_LIMIT_MRAD).all():
-        raise ValueError(f"tilt_mrad is {tilt_mrad!r}; expected two numbers, along b* and c, each within {TILT_LIMIT_MRAD:g} mrad")
-    return tuple(tilt.tolist())
-
-
 def _whole_periods(thickness_nm, atoms):
     """Thicknesses in whole periods, increasing and without repetition, and the asked values in nm."""
     asked = np.atleast_1d(np.asarray(thickness_nm, float))
     period_nm = atoms.cell_angstrom[0] / 10
     if asked.ndim != 1 or not asked.size or not (np.isfinite(asked) & (asked >= period_nm / 2)).all():
-        raise ValueError(
-            f"thickness_nm is {thickness_nm!r}; expected positive numbers of at least half a period along the beam, {period_nm / 2:.3f} nm"
-        )
+        raise ValueError(f"thickness_nm is {thickness_nm!r}; expected positive numbers of at least half a period along the beam, {period_nm / 2:.3f} nm")
     return np.unique(np.round(asked / period_nm).astype(int)), asked.tolist()
-
-
-def _grid(atoms, kmax_inv_angstrom):
-    """Even numbers of grid points along b* and c with fast transforms, reaching at least `kmax_inv_angstrom`."""
-    from scipy.fft import next_fast_len
-
-    return tuple(2 * next_fast_len(int(np.ceil(kmax_inv_angstrom * length)), real=True) for length in atoms.cell_angstrom[1:])
 
 
 def _average_by_library(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections):

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.diffraction.discs import disc_means
-from figures_pkg.diffraction.library import Library, LibrarySettings
+from figures_pkg.diffraction.library import Library, LibrarySettings, rows_of
 from figures_pkg.imaging import Disc, Lattice, along_and_across, asymmetry, summarise
 from figures_pkg.model.linear import as_maps
 from figures_pkg.twin import load_preset
@@ -81,7 +81,7 @@ def pair_change(library: Library, order: int, thickness_nm, tilt_b_mrad, tilt_c_
         Shape (...,): (I(00l) − I(00-l)) / (I(00l) + I(00-l)) of +P; the length of the vector of both changes, as a fraction of
         the beam.
     """
-    index = {tuple(row): i for i, row in enumerate(library.hkl.tolist())}
+    index = rows_of(library.hkl)
     state = (thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad)
     plus, minus = (disc_means(library, sign, *state) for sign in (+1, -1))
     up, down = index[0, 0, order], index[0, 0, -order]

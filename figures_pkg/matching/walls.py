@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.twin.domains import polarization_weight
-from figures_pkg.twin.wall_columns import Columns, across_wall, build_columns
+from figures_pkg.twin.walls import Columns, across_wall, build_columns
 
 from .matcher import FITTED, Matcher, weights_of
 
@@ -140,7 +140,7 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
     probe_fwhm_nm
         Full width at half maximum of the probe; a wrong one is taken for width of the wall.
     columns
-        From :func:`figures_pkg.twin.wall_columns.build_columns`, for turns of 1 and -1, if they are there already.
+        From :func:`figures_pkg.twin.walls.build_columns`, for turns of 1 and -1, if they are there already.
 
     Returns
     -------

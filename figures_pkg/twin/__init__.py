@@ -5,15 +5,5 @@ from figures_pkg.twin.presets import Preset, known_presets, load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.truth import read_truth, simulate_truth, states_of, truth_path
 
-__all__ = [
-    "Preset",
-    "Renderer",
-    "known_presets",
-    "library_settings",
-    "load_preset",
-    "make_dataset",
-    "read_truth",
-    "simulate_truth",
-    "states_of",
-    "truth_path",
-]
+__all__ = ["Preset", "Renderer", "known_presets", "library_settings", "load_preset", "make_dataset", "read_truth", "simulate_truth", "states_of",
+           "truth_path"]

@@ -33,12 +33,8 @@ _TO_UNIT = 1.0 / 4294967296.0
 def poisson_tables() -> tuple[np.ndarray, np.ndarray]:
     """Cumulative Poisson laws for inversion, and where in them to start looking.
 
-    Returns
-    -------
-    cumulative : (512, 144) uint32
-        ``round(2**32 * P(n <= k))`` for the mean of each row, the last entry being the largest word.
-    guide : (512, 64) uint8
-        For the upper six bits of a random word, the smallest k that the word can still lead to.
+    A row of the first, (512, 144) uint32, is ``round(2**32 * P(n <= k))`` for one mean, the last entry being the largest word; the second,
+    (512, 64) uint8, holds for the upper six bits of a random word the smallest k that the word can still lead to.
     """
     means = np.arange(TABLE_LIMIT * TABLES_PER_UNIT)[:, None] / TABLES_PER_UNIT
     law = poisson.cdf(np.arange(TABLE_LENGTH)[None], means)
@@ -54,12 +50,7 @@ def _round(c0, c1, c2, c3, k0, k1):
     """One Philox round: two 32x32 bit products, their halves swapped and mixed with the key."""
     p0 = _M0 * np.uint64(c0)
     p1 = _M1 * np.uint64(c2)
-    return (
-        np.uint32((p1 >> _32) ^ c1 ^ k0),
-        np.uint32(p1 & _LOW),
-        np.uint32((p0 >> _32) ^ c3 ^ k1),
-        np.uint32(p0 & _LOW),
-    )
+    return np.uint32((p1 >> _32) ^ c1 ^ k0), np.uint32(p1 & _LOW), np.uint32((p0 >> _32) ^ c3 ^ k1), np.uint32(p0 & _LOW)
 
 
 @njit(nogil=True, cache=True)
@@ -120,22 +111,10 @@ def _inversion(mean, word, rest_word, cumulative, guide):
 
 @njit(nogil=True, cache=True)
 def draw_counts(mean, position, seed, largest, cumulative, guide, out):
-    """Fill a pattern with Poisson counts of the given means.
+    """Fill `out` (h, w) uint16 with Poisson counts of the means (h, w) float32.
 
-    Parameters
-    ----------
-    mean : (h, w) float32
-        Expected counts per pixel, not negative.
-    position : int
-        Index of the scan position, the name of its stream; below 2**32.
-    seed : int
-        Seed of the dataset, an unsigned 64-bit number.
-    largest : int
-        What the counter of a pixel can hold; larger counts stop there (4095 for 12 bits).
-    cumulative, guide
-        The arrays of `poisson_tables`.
-    out : (h, w) uint16
-        Receives the counts.
+    The position, an index below 2**32, and the seed, an unsigned 64-bit number, name the stream of random words; counts stop at `largest`
+    (4095 for 12 bits). The last two arrays are those of `poisson_tables`.
     """
     k0, k1 = np.uint32(seed & _LOW), np.uint32(np.uint64(seed) >> _32)
     stream, zero = np.uint32(position), np.uint32(0)

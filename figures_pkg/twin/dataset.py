@@ -16,8 +16,8 @@ from figures_pkg.twin.domains import polar_axis
 from figures_pkg.twin.presets import Preset, load_preset
 from figures_pkg.twin.render import Renderer
 from figures_pkg.twin.specimen import specimen_fields
-from figures_pkg.twin.truth import simulate_truth, states_of, truth_path, write_truth
-from figures_pkg.workspace import available_cores, check_target
+from figures_pkg.twin.truth import simulate_truth, states_of, truth_path
+from figures_pkg.workspace import available_cores, check_target, replacing
 
 # Whole patterns, 4 x 4 of them: one pattern costs a decompression of 2 MB (10 ms). In chunks of 32 on each axis, which
 # the lab's converter makes, it costs more than a second (64 chunks); a pass over everything is equally fast in both.
@@ -31,17 +31,8 @@ CGROUP = Path("/sys/fs/cgroup")  # limits of a container or a batch job on Linux
 LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
 
-def make_dataset(
-    preset: str | Path = "ds1",
-    size: str = "smoke",
-    seed: int = 0,
-    out: str | Path = "ds1.hspy",
-    *,
-    library: Library | None = None,
-    overwrite: bool = False,
-    chunks: tuple[int, int, int, int] | None = None,
-    workers: int | None = None,
-) -> Path:
+def make_dataset(preset: str | Path = "ds1", size: str = "smoke", seed: int = 0, out: str | Path = "ds1.hspy", *, library: Library | None = None,
+                 overwrite: bool = False, chunks: tuple[int, int, int, int] | None = None, workers: int | None = None) -> Path:
     """Simulate a scan and write it with its truth.
 
     The counts depend on the preset, the size, the seed and the library, on nothing else: neither the chunks nor the
@@ -66,11 +57,6 @@ def make_dataset(
     workers : int, optional
         Threads; as many as the process has cores by default.
 
-    Returns
-    -------
-    path : Path
-        The file written.
-
     Raises
     ------
     ValueError
@@ -87,32 +73,27 @@ def make_dataset(
         raise ValueError(f"seed is {seed}; it must be an integer from 0 to 2**63 - 1")
     require_disk(out, int(math.prod(shape) * BYTES_PER_PIXEL))
     settings = library_settings(chosen, seed)
-    require_memory(f"preset {chosen.name!r} in size {size!r}", memory_bytes(settings, shape, built=library is not None))
+    needed, free = memory_bytes(settings, shape, built=library is not None), available_memory_bytes()
+    if free < needed:
+        raise OSError(f"preset {chosen.name!r} in size {size!r} needs about {needed / 1e9:.2g} GB of memory and {free / 1e9:.2g} GB are free; "
+                      "choose a smaller size, less bend or wedge in the preset, or close other programs")
     truth = simulate_truth(chosen, size, seed)
     workers = workers or available_cores()
     renderer = Renderer(chosen, library or build_library(settings, threads=workers))
-    fingerprint = chosen.fingerprint(size, str(seed), renderer.library.fingerprint)
-    truth.attrs = _attributes(renderer, size, seed, fingerprint)
+    truth.attrs = _attributes(renderer, size, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _writer(out, chosen, shape, chunks or (*CHUNK_POSITIONS, *shape[2:]), truth.attrs) as writer:
         _render_blocks(writer, renderer, states_of(truth), seed, workers)
-        write_truth(truth, truth_path(out))
+        with replacing(truth_path(out)) as temporary:
+            truth.to_netcdf(temporary, engine="h5netcdf")
     return out
 
 
 def library_settings(preset: Preset, seed: int | None = None) -> LibrarySettings:
     """What a library must cover for a preset: its thicknesses, and its tilts with the discs around them.
 
-    Parameters
-    ----------
-    preset : Preset
-    seed : int, optional
-        Covers the specimen of this seed closely, which takes half the time for a strongly bent one. Without it all seeds
-        are covered: a field keeps within its range of its mean.
-
-    Returns
-    -------
-    settings : LibrarySettings
+    A seed covers its specimen closely, which takes half the time for a strongly bent one. Without it all seeds are covered: a field keeps
+    within its range of its mean.
     """
     ranges, disc = _field_ranges(preset, seed), preset.beam.convergence_mrad
     step = abs(preset.terrace.height_nm) / 2 if preset.terrace else 0.0
@@ -122,14 +103,9 @@ def library_settings(preset: Preset, seed: int | None = None) -> LibrarySettings
 
 
 def memory_bytes(settings: LibrarySettings, shape: tuple[int, ...], built: bool = False) -> int:
-    """Estimate of the memory that a scan takes at its peak; the patterns go to the disk block by block and hardly count.
+    """Estimate of the memory that a scan of a shape takes at its peak; less if its library is `built` already.
 
-    Parameters
-    ----------
-    settings : LibrarySettings
-    shape : (scan_y, scan_x, det_y, det_x)
-    built : bool
-        Whether the library is in memory already.
+    The patterns go to the disk block by block and hardly count.
     """
     grids = (settings.tilt_b_mrad, settings.tilt_c_mrad, settings.periods)
     hkl = reflections(ermno3(+1), settings.g_max_inv_angstrom)[0]
@@ -150,49 +126,31 @@ def _field_ranges(preset: Preset, seed: int | None) -> dict[str, np.ndarray]:
     return ranges
 
 
-def _attributes(renderer: Renderer, size: str, seed: int, fingerprint: str) -> dict:
+def _attributes(renderer: Renderer, size: str, seed: int) -> dict:
     """Provenance and geometry of the truth, as netCDF holds them."""
-    preset = renderer.preset
-    return {
-        "source": "twin",
-        "preset": preset.name,
-        "size": size,
-        "seed": seed,
-        "version": figures_pkg.__version__,
-        "fingerprint": fingerprint,
-        "beam_energy_kev": preset.beam.energy_kev,
-        "convergence_mrad": preset.beam.convergence_mrad,
-        "electrons_per_pattern": preset.beam.electrons_per_pattern,
+    preset, optics = renderer.preset, renderer.optics
+    fingerprint = preset.fingerprint(size, str(seed), renderer.library.fingerprint)
+    provenance = {"source": "twin", "preset": preset.name, "size": size, "seed": seed, "version": figures_pkg.__version__, "fingerprint": fingerprint}
+    beam = {name: getattr(preset.beam, name) for name in ("convergence_mrad", "electrons_per_pattern")}
+    return provenance | {"beam_energy_kev": preset.beam.energy_kev} | beam | {
         "counts_per_electron": preset.detector.counts_per_electron,
         "bragg_share": preset.detector.bragg_share,
-        "bragg_counts": renderer.optics.bragg_counts,
+        "bragg_counts": optics.bragg_counts,
         "scan_rotation_deg": preset.scan.scan_rotation_deg,
         "c_axis_yx": polar_axis(preset).tolist(),
-        "origin_row_col": list(preset.pattern.origin_row_col),
-        "g002_row_col": list(preset.pattern.g002_row_col),
-        "g010_row_col": list(preset.pattern.g010_row_col),
-        "disc_radius_px": renderer.optics.radius_px,
+        **{name: list(getattr(preset.pattern, name)) for name in ("origin_row_col", "g002_row_col", "g010_row_col")},
+        "disc_radius_px": optics.radius_px,
         "dead_pixels_row_col": np.ravel(preset.detector.dead_pixels).tolist(),
         "reflections_hkl": renderer.library.hkl.ravel().tolist(),
     }
 
 
 def _writer(out: Path, preset: Preset, shape: tuple[int, ...], chunks, attributes: dict) -> HspyWriter:
+    pattern, steps = preset.pattern, tuple(length / n for length, n in zip(preset.specimen.field_nm, shape))
     extra = {key: attributes[key] for key in ("source", "preset", "size", "seed", "version")}
-    return HspyWriter(
-        out,
-        shape,
-        chunks=chunks,
-        scan_step_nm=tuple(length / n for length, n in zip(preset.specimen.field_nm, shape)),
-        det_scale_inv_angstrom=preset.pattern.scale_inv_angstrom,
-        origin_row_col=preset.pattern.origin_row_col,
-        beam_energy_kev=preset.beam.energy_kev,
-        camera_length_cm=preset.pattern.camera_length_cm,
-        title=preset.title,
-        compression_level=COMPRESSION_LEVEL,
-        extra=extra,
-        fingerprint=attributes["fingerprint"],
-    )
+    return HspyWriter(out, shape, chunks=chunks, scan_step_nm=steps, det_scale_inv_angstrom=pattern.scale_inv_angstrom,
+                      origin_row_col=pattern.origin_row_col, beam_energy_kev=preset.beam.energy_kev, camera_length_cm=pattern.camera_length_cm,
+                      title=preset.title, compression_level=COMPRESSION_LEVEL, extra=extra, fingerprint=attributes["fingerprint"])
 
 
 def _render_blocks(writer: HspyWriter, renderer: Renderer, states: np.ndarray, seed: int, workers: int) -> None:
@@ -222,37 +180,21 @@ def require_disk(path: Path, needed_bytes: int) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
-        raise OSError(
-            f"{path} takes up to {needed_bytes / 1e9:.2g} GB while it is written and {folder} has {free / 1e9:.2g} GB; "
-            "choose a smaller size or another disk"
-        )
-
-
-def require_memory(what: str, needed_bytes: int) -> None:
-    """Raise an `OSError` with need, room and advice unless the memory suffices; `what` names the job."""
-    free = available_memory_bytes()
-    if free < needed_bytes:
-        raise OSError(
-            f"{what} needs about {needed_bytes / 1e9:.2g} GB of memory and {free / 1e9:.2g} GB are free; choose a smaller size, "
-            "less bend or wedge in the preset, or close other programs"
-        )
+        raise OSError(f"{path} takes up to {needed_bytes / 1e9:.2g} GB while it is written and {folder} has {free / 1e9:.2g} GB; "
+                      "choose a smaller size or another disk")
 
 
 def available_memory_bytes() -> float:
     """Memory that this process can still take without swapping; infinite where the system does not tell.
 
-    The smaller of what the machine has free and what is left of the limit of the container or batch job.
+    The smaller of what the machine has free, with what caches would give back, and what is left of the limit of the container or batch job.
     """
-    return min(_machine_memory(), *(_left_of_limit(*names) for names in LIMITS))
-
-
-def _machine_memory() -> float:
-    """Free memory of the machine, with what caches would give back, where Linux tells it."""
     try:
         rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        return 1024.0 * int(rows["MemAvailable"].split()[0])
+        machine = 1024.0 * int(rows["MemAvailable"].split()[0])
     except (OSError, KeyError, ValueError):
-        return math.inf
+        machine = math.inf
+    return min(machine, *(_left_of_limit(*names) for names in LIMITS))
 
 
 def _left_of_limit(limit: str, used: str) -> float:

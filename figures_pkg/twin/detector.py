@@ -75,16 +75,9 @@ def psf_taps(sigma_px: float) -> np.ndarray:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def blur(image, taps, out):
-    """Convolve a padded image with the same taps along rows and columns.
+    """Convolve an image (h + 2p, w + 2p), zero-padded by ``p = len(taps) // 2``, with the same symmetric taps along rows and columns.
 
-    Parameters
-    ----------
-    image : (h + 2p, w + 2p) float32
-        Zero-padded by ``p = len(taps) // 2`` on each side.
-    taps : (2p + 1,) float32
-        Symmetric kernel.
-    out : (h, w) float32
-        Receives the valid part, whose counts come from the padding too.
+    `out` (h, w) receives the valid part, whose counts come from the padding too; all are float32.
     """
     height, width = out.shape
     line = np.empty(width + taps.size - 1, np.float32)
@@ -288,27 +281,12 @@ def _draw_disc(patch, vb, vc, row, col, to_grid, to_radius, radius_px, image, di
 
 @njit(nogil=True, cache=True)
 def draw_discs(plus, minus, plus_weight, state, centres, to_grid, to_radius, reach, radius_px, image):
-    """Add the discs of all reflections to an image, in shares of the incident beam.
+    """Add the discs of all reflections to an image (h, w) float32, in shares of the incident beam.
 
-    Parameters
-    ----------
-    plus, minus : (n_b + 2, n_c + 2, n_t + 2, n) float32
-        Spline coefficients of +P and of -P.
-    plus_weight : float
-        Weight of +P, 0 to 1; -P has the rest.
-    state : (3,) float
-        Tilt b, tilt c and thickness in grid coordinates of the library.
-    centres : (n, 2) float
-        (row, col) in px of the image; discs may hang over the rim or lie outside.
-    to_grid : (2, 2) float
-        From an offset (row, col) in px to grid coordinates of the tilts.
-    to_radius : (2, 2) float
-        From an offset in px to reciprocal space, scaled to px; discs are round there.
-    reach : (2,) float
-        How far a disc extends in grid coordinates of the tilts.
-    radius_px : float
-    image : (h, w) float32
-        Added to.
+    Spline coefficients of +P, which has the weight 0 to 1, and of -P, which has the rest, are (n_b + 2, n_c + 2, n_t + 2, n) float32. `state` is
+    tilt b, tilt c and thickness in grid coordinates of the library, `reach` how far a disc extends in those of the tilts. `centres` (n, 2) are
+    in px of the image; discs may hang over the rim or lie outside. `to_grid` (2, 2) leads from an offset (row, col) in px to grid coordinates of
+    the tilts, `to_radius` to reciprocal space, scaled to px; discs are round there.
     """
     first_b, first_c = int(np.floor(state[0] - reach[0])), int(np.floor(state[1] - reach[1]))
     nodes_b, nodes_c = int(np.floor(2 * reach[0])) + 5, int(np.floor(2 * reach[1])) + 5

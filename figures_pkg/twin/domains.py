@@ -54,33 +54,18 @@ def wall_phase_deg(distance_nm, half_width_nm: float) -> np.ndarray:
     return np.degrees(2 / 3 * np.arctan(np.exp(np.clip(np.asarray(distance_nm) / half_width_nm, -60, 60))))
 
 
-@dataclass(frozen=True)
-class WallSurface:
-    """Course of the one wall of a preset at mid thickness: a straight line that leans, bows and wanders a little."""
+def straight_wall_distance(wall: Wall, field_nm: tuple[float, float], seed: int, y_nm, x_nm) -> np.ndarray:
+    """Signed distance (nm) from the one wall of a preset at mid thickness, positive in +P: a straight line that leans, bows and wanders.
 
-    wall: Wall
-    field_nm: tuple[float, float]
-    roughness: SmoothField
-
-    @classmethod
-    def draw(cls, wall: Wall, field_nm: tuple[float, float], seed: int) -> "WallSurface":
-        """Draw the random part of the course."""
-        rng = np.random.default_rng([seed, 3])
-        return cls(wall, field_nm, SmoothField.draw(wall.roughness_length_nm, rng))
-
-    def distance(self, y_nm, x_nm) -> np.ndarray:
-        """Signed distance (nm) from the mid-thickness line, positive in the +P domain.
-
-        It is measured along the normal of the straight line, which is within 1 % of the shortest way for bows of a
-        few nm. ``plus_side: left`` makes it positive to the left in the picture (small x).
-        """
-        height, width = self.field_nm
-        centre_y, centre_x = (f * n for f, n in zip(self.wall.centre_fraction_yx, self.field_nm))
-        lean = math.radians(self.wall.lean_deg)
-        right = math.cos(lean) * (np.asarray(x_nm) - centre_x) + math.sin(lean) * (np.asarray(y_nm) - centre_y)
-        along = (math.cos(lean) * (np.asarray(y_nm) - centre_y) - math.sin(lean) * (np.asarray(x_nm) - centre_x)) / (height / 2)
-        course = self.wall.sag_nm * (1 - along**2) + self.wall.roughness_nm * self.roughness(along * height / 2, 0.0)
-        return (right - course) * (-1.0 if self.wall.plus_side == "left" else 1.0)
+    It is measured along the normal of the straight line, which is within 1 % of the shortest way for bows of a few nm.
+    """
+    half_height, lean = field_nm[0] / 2, math.radians(wall.lean_deg)
+    y, x = (np.asarray(place) - f * n for place, f, n in zip((y_nm, x_nm), wall.centre_fraction_yx, field_nm))
+    right = math.cos(lean) * x + math.sin(lean) * y
+    along = (math.cos(lean) * y - math.sin(lean) * x) / half_height
+    roughness = SmoothField.draw(wall.roughness_length_nm, np.random.default_rng([seed, 3]))
+    course = wall.sag_nm * (1 - along**2) + wall.roughness_nm * roughness(along * half_height, 0.0)
+    return (right - course) * (-1.0 if wall.plus_side == "left" else 1.0)
 
 
 def projected_width_nm(thickness_nm, inclination_deg) -> np.ndarray:
@@ -91,17 +76,9 @@ def projected_width_nm(thickness_nm, inclination_deg) -> np.ndarray:
 def polarization_weight(distance_nm, width_nm, probe_fwhm_nm: float) -> np.ndarray:
     """Weight of +P minus weight of -P in the pattern of a position, from -1 to +1.
 
-    A linear ramp over `width_nm` folded with a Gaussian probe. With F the antiderivative of the normal distribution
-    function, the fold is ``sigma/width * (F((d + width/2)/sigma) - F((d - width/2)/sigma))``.
-
-    Parameters
-    ----------
-    distance_nm : array
-        Signed distance from the middle of the wall, positive in the +P domain.
-    width_nm : array
-        Projected width of the wall; zero is a wall seen edge-on.
-    probe_fwhm_nm : float
-        Full width at half maximum of the probe, positive.
+    A linear ramp over the projected width (nm; zero for a wall seen edge-on), folded with a Gaussian probe; the distance (nm) from the middle of
+    the wall is positive in the +P domain. With F the antiderivative of the normal distribution function, the fold is
+    ``sigma/width * (F((d + width/2)/sigma) - F((d - width/2)/sigma))``.
     """
     sigma = probe_fwhm_nm / FWHM_PER_SIGMA
     half = np.maximum(np.asarray(width_nm), 1e-3 * sigma) / (2 * sigma)
@@ -129,29 +106,18 @@ def wall_type(charge) -> np.ndarray:
 
 
 def domain_maps(preset: Preset, seed: int, y_nm, x_nm, thickness_nm) -> dict[str, np.ndarray]:
-    """Domains and walls at places of the specimen.
+    """Domains and walls at places of the specimen: the maps from `polarization` to `wall_normal_b` of `figures_pkg.twin.truth`.
 
-    Parameters
-    ----------
-    preset : Preset
-        With a wall, a texture, or neither (+P everywhere).
-    seed : int
-        Draws the random part of the walls' courses.
-    y_nm, x_nm, thickness_nm : arrays of equal shape
-
-    Returns
-    -------
-    maps : dict
-        ``polarization``, ``domain``, ``domain_state``, ``phase_deg``, ``wall_distance_nm``, ``wall_width_nm``,
-        ``wall_inclination_deg``, ``wall_charge``, ``wall_type``, each of that shape; see `figures_pkg.twin.truth`.
-        Without walls the distance is infinite and what describes a wall is zero.
+    The seed draws the random part of the walls' courses; places and thickness are arrays of equal shape. Without walls the polarization is +1,
+    the distance infinite, and what describes a wall zero.
     """
     if preset.texture:
         near = TracedWalls.draw(preset.texture, preset.specimen.field_nm, seed).near(y_nm, x_nm, polar_axis(preset))
     elif preset.wall:
         near = _near_straight_wall(preset, seed, y_nm, x_nm)
     else:
-        near = _without_walls(np.shape(y_nm))
+        zeros = np.zeros(np.shape(y_nm))
+        near = NearWalls(zeros.astype(int), np.full((1, *zeros.shape), np.inf), np.zeros(1), zeros, zeros, zeros)
     return _described(near, thickness_nm, preset.beam.probe_fwhm_nm)
 
 
@@ -268,7 +234,7 @@ def _course(y_nm, x_nm, *, polar: bool) -> PchipInterpolator:
 def _near_straight_wall(preset: Preset, seed: int, y_nm, x_nm) -> NearWalls:
     """The straight wall of a preset between domain 0 (+P) and domain 1 (-P); its bow is left out of the charge."""
     wall = preset.wall
-    distance = WallSurface.draw(wall, preset.specimen.field_nm, seed).distance(y_nm, x_nm)
+    distance = straight_wall_distance(wall, preset.specimen.field_nm, seed, y_nm, x_nm)
     lean = math.radians(wall.lean_deg)
     right = np.array([math.sin(lean), math.cos(lean)])
     outward = right * (1 if wall.plus_side == "left" else -1)
@@ -276,11 +242,6 @@ def _near_straight_wall(preset: Preset, seed: int, y_nm, x_nm) -> NearWalls:
     state = np.where(distance >= 0, 0, 1)
     flat = [np.full(state.shape, value) for value in (charge, normal_b)]
     return NearWalls(state, np.abs(distance)[None], np.array([wall.inclination_deg]), np.where(state == 0, 1, -1), *flat)
-
-
-def _without_walls(shape) -> NearWalls:
-    zeros = np.zeros(shape)
-    return NearWalls(zeros.astype(int), np.full((1, *shape), np.inf), np.zeros(1), zeros, zeros, zeros)
 
 
 def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str, np.ndarray]:
@@ -319,10 +280,8 @@ class WallProfile:
 
     def __post_init__(self):
         if self.step not in (1, -1) or self.half_width_nm <= 0 or self.screening_nm < 0 or abs(self.strain) > 0.02:
-            raise ValueError(
-                "a wall has a step of 1 or -1, a positive half width, a screening length of zero or more and a strain within "
-                f"0.02; got {self.step}, {self.half_width_nm:g} nm, {self.screening_nm:g} nm, {self.strain:g}"
-            )
+            raise ValueError("a wall has a step of 1 or -1, a positive half width, a screening length of zero or more and a strain within 0.02; "
+                             f"got {self.step}, {self.half_width_nm:g} nm, {self.screening_nm:g} nm, {self.strain:g}")
 
     def phase_deg(self, distance_nm) -> np.ndarray:
         """Phase at a distance from the wall, positive in the +P domain, where it goes to zero."""
@@ -342,9 +301,7 @@ class WallProfile:
         return self.strain * charge * width * np.sqrt(np.pi) / 2 * erf(np.asarray(distance_nm) / width)
 
 
-def default_profile(
-    charge: float, step: int = 1, width_factor: float = 1.0, screening_nm: float = 1.0, strain: float = 0.0
-) -> WallProfile:
+def default_profile(charge: float, step: int = 1, width_factor: float = 1.0, screening_nm: float = 1.0, strain: float = 0.0) -> WallProfile:
     """The profile of a wall with bound charge `charge` in units of 2 P (1 head-to-head, -1 tail-to-tail), as assumed or as told."""
     squared = charge**2 * HALF_WIDTH_C_NM**2 + (1 - charge**2) * HALF_WIDTH_AB_NM**2
     return WallProfile(width_factor * float(np.sqrt(squared)), screening_nm, strain, step)

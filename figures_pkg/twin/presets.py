@@ -115,10 +115,8 @@ class WallStructure:
 
     def __post_init__(self):
         if self.width_factor <= 0 or self.screening_nm < 0 or abs(self.strain) > 0.02:
-            raise ValueError(
-                "a wall has a positive width factor, a screening length of zero or more and a strain within 0.02; got "
-                f"{self.width_factor:g}, {self.screening_nm:g} nm, {self.strain:g}"
-            )
+            raise ValueError("a wall has a positive width factor, a screening length of zero or more and a strain within 0.02; got "
+                             f"{self.width_factor:g}, {self.screening_nm:g} nm, {self.strain:g}")
 
 
 @dataclass(frozen=True)
@@ -199,15 +197,7 @@ def known_presets() -> list[str]:
 def load_preset(name: str | Path) -> Preset:
     """Read a preset of the package by its name, or your own by the path of its YAML file.
 
-    Raises
-    ------
-    ValueError
-        For a name that the package does not know, and for a file with missing or unknown entries.
-
-    Examples
-    --------
-    >>> load_preset("ds1").wall.plus_side
-    'left'
+    A name that the package does not know and a file with missing or unknown entries raise a `ValueError`.
     """
     if str(name).endswith((".yaml", ".yml")):
         path = Path(name)
@@ -301,11 +291,8 @@ def _check_beam(preset: Preset) -> None:
     spacing_px = min(math.hypot(*preset.pattern.g002_row_col), math.hypot(*preset.pattern.g010_row_col))
     limit = 500 * spacing_px * preset.pattern.scale_inv_angstrom * wavelength_angstrom(preset.beam.energy_kev)
     if preset.beam.convergence_mrad > limit:
-        warnings.warn(
-            f"preset {preset.name!r}: discs of {preset.beam.convergence_mrad:g} mrad overlap; they touch from a convergence "
-            f"of {limit:.2f} mrad (half angle)",
-            stacklevel=2,
-        )
+        warnings.warn(f"preset {preset.name!r}: discs of {preset.beam.convergence_mrad:g} mrad overlap; they touch from a convergence of "
+                      f"{limit:.2f} mrad (half angle)", stacklevel=2)
 
 
 def _check_texture(name: str, texture: Texture) -> None:
@@ -313,10 +300,8 @@ def _check_texture(name: str, texture: Texture) -> None:
     if not walls == len(texture.steps) == len(texture.inclination_deg) > 0:
         raise ValueError(f"texture of preset {name!r}: course_fraction_yx, steps and inclination_deg need one entry for each wall")
     if set(texture.steps) - {-1, 1} or texture.first_state not in range(6):
-        told = f"{texture.steps}, {texture.first_state}"
-        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {told}")
+        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {texture.steps}, "
+                         f"{texture.first_state}")
     if texture.core_fraction_yx and sum(texture.steps) % 6:
-        raise ValueError(
-            f"texture of preset {name!r}: the steps around the core add up to {sum(texture.steps)}; "
-            "walls that end there need a multiple of 6, six steps of the same sign for a vortex"
-        )
+        raise ValueError(f"texture of preset {name!r}: the steps around the core add up to {sum(texture.steps)}; walls that end there need a "
+                         "multiple of 6, six steps of the same sign for a vortex")

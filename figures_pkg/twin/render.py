@@ -49,24 +49,13 @@ class Renderer:
     The last five, which may be absent, describe the nearest wall (`figures_pkg.twin.walls`); a preset with ``walls:
     mixture`` does not read them.
 
-    Parameters
-    ----------
-    preset : Preset
-    library : Library
-        Intensities of +P; its tilts must lie symmetrically about zero, from which -P follows.
-
-    Raises
-    ------
-    ValueError
-        When the grid of the library is not symmetric in tilt, or its energy is another one.
+    The library holds +P, at the preset's energy and with tilts symmetric about zero, from which -P follows; any other raises a `ValueError`.
     """
 
     def __init__(self, preset: Preset, library: Library):
         if library.energy_kev != preset.beam.energy_kev:
-            raise ValueError(
-                f"the library holds {library.energy_kev:g} keV and preset {preset.name!r} {preset.beam.energy_kev:g} keV; "
-                "build the library with library_settings(preset)"
-            )
+            raise ValueError(f"the library holds {library.energy_kev:g} keV and preset {preset.name!r} {preset.beam.energy_kev:g} keV; build the "
+                             "library with library_settings(preset)")
         self.preset, self.library = preset, library
         self.wavelength_angstrom = wavelength_angstrom(preset.beam.energy_kev)
         self.geometry = PatternGeometry.from_pattern(preset.pattern, *lattice_lengths(library))
@@ -165,10 +154,8 @@ class Renderer:
         low, high = needed.min(axis=0) - reach * step, needed.max(axis=0) + reach * step
         for name, *values in zip(("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"), low, high, start, last):
             if values[0] < values[2] or values[1] > values[3]:
-                raise ValueError(
-                    "the specimen leaves the library: {} from {:.2f} to {:.2f}, with the discs, of {:g} to {:g}; "
-                    "build the library over a wider range, or bend and wedge less".format(name, *values)
-                )
+                raise ValueError("the specimen leaves the library: {} from {:.2f} to {:.2f}, with the discs, of {:g} to {:g}; build the library over a "
+                                 "wider range, or bend and wedge less".format(name, *values))
         if (np.abs(states[:, 0]) > 1).any():
             raise ValueError(f"polarization reaches {np.abs(states[:, 0]).max():.3f}; it is a difference of weights, -1 to 1")
         return states
@@ -180,7 +167,6 @@ class Renderer:
         grids = (library.tilt_b_mrad, library.tilt_c_mrad, library.thickness_nm)
         step = np.array([grid[1] - grid[0] for grid in grids], float)
         inverse = np.linalg.inv(self.geometry.matrix)
-        diffuse = DiffuseModel.build(preset.background, self.geometry, wavelength, preset.specimen.thickness_nm)
         return Optics(
             plus=np.ascontiguousarray(library.coefficients, np.float32),
             minus=_minus_coefficients(library),
@@ -192,7 +178,7 @@ class Renderer:
             reach=preset.beam.convergence_mrad / step[:2],
             radius_px=disc_radius(preset.beam.convergence_mrad, preset.beam.energy_kev) * scale,
             bragg_counts=1.0,
-            diffuse=diffuse,
+            diffuse=DiffuseModel.build(preset.background, self.geometry, wavelength, preset.specimen.thickness_nm),
             taps=psf_taps(preset.detector.psf_sigma_px),
             dead=dead_pixel_indices(preset.detector.dead_pixels, self.geometry.shape),
         )
@@ -224,8 +210,5 @@ def _minus_coefficients(library: Library) -> np.ndarray:
     for name in ("tilt_b_mrad", "tilt_c_mrad"):
         grid = getattr(library, name)
         if not np.allclose(grid, -grid[::-1]):
-            raise ValueError(
-                f"{name} of the library runs from {grid[0]:g} to {grid[-1]:g}; -P follows from +P only on a grid "
-                "symmetric about zero"
-            )
+            raise ValueError(f"{name} of the library runs from {grid[0]:g} to {grid[-1]:g}; -P follows from +P only on a grid symmetric about zero")
     return np.ascontiguousarray(library.coefficients[::-1, ::-1][..., minus_p_index(library)], np.float32)

@@ -9,7 +9,6 @@ from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.twin.domains import WALL_COLUMNS, domain_maps
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.specimen import COATING_DESCRIPTION, coating_maps, drifted_positions, nominal_positions, pattern_shifts, specimen_fields, terrace_nm
-from figures_pkg.workspace import replacing
 
 # What a pattern depends on, in the order of the columns that the renderer takes.
 STATE = ("polarization", "thickness_nm", "tilt_b_mrad", "tilt_c_mrad", "shift_row_px", "shift_col_px")
@@ -37,37 +36,27 @@ DESCRIPTION = {
 
 
 def simulate_truth(preset: Preset, size: str, seed: int) -> xr.Dataset:
-    """Maps of a preset on the positions of a scan.
+    """Maps of a preset on the positions of a scan, coordinates in nm: those of `DESCRIPTION`, with a coating also `COATING_DESCRIPTION`.
 
-    Parameters
-    ----------
-    preset : Preset
-    size : str
-        One of the sizes of the preset. Another size shows the same specimen with another step.
-    seed : int
-        Not negative; draws the random parts of thickness, bend and wall, and the jitter of the patterns.
-
-    Returns
-    -------
-    truth : Dataset
-        Variables of `DESCRIPTION` on ``(scan_y, scan_x)``, coordinates in nm as those of the scan; where the preset
-        has a coating, also those of `figures_pkg.twin.specimen`.
+    Another size shows the same specimen with another step. The seed, not negative, draws the random parts of thickness, bend and wall, and the
+    jitter of the patterns.
     """
     scan_shape, specimen = preset.scan_shape(size), preset.specimen
     y_nm, x_nm = drifted_positions(preset, scan_shape)
     maps = {name: field(y_nm, x_nm) for name, field in specimen_fields(specimen, seed).items()}
     maps["thickness_nm"] += terrace_nm(preset.terrace, specimen.field_nm, y_nm, x_nm)
     maps |= domain_maps(preset, seed, y_nm, x_nm, maps["thickness_nm"])
-    shift_row, shift_col = pattern_shifts(preset.scan, scan_shape, seed)
-    maps |= {
-        "shift_row_px": shift_row,
-        "shift_col_px": shift_col,
-        "specimen_y_nm": y_nm,
-        "specimen_x_nm": x_nm,
-    }
+    maps |= dict(zip(("shift_row_px", "shift_col_px"), pattern_shifts(preset.scan, scan_shape, seed)))
+    maps |= {"specimen_y_nm": y_nm, "specimen_x_nm": x_nm}
     if preset.coating:
         maps |= coating_maps(preset.coating, specimen.field_nm, y_nm, x_nm)
-    return _labelled(maps, nominal_positions(preset, scan_shape))
+    variables = {}
+    for name, (units, meaning) in (DESCRIPTION | COATING_DESCRIPTION).items():
+        if name in maps:
+            dtype = np.int8 if maps[name].dtype == np.int8 else np.float32
+            variables[name] = (SCAN_DIMS, maps[name].astype(dtype), {"units": units, "long_name": meaning})
+    coordinates = {dim: (dim, values, {"units": "nm"}) for dim, values in zip(SCAN_DIMS, nominal_positions(preset, scan_shape))}
+    return xr.Dataset(variables, coordinates)
 
 
 def states_of(truth: xr.Dataset) -> np.ndarray:
@@ -77,13 +66,6 @@ def states_of(truth: xr.Dataset) -> np.ndarray:
     return np.stack([truth[name].values for name in (*STATE, *coated, *walls)], axis=-1)
 
 
-def write_truth(truth: xr.Dataset, path: Path) -> Path:
-    """Write the truth as netCDF, under a temporary name first."""
-    with replacing(path) as temporary:
-        truth.to_netcdf(temporary, engine="h5netcdf")
-    return path
-
-
 def truth_path(path: str | Path) -> Path:
     """Where the truth of a scan lies: ``scan.truth.nc`` beside ``scan.hspy``."""
     path = Path(path)
@@ -91,17 +73,9 @@ def truth_path(path: str | Path) -> Path:
 
 
 def read_truth(path: str | Path) -> xr.Dataset:
-    """Read the truth of a simulated scan into memory.
+    """Read the truth of a simulated scan into memory, by the path of the scan (``.hspy``) or its own (``.truth.nc``).
 
-    Parameters
-    ----------
-    path : str or Path
-        The scan (``.hspy``) or the truth itself (``.truth.nc``).
-
-    Raises
-    ------
-    FileNotFoundError
-        When no truth lies beside the scan, which is so for every measured scan.
+    A `FileNotFoundError` says when no truth lies beside the scan, which is so for every measured scan.
     """
     source = truth_path(path)
     if not source.exists():
@@ -109,13 +83,3 @@ def read_truth(path: str | Path) -> xr.Dataset:
     with xr.open_dataset(source, engine="h5netcdf") as truth:
         return truth.load()
 
-
-def _labelled(maps: dict, positions: tuple[np.ndarray, np.ndarray]) -> xr.Dataset:
-    variables = {}
-    for name, (units, meaning) in (DESCRIPTION | COATING_DESCRIPTION).items():
-        if name not in maps:
-            continue
-        dtype = maps[name].dtype if maps[name].dtype == np.int8 else np.float32
-        variables[name] = (SCAN_DIMS, maps[name].astype(dtype), {"units": units, "long_name": meaning})
-    coordinates = {dim: (dim, values, {"units": "nm"}) for dim, values in zip(SCAN_DIMS, positions)}
-    return xr.Dataset(variables, coordinates)

@@ -1,6 +1,20 @@
-"""Scattering by walls: probes on supercells of upright walls, and depth stacks for inclined ones. One slice for each period.
+"""Walls in the multislice: their atoms, probes on supercells of upright walls, and depth stacks for inclined ones.
 
-**Supercells.** A focused probe is a sum of plane waves whose components along the wall's normal lie on the reciprocal grid of
+**Atoms.** The six domain states lie on the same parent lattice. Three have +P and differ by a translation of a third of the cell; the
+mirror plane across c turns each into the -P state at the opposite phase. A wall takes the phase through values between
+them. The height and place of each column is written as the trigonometric polynomial of lowest order through the six
+states: its terms of order 1 are the trimerization (K3), those of order 3 the polar mode, and the rest, below 0.02
+angstrom, what a real domain has besides. Q stays at its value in a domain; Landau theory lets it dip by 5 % in a wall.
+
+**Slices.** One for each period of 0.611 nm puts a structure of half the size (b*, or b* and c/2 for a wall across b*) into the
+transforms. Against the library's six slices this costs some per cent of a reflection at 60 nm. The renderer therefore
+takes only the difference that a wall makes from here, and everything else from the library.
+
+**Supercells.** A charged wall lies across c, a neutral one across b*. The supercell is periodic, so it holds two walls: +P in the middle
+half, -P around it. Along c the upper wall of the middle is head-to-head and the lower one tail-to-tail. Across b* both
+are neutral, and each is the other's mirror image. An inclined wall moves from slice to slice, and its mate with it.
+
+A focused probe is a sum of plane waves whose components along the wall's normal lie on the reciprocal grid of
 the supercell, 0.14 mrad apart for 18 nm. Each wave is propagated once. For a probe at x0 the amplitudes of waves with index m
 meet with phases exp(-2 pi i m x0 / L), so one set of waves serves every position, and every bend that lies on the grid.
 Along the wall the crystal is periodic, waves of different tilt do not meet, and a few lines across the disc suffice.
@@ -14,22 +28,216 @@ Intensities are sums over discs, as fractions of the incident beam. What a wall 
 is left out, as in the library.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from itertools import cycle, islice
 
 import numpy as np
 import scipy.fft
 
-from figures_pkg.crystal.structure import structure
+from figures_pkg.crystal.structure import ermno3, structure, ways_from_places
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.diffraction.potential import frequencies
-from figures_pkg.twin.domains import wall_phase_deg
-from figures_pkg.twin.wall_atoms import ENERGY_KEV, Supercell, domain_slice
+from figures_pkg.diffraction.multislice import free_propagator
+from figures_pkg.diffraction.potential import fourier_crop, frequencies, largest_circle, log_transmission
+from figures_pkg.twin.domains import STATES, WallProfile, default_profile, wall_phase_deg
 
+ENERGY_KEV = 200.0  # of the tables of walls, whatever the preset
+MATCH_ANGSTROM = 1.0  # corresponding atoms of two states are closer than this, others of the element farther
+OVERSAMPLING = 2  # grid on which the logarithms of the atoms are added, against that of the waves
+POINTS_B, POINTS_C = 36, 80  # of the half cell, 5.293 x 11.420 angstrom: beams to 3.4 1/angstrom
+BOX_ANGSTROM = 10.5  # half of it reaches into the tail of an atom, which ends as in a crystal of this period
+KINDS = ("charged", "neutral")
 BATCH, STACK_BATCH = 4, 8  # tilts that are propagated together, through a supercell and through a stack
 LINES = 5  # across a disc, along the wall
 PHASE_STEP_DEG = 2.5  # the slices of a wall are taken from a table of phases this far apart
 REACH = 3.0  # half widths beyond which a column has the phase of its domain (3 degrees are left)
+
+
+@dataclass(frozen=True)
+class PhaseModes:
+    """Columns of the half cell that the projection along [100] repeats, over the phase."""
+
+    symbols: tuple  # (n,)
+    u_iso: np.ndarray  # (n,) squared angstrom, the mean of each element: sites of one kind trade places from domain to domain
+    coefficients: np.ndarray  # (6, n, 2) complex, Fourier coefficients over the six phases of the places along b* and c, in angstrom
+    cell_angstrom: np.ndarray  # (2,) 5.293 x 11.420
+
+    def displacements(self, phase_deg, polar=None) -> np.ndarray:
+        """Places along b* and c, angstrom, shape (..., n, 2), at one phase, or at one phase for each column, shape (..., n).
+
+        0, 120, 240 degrees are +P, the others of the six -P. The amplitude of the polar mode is 1 in +P and -1 in -P, and cos(3 phase), which the
+        coupling asks for, unless `polar` gives it.
+        """
+        phase = np.broadcast_to(np.radians(np.asarray(phase_deg, float)), (*np.shape(phase_deg)[:-1], len(self.symbols)))
+        places = np.broadcast_to(self.coefficients[0].real, (*phase.shape, 2)).copy()
+        for order in (1, 2):
+            turned = np.exp(1j * order * phase)[..., None] * self.coefficients[order]
+            places += 2 * turned.real
+        amplitude = np.cos(3 * phase) if polar is None else np.broadcast_to(polar, phase.shape)
+        return places + amplitude[..., None] * self.coefficients[3].real
+
+    @property
+    def middle(self) -> np.ndarray:
+        """Places of the parent structure, shape (n, 2): what decides on which side of a wall a column lies."""
+        return self.coefficients[0].real
+
+    @property
+    def first_layer(self) -> np.ndarray:
+        """Which columns stay where c is halved: its two layers then coincide in projection."""
+        height = self.cell_angstrom[1]
+        return np.flatnonzero((np.mod(self.middle[:, 1], height) + 0.1) % height < float(height / 2))
+
+
+@cache
+def phase_modes() -> PhaseModes:
+    """Modes of ErMnO3 from its tabulated structure."""
+    states = [_on_parent(_state(index)) for index in range(STATES)]
+    half = len(states[0]) // 2  # the other half of the orthogonal cell projects onto the same columns
+    crystal = ermno3(+1)
+    coefficients = np.fft.fft(np.stack(states)[:, :half, 1:], axis=0) / STATES
+    cell = crystal.cell_angstrom[1:] / (2, 1)
+    symbols = np.asarray(crystal.symbols[:half])
+    u_iso = np.array([crystal.u_iso[:half][symbols == symbol].mean() for symbol in symbols])
+    return PhaseModes(crystal.symbols[:half], u_iso, coefficients, cell)
+
+
+def _state(index: int) -> np.ndarray:
+    """Places of the 60 atoms of domain state 0 to 5, in no particular order, shape (60, 3)."""
+    plus = ermno3(+1)
+    shift = plus.cell_angstrom * [1 / 2, 1 / 6, 0]  # a lattice vector of the parent structure
+    turns = index // 2 if index % 2 == 0 else (index + 3) % STATES // 2
+    places = plus.positions_angstrom + turns * shift
+    return places if index % 2 == 0 else places * [1, 1, -1]
+
+
+def _on_parent(places: np.ndarray) -> np.ndarray:
+    """The places reordered and moved by periods so that each lies beside the atom of state 0 with the same number."""
+    reference = ermno3(+1)
+    away, partner = ways_from_places(reference, places)
+    if np.linalg.norm(away, axis=1).max() > MATCH_ANGSTROM or len(set(partner)) < len(partner):
+        raise ValueError("the domain states of this structure do not share a parent lattice; check the coordinates of the CIF")
+    return reference.positions_angstrom - away
+
+
+@dataclass(frozen=True)
+class Supercell:
+    """Two walls in a periodic cell."""
+
+    kind: str  # "charged" (walls across c, HH and TT) or "neutral" (walls across b*)
+    repeats: int  # cells along the normal: of 1.142 nm for charged walls, of 0.529 nm for neutral ones
+    profile: WallProfile = field(default_factory=lambda: default_profile(1.0))  # of both walls
+    inclination_deg: float = 0.0  # of both walls against the beam: with depth they move along +c or +b*
+
+    def __post_init__(self):
+        if self.kind not in KINDS or self.repeats < 4:
+            raise ValueError(f"a supercell is charged or neutral and has 4 or more repeats; got {self.kind!r} and {self.repeats}")
+
+    @property
+    def axis(self) -> int:
+        """Direction of the walls' normal: 0 is b*, 1 is c."""
+        return KINDS[::-1].index(self.kind)
+
+    @property
+    def cell_angstrom(self) -> tuple[float, float]:
+        """Edges along b* and c; across b* walls keep the glide plane, which halves c in projection."""
+        b, c = phase_modes().cell_angstrom
+        return (float(b), float(c * self.repeats)) if self.axis else (float(b * self.repeats), float(c / 2))
+
+    @property
+    def gpts(self) -> tuple[int, int]:
+        """Grid points along b* and c."""
+        return (POINTS_B, POINTS_C * self.repeats) if self.axis else (POINTS_B * self.repeats, POINTS_C // 2)
+
+    @property
+    def length_nm(self) -> float:
+        """Period along the normal."""
+        return self.cell_angstrom[self.axis] / 10
+
+    def walls_nm(self) -> dict[str, tuple[float, int]]:
+        """Place of each wall along the normal, and on which side of it +P lies: -1 below, 1 above."""
+        low, high = self.length_nm / 4, 3 * self.length_nm / 4
+        names = ("TT", "HH") if self.axis else ("neutral-", "neutral+")
+        return {names[0]: (low, 1), names[1]: (high, -1)}
+
+    def columns(self, shift_nm: float = 0.0) -> tuple:
+        """Symbols, places (n, 2) and u_iso of all columns, the walls moved by `shift_nm` along the normal."""
+        modes, axis = phase_modes(), self.axis
+        middle = np.mod(modes.middle, modes.cell_angstrom)
+        keep = np.arange(len(middle)) if axis else modes.first_layer
+        offset = np.zeros((self.repeats, 1, 2))
+        offset[:, 0, axis] = np.arange(self.repeats) * modes.cell_angstrom[axis]
+        distance, charge = self._distance((middle + offset)[..., axis] / 10 - shift_nm)
+        places = modes.displacements(self.profile.phase_deg(distance), self.profile.polar(distance, self.axis)) + offset
+        places[..., 1] += 10 * self.profile.shift_nm(-charge * distance, charge)
+        places += middle - modes.middle
+        symbols = [modes.symbols[i] for i in keep] * self.repeats
+        return symbols, places[:, keep].reshape(-1, 2), np.tile(modes.u_iso[keep], self.repeats)
+
+    def _distance(self, along_nm):
+        """Distance from the nearer wall, positive in +P, and that wall's charge."""
+        from_low = np.mod(along_nm, self.length_nm) - self.length_nm / 4
+        lower = from_low < self.length_nm / 4
+        return np.where(lower, from_low, self.length_nm / 2 - from_low), np.where(lower, -1, 1) * self.axis
+
+    def transmission(self, shift_nm: float = 0.0) -> np.ndarray:
+        """Thermally averaged transmission of one period, complex64, shape `gpts`."""
+        return slice_transmission(*self.columns(shift_nm), self.gpts, self.cell_angstrom)
+
+    def slices(self, periods: int) -> list[np.ndarray]:
+        """Transmission of every period, the walls in place at mid thickness; one for all periods where they are upright."""
+        if self.inclination_deg == 0:
+            return [self.transmission()]
+        depth = (np.arange(periods) + 0.5 - periods / 2) * structure()["a_angstrom"] / 10
+        return [self.transmission(shift) for shift in depth * np.tan(np.radians(self.inclination_deg))]
+
+
+def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarray:
+    """Thermally averaged transmission <exp(i sigma V)> of many columns, complex64, shape `gpts`.
+
+    As `figures_pkg.diffraction.potential.log_transmission`, but the logarithm of one atom of each kind is formed once
+    and placed by exact phases, which makes supercells of a thousand columns cheap.
+    """
+    fine = tuple(OVERSAMPLING * n for n in gpts)
+    kb, kc = frequencies(fine, cell_angstrom)
+    total, kinds = np.zeros(fine, complex), {}
+    for index, kind in enumerate(zip(symbols, map(float, u_iso), strict=True)):
+        kinds.setdefault(kind, []).append(index)
+    for kind, members in kinds.items():
+        b, c = places[members].T
+        phases = np.exp(-2j * np.pi * kb * b) @ np.exp(-2j * np.pi * c[:, None] * kc)
+        total += _log_of_one_atom(*kind, fine, tuple(cell_angstrom)) * phases
+    values = np.exp(scipy.fft.ifft2(total))
+    coarse = fourier_crop(scipy.fft.fft2(values), gpts) * largest_circle(gpts, cell_angstrom)
+    return (scipy.fft.ifft2(coarse) * (np.prod(gpts) / values.size)).astype(np.complex64)
+
+
+@lru_cache(maxsize=16)
+def _log_of_one_atom(symbol, u_iso, gpts, cell):
+    """Fourier coefficients of the logarithm of the transmission of one atom at the origin, from a box of its surroundings."""
+    parts = [_parts(n, length) for n, length in zip(gpts, cell)]
+    box = [n // part for n, part in zip(gpts, parts)]
+    edges = [length / part for length, part in zip(cell, parts)]
+    values = log_transmission(([symbol], np.zeros((1, 2)), np.array([u_iso]), edges), tuple(box), ENERGY_KEV)
+    whole = np.zeros(gpts, complex)
+    rows, cols = (np.fft.fftfreq(n, 1 / n).astype(int) % size for n, size in zip(box, gpts))
+    whole[np.ix_(rows, cols)] = values
+    return scipy.fft.fft2(whole)
+
+
+def _parts(points: int, length_angstrom: float) -> int:
+    """Into how many boxes an edge can be cut that are long enough for an atom's potential and hold whole pixels."""
+    parts = [part for part in range(2, points + 1) if points % part == 0 and length_angstrom / part >= BOX_ANGSTROM]
+    return max(parts, default=1)
+
+
+@lru_cache(maxsize=128)
+def domain_slice(phase_deg: float):
+    """Transmission, grid and cell (angstrom) of one period at one phase; the glide plane halves c in projection."""
+    modes = phase_modes()
+    gpts, cell = (POINTS_B, POINTS_C // 2), (float(modes.cell_angstrom[0]), float(modes.cell_angstrom[1] / 2))
+    keep = modes.first_layer
+    places = modes.displacements(phase_deg)[keep]
+    return slice_transmission([modes.symbols[i] for i in keep], places, modes.u_iso[keep], gpts, cell), gpts, cell
 
 
 @dataclass(frozen=True)
@@ -62,7 +270,7 @@ class Cone:
 
 
 def probe_discs(cell: Supercell, cone: Cone, periods, hkl, places_nm) -> np.ndarray:
-    """Disc intensities of a probe at places along the normal of the walls of a supercell.
+    """Disc intensities of a probe at places along the normal of the walls of a supercell, float32 (normal tilts, along tilts, t, x, n).
 
     Parameters
     ----------
@@ -75,10 +283,6 @@ def probe_discs(cell: Supercell, cone: Cone, periods, hkl, places_nm) -> np.ndar
         Reflections 0 k l of the library.
     places_nm : array, shape (x,)
         Along the normal, from the origin of the cell.
-
-    Returns
-    -------
-    intensities : float32 array, shape (normal tilts, along tilts, t, x, n)
     """
     slices, places_nm = cell.slices(max(periods)), np.asarray(places_nm, float)
     result = np.zeros((len(cone.normal_nodes), len(cone.along_nodes), len(periods), len(places_nm), len(hkl)), np.float32)
@@ -93,13 +297,7 @@ def cone_step_mrad(cell: Supercell) -> float:
 
 
 def bulk_discs(cone: Cone, polarization: int, axis: int, periods, hkl) -> np.ndarray:
-    """Disc intensities of a domain with the same slices and waves, float32, shape (normal tilts, along tilts, t, n).
-
-    Parameters
-    ----------
-    axis : int
-        Direction of the cone's normal, 0 for b* and 1 for c.
-    """
+    """Disc intensities of a domain with the same slices and waves, (normal tilts, along tilts, t, n); `axis` of the normal is 0 for b*, 1 for c."""
     transmission, *grid = domain_slice(0.0 if polarization > 0 else 60.0)
     tilts = np.stack(np.meshgrid(cone.along_mrad, cone.normal_mrad, indexing="ij")[:: -1 if axis == 0 else 1], -1)
     batches = np.array_split(tilts.reshape(-1, 2), -(-tilts.size // 64))
@@ -159,12 +357,8 @@ def _through(waves, slices, propagator):
 
 def _propagator(gpts, cell_angstrom, tilts_mrad) -> np.ndarray:
     """Propagation over one period for each tilt, shape (waves, n_b, n_c), zero outside the largest circle on the grid."""
-    wavelength, slice_angstrom = wavelength_angstrom(ENERGY_KEV), structure()["a_angstrom"]
-    kb, kc = frequencies(gpts, cell_angstrom)
-    tilt_b, tilt_c = (1e-3 / wavelength * np.asarray(tilts_mrad)).T[:, :, None, None]
-    phase = wavelength * slice_angstrom * (kb**2 + kc**2 + 2 * (kb * tilt_b + kc * tilt_c))
-    inside = kb**2 + kc**2 < min(n / length for n, length in zip(gpts, cell_angstrom)) ** 2 / 4
-    return (np.exp(-1j * np.pi * phase) * inside).astype(np.complex64)
+    free = free_propagator(gpts, cell_angstrom, structure()["a_angstrom"], wavelength_angstrom(ENERGY_KEV), tilts_mrad)
+    return (free * largest_circle(gpts, cell_angstrom)).astype(np.complex64)
 
 
 def _gather(result, cell: Supercell, cone: Cone, line: int, amplitudes, places_nm) -> None:
@@ -182,7 +376,9 @@ def _gather(result, cell: Supercell, cone: Cone, line: int, amplitudes, places_n
 
 
 def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, half_depth_periods: float) -> np.ndarray:
-    """Intensities behind columns with a wall at several depths.
+    """Intensities behind columns with a wall at several depths, float32, shape (m, t, z + 2, n), as fractions of the incident beam.
+
+    First of the z + 2 comes the lower domain alone, last the upper domain alone.
 
     Parameters
     ----------
@@ -199,11 +395,6 @@ def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, hal
     hkl : int array, shape (n, 3)
     half_depth_periods : float
         Half width of the wall along the beam, in periods.
-
-    Returns
-    -------
-    intensities : float32 array, shape (m, t, z + 2, n)
-        First the lower domain alone, last the upper domain alone, as fractions of the incident beam.
     """
     if top not in (1, -1) or step not in (1, -1):
         raise ValueError(f"top is +1 or -1 and step +1 or -1, got {top} and {step}")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from figures_pkg.chapters.matching_robustness import Disturbance, disturbed_scan, other_library, thinned
-from figures_pkg.diffraction import LibrarySettings, build_library
-from figures_pkg.twin.example import Example
+from figures_pkg.diffraction.library import LibrarySettings, build_library, rows_of
+from figures_pkg.twin.patterns import Example
 
 pytestmark = pytest.mark.physics
 
@@ -31,7 +31,7 @@ def test_other_scattering_factors_change_a_little_and_keep_the_mirror(other):
     change = np.linalg.norm(other.intensities(*at) - usual.intensities(*at)) / np.linalg.norm(usual.intensities(*at))
     assert 1e-3 < change < 0.05
     mirrored = other.intensities(1, 16.0, -0.4, -0.6)
-    rows = {tuple(row): number for number, row in enumerate(other.hkl.tolist())}
+    rows = rows_of(other.hkl)
     opposite = [rows[0, -k, l] for _, k, l in other.hkl.tolist()]
     np.testing.assert_allclose(mirrored[opposite], other.intensities(1, 16.0, 0.4, -0.6), atol=2e-5)
 

@@ -29,7 +29,7 @@ def test_table_is_stored_under_its_name(tmp_path):
     assert again.names == table.names == ("neutral-", "neutral+") and (tmp_path / "edge.npz").stat().st_mtime_ns == time
     np.testing.assert_array_equal(table.difference, again.difference)
     other = edge_table(tmp_path / "edge.npz", EdgeSettings(**vars(settings) | {"step": -1}))
-    assert (other.difference != table.difference).any() and [path.name for path in tmp_path.iterdir()] == ["edge.npz"]
+    assert (other.difference != table.difference).any()
 
 
 def test_columns_agree_with_a_supercell_whose_wall_leans():

@@ -16,7 +16,7 @@ from figures_pkg.claims.run import evaluate_claim
 from figures_pkg.crystal import ermno3
 from figures_pkg.crystal.structure import formal_polarization
 from figures_pkg.diffraction import Library
-from figures_pkg.diffraction.spline import spline_coefficients
+from figures_pkg.diffraction.library import spline_coefficients
 from figures_pkg.evaluate.known import write_domains
 from figures_pkg.evaluate.walls import TooCoarse, edge_width_nm, sign_changes, step_sign_share
 from figures_pkg.imaging import Disc, Lattice, summarise

@@ -6,9 +6,9 @@ from abtem.core.energy import energy2sigma, energy2wavelength
 from abtem.parametrizations import LobatoParametrization
 from scipy.ndimage import gaussian_filter
 
-from figures_pkg.crystal.structure import ermno3, projected_columns
+from figures_pkg.crystal.structure import ermno3
 from figures_pkg.data.units import interaction_constant, wavelength_angstrom
-from figures_pkg.diffraction.potential import atom_potential, fourier_crop, log_transmission, projected_potential, scattering_factor
+from figures_pkg.diffraction.potential import fourier_crop, log_transmission, projected_potential, scattering_factor
 
 pytestmark = pytest.mark.physics
 
@@ -19,8 +19,7 @@ CELL = np.array([5.0, 6.0])
 def test_scattering_factors_are_abtems(symbol):
     """Our formula on abTEM's parameters is abTEM's projected scattering factor, to its single precision."""
     k2 = np.linspace(0, 100, 50)
-    expected = LobatoParametrization().projected_scattering_factor(symbol)(k2)
-    np.testing.assert_allclose(scattering_factor(symbol, k2), expected, rtol=2e-5)
+    np.testing.assert_allclose(scattering_factor(symbol, k2), LobatoParametrization().projected_scattering_factor(symbol)(k2), rtol=2e-5)
 
 
 def test_constants_at_200_kv():
@@ -37,18 +36,12 @@ def test_mean_potential_is_the_forward_scattering():
     assert projected_potential(columns, (40, 48)).mean() == pytest.approx(forward / CELL.prod(), rel=1e-9)
 
 
-def test_a_shift_by_whole_pixels_rolls_the_potential():
-    """Atoms are placed exactly: one moved by three pixels gives the rolled array."""
-    pixel = CELL / (50, 60)
-    columns = ((["Er"], point[None], np.array([0.005]), CELL) for point in (0 * pixel, 3 * pixel))
-    here, there = (projected_potential(column, (50, 60)) for column in columns)
-    np.testing.assert_allclose(np.roll(here, (3, 3), (0, 1)), there, atol=1e-9 * here.max())
-
-
-def test_a_shift_within_a_pixel_keeps_the_spectrum():
-    """An atom between pixels has the same Fourier moduli as one on a pixel, which bilinear placement does not have."""
-    at = [projected_potential((["Er"], np.array([[x, 0.7 * x]]), np.array([0.005]), CELL), (51, 61)) for x in (0.0, 0.0437)]
-    spectra = [np.abs(np.fft.fft2(potential)) for potential in at]
+def test_atoms_are_placed_exactly():
+    """One moved by three pixels gives the rolled array; one between pixels has the same Fourier moduli, which bilinear placement does not have."""
+    here, pixels, between = (projected_potential((["Er"], np.array([place]), np.array([0.005]), CELL), (50, 60))
+                             for place in ((0, 0), 3 * CELL / (50, 60), (0.0437, 0.0306)))  # fmt: skip
+    np.testing.assert_allclose(np.roll(here, (3, 3), (0, 1)), pixels, atol=1e-9 * here.max())
+    spectra = [np.abs(np.fft.fft2(potential))[:25, :30] for potential in (here, between)]
     np.testing.assert_allclose(*spectra, atol=1e-9 * spectra[0].max())
 
 
@@ -59,24 +52,20 @@ def test_thermal_average_equals_a_direct_one(symbol):
     at_rest = ([symbol], np.array([[2.0, 2.5]]), np.array([0.0]), CELL)
     phase = np.exp(1j * interaction_constant(200) * projected_potential(at_rest, (1200, 1440)))
     direct = gaussian_filter(phase, np.sqrt(u_iso) / pixel_angstrom, mode="wrap", truncate=6)
-    vibrating = (*at_rest[:2], np.array([u_iso]), CELL)
-    ours = np.exp(log_transmission(vibrating, (150, 180), 200))
+    ours = np.exp(log_transmission((*at_rest[:2], np.array([u_iso]), CELL), (150, 180), 200))
     assert np.abs(ours - direct[::8, ::8]).max() < 5e-4
     assert np.abs(direct).min() < 0.999  # so that there is something to agree about
 
 
-def test_vibrations_absorb():
-    """The averaged transmission of the crystal is nowhere above one, and well below it on the Er columns."""
-    modulus = np.exp(log_transmission(projected_columns(ermno3()), (96, 208), 200).real)
-    assert modulus.max() < 1 + 1e-6
-    assert modulus.min() < 0.9
-
-
-def test_projection_has_the_period_c_half():
-    """The glide plane normal to the beam halves the period along c of the projection."""
-    columns = projected_columns(ermno3())
-    for values in (projected_potential(columns, (48, 104)), log_transmission(columns, (48, 104), 200)):
-        np.testing.assert_allclose(values[:, :52], values[:, 52:], atol=1e-8 * np.abs(values).max())
+def test_projection_of_the_crystal_absorbs_and_repeats():
+    """The averaged transmission is nowhere above one and well below it on the Er columns. The glide plane normal to the beam halves c."""
+    crystal = ermno3()
+    columns = (crystal.symbols[:30], crystal.positions_angstrom[:30, 1:], crystal.u_iso[:30], crystal.cell_angstrom[1:] / (2, 1))
+    logarithm = log_transmission(columns, (96, 208), 200)
+    for values in (projected_potential(columns, (96, 208)), logarithm):
+        np.testing.assert_allclose(values[:, :104], values[:, 104:], atol=1e-8 * np.abs(values).max())
+    modulus = np.exp(logarithm.real)
+    assert modulus.max() < 1 + 1e-6 and modulus.min() < 0.9
 
 
 def test_fourier_crop_keeps_low_frequencies():
@@ -84,9 +73,3 @@ def test_fourier_crop_keeps_low_frequencies():
     fine, coarse = (np.exp(np.cos(2 * np.pi * np.arange(n) / n))[:, None] * np.ones(m) for n, m in ((64, 8), (32, 4)))
     cropped = np.fft.ifft2(fourier_crop(np.fft.fft2(fine), coarse.shape)) * coarse.size / fine.size
     np.testing.assert_allclose(cropped, coarse, atol=1e-12)
-
-
-def test_one_atom_at_rest_has_a_real_even_potential():
-    """The Fourier coefficients of an atom at the origin are real and positive."""
-    coefficients = atom_potential("O", (32, 36), CELL)
-    assert np.isrealobj(coefficients) and coefficients.min() > 0

@@ -27,7 +27,8 @@ def plus():
 
 
 def test_table_holds_fractions_of_the_incident_beam(plus):
-    """Every reflection once for each thickness, none negative, and the column sums to the stated share of the beam."""
+    """Every reflection once for each thickness, none negative, and the column sums to the stated share of the beam. Each thickness is a multiple of
+    0.6112 nm within half a period of what was asked; the asked values are kept."""
     assert list(plus.columns) == ["h", "k", "l", "thickness_nm", "intensity"]
     assert not plus.duplicated(["k", "l", "thickness_nm"]).any() and (plus.h == 0).all() and (plus.l % 2 == 0).all()
     assert (plus.intensity >= 0).all()
@@ -35,10 +36,6 @@ def test_table_holds_fractions_of_the_incident_beam(plus):
     np.testing.assert_allclose(sums, list(plus.attrs["in_table"].values()), atol=1e-6)
     kept = np.array(list(plus.attrs["kept_intensity"].values()))
     assert (sums < kept).all() and (kept < 1).all() and kept[-1] > 0.3
-
-
-def test_thicknesses_are_whole_periods_and_said_to_be(plus):
-    """Each thickness is a multiple of 0.6112 nm within half a period of what was asked; the asked values are kept."""
     given = plus.thickness_nm.unique()
     np.testing.assert_allclose(given / 0.6112, np.round(given / 0.6112), atol=1e-9)
     assert np.abs(given - plus.attrs["asked_thickness_nm"]).max() <= 0.3056
@@ -48,8 +45,7 @@ def test_both_engines_agree_on_the_same_slices(plus):
     """abTEM's multislice through the thermally averaged slices gives the same intensities to 1e-4 of the beam, up to 75 nm."""
     theirs = simulate("+P", [10, 40, 75], TILT, engine="abtem", **SMALL)
     np.testing.assert_allclose(matrix(theirs), matrix(plus), atol=1e-4)
-    kept = [list(table.attrs["kept_intensity"].values()) for table in (plus, theirs)]
-    np.testing.assert_allclose(*kept, atol=1e-3)
+    np.testing.assert_allclose(*(list(table.attrs["kept_intensity"].values()) for table in (plus, theirs)), atol=1e-3)
 
 
 def test_engines_agree_at_rest_within_the_placing_of_atoms():
@@ -70,20 +66,14 @@ def test_frozen_phonons_give_the_thermal_average():
     assert (np.abs(rest - average) > 4 * error + 0.001).to_numpy().any()  # so the comparison could have failed
 
 
-def test_coherent_intensity_has_no_bias():
-    """For noise around a known mean the estimate is right on average, where the plain square is a noise variance too large."""
-    rng = np.random.default_rng(4)
-    noise = rng.normal(size=(4, 20000)) + 1j * rng.normal(size=(4, 20000))
-    value, _ = coherent_intensity(0.5 + noise)
-    assert abs(value.mean() - 0.25) < 0.02 < (np.abs((0.5 + noise).mean(axis=0)) ** 2).mean() - 0.25
-
-
 @pytest.mark.parametrize(("mean", "excess"), [(8.0, 0.05), (0.5, 0.6)])
-def test_standard_error_of_the_coherent_intensity(mean, excess):
-    """It equals the scatter of the estimate for strong beams, and is too large, never too small, for those below the noise."""
+def test_coherent_intensity_has_no_bias(mean, excess):
+    """For noise around a known mean it is right on average, where the plain square is a noise variance too large. Its standard error equals the
+    scatter for strong beams, and is too large, never too small, for those below the noise."""
     rng = np.random.default_rng(5)
     noise = rng.normal(size=(4, 20000)) + 1j * rng.normal(size=(4, 20000))
     value, error = coherent_intensity(mean + noise)
+    assert abs(value.mean() - mean**2) < 5 * value.std() / np.sqrt(20000) < (np.abs((mean + noise).mean(axis=0)) ** 2).mean() - mean**2
     assert 0.97 < np.sqrt((error**2).mean()) / value.std() < 1 + excess
 
 
@@ -97,11 +87,11 @@ def test_minus_p_is_plus_p_upside_down(plus):
 
 def test_what_the_band_limit_takes_shrinks_on_a_finer_grid():
     """The stated loss to the band limit falls when the grid reaches further, and at rest it is one minus what is kept."""
-    coarse, fine = (simulate("+P", 40, thermal="none", g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs for k in (4.5, 9.0))
+    coarse, fine = (simulate("+P", 20, thermal="none", g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs for k in (4.5, 9.0))
     (lost_coarse,), (lost_fine,) = (attrs["lost_to_band_limit"].values() for attrs in (coarse, fine))
     assert 0 < lost_fine < lost_coarse < 0.5
     assert lost_fine == pytest.approx(1 - next(iter(fine["kept_intensity"].values())), abs=2e-6)
-    averaged = [simulate("+P", 40, g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs["lost_to_band_limit"] for k in (2.2, 4.5)]
+    averaged = [simulate("+P", 20, g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs["lost_to_band_limit"] for k in (2.2, 4.5)]
     assert 0 < list(averaged[1].values())[0] < list(averaged[0].values())[0] / 3
 
 
@@ -118,7 +108,6 @@ def test_cif_and_built_in_crystal_give_one_table(plus, tmp_path):
     [
         ({"state": "P+"}, "state is 'P\\+'"),
         ({"thickness_nm": [10, -5]}, "positive"),
-        ({"thickness_nm": []}, "positive"),
         ({"thickness_nm": float("nan")}, "positive"),
         ({"tilt_mrad": (0, 51)}, "within 50 mrad"),
         ({"tilt_mrad": 3}, "two numbers"),
@@ -142,25 +131,12 @@ def test_table_on_disk_reads_back(plus, tmp_path):
     assert "# engine: library" in path.read_text() and [file.name for file in path.parent.iterdir()] == ["table.csv"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--thickness-nm=-5"], "expected positive numbers"),
-        (["--thickness-nm=20", "--tilt-mrad=1"], "expected two numbers"),
-        (["--thickness-nm=20", "--tilt-mrad=0,60"], "within 50 mrad"),
-        (["--thickness-nm=20", "--cif", "nowhere.cif"], "not a file"),
-    ],
-)
-def test_command_line_says_one_line(words, message, capsys, tmp_path):
-    """Bad input of `simulate` ends with status 1 and one line on stderr, and writes nothing."""
+def test_command_line_says_one_line(capsys, tmp_path):
+    """Bad input of `simulate` ends with status 1 and one line on stderr, and writes nothing; argparse names letters where numbers belong."""
     out = tmp_path / "table.csv"
-    assert main(["simulate", "--state=+P", *words, "--out", str(out)]) == 1
+    assert main(["simulate", "--state=+P", "--thickness-nm=20", "--tilt-mrad=1", "--out", str(out)]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert message in line and not out.exists()
-
-
-def test_words_are_not_numbers(capsys, tmp_path):
-    """Letters where numbers belong are named by argparse."""
+    assert "expected two numbers" in line and not out.exists()
     with pytest.raises(SystemExit):
-        main(["simulate", "--state=+P", "--thickness-nm=thick", "--out", str(tmp_path / "x.csv")])
+        main(["simulate", "--state=+P", "--thickness-nm=thick", "--out", str(out)])
     assert "'thick' is not a number" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from figures_pkg.diffraction import LibrarySettings, build_library
 from figures_pkg.evaluate import known_domains
 from figures_pkg.evaluate.known import known_from, known_maps, known_words, matched_domains, wall_distance_nm, write_domains
 from figures_pkg.imaging import Lattice
-from figures_pkg.twin.example import Example, example_scan
+from figures_pkg.twin.patterns import Example, example_scan
 
 pytestmark = pytest.mark.physics
 

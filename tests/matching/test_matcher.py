@@ -13,7 +13,7 @@ from figures_pkg.cli import main
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, match, prepare
 from figures_pkg.matching.fit import predict
-from figures_pkg.twin.example import Example, example_scan
+from figures_pkg.twin.patterns import Example, example_scan
 
 pytestmark = pytest.mark.physics
 

@@ -9,7 +9,7 @@ import xarray as xr
 from figures_pkg.chapters.matching import over_pieces
 from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
 from figures_pkg.matching.walls import find_pieces
-from figures_pkg.twin.wall_columns import across_wall, build_columns
+from figures_pkg.twin.walls import across_wall, build_columns
 
 pytestmark = pytest.mark.physics
 

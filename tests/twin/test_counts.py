@@ -7,14 +7,11 @@ from scipy import stats
 from figures_pkg.twin.counts import TABLE_LIMIT, draw_counts, philox, poisson_tables
 
 
-@pytest.mark.parametrize(
-    "words, expected",
-    [
-        ([0] * 6, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-        ([0xFFFFFFFF] * 6, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
-    ],
-)
+@pytest.mark.parametrize("words, expected", [
+    ([0] * 6, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ([0xFFFFFFFF] * 6, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
+])  # fmt: skip
 def test_philox_gives_the_known_answers(words, expected):
     """Philox4x32-10 reproduces the known answers that Salmon et al. publish with Random123."""
     assert " ".join(f"{word:08x}" for word in philox(*np.array(words, np.uint32))) == expected
@@ -28,7 +25,7 @@ def counts_of(mean, position=0, seed=1, largest=65535):
     return out
 
 
-@pytest.mark.parametrize("mean", [0.03, 0.7, 3.1, 8.06, 17.5, 40.0, 63.99, 64.0, 217.3, 3000.0])
+@pytest.mark.parametrize("mean", [0.03, 0.7, 3.1, 17.5, 63.99, 64.0, 217.3, 3000.0])
 def test_counts_follow_the_poisson_law(mean):
     """Mean, variance and the whole distribution agree with scipy's Poisson law."""
     counts = counts_of(np.full((512, 512), mean), seed=int(1000 * mean)).ravel().astype(np.int64)
@@ -51,33 +48,23 @@ def test_tails_of_the_table_are_right():
 
 
 def test_dead_pixels_and_full_counters():
-    """A mean of zero never counts; a 12-bit counter stops at 4095."""
+    """A mean of zero never counts; a 12-bit counter stops at 4095; what bright pixels draw leaves the others as they are."""
     assert not counts_of(np.zeros((64, 64))).any()
     counts = counts_of(np.full((32, 32), 4090.0), largest=4095)
     assert counts.max() == 4095 and (counts < 4095).any()
+    plain = np.full((64, 64), 5.0)
+    bright = plain.copy()
+    bright[10:12, 10:12] = 10 * TABLE_LIMIT
+    np.testing.assert_array_equal(counts_of(plain)[bright == plain], counts_of(bright)[bright == plain])
 
 
-def test_each_position_has_a_stream_of_its_own():
-    """Positions and seeds give independent counts; the same ones give the same counts."""
-    mean = np.full((128, 128), 20.0)
-    first, again = counts_of(mean, 7), counts_of(mean, 7)
-    np.testing.assert_array_equal(first, again)
+def test_streams_and_pixels_are_independent():
+    """Positions and seeds give independent counts, the same ones the same; pixels that share a counter, or lie side by side, do not correlate."""
+    mean = np.full((256, 256), 20.0)
+    first = counts_of(mean, 7)
+    np.testing.assert_array_equal(first, counts_of(mean, 7))
     for other in (counts_of(mean, 8), counts_of(mean, 7, seed=2), counts_of(mean, 7, seed=1 + 2**32)):
         assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(first.size)
-
-
-def test_neighbouring_pixels_are_independent():
-    """Pixels that share a Philox counter, or lie side by side, do not correlate."""
-    counts = counts_of(np.full((512, 512), 30.0)).ravel().astype(float) - 30.0
-    for lag in (1, 2, 3, 64, 128, 512):
-        assert abs(np.mean(counts[:-lag] * counts[lag:]) / 30.0) < 5 / np.sqrt(counts.size)
-
-
-def test_bright_pixels_do_not_disturb_the_others():
-    """The words of the large-mean sampler come from a stream of their own: the other pixels keep their counts."""
-    mean = np.full((64, 64), 5.0)
-    plain = counts_of(mean)
-    mean[10:12, 10:12] = 10 * TABLE_LIMIT
-    bright = counts_of(mean)
-    mask = mean < TABLE_LIMIT
-    np.testing.assert_array_equal(plain[mask], bright[mask])
+    away = first.ravel() - 20.0
+    for lag in (1, 2, 3, 64, 128, 256):
+        assert abs(np.mean(away[:-lag] * away[lag:]) / 20.0) < 5 / np.sqrt(away.size)

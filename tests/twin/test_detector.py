@@ -1,4 +1,4 @@
-"""Where the lattice falls, discs, blur, dead pixels, counter and diffuse background."""
+"""Where the lattice falls, blur, dead pixels, counter and diffuse background."""
 
 import dataclasses
 
@@ -14,14 +14,9 @@ pytestmark = pytest.mark.physics
 LENGTHS = (1 / 5.293, 2 / 11.42)
 
 
-@pytest.fixture(scope="module")
-def geometry(preset):
-    """Geometry of DS1."""
-    return PatternGeometry.from_pattern(preset.pattern, *LENGTHS)
-
-
-def test_lattice_falls_where_it_was_measured(geometry, preset):
+def test_lattice_falls_where_it_was_measured(preset):
     """002 and 010 have their pixels, the scale is that of the camera within 2 %, and the zone axis moves against the tilt."""
+    geometry = PatternGeometry.from_pattern(preset.pattern, *LENGTHS)
     g002, g010 = geometry.positions([(0, LENGTHS[1]), (LENGTHS[0], 0)]) - geometry.origin
     np.testing.assert_allclose(g002, (-17.41, -5.89))
     np.testing.assert_allclose(g010, (-6.74, 18.88))
@@ -39,11 +34,9 @@ def test_blur_is_a_convolution(sigma):
     out = np.empty((40, 30), np.float32)
     blur(padded, taps, out)
     expected = convolve1d(convolve1d(padded, taps, axis=0, mode="constant"), taps, axis=1, mode="constant")
-    inner = np.s_[margin : 40 + margin, margin : 30 + margin]
-    np.testing.assert_allclose(out, expected[inner], atol=1e-5)
+    np.testing.assert_allclose(out, expected[margin : 40 + margin, margin : 30 + margin], atol=1e-5)
     assert taps.sum() == pytest.approx(1, abs=1e-6)
-    offset = np.arange(len(taps)) - margin
-    assert (taps * offset**2).sum() == pytest.approx(sigma**2, rel=0.01)
+    assert (taps * (np.arange(len(taps)) - margin) ** 2).sum() == pytest.approx(sigma**2, rel=0.01)
 
 
 def test_impossible_detectors_are_refused():
@@ -63,38 +56,26 @@ def test_background_is_its_profile_and_its_halo():
     add_gaussian(pattern, 90.0, 4.0, 50.0, 70.0)
     row, col = np.indices(pattern.shape)
     radial = np.interp(np.hypot(row - 60.2, col - 61.0), np.arange(160) * 0.25, profile)
-    formula = radial + 90 * np.exp(-((row - 50) ** 2 + (col - 70) ** 2) / 32)
-    np.testing.assert_allclose(pattern, formula, rtol=1e-4)
+    np.testing.assert_allclose(pattern, radial + 90 * np.exp(-((row - 50) ** 2 + (col - 70) ** 2) / 32), rtol=1e-4)
 
 
-def test_background_has_the_profile_of_the_preset(diffuse_renderer, preset):
-    """Without tilt, the counts along a ray are those of the preset, up to one factor."""
-    level = diffuse_renderer.expected([1, 63, 0, 0, 0, 0])[0]
-    scale = diffuse_renderer.geometry.px_per_inv_angstrom
-    knots = np.array(preset.background.radius_inv_angstrom)
-    ray = np.interp(knots, (np.arange(129, 256) - 128.6) / scale, level[124, 129:].astype(float))
+def test_background_follows_preset_thickness_and_tilt(preset, rocking_library):
+    """Along a ray the counts are those of the preset, up to one factor. A foil thicker by a tenth scatters about a tenth more, wider; from -4 to
+    -3 mrad along c the background moves down, away from +c."""
+    detector = dataclasses.replace(preset.detector, bragg_share=0.0, dead_pixels=())
+    diffuse = Renderer(dataclasses.replace(preset, detector=detector), rocking_library)
+    states = np.repeat(diffuse.reference_states()[:1], 4, axis=0)
+    states[1, 1] *= 1.1
+    states[2, 3] += 1
+    states[3] = [1, 63, 0, 0, 0, 0]
+    thin, thick, tilted, level = diffuse.expected(states).astype(float)
+    assert thin.sum() == pytest.approx(preset.beam.electrons_per_pattern * preset.detector.counts_per_electron, rel=1e-3)
+    assert 1.05 < thick.sum() / thin.sum() < 1.1 and (thick / thin)[:8, :8].mean() > (thick / thin)[110, 120]
+    before, after = (each.sum(axis=1) @ np.arange(256) / each.sum() for each in (thin, tilted))
+    assert after > before + 0.2
+    knots, scale = np.array(preset.background.radius_inv_angstrom), diffuse.geometry.px_per_inv_angstrom
     halo = preset.background.halo_counts * np.exp(-0.5 * (knots / preset.background.halo_sigma_inv_angstrom) ** 2)
+    ray = np.interp(knots, (np.arange(129, 256) - 128.6) / scale, level[124, 129:])
     ratio = (ray / (preset.background.counts + halo))[knots < 127 / scale]
     assert len(ratio) > 10
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=0.02)
-
-
-@pytest.fixture(scope="module")
-def diffuse_renderer(preset, rocking_library):
-    """DS1 with all its counts diffuse."""
-    detector = dataclasses.replace(preset.detector, bragg_share=0.0, dead_pixels=())
-    return Renderer(dataclasses.replace(preset, detector=detector), rocking_library)
-
-
-def test_background_follows_thickness_and_tilt(diffuse_renderer, preset):
-    """A foil thicker by a tenth scatters about a tenth more, wider; from -4 to -3 mrad along c it moves down, away from +c."""
-    states = np.repeat(diffuse_renderer.reference_states()[:1], 3, axis=0)
-    states[1, 1] *= 1.1
-    states[2, 3] += 1
-    thin, thick, tilted = diffuse_renderer.expected(states).astype(float)
-    dose = preset.beam.electrons_per_pattern * preset.detector.counts_per_electron
-    assert thin.sum() == pytest.approx(dose, rel=1e-3)
-    assert 1.05 < thick.sum() / thin.sum() < 1.1
-    assert (thick / thin)[:8, :8].mean() > (thick / thin)[110, 120]
-    before, after = (each.sum(axis=1) @ np.arange(256) / each.sum() for each in (thin, tilted))
-    assert after > before + 0.2

@@ -1,57 +1,53 @@
 """Walls: modes that pass through every domain, supercells that end in the bulk, stacks, and the renderer that uses them."""
 
 import dataclasses
-from importlib.resources import files
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from figures_pkg.chapters.walls import best_mixture, chi2_per_electron
-from figures_pkg.crystal.structure import ermno3, projected_columns
-from figures_pkg.diffraction.library import LibrarySettings, build_library
+from figures_pkg.crystal.structure import ermno3
+from figures_pkg.diffraction.library import LibrarySettings, build_library, permutation
 from figures_pkg.twin.domains import WallProfile, default_profile
-from figures_pkg.twin.presets import WallStructure, load_preset, parse_preset
+from figures_pkg.twin.presets import WallStructure, load_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.truth import simulate_truth, states_of
-from figures_pkg.twin.wall_atoms import Supercell, domain_slice, phase_modes
-from figures_pkg.twin.wall_scattering import stack_intensities
+from figures_pkg.twin.truth import simulate_truth
+from figures_pkg.twin.wall_scattering import Supercell, domain_slice, phase_modes, stack_intensities
 from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build_edge, cubic_shares, depth_weights, lagrange_weights
 
 pytestmark = pytest.mark.physics
 
-TILT, PERIODS = (-1.5, -1.75), (48, 50, 52, 54)
+TILT, PERIODS = (-1.5, -1.75), (30, 32, 34, 36)
 BACKGROUND = 2e-3  # per disc; less than ds2 has
 
 
 @pytest.fixture(scope="module")
 def library():
-    """A small library around 30 nm."""
-    settings = LibrarySettings(
-        tilt_b_max_mrad=2.5, tilt_c_max_mrad=3.0, first_period=45, last_period=57, period_step=4, g_max_inv_angstrom=1.0, slices=2
-    )
+    """A small library around 20 nm."""
+    settings = LibrarySettings(tilt_b_max_mrad=2.5, tilt_c_max_mrad=3.0, first_period=29, last_period=41, period_step=4, g_max_inv_angstrom=1.0,
+                               gpts=(96, 108), slices=2)
     return build_library(settings, threads=1, progress=False)
 
 
 @pytest.fixture(scope="module", params=["charged", "neutral"])
 def edge(request, library):
-    """Upright walls at one orientation, around 30 nm."""
+    """Upright walls at one orientation, around 20 nm."""
     hkl = tuple(map(tuple, library.hkl.tolist()))
     return build_edge(EdgeSettings(request.param, 1, TILT, 0.0, 0.76, 1.7, PERIODS, hkl))
 
 
-def test_modes_pass_through_the_tabulated_domain():
-    """At phase zero the columns are those of +P, and opposite phases mirror each other across c."""
-    modes, (_, places, _, cell) = phase_modes(), projected_columns(ermno3(+1))
-    away = modes.displacements(0.0) - places
-    assert np.abs(away - cell * np.round(away / cell)).max() < 1e-9
-    np.testing.assert_allclose(domain_slice(180.0)[0], np.roll(domain_slice(0.0)[0][:, ::-1], 1, axis=1), atol=2e-3)
-
-
-def test_domains_of_one_polarization_differ_by_a_translation():
-    """The slice at 120 degrees is that at 0, moved by a third of the cell along b*."""
-    moved = np.roll(domain_slice(0.0)[0], 12, axis=0)
-    both = [np.abs(domain_slice(phase)[0] - moved).max() for phase in (120.0, 240.0)]
+def test_modes_pass_through_the_domains():
+    """At phase zero the columns are those of +P, which the half cell repeats. Opposite phases mirror each other across c, and the slice at 120 or
+    240 degrees is that at 0, moved by a third of the cell along b*."""
+    modes, crystal = phase_modes(), ermno3(+1)
+    away = crystal.positions_angstrom[:, None, 1:] - modes.displacements(0.0)
+    away -= modes.cell_angstrom * np.round(away / modes.cell_angstrom)
+    same = (np.abs(away).max(axis=-1) < 1e-9) & (np.array(crystal.symbols)[:, None] == np.array(modes.symbols))
+    assert (same.sum(axis=0) == 2).all() and (same.sum(axis=1) == 1).all()
+    zero = domain_slice(0.0)[0]
+    np.testing.assert_allclose(domain_slice(180.0)[0], np.roll(zero[:, ::-1], 1, axis=1), atol=2e-3)
+    both = [np.abs(domain_slice(phase)[0] - np.roll(zero, 12, axis=0)).max() for phase in (120.0, 240.0)]
     assert min(both) < 2e-3 < max(both)
 
 
@@ -87,60 +83,51 @@ def test_strain_stretches_c_at_one_wall_and_presses_it_at_the_other():
         near = np.abs(along) < 0.3
         assert np.polyfit(along[near], shift[near], 1)[0] == pytest.approx(sign * strain, rel=0.05)
     middle = np.abs(rest[:, 1] / 10 - cells[0].length_nm / 2) < 0.3
-    width = np.sqrt(np.pi) / 2 * 1.0 * strain
-    np.testing.assert_allclose(np.abs(shift[middle]), width, rtol=1e-3)
+    np.testing.assert_allclose(np.abs(shift[middle]), np.sqrt(np.pi) / 2 * 1.0 * strain, rtol=1e-3)
 
 
 def test_preset_decides_what_its_walls_are():
-    """Width, screening and strain of a preset reach the tables; what no wall has is refused when the preset is read."""
-    preset = load_preset("control")
-    told = dataclasses.replace(preset, wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
+    """Width, screening and strain of a preset reach the tables; the controls have the walls that they name, of one mirror variant."""
+    told = dataclasses.replace(load_preset("control"), wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
     tilts = np.arange(-9, 9.5, 0.5)
-    grids = {"tilt_b_mrad": tilts, "tilt_c_mrad": tilts, "thickness_nm": np.arange(40, 70, 2.0)}
-    library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), **grids)
+    library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), tilt_b_mrad=tilts, tilt_c_mrad=tilts)
     settings = WallPatterns(told, library).edge_settings("charged", 1)
     assert (settings.width_factor, settings.screening_nm, settings.strain) == (2.0, 3.0, 0.001)
-    text = (files("figures_pkg.twin") / "presets" / "control.yaml").read_text(encoding="utf-8")
-    with pytest.raises(ValueError, match="strain within"):
-        parse_preset("mine", text.replace("strain: 0.0", "strain: 0.5"))
+    for name, inclinations in (("control", {0.0}), ("control-inclined", {0.0, 5.0})):
+        truth = simulate_truth(load_preset(name), "smoke", 0)
+        assert set(np.unique(truth.wall_type)) == {-1, 1} and np.abs(np.abs(truth.wall_charge) - 1).max() < 1e-3
+        assert set(np.unique(truth.wall_inclination_deg).tolist()) == inclinations and set(np.unique(truth.wall_step)) == {1}
 
 
-def test_far_from_the_wall_the_library_remains(edge, library):
-    """4 nm from an upright wall its pattern is that of the library, to less than 0.001 in chi2 per electron."""
+def test_upright_wall_is_a_domain_away_from_it_and_no_mixture_on_it(edge, library):
+    """4 nm away its pattern is that of the library, to less than 0.001 in chi2 per electron; on it no mixture of +P and -P comes near."""
     line = np.linspace(-1, 1, 9) * 0.7
     cone = [(b, c) for b in line for c in line if np.hypot(b, c) < 0.76]
     for sign, place in ((1, -1), (-1, 0)):
         bulk = np.mean([library.intensities(sign, edge.thickness_nm, TILT[0] + b, TILT[1] + c) for b, c in cone], axis=0)
         for wall in edge.intensities[:, 0, 0, :, place]:
             assert chi2_per_electron(wall, bulk, BACKGROUND).max() < 1e-3
-
-
-def test_wall_is_no_mixture(edge):
-    """On the wall no mixture of +P and -P comes near, while 4 nm away one does."""
-    middle = len(OFFSETS_NM) // 2
     for wall in edge.intensities[:, 0, 0, 1]:
-        left = [best_mixture(wall[place], edge.plus[0, 0, 1], edge.minus[0, 0, 1], BACKGROUND)[1] for place in (0, middle, -1)]
+        places = (0, len(OFFSETS_NM) // 2, -1)
+        left = [best_mixture(wall[place], edge.plus[0, 0, 1], edge.minus[0, 0, 1], BACKGROUND)[1] for place in places]
         assert left[1] > 5e-4 and left[1] > 10 * max(left[0], left[2])
 
 
 def test_stack_ends_in_its_domains(library):
     """A wall above the foil leaves the lower domain, one below it the upper domain; both agree with the library."""
-    stacks = stack_intensities(1, 1, [-20.0, 25.0, 80.0], [49, 53], [TILT], library.hkl, 2.0)[0]
+    stacks = stack_intensities(1, 1, [-20.0, 16.0, 60.0], [32, 36], [TILT], library.hkl, 2.0)[0]
     np.testing.assert_allclose(stacks[:, 1], stacks[:, 0], atol=1e-6)
     np.testing.assert_allclose(stacks[:, 3], stacks[:, 4], atol=1e-6)
     for sign, place in ((-1, 0), (1, -1)):
-        assert chi2_per_electron(stacks[0, place], library.intensities(sign, 49 * 0.6112, *TILT), BACKGROUND) < 2e-3
+        assert chi2_per_electron(stacks[0, place], library.intensities(sign, 32 * 0.6112, *TILT), BACKGROUND) < 2e-3
     assert best_mixture(stacks[0, 2], stacks[0, -1], stacks[0, 0], BACKGROUND)[1] > 5e-3
 
 
 def test_mirror_of_a_stack_is_the_other_stack(library):
     """The mirror across c swaps the domains: -P over +P at the opposite tilt and opposite l."""
-    order = {tuple(row): i for i, row in enumerate(library.hkl.tolist())}
-    flip = [order[(h, k, -l)] for h, k, l in library.hkl.tolist()]
-    first = stack_intensities(1, 1, [20.0], [50], [(0.4, 1.1)], library.hkl, 1.0)[0, 0, 1]
-    second = stack_intensities(-1, -1, [20.0], [50], [(0.4, -1.1)], library.hkl, 1.0)[0, 0, 1]
-    third = stack_intensities(-1, 1, [20.0], [50], [(0.4, -1.1)], library.hkl, 1.0)[0, 0, 1]
-    assert min(np.abs(first - other[flip]).max() for other in (second, third)) < 2e-3
+    flip, stacks = permutation(library.hkl, (1, 1, -1)), ((1, 1, 1.1), (-1, -1, -1.1), (-1, 1, -1.1))
+    first, *others = (stack_intensities(top, step, [20.0], [50], [(0.4, tilt)], library.hkl, 1.0)[0, 0, 1] for top, step, tilt in stacks)
+    assert min(np.abs(first - other[flip]).max() for other in others) < 2e-3
 
 
 def test_weights_are_shares():
@@ -151,39 +138,17 @@ def test_weights_are_shares():
     np.testing.assert_allclose(lagrange_weights([1.0, 2.0, 4.0], 3.0) @ np.array([1.0, 4.0, 16.0]), 9.0)
 
 
-@pytest.fixture(scope="module")
-def inclined(library):
-    """A renderer of a thin, flat specimen with an inclined wall."""
+def test_renderer_adds_walls_where_they_reach(library):
+    """Far away the columns of an inclined wall change nothing, just inside its reach less than a thousandth; on it the pattern is no mixture, and
+    counts stay positive."""
     base = load_preset("ds2")
-    specimen = dataclasses.replace(base.specimen, thickness_nm=31.0, wedge_nm=1.0, bend_mrad=0.1)
-    return Renderer(dataclasses.replace(base, specimen=specimen), library)
-
-
-def test_renderer_mixes_far_from_a_wall_and_adds_near_it(inclined):
-    """Far away the columns of the wall change nothing; on an inclined wall the pattern is no mixture, and counts stay positive."""
-    row = [31.0, *TILT, 0.0, 0.0]
-    plain = inclined.expected([[1.0, *row], [0.0, *row]])
-    places = ((1.0, 30.0), (0.0, 0.0))
-    far, near = (inclined.expected([[weight, *row, distance, 5.0, 1.0, 1, 0.0]])[0] for weight, distance in places)
-    np.testing.assert_array_equal(far, plain[0])
-    assert np.linalg.norm(near - plain[1]) > 0.02 * np.linalg.norm(plain[1]) and near.min() >= 0
-
-
-def test_difference_fades_out(inclined):
-    """Just inside the reach of a wall the pattern is within a thousandth of the plain one."""
-    row = [1.0, 31.0, *TILT, 0.0, 0.0]
-    plain, edge = inclined.expected([row])[0], None
-    for distance in np.arange(9.0, 0.0, -0.1):
-        if inclined.walls.touches(31.0, (distance, 5.0, 1.0, 1, 0.0)):
-            edge = inclined.expected([[*row, distance, 5.0, 1.0, 1, 0.0]])[0]
-            break
-    assert np.linalg.norm(edge - plain) < 1e-3 * np.linalg.norm(plain)
-
-
-def test_controls_have_the_walls_they_name():
-    """control has HH and TT, both upright; control-inclined has both kinds, upright and inclined, of one mirror variant."""
-    for name, inclinations in (("control", {0.0}), ("control-inclined", {0.0, 5.0})):
-        truth = simulate_truth(load_preset(name), "smoke", 0)
-        assert set(np.unique(truth.wall_type)) == {-1, 1} and np.abs(np.abs(truth.wall_charge) - 1).max() < 1e-3
-        assert set(np.unique(truth.wall_inclination_deg).tolist()) == inclinations
-        assert set(np.unique(truth.wall_step)) == {1} and states_of(truth).shape == (48, 48, 11)
+    specimen = dataclasses.replace(base.specimen, thickness_nm=21.0, wedge_nm=1.0, bend_mrad=0.1)
+    inclined = Renderer(dataclasses.replace(base, specimen=specimen), library)
+    row = [21.0, *TILT, 0.0, 0.0]
+    inside = next(distance for distance in np.arange(9.0, 0.0, -0.1) if inclined.walls.touches(21.0, (distance, 5.0, 1.0, 1, 0.0)))
+    plain, mixed = inclined.expected([[1.0, *row], [0.0, *row]])
+    rows = [[weight, *row, distance, 5.0, 1.0, 1, 0.0] for weight, distance in ((1.0, 30.0), (1.0, inside), (0.0, 0.0))]
+    far, inner, near = inclined.expected(rows)
+    np.testing.assert_array_equal(far, plain)
+    assert np.linalg.norm(inner - plain) < 1e-3 * np.linalg.norm(plain)
+    assert np.linalg.norm(near - mixed) > 0.02 * np.linalg.norm(mixed) and near.min() >= 0
