@@ -5,14 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: book check rehearse pdf course release test lint browser bench clean
+.PHONY: book check rehearse pdf course release test lint bench clean
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
 	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 20 minutes for smoke, about an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
-# The built book against what is stored of it, its links and weights, and each page in a browser.
+# The built book against what is stored of it (numbers of smoke only, verdicts of smoke and laptop), its links and weights, and each page in a browser.
 check: $(VENV)/installed
 	$(RUN) -m figures_pkg figures --check --profile $(PROFILE)
 	$(RUN) -m figures_pkg claims --check --profile $(PROFILE)
@@ -43,10 +43,6 @@ lint: $(VENV)/linters
 	$(VENV)/bin/numpydoc lint $(shell git ls-files 'figures_pkg/*.py')
 	$(RUN) -m mypy
 	@if command -v actionlint > /dev/null; then actionlint; else echo "actionlint is not installed: GitHub checks the workflow files"; fi
-
-browser: $(VENV)/installed
-	@echo "make browser: opens every page of the built book in the system's Chromium; about 3 minutes, skipped without Chromium."
-	$(RUN) -m pytest tests/browser/test_book.py -rs
 
 bench: $(VENV)/installed
 	@echo "make bench: times one pass over a scan beside its peers; installs each peer in its own environment, about 20 minutes."

@@ -11,14 +11,14 @@
 import os
 import sys
 from pathlib import Path
-from subprocess import run
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, executed_path, measures
 from figures_pkg.book.dependencies import installed_code
-from figures_pkg.data.datasets import locate
+from figures_pkg.book.jobs import Jobs, job_name
 from figures_pkg.workspace import artefacts_folder, book_folder, load_profile
 from figures_pkg.record.manifest import manifest_of
+from figures_pkg.record.scans import locate
 
 PROFILE = config.get("profile", "laptop")
 DATA = config.get("data", "twin")
@@ -26,12 +26,18 @@ KEPT = str(artefacts_folder(PROFILE))
 BOOK = book_folder()
 PAGES = [p for p in BOOK.rglob("*") if p.is_file() and not {"_build", "executed"} & set(p.parts)] + [*Path().glob("claims.yaml")]
 CODE = installed_code()
+JOBS = Jobs(Path(KEPT) / "logs")
 NOTEBOOKS = [str(executed_path(chapter, DATA, PROFILE)) for chapter in CHAPTERS]
 
 
-def package(*words):
-    """Run one command of the package on one thread and stop the workflow when it fails."""
-    run([sys.executable, "-m", "figures_pkg", *map(str, words)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+def package(rule, wildcards, *words):
+    """Run the command of a job on one thread."""
+    command = [sys.executable, "-m", "figures_pkg", *map(str, words)]
+    JOBS.run(job_name(rule, wildcards), "-".join([rule, *wildcards]), command, os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+onstart:
+    JOBS.plan(workflow.dag, workflow.cores)
 
 
 def scan(wildcards):
@@ -58,7 +64,7 @@ rule book:
         sorted(map(str, Path("figures_pkg").rglob("*.py"))),  # the files themselves: their docstrings are the reference
     output: f"{BOOK}/_build/html/index.html"
     params: profile=PROFILE, data=DATA
-    run: package("render", "--profile", params.profile, "--data", params.data)
+    run: package(rule, wildcards, "render", "--profile", params.profile, "--data", params.data)
 
 
 rule notebooks:
@@ -75,7 +81,7 @@ rule notebook:
         artefacts=lambda wildcards: artefacts_of(wildcards.chapter, wildcards.source, PROFILE),
     output: f"{KEPT}/notebooks/{{source}}/{{chapter}}.ipynb"
     params: profile=PROFILE
-    run: package("notebook", wildcards.chapter, "--profile", params.profile, "--data", wildcards.source)
+    run: package(rule, wildcards, "notebook", wildcards.chapter, "--profile", params.profile, "--data", wildcards.source)
 
 
 rule twin:
@@ -86,7 +92,7 @@ rule twin:
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: 30
-    run: package("twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
+    run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
 
 
 # The same specimen with other random bend, thickness, wall courses and counts.
@@ -97,7 +103,7 @@ rule twin_field:
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: 30
-    run: package("twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
+    run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
 
 
 rule model:
@@ -109,7 +115,7 @@ rule model:
     params: profile=PROFILE
     priority: 20
     run:
-        package("train", "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
+        package(rule, wildcards, "train", "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--recipe", wildcards.recipe, "--seed", wildcards.seed, "--out", output[0], "--overwrite")
 
 
@@ -122,7 +128,7 @@ rule embedding:
     params: profile=PROFILE
     priority: 20
     run:
-        package("embed", input.model, "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
+        package(rule, wildcards, "embed", input.model, "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--out", output[0], "--overwrite")
 
 
@@ -142,7 +148,7 @@ rule released_embedding:
     priority: 20
     run:
         grid = ["--grid", params.grid] if params.grid else []
-        package("embed", RELEASED[wildcards.network], "--data", wildcards.network[:3], "--source", "zenodo", "--profile", params.profile,
+        package(rule, wildcards, "embed", RELEASED[wildcards.network], "--data", wildcards.network[:3], "--source", "zenodo", "--profile", params.profile,
                 *grid, "--out", output[0], "--overwrite")
 
 
@@ -156,7 +162,7 @@ rule domains:
     params: profile=PROFILE
     priority: 25
     run:
-        package("domains", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile, "--out", output[0], "--overwrite")
+        package(rule, wildcards, "domains", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile, "--out", output[0], "--overwrite")
 
 
 # A scan packed for the page that a reader looks through it with.
@@ -170,7 +176,7 @@ rule explorer:
     output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"
     params: profile=PROFILE
     run:
-        package("explore", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
+        package(rule, wildcards, "explore", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--embedding", input.embedding, "--out", output[0], "--overwrite")
 
 
@@ -185,7 +191,7 @@ rule scan_scores:
     output: f"{KEPT}/scores/twin/{{dataset}}.csv"
     params: profile=PROFILE
     priority: 10
-    run: package("score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
+    run: package(rule, wildcards, "score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
 
 
 # What the paper claims against what was made; an interrupted evaluation goes on with the next claim.
@@ -198,7 +204,7 @@ rule claims:
         made=lambda wildcards: claims_inputs(wildcards.source, PROFILE),
     output: f"{KEPT}/claims/{{source}}/claims.json"
     params: profile=PROFILE
-    run: package("claims", "--profile", params.profile, "--data", wildcards.source, "--out", output[0])
+    run: package(rule, wildcards, "claims", "--profile", params.profile, "--data", wildcards.source, "--out", output[0])
 
 
 rule scores:

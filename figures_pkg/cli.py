@@ -29,7 +29,8 @@ def main(words: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback).
+        Exit status: 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback); 75 after an accident, where the same
+        command may well succeed: too little memory, a kernel that died.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_, **__: f"figures_pkg: warning: {message}\n"
@@ -43,7 +44,10 @@ def main(words: list[str] | None = None) -> int:
         if options.debug:
             raise
         print(f"figures_pkg: {error}", file=sys.stderr)
-        return 1
+        return getattr(error, "exit_status", 1)
+    except MemoryError as error:
+        print(f"figures_pkg: out of memory: {error}", file=sys.stderr)
+        return 75  # TRY_AGAIN of figures_pkg.book.jobs
     return 0
 
 
@@ -268,8 +272,8 @@ def _embed(options) -> None:
 
 
 def _score(options) -> None:
-    from figures_pkg.data.datasets import locate
     from figures_pkg.evaluate.leaderboard import score_file
+    from figures_pkg.record.scans import locate
     from figures_pkg.workspace import load_profile
 
     profile = load_profile(options.profile)
@@ -381,7 +385,7 @@ def _explore(options) -> None:
     print(explore(_opened_scan(options.scan, options), options.scan, out, options.source, options.profile, options.embedding))
 
 
-# The book: claims, notebook, render, book, figures, prepare, pdf, course, release
+# The book: claims, notebook, render, book, doctor, figures, prepare, pdf, course, release
 
 
 def _add_book_commands(commands) -> None:
@@ -394,13 +398,17 @@ def _add_book_commands(commands) -> None:
     notebook.add_argument("chapter")
     render = commands.add_parser("render", help="render the executed notebooks into HTML")
     render.set_defaults(run=_render)
+    render.add_argument("--clean", action="store_true", help="every page, not only those that have changed")
     book = commands.add_parser("book", help="make whatever is stale, from the scan to the pages")
     book.set_defaults(run=_book)
+    doctor = commands.add_parser("doctor", help="what this machine has, what a build of each profile needs, and what is missing")
+    doctor.set_defaults(run=_doctor)
     prepare = commands.add_parser("prepare", help="make the scans and artefacts that chapters read, without running them")
     prepare.set_defaults(run=_prepare)
     prepare.add_argument("chapters", nargs="+", metavar="CHAPTER")
+    book.add_argument("--anyway", action="store_true", help="also where memory or disk will not do; see doctor")
     for command in (book, prepare):
-        command.add_argument("--cores", type=int, help="all that this process may use by default")
+        command.add_argument("--cores", type=int, help="by default all that this process may use and the memory has room for")
     figures = commands.add_parser("figures", help="list the published figures; --check holds their numbers against the stored ones")
     figures.set_defaults(run=_figures)
     what = figures.add_mutually_exclusive_group()
@@ -457,13 +465,19 @@ def _notebook(options) -> None:
 def _render(options) -> None:
     from figures_pkg.book.build import render_book
 
-    print(f"open {render_book(options.data, options.profile)}")
+    print(f"open {render_book(options.data, options.profile, options.clean)}")
 
 
 def _book(options) -> None:
     from figures_pkg.book.build import make_book
 
-    make_book(options.data, options.profile, options.cores)
+    print(f"open {make_book(options.data, options.profile, options.cores, options.anyway)}")
+
+
+def _doctor(options) -> None:
+    from figures_pkg.book.machine import report
+
+    print("\n".join(report()))
 
 
 def _prepare(options) -> None:

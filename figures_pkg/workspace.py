@@ -19,6 +19,7 @@ import yaml
 
 SOURCES = ("twin", "zenodo")
 CODE = Path(__file__).resolve().parents[1]  # folder of the package
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the workflow reads hundreds of small files
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def artefact_path(name: str, data: str, profile: str) -> Path:
 
 def read_front_matter(path: Path) -> dict:
     """The YAML block that opens a text notebook."""
-    return yaml.safe_load(path.read_text(encoding="utf-8").split("---\n", 2)[1])
+    return yaml.load(path.read_text(encoding="utf-8").split("---\n", 2)[1], YAML)
 
 
 def load_profile(profile: str) -> dict:
@@ -80,7 +81,7 @@ def load_profile(profile: str) -> dict:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise ValueError(f"no profile is called {profile!r}; there are: {known}")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), YAML)
 
 
 def scans_of(profile: str) -> list[str]:

@@ -9,19 +9,28 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from figures_pkg.workspace import available_cores, book_folder, load_profile, repository
+from figures_pkg.workspace import artefacts_folder, book_folder, load_profile, repository
 
 from .chapters import CHAPTERS, artefacts_of, datasets_of, executed_path
-from .gallery import add_figures, add_landing, notice_of, shown_figures
-from .render import render, ship, shipped_files
+from .jobs import FAILURES, failures_in, number
+from .machine import check_machine, fitting_cores, this_machine
+
+LAST_LINES = 15  # of the log of a failed job, shown where there is no terminal: the logs of continuous integration are gone afterwards
 
 
-def make_book(data: str, profile: str, cores: int | None = None) -> None:
-    """Make whatever is stale of the book; a profile or scan that is not there is an error before any work is done."""
+def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = False) -> Path:
+    """
+    Make whatever is stale of the book, and return its ``index.html``.
+
+    A profile or scan that is not there is an error before any work is done, as is too little memory or disk unless it is to be tried ``anyway``.
+    """
     load_profile(profile)
     for chapter in CHAPTERS:
         datasets_of(chapter, data, profile)
+    if not anyway:
+        check_machine(profile, this_machine())
     make(profile, data, cores)
+    return book_folder() / "_build" / "html" / "index.html"
 
 
 def prepare(chapters: Sequence[str], data: str, profile: str, cores: int | None = None) -> list[str]:
@@ -32,8 +41,11 @@ def prepare(chapters: Sequence[str], data: str, profile: str, cores: int | None 
     return list(dict.fromkeys(targets))
 
 
-def render_book(data: str, profile: str) -> Path:
+def render_book(data: str, profile: str, clean: bool = False) -> Path:
     """Render the executed notebooks of all chapters, with passports, gallery and what lies beside the pages; returns ``index.html``."""
+    from .gallery import add_figures, add_landing, notice_of, shown_figures
+    from .render import render, ship, shipped_files
+
     notebooks = [executed_path(chapter, data, profile) for chapter in CHAPTERS]
     shown, shipped = shown_figures(data, profile), shipped_files(data, profile)
 
@@ -42,24 +54,54 @@ def render_book(data: str, profile: str) -> Path:
         add_figures(folder, shown)
         add_landing(folder, data)
 
-    index = render(book_folder(), notebooks, complete, notice_of(shown))
+    index = render(book_folder(), notebooks, complete, notice_of(shown), clean)
     ship(index.parent, shipped)
     return index
 
 
 def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = ()) -> None:
-    """Run the Snakefile of the repository, for the whole book or some files; RuntimeError if something could not be made."""
-    words = ["--cores", str(cores or available_cores()), "--config", f"profile={profile}", f"data={data}"]
+    """
+    Run the Snakefile of the repository, for the whole book or some files.
+
+    Jobs say a line each on stdout (:mod:`figures_pkg.book.jobs`); what Snakemake says goes to a log beside theirs.
+
+    Raises
+    ------
+    RuntimeError
+        If something could not be made: everything that does not need it was made before.
+    """
+    words = ["--cores", str(cores or fitting_cores(profile, this_machine())), "--keep-going", "--config", f"profile={profile}", f"data={data}"]
     # No solver is started to choose among a few jobs, and the list is not gone through each second: that took a tenth of a core.
     words += ["--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s"]
     words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
     words += ["--nolock"]  # Snakemake's own lock outlives a killed build; the one below does not
-    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--quiet", "rules", "--", *targets]
-    (repository() / ".snakemake").mkdir(exist_ok=True)
+    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--nocolor", "--", *targets]
+    logs = artefacts_folder(profile) / "logs"
+    for folder in (repository() / ".snakemake", logs):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(repository() / ".snakemake" / "build.lock", blocking=False):
-            status = subprocess.run([sys.executable, "-m", "snakemake", *words], check=False).returncode
+        with FileLock(repository() / ".snakemake" / "build.lock", blocking=False), (logs / "workflow.log").open("w") as log:
+            (logs / FAILURES).unlink(missing_ok=True)
+            status = subprocess.run([sys.executable, "-m", "snakemake", *words], stderr=log, check=False).returncode
     except Timeout:
         raise RuntimeError(f"another build runs in {repository()}; wait for it, then call again: what it has made is kept") from None
     if status:
-        raise RuntimeError(f"{', '.join(targets) or 'the book'} was not made; the first error above says why")
+        raise RuntimeError(_summary(", ".join(targets) or "the book", logs, f"--profile {profile} --data {data}"))
+
+
+def _summary(what: str, logs: Path, options: str) -> str:
+    """What failed, why, where its log is, and how to go on."""
+    failures = failures_in(logs)
+    if not failures:
+        return f"{what} was not made; the workflow ended with:\n{_last_lines(logs / 'workflow.log')}"
+    lines = [f"{what} was not made; {number(len(failures), 'job')} failed:"]
+    for failure in failures:
+        lines += [f"- {failure['name']}: {failure['reason']}", f"  log: {failure['log']}"]
+        if not sys.stdout.isatty():
+            lines.append(_last_lines(Path(failure["log"])))
+    lines.append(f"What could be made without them is kept. Go on with: figures_pkg book {options}")
+    return "\n".join(lines)
+
+
+def _last_lines(path: Path) -> str:
+    return "\n".join(f"  | {line}" for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])

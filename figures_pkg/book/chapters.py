@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from figures_pkg.record.manifest import load_manifest, read_yaml
+from figures_pkg.record.scans import locate
 from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, fields_of, load_profile, read_front_matter, repository, scans_of
 
 NOTEBOOKS = repository() / "notebooks"
@@ -38,8 +39,6 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     random fields are read too, where the profile has any of them scored. A missing scan of the twin is an error on demand, a missing file of
     the record always.
     """
-    from figures_pkg.data.datasets import locate
-
     if data not in SOURCES:
         raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
     wanted = companion(chapter)
@@ -89,8 +88,6 @@ def claims_inputs(data: str, profile: str) -> list[str]:
 
     The twin's scans come with all random fields of the profile; of the record only those that are on it.
     """
-    from figures_pkg.data.datasets import locate
-
     content = read_yaml(repository() / "claims.yaml")
     named = {case.get("dataset") for row in content["rows"] for key in ("cases", "record") for case in row.get(key, [])}
     known = scans_of(profile) if data == "twin" else load_manifest().datasets

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "figures_pkg"
 BASE = re.compile(r"^base:\s*([\w-]+)", re.MULTILINE)
 COMPLETED = re.compile(r".*\*[^*]*\.\w+")  # "*.cif", "*_rings.csv": the end of a file's name is fixed
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n|(?::[^\n]*\n)*)(.*?)^```$", re.MULTILINE | re.DOTALL)  # as jupytext, a tenth of its time
 ELSEWHERE = {"data_manifest.yaml"}  # which manifest a job reads depends on its source; the rules name it
 
 
@@ -316,7 +317,5 @@ def _function_of(command: str, tree: ast.Module) -> str | None:
 
 def _cells(path: Path) -> str:
     """The Python of a text notebook, without magics."""
-    import jupytext
-
-    lines = "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code").splitlines()
+    lines = "\n".join(CELL.findall(path.read_text(encoding="utf-8"))).splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from figures_pkg.workspace import load_profile, replacing, repository
 
 from .chapters import artefacts_of, chapter_path, datasets_of, executed_path, source_of
 from .dependencies import installed_code
+from .jobs import NEXT, TRY_AGAIN
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
 TRUTH, MEASURED = "truth", "measured"
@@ -42,6 +44,12 @@ class FailedCell(RuntimeError):
     """A cell of a notebook raised; the copy with the traceback is kept beside the place of the good one."""
 
 
+class LostKernel(RuntimeError):
+    """A notebook's kernel did not start or died; that is no fault of a cell, and the workflow tries once more."""
+
+    exit_status = TRY_AGAIN
+
+
 def execute(source: Path, target: Path, parameters: dict) -> Path:
     """
     Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
@@ -62,6 +70,8 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     ------
     FailedCell
         If a cell raises; names the notebook, the error and the kept copy.
+    LostKernel
+        If the kernel does not start within ten minutes, or dies.
     """
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,14 +86,16 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
 
 
 def _run(plain: Path, running: Path, source: Path, kept: Path) -> None:
-    how = {"kernel_name": "python3", "cwd": str(source.parent), "progress_bar": True, "log_output": False, "start_timeout": KERNEL_START_S}
+    how = {"kernel_name": "python3", "cwd": str(source.parent), "log_output": False, "start_timeout": KERNEL_START_S}
     try:
-        papermill.execute_notebook(str(plain), str(running), **how)
+        papermill.execute_notebook(str(plain), str(running), progress_bar=sys.stderr.isatty(), **how)
     except PapermillExecutionError as error:
         os.replace(running, kept)
         raise FailedCell(
             f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}. The whole traceback is in {kept}"
         ) from error
+    except RuntimeError as error:  # of Jupyter's client; an error in a cell is the one above
+        raise LostKernel(f"{source.name}: the kernel did not start, or died, perhaps out of memory ({error}){NEXT}") from error
     _forget_times(running)
 
 

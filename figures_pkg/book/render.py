@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -28,26 +30,57 @@ ICON = re.compile(r'("?)([\w-]+)\1:\[\d+,\d+,\[([^\]]*)\],"[0-9a-f]+",(?:"[^"]*"
 SHOWN = re.compile(r"\bfa-([a-z0-9-]+)")
 PATH = re.compile(r'(?<= d=")[^"]*(?=")')
 LONG = re.compile(r"-?\d+\.\d{3,}")
+FRAME = re.compile(r'^ *"?(?:#+ .*|\([\w-]+\)=.*|"?name": .*|name: .*|:name: .*)$', re.MULTILINE)  # headings and labels, in Markdown and in a notebook's JSON
 
 
-def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], notice: str) -> Path:
+def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], notice: str, clean: bool = False) -> Path:
     """
-    Stage executed notebooks into ``book/executed`` and build the book's HTML from clean; returns ``index.html``.
+    Stage executed notebooks into ``book/executed`` and build the book's HTML, with warnings as errors; returns ``index.html``.
+
+    After a build without errors, only pages whose files have changed are rendered again, as long as the frame around them is the same: configuration,
+    contents, names of pages, headings, labels and the code that renders. ``clean`` renders every page.
 
     ``prepare`` is given that folder before, to add what only the time of rendering knows; ``notice`` is a line above the text of every page.
     An error or warning of Jupyter Book, a failed cell, and a page that fetches from another host each raise.
     """
+    staged, stamp = book / "executed", book / "_build" / "frame.sha256"
+    before = _contents(staged)
     stage(book, notebooks)
-    prepare(book / "executed")
-    shutil.rmtree(book / "_build", ignore_errors=True)
-    words = ["build", str(book), "--config", str(_configuration(book, notice)), "-n", "-W", "--keep-going", "--all"]
+    prepare(staged)
+    configuration = _configuration(book, notice)
+    for path, (digest, _) in _contents(staged).items():  # Sphinx takes a file of before for unchanged
+        if path in before and before[path][0] == digest:
+            os.utime(path, ns=(before[path][1], before[path][1]))
+    frame = _frame(book, configuration)
+    if clean or not stamp.is_file() or stamp.read_text() != frame:
+        shutil.rmtree(book / "_build", ignore_errors=True)
+    shutil.rmtree(book / "_build" / "pdf", ignore_errors=True)  # of other pages
+    stamp.unlink(missing_ok=True)
+    words = ["build", str(book), "--config", str(configuration), "-n", "-W", "--keep-going"]
     done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words])
     index = book / "_build" / "html" / "index.html"
     if done.returncode or not index.is_file():
         raise RuntimeError(f"Jupyter Book did not build {book}: it ended with status {done.returncode}; its messages above say why")
     refuse_foreign_hosts(index.parent)
     keep_shown_icons(index.parent)
+    stamp.write_text(frame)
     return index
+
+
+def _contents(folder: Path) -> dict[Path, tuple[str, int]]:
+    """SHA-256 and time of change of the files below a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) for path in files}
+
+
+def _frame(book: Path, configuration: Path) -> str:
+    """SHA-256 of what the pages show of each other or share, and of the code that renders them."""
+    frame = hashlib.sha256(repr((configuration.read_text(encoding="utf-8"), repository_url())).encode())
+    for path in [book / "_toc.yml", *sorted(Path(__file__).parent.glob("*.py")), *sorted((book / "_static").rglob("*"))]:
+        frame.update(path.read_bytes() if path.is_file() else b"")
+    for path in sorted({*book.glob("*.md"), *book.glob("api/*.md"), *book.glob("executed/*.md"), *book.glob("executed/*.ipynb")}):
+        frame.update(repr((path.name, FRAME.findall(path.read_text(encoding="utf-8")))).encode())
+    return frame.hexdigest()
 
 
 def stage(book: Path, notebooks: list[Path]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from figures_pkg.data.datasets import locate, open_dataset
+from figures_pkg.data.datasets import open_dataset
 from figures_pkg.diffraction import Library, load_or_build
 from figures_pkg.evaluate.channels import at_positions, open_embedding
 from figures_pkg.evaluate.known import known_domains, known_maps
@@ -21,6 +21,7 @@ from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, 
 from figures_pkg.model.step_components import rotate_steps
 from figures_pkg.record.fetch import MissingDataset
 from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.scans import locate
 from figures_pkg.twin import read_truth
 from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, load_profile, scans_of
 

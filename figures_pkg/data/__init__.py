@@ -2,11 +2,12 @@
 
 from figures_pkg.record.fetch import ensure, fetch
 from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.scans import locate
 from figures_pkg.workspace import artefact_path, artefacts_folder, available_cores, replacing, repository
 
 from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, ScanFileError, check_scan
 from .convert import convert
-from .datasets import locate, open_dataset
+from .datasets import open_dataset
 from .hspy import HspyWriter
 from .scan import open_scan
 

@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from figures_pkg.data.axes import ScanFileError
-from figures_pkg.data.datasets import locate
 from figures_pkg.data.hspy import open_hspy
 from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.data.scan import open_scan
@@ -20,6 +19,7 @@ from figures_pkg.imaging import Box, Lattice
 from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
 from figures_pkg.record.fetch import origin_of
 from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
+from figures_pkg.record.scans import locate
 
 from .counts import KnownPixels, Statistics, counter_findings, gather_statistics
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, FirstLook, manifest_patch, signed, times

@@ -1,33 +1,145 @@
-"""One build at a time in one checkout; what a killed build leaves behind stops no other."""
+"""A build goes on: accidents are tried once more, what does not need a failed job is made, and the end says what failed and why."""
 
+import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from figures_pkg.book import build
+from figures_pkg.book.jobs import TRY_AGAIN, Jobs
+
+SNAKEFILE = """
+import sys
+from pathlib import Path
+from figures_pkg.book.jobs import Jobs, job_name
+
+JOBS = Jobs(Path("logs").absolute())
+
+def package(rule, wildcards, output):
+    JOBS.run(job_name(rule, wildcards), "-".join([rule, *wildcards]), [sys.executable, "job.py", output[0]])
+
+onstart: JOBS.plan(workflow.dag, workflow.cores)
+
+rule book:
+    input: expand("scores-{dataset}", dataset=["ds1", "ds2", "hard"])
+    output: "pages"
+    run: package(rule, wildcards, output)
+rule twin:
+    output: "scan-{preset}"
+    run: package(rule, wildcards, output)
+rule scan_scores:
+    input: "scan-{dataset}"
+    output: "scores-{dataset}"
+    run: package(rule, wildcards, output)
+"""
+JOB = """
+import os, sys
+from pathlib import Path
+
+out, killed, mended = Path(sys.argv[1]), Path("killed"), Path("mended")
+print("at work on", out, flush=True)
+if out.name == "scan-ds1" and not killed.exists():
+    killed.touch()
+    os.kill(os.getpid(), 9)
+if out.name == "scan-ds2" and not mended.exists():
+    sys.exit("figures_pkg: ds2.md, cell 3: ZeroDivisionError: division by zero")
+out.write_text("made")
+"""
+process = pytest.mark.process
 
 
 @pytest.fixture
-def calls(tmp_path, monkeypatch):
-    """A checkout of its own, where the workflow only notes that it was called."""
-    seen = []
+def checkout(tmp_path, monkeypatch):
+    """A checkout of its own: the first try at one scan is killed, another scan fails until ``mended`` exists."""
     monkeypatch.setattr(build, "repository", lambda: tmp_path)
-    monkeypatch.setattr(build.subprocess, "run", lambda words, **_: seen.append(words) or subprocess.CompletedProcess(words, 0))
-    return seen
+    monkeypatch.setattr(build, "artefacts_folder", lambda profile: tmp_path)
+    (tmp_path / "Snakefile").write_text(SNAKEFILE, encoding="utf-8")
+    (tmp_path / "job.py").write_text(JOB, encoding="utf-8")
+    return tmp_path
 
 
-def test_a_second_build_is_told_of_the_first(calls, tmp_path):
-    """It does nothing, and says why."""
-    (tmp_path / ".snakemake").mkdir()
-    with FileLock(tmp_path / ".snakemake" / "build.lock"), pytest.raises(RuntimeError, match="another build runs in .*call again"):
+@process
+def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
+    """The killed job is tried again, the failed one is not; what does not need it is made, and the pages are not."""
+    with pytest.raises(RuntimeError) as failed:
+        build.make("smoke", "twin", cores=2)
+    lines, told = capfd.readouterr().out.splitlines(), str(failed.value)
+    assert lines[0].startswith("7 jobs on 2 cores, time unknown") and len(lines) == 1 + 2 * 5 + 1  # no line is Snakemake's
+    assert "again  scan ds1: killed, probably out of memory" in lines and not [line for line in lines if line.startswith("again  scan ds2")]
+    (line,) = [line for line in lines if line.startswith("FAILED")]
+    assert line.startswith("FAILED scan ds2, ") and "ZeroDivisionError: division by zero; 2 jobs cannot be done without it" in line
+    assert any(line.startswith("done   scores on hard, ") for line in lines) and lines[-1].endswith("; none left")
+    assert {path.name for path in checkout.glob("s*-*")} == {"scan-ds1", "scan-hard", "scores-ds1", "scores-hard"} and not (checkout / "pages").exists()
+    assert f"- scan ds2: ds2.md, cell 3: ZeroDivisionError: division by zero\n  log: {checkout}/logs/twin-ds2.log" in told
+    assert "| at work on scan-ds2" in told and told.endswith("figures_pkg book --profile smoke --data twin")
+    assert (checkout / "logs/twin-ds1.log").read_text().count("at work on scan-ds1") == 2
+
+    (checkout / "mended").touch()
+    build.make("smoke", "twin", cores=1)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0].startswith("3 jobs on 1 core, time unknown") and len(lines) == 7 and (checkout / "pages").exists()
+    (checkout / "pages").unlink()
+    build.make("smoke", "twin", cores=1)
+    assert capfd.readouterr().out.startswith("1 job on 1 core, about 0 s; ")
+
+
+@process
+@pytest.mark.parametrize(("ending", "tries", "reason"), [
+    ("os.kill(os.getpid(), 9)", 2, "killed, probably out of memory"),
+    (f"print('figures_pkg: a.md: the kernel did not start'); sys.exit({TRY_AGAIN})", 2, "a.md: the kernel did not start"),
+    ("print('figures_pkg: a.md, cell 2: ValueError: one\\ntwo'); sys.exit(1)", 1, "a.md, cell 2: ValueError: one"),
+    ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+    ("os.kill(os.getpid(), 15)", 1, "ended by the signal SIGTERM"),
+])  # fmt: skip
+def test_only_an_accident_is_tried_again(tmp_path, capsys, ending, tries, reason):
+    """A kill and a lost kernel are, once; an error is not, nor a job that somebody ends."""
+    with pytest.raises(RuntimeError, match=r"scan ds1: .*; the log is .*twin\.log"):
+        Jobs(tmp_path).run("scan ds1", "twin", [sys.executable, "-c", f"import os, sys\nprint('try', flush=True)\n{ending}"])
+    assert (tmp_path / "twin.log").read_text().count("try\n") == tries
+    assert json.loads((tmp_path / "failures.json").read_text())[0]["reason"] == reason
+    assert capsys.readouterr().out.count("again") == tries - 1
+
+
+@process
+def test_an_interrupted_job_leaves_its_log(tmp_path):
+    """What it said before is there."""
+    sleeper = [sys.executable, "-uc", "print(1); import time; time.sleep(60)"]
+    code = f"from figures_pkg.book.jobs import Jobs; Jobs({str(tmp_path)!r}).run('scan ds1', 'twin', {sleeper!r})"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE) as build_process:
+        assert build_process.stdout.readline() == b"start  scan ds1\n"
+        log = Path(tmp_path / "twin.log")
+        while not log.is_file() or not log.read_text():
+            pass
+        os.killpg(build_process.pid, 2)
+    assert log.read_text().startswith("1\n")
+
+
+@process
+def test_an_error_of_the_workflow_itself_is_shown(checkout):
+    """Where no job failed, the end of Snakemake's log says why."""
+    (checkout / "job.py").unlink()
+    (checkout / "Snakefile").write_text('rule book:\n    input: "nowhere"\n', encoding="utf-8")
+    with pytest.raises(RuntimeError, match="(?s)the book was not made; the workflow ended with:.*MissingInputException.*nowhere"):
         build.make("smoke", "twin")
-    assert not calls
 
 
-def test_the_locks_of_a_killed_build_stop_nothing(calls, tmp_path):
+def test_a_second_build_is_told_of_the_first(checkout):
+    """It does nothing, and says why."""
+    (checkout / ".snakemake").mkdir()
+    with FileLock(checkout / ".snakemake" / "build.lock"), pytest.raises(RuntimeError, match="another build runs in .*call again"):
+        build.make("smoke", "twin")
+    assert not (checkout / "logs" / "workflow.log").exists()
+
+
+def test_the_locks_of_a_killed_build_stop_nothing(checkout, monkeypatch):
     """Snakemake is told not to look at its own, and the file of ours is free once its process is gone."""
-    (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
-    (tmp_path / ".snakemake" / "build.lock").touch()
+    calls = []
+    monkeypatch.setattr(build.subprocess, "run", lambda words, **_: calls.append(words) or subprocess.CompletedProcess(words, 0))
+    (checkout / ".snakemake" / "locks").mkdir(parents=True)
+    (checkout / ".snakemake" / "build.lock").touch()
     build.make("smoke", "twin")
     assert "--nolock" in calls[0]

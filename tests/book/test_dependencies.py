@@ -94,7 +94,7 @@ def test_a_command_leads_to_its_function(root):
     ("load(input())", {"leaf", "root"}),  # no name at all may be any
 ])  # fmt: skip
 def test_a_notebook_uses_the_presets_that_it_writes(root, cell, presets):
-    (root / "page.md").write_text(f"# Title\n\n```python\n%matplotlib inline\nfrom figures_pkg.room.presets import load\n{cell}\n```\n", encoding="utf-8")
+    (root / "page.md").write_text(f"# Title\n\n```{{code-cell}} python\n%matplotlib inline\nfrom figures_pkg.room.presets import load\n{cell}\n```\n", encoding="utf-8")
     assert Code(root).behind_notebook("page.md") == sorted([f"{NAME}/room/presets.py", *(f"{NAME}/room/presets/{name}.yaml" for name in presets)])
 
 

@@ -1,9 +1,15 @@
-"""A chapter shows on a measured scan what can be known of it, and its passports are completed after the run."""
+"""A chapter shows on a measured scan what can be known of it; a kernel that is lost is no failing cell."""
+
+import json
+import sys
 
 import jupytext
 import pytest
 
+from figures_pkg.book import execute
 from figures_pkg.book.execute import for_source
+from figures_pkg.book.jobs import TRY_AGAIN
+from figures_pkg.cli import main
 from figures_pkg.provenance.figures import paper_figures
 
 TEXT = """---
@@ -84,3 +90,35 @@ def test_a_chapter_about_the_twin_reads_it_in_every_book(tmp_path):
     """Its figures count as the twin's whatever the book is made from."""
     (tmp_path / "chapter.md").write_text(TEXT.replace("datasets: [ds1]", "data: twin"))
     assert [figure.source("zenodo") for figure in paper_figures(tmp_path, "zenodo").values()] == ["twin"]
+
+
+KERNEL = {"display_name": "Python 3", "language": "python"}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("code", "kernel", "seconds"), [
+    pytest.param("import os; os._exit(9)", ["-m", "ipykernel_launcher", "-f", "{connection_file}"], 600, id="it dies"),
+    pytest.param("1", ["-c", "import time; time.sleep(60)"], 1, id="it is held up"),
+])  # fmt: skip
+def test_a_lost_kernel_asks_for_another_try(tmp_path, monkeypatch, caplog, capsys, code, kernel, seconds):
+    """The command line says so by its exit status, in one line, and keeps no notebook."""
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps(KERNEL | {"argv": [sys.executable, *kernel]}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setattr(execute, "KERNEL_START_S", seconds)
+    chapter, kept = tmp_path / "chapter.md", tmp_path / "kept"
+    chapter.write_text(f'---\nkernelspec: {{name: python3, display_name: Python 3}}\n---\n\n```{{code-cell}} python\n:tags: [parameters]\ndata = "twin"\n{code}\n```\n')
+    monkeypatch.setattr(execute, "make_chapter", lambda *_: execute.execute(chapter, kept / "chapter.ipynb", {"data": "twin"}))
+    assert main(["notebook", "chapter"]) == TRY_AGAIN
+    assert capsys.readouterr().err.splitlines()[-1].startswith("figures_pkg: chapter.md: the kernel did not start, or died")
+    assert not list(kept.iterdir())
+
+
+def test_too_little_memory_asks_for_another_try(monkeypatch, capsys):
+    """Another program may have left more of it by then."""
+    def full(*_):
+        raise MemoryError("Unable to allocate 16.0 GiB")
+
+    monkeypatch.setattr(execute, "make_chapter", full)
+    assert main(["notebook", "fig-2"]) == TRY_AGAIN and capsys.readouterr().err == "figures_pkg: out of memory: Unable to allocate 16.0 GiB\n"

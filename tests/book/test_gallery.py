@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from figures_pkg.book import gallery
 from figures_pkg.book.execute import complete_passports
 from figures_pkg.book.gallery import Shown, add_figures, gallery_page, status_sentence
 from figures_pkg.provenance.figures import PaperFigure
@@ -82,6 +83,14 @@ def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(t
     assert "inputs" not in read_passport(tmp_path / "other.json", "")
     for name in ("new", "missing"):
         with pytest.raises(PassportError, match=name):
-            complete_passports(tmp_path, "fig-9", [name], start + timedelta(days=1), {})
+            complete_passports(tmp_path, "fig-9", [name], datetime.now(UTC), {})
 
 
+def test_a_profile_without_stored_numbers_is_checked_for_the_rest(monkeypatch, shown):
+    """What was left out is said; a figure of yesterday is refused all the same."""
+    monkeypatch.setattr(gallery, "shown_figures", lambda data, profile: shown())
+    with pytest.warns(UserWarning, match="no numbers are stored for the profile laptop, only for smoke: the 1 figures"):
+        assert gallery.check_references("laptop") == []
+    monkeypatch.setattr(gallery, "shown_figures", lambda data, profile: shown("a.py"))
+    with pytest.raises(RuntimeError, match="fig-9a: made from other text"):
+        gallery.check_references("laptop")

@@ -1,6 +1,7 @@
 """Notebooks with a failed cell are refused; pages lose bytes and nothing that can be seen; what lies beside them is made first."""
 
 import base64
+import shutil
 
 import nbformat
 import pytest
@@ -9,7 +10,7 @@ import yaml
 from figures_pkg.book.chapters import artefacts_of
 from figures_pkg.book.execute import FailedCell
 from figures_pkg.book.pages import ForeignHost, foreign_requests, refuse_foreign_hosts
-from figures_pkg.book.render import ICONS, LANDING, _configuration, keep_shown_icons, ship, shipped_files, shorten_paths, stage
+from figures_pkg.book.render import ICONS, LANDING, _configuration, keep_shown_icons, render, ship, shipped_files, shorten_paths, stage
 
 
 @pytest.mark.parametrize("text, requests", [
@@ -123,3 +124,34 @@ def test_what_nobody_makes_is_not_shipped(monkeypatch):
     monkeypatch.setattr("figures_pkg.book.render.companion", lambda chapter: {"ships": ["explorer/x.js"]})
     with pytest.raises(ValueError, match="'explorer/x.js', which is not among its artefacts"):
         shipped_files("twin", "smoke")
+
+
+@pytest.mark.process
+def test_only_changed_pages_are_rendered_again(tmp_path, repository):
+    """A changed sentence leaves the other pages alone; a changed heading, which others show, does not. An error stays one until it is mended."""
+    book, chapters = tmp_path / "book", [tmp_path / f"{name}.ipynb" for name in "ab"]
+    (book / "executed").mkdir(parents=True)
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(repository / "book" / name, book / name)
+    (book / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/a\n- file: executed/b\n")
+    (book / "index.md").write_text("# A book\n")
+    first, second = (book / "_build" / "html" / "executed" / f"{name}.html" for name in "ab")
+
+    def write(path, text):
+        cell = nbformat.v4.new_markdown_cell(text, id="text")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}), path)
+
+    def rendered(text):
+        write(chapters[0], text)
+        before = second.stat().st_mtime_ns if second.exists() else 0
+        render(book, chapters)
+        return text.splitlines()[-1] in first.read_text(encoding="utf-8"), second.stat().st_mtime_ns != before
+
+    write(chapters[1], "# B\n\nThe second page.")
+    assert rendered("# A\n\nOne sentence.") == (True, True)
+    assert rendered("# A\n\nAnother sentence.") == (True, False)
+    before = second.stat().st_mtime_ns
+    for _ in range(2):  # the second time all the same, though nothing has changed
+        with pytest.raises(RuntimeError, match="did not build"):
+            rendered("# A new heading\n\nA [link](to-nowhere.md).")
+    assert second.stat().st_mtime_ns != before

@@ -1,4 +1,4 @@
-"""From notebooks to pages in a small copy of the project: what is stale says so and is made again, and a failing cell stops everything. In this order."""
+"""From notebooks to pages in a small copy of the project: what is stale says so and is made again, and a failing cell keeps the pages as they were. In this order."""
 
 import json
 import os
@@ -126,4 +126,8 @@ def test_failing_cell_fails_the_build(copy):
     done = copy.run("figures_pkg", "notebook", "com", "--profile", "smoke")
     assert done.returncode == 1 and "com.md, cell" in done.stderr and "ZeroDivisionError" in done.stderr
     assert executed.read_bytes() == before
-    assert copy.run("figures_pkg", "book", "--profile", "smoke", "--cores", "1").returncode == 1
+    with open(copy.root / "notebooks/scores.md", "a", encoding="utf-8") as file:
+        file.write("\nOne more sentence.\n")
+    done = copy.run("figures_pkg", "book", "--profile", "smoke", "--cores", "1")
+    assert done.returncode == 1 and "done   chapter “Scores”" in done.stdout
+    assert "- chapter “Com”: com.md, cell 2: ZeroDivisionError: division by zero." in done.stderr and "pages of the book" not in done.stdout
