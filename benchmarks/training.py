@@ -17,7 +17,7 @@ from one_pass import machine, write_readme
 from figures_pkg.data import available_cores
 from figures_pkg.model import Autoencoder, NetworkConfig
 from figures_pkg.model.losses import LossWeights, total_loss
-from figures_pkg.model.step import Step
+from figures_pkg.model.train import Step
 
 sys.path.insert(0, str(Path(__file__).parent / "adapters"))
 import published_training as published  # noqa: E402

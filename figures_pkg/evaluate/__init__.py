@@ -15,23 +15,9 @@ from .scores import (
     otsu_threshold,
     variance_shares,
     wall_auc,
-)  # fmt: skip
+)
 
 __all__ = [
-    "Split",
-    "area_under_curve",
-    "choose_channel",
-    "confusion",
-    "domain_auc",
-    "domain_regions",
-    "domain_scores",
-    "domain_split",
-    "effect_at_equal",
-    "known_domains",
-    "leakage",
-    "match_channels",
-    "otsu_threshold",
-    "plateau_score",
-    "variance_shares",
-    "wall_auc",
+    "Split", "area_under_curve", "choose_channel", "confusion", "domain_auc", "domain_regions", "domain_scores", "domain_split", "effect_at_equal",
+    "known_domains", "leakage", "match_channels", "otsu_threshold", "plateau_score", "variance_shares", "wall_auc",
 ]

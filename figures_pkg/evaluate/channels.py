@@ -11,7 +11,7 @@ from scipy.ndimage import binary_opening, gaussian_filter
 from scipy.optimize import linear_sum_assignment
 
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.model.step_components import rotate_steps
+from figures_pkg.model.linear import rotate_steps
 
 from .scores import otsu_threshold, step_nm
 from .walls import wall_kinds, wall_map
@@ -24,13 +24,7 @@ REACH_NM = 11.0  # a wall in a foil of 60 nm, inclined by 5 to 11 degrees, is 5 
 
 @dataclass(frozen=True)
 class Named:
-    """What a channel resembles most among the maps that are known, and Pearson's r with it; "dead" and 0 for a constant one.
-
-    Examples
-    --------
-    >>> str(Named("thickness", -0.56)), str(Named("thickness", 0.06))
-    ('thickness\\n|r| = 0.56', 'none of the maps\\n|r| < 0.2')
-    """
+    """What a channel resembles most among the maps that are known, and Pearson's r with it; "dead" and 0 for a constant one."""
 
     name: str
     correlation: float
@@ -59,11 +53,7 @@ def open_embedding(path: str | Path) -> xr.DataArray:
 
 
 def at_positions(where: xr.DataArray | xr.Dataset, maps: xr.DataArray):
-    """
-    A scan, or what is known of it, at the positions of an embedding or a map that was made on a grid of them.
-
-    Both have the coordinates ``scan_y`` and ``scan_x`` in nm.
-    """
+    """A scan, or what is known of it, at the positions (in nm) of an embedding or a map that was made on a grid of them."""
     same = all(where.sizes[dim] == maps.sizes[dim] for dim in SCAN_DIMS)
     return where if same else where.isel({dim: _places(where, maps, dim) for dim in SCAN_DIMS})
 
@@ -79,17 +69,8 @@ def domain_channel(maps: xr.DataArray, known: xr.Dataset | None) -> xr.DataArray
     """
     The domain map of an embedding, found without what is known: the first channel after rotation to step components.
 
-    Parameters
-    ----------
-    maps
-        (channel, scan_y, scan_x).
-    known
-        Turns the sign alone, so that its domain +1 is high: +P, where the sign of the polarization is known. None leaves it as it is.
-
-    Returns
-    -------
-    xarray.DataArray
-        (scan_y, scan_x), of variance 1; zero is the threshold between the two domains (Otsu's).
+    What is known turns the sign alone, so that its domain +1 is high: +P, where the sign of the polarization is known. The map (scan_y, scan_x)
+    has variance 1; zero is the threshold between the two domains (Otsu's).
     """
     found = rotate_steps(maps)[0].reset_coords(drop=True)
     sign = 1.0
@@ -100,19 +81,9 @@ def domain_channel(maps: xr.DataArray, known: xr.Dataset | None) -> xr.DataArray
 
 def pick_channels(maps: xr.DataArray, references: list[np.ndarray]) -> tuple[list[xr.DataArray], np.ndarray]:
     """
-    For each reference the channel that resembles it, no channel twice, turned so that they correlate positively.
+    For each reference (scan_y, scan_x) the channel that resembles it, no channel twice, turned so that they correlate positively; and all ``|r|``.
 
-    Parameters
-    ----------
-    maps
-        (channel, scan_y, scan_x), at least as many channels as references.
-    references
-        Each (scan_y, scan_x), for instance of :func:`reference_maps`.
-
-    Returns
-    -------
-    channels, correlations
-        Each channel (scan_y, scan_x) times the sign of its correlation, with its number as coordinate; and all ``|r|``.
+    Each channel (scan_y, scan_x) has its number as coordinate. There are at least as many channels as references.
     """
     if len(references) > len(maps):
         raise ValueError(f"{len(references)} references for {len(maps)} channels; expected at least one channel for each")
@@ -138,7 +109,7 @@ def named_maps(known: xr.Dataset) -> dict[str, np.ndarray]:
 
     The polarization, thickness, both directions of bend, all walls, and where there are several kinds each kind: by charge, and in a
     truth by the turn of the phase from +P to −P. Walls are 1 on the wall and fall off as a Gaussian. Where matching does not describe the
-    scan, its thickness and bend are left out. ``known`` is a truth, or from :func:`figures_pkg.evaluate.walls.walls_by_course`.
+    scan, its thickness and bend are left out. ``known`` is as for :func:`reference_maps`.
     """
     plus = "±P" if known.attrs.get("sign_known", 1) else "domains"
     fields = {} if known.attrs.get("basis", "truth") == "steps" else {name: known[key].values for name, key in FIELDS.items()}
@@ -162,17 +133,10 @@ def _named_walls(known: xr.Dataset) -> dict[str, np.ndarray]:
 
 def name_channels(maps: xr.DataArray, known: xr.Dataset | None) -> list[Named]:
     """
-    Name every channel after the map that it correlates with most, whatever the sign.
+    Name every channel after the map of :func:`named_maps` that it correlates with most, whatever the sign; "live" or "dead" without maps.
 
     Several channels may bear one name. Where the maps resemble each other, as thickness and polarization do in a
     wedge with one wall, the name says only which of them comes first.
-
-    Parameters
-    ----------
-    maps
-        (channel, scan_y, scan_x).
-    known
-        As for :func:`named_maps`, at the same positions. Without it channels are called "live" or "dead".
     """
     if known is None:
         return [Named("live" if np.ptp(image) > 0 else "dead", 0.0) for image in maps.values]
@@ -188,12 +152,9 @@ def sparsity(maps: xr.DataArray) -> dict[str, float]:
     """
     How an embedding (channel, scan_y, scan_x) spends its channels.
 
-    Returns
-    -------
-    dict
-        ``live``: channels with at least 1 % of the variance of the strongest one; a channel that a β-VAE gave up varies a little
-        still. ``zero`` and ``negative``: shares of the values in the live channels that are. ``effective``: how many live channels
-        a position uses, the mean of (Σ|a|)² / Σa² with each channel scaled to a mean square of 1; nan without a live channel.
+    ``live``: channels with at least 1 % of the variance of the strongest one; a channel that a β-VAE gave up varies a little
+    still. ``zero`` and ``negative``: shares of the values in the live channels that are. ``effective``: how many live channels
+    a position uses, the mean of (Σ|a|)² / Σa² with each channel scaled to a mean square of 1; nan without a live channel.
     """
     flat = maps.values.reshape(len(maps), -1).astype(float)
     spread = flat.var(axis=1)
@@ -206,53 +167,34 @@ def sparsity(maps: xr.DataArray) -> dict[str, float]:
     return {"live": len(alive), "zero": float((alive == 0).mean()), "negative": float((alive < 0).mean()), "effective": float(used.mean())}
 
 
-def match_channels(maps: np.ndarray, reference: np.ndarray, where: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def match_channels(maps: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Assign channels to reference maps such that the sum of ``|r|`` is largest, each channel to one reference at most.
 
-    The reference may be the channels of another seed, or maps of the truth. The sign of a channel means nothing, so it is
-    the absolute correlation that counts, and the sign is returned. A constant (dead) channel correlates with nothing.
-
-    Parameters
-    ----------
-    maps, reference
-        (channels, scan_y, scan_x) and (references, scan_y, scan_x), of one scan and finite.
-    where
-        Boolean (scan_y, scan_x): positions that count; by default all.
-
-    Returns
-    -------
-    channel, correlation
-        (references,) each: index of the channel that belongs to a reference, -1 where there are fewer channels, and Pearson's r
-        with its sign, 0 where there is no partner.
-
-    Examples
-    --------
-    >>> maps = np.array([[[1.0, 2.0, 4.0]], [[5.0, 0.0, 1.0]]])
-    >>> match_channels(maps, -maps[::-1])[0]
-    array([1, 0])
+    The reference (references, scan_y, scan_x) may be the channels of another seed, or maps of the truth. Returned are the index of the
+    channel that belongs to each reference, -1 where there are fewer channels, and Pearson's r with its sign, which means nothing, 0 where
+    there is no partner. A constant (dead) channel correlates with nothing.
     """
-    r = correlations(maps, reference, where)
+    r = correlations(maps, reference)
     rows, columns = linear_sum_assignment(-np.abs(r))
     channel, value = np.full(len(reference), -1), np.zeros(len(reference))
     channel[columns], value[columns] = rows, r[rows, columns]
     return channel, value
 
 
-def correlations(maps: np.ndarray, reference: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+def correlations(maps: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Pearson's r of every channel with every reference, (channels, references); 0 where one of the two is constant."""
     maps, reference = np.asarray(maps, float), np.asarray(reference, float)
     if maps.shape[1:] != reference.shape[1:]:
         raise ValueError(f"maps of {maps.shape[1:]} positions, references of {reference.shape[1:]}; give maps of one scan")
-    chosen = np.ones(maps.shape[1:], bool) if where is None else np.asarray(where, bool)
-    first, second = (_standard(values[:, chosen]) for values in (maps, reference))
-    return first @ second.T / chosen.sum()
+    first, second = (_standard(np.asfortranarray(values.reshape(len(values), -1))) for values in (maps, reference))  # sums as stored results have them
+    return first @ second.T / first.shape[1]
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
     """Rows with mean 0 and variance 1; constant rows become 0."""
     if not np.isfinite(values).all():
-        raise ValueError("the maps hold values that are not finite; leave these positions out with `where`")
+        raise ValueError("the maps hold values that are not finite; fill these positions, or compare a part of the scan without them")
     centred = values - values.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1, keepdims=True)
     flat = spread <= 1e-12 * np.abs(values).max(axis=1, keepdims=True)
@@ -261,53 +203,46 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def plateau_score(image: np.ndarray, step_nm: float = float("nan")) -> float:
     """
-    How much a map looks like two plateaus with an abrupt edge, from 0 to 1: share of variance times sharpness times breadth.
+    How much a map (scan_y, scan_x) looks like two plateaus with an abrupt edge, from 0 to 1: share of variance times sharpness times breadth.
 
     The two classes are those of Otsu's threshold on the map smoothed over one position. The first factor is the share of the
     variance of the map itself that lies between them, so that noise scores nothing; two plateaus have 1, but a steady ramp, which
     has no domains at all, still 0.75. The breadth is that of the smaller class, so that a map of walls, which has abrupt edges
-    too, scores nothing either. What the plateaus are it does not say: a step of the thickness scores as a wall does.
-
-    Parameters
-    ----------
-    image
-        Map, shape ``(scan_y, scan_x)``.
-    step_nm
-        Distance of the positions; unknown, the edge is looked for within three positions.
+    too, scores nothing either. What the plateaus are it does not say: a step of the thickness scores as a wall does. With an unknown
+    distance of the positions the edge is looked for within three of them.
     """
-    reach, classes = max(2, round(REACH_NM / step_nm)) if step_nm > 0 else 3, _classes(image)
-    if classes is None:
+    image = np.asarray(image, float)
+    smooth, reach = gaussian_filter(image, 1.0), max(2, round(REACH_NM / step_nm)) if step_nm > 0 else 3
+    if not np.ptp(smooth) > 0:
         return 0.0
-    _, upper = classes
-    image, share = np.asarray(image, float), upper.mean()
+    upper = smooth > otsu_threshold(smooth)
+    share = upper.mean()
     between = float(share * (1 - share) * _separation(image, upper) ** 2 / image.var())
-    return between * float(np.clip(sharpness(image, reach), 0, 1)) * breadth(image, reach)
+    return between * float(np.clip(_sharpness(smooth, upper, reach), 0, 1)) * _breadth(upper, reach)
 
 
-def sharpness(image: np.ndarray, reach: int = 3) -> float:
+def _separation(image: np.ndarray, upper: np.ndarray) -> float:
+    return image[upper].mean() - image[~upper].mean()
+
+
+def _sharpness(smooth: np.ndarray, upper: np.ndarray, reach: int) -> float:
     """
     How much of the way between its two classes a map covers where it passes from one to the other.
 
-    The median, over all places where neighbours belong to different classes, of the rise between places ``reach`` positions
-    before and behind, in units of the difference of the class means. A wall gives 1, a ramp across the field some per cent.
-    The map is smoothed over one position first; the reach is half the apparent width of a wall at least.
+    The median, over all places where neighbours belong to different classes, of the rise towards the upper class over
+    2 · reach − 1 positions, in units of the difference of the class means. A wall gives 1, a ramp across the field some per cent.
     """
-    if (classes := _classes(image)) is None:
-        return 0.0
-    smooth, upper = classes
-    rises = np.concatenate([_rises(np.moveaxis(smooth, axis, 0), np.moveaxis(upper, axis, 0), reach) for axis in (0, 1)])
-    return float(np.median(rises) / _separation(smooth, upper)) if rises.size else 0.0
+    rises, width = [], 2 * reach - 1
+    for image, above in ((smooth, upper), (smooth.T, upper.T)):
+        if len(image) > width:
+            turn = np.diff(above.astype(int), axis=0)[reach - 1 : len(image) - reach]
+            rises.append(((image[width:] - image[:-width]) * turn)[turn != 0])
+    rise = np.concatenate([*rises, np.zeros(0)])
+    return float(np.median(rise) / _separation(smooth, upper)) if rise.size else 0.0
 
 
-def breadth(image: np.ndarray, reach: int = 3) -> float:
-    """
-    Share of a map's smaller class that lies in parts wider than 2 · ``reach`` + 1 positions: 1 for domains, 0 for walls.
-
-    The map is smoothed over one position first. Beyond its border it goes on as it ends there.
-    """
-    if (classes := _classes(image)) is None:
-        return 0.0
-    _, upper = classes
+def _breadth(upper: np.ndarray, reach: int) -> float:
+    """Share of the smaller class that lies in parts wider than 2 · reach + 1 positions: 1 for domains, 0 for walls."""
     smaller = np.pad(upper if upper.mean() <= 0.5 else ~upper, 2 * reach, mode="edge")
     disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     inner = (slice(2 * reach, -2 * reach),) * 2
@@ -328,23 +263,3 @@ def choose_channel(maps: xr.DataArray) -> tuple[int, float]:
         raise ValueError(f"all {len(maps)} channels of {maps.name!r} are constant: the embedding is dead; train with a smaller L1 weight")
     chosen = int(maps.attrs.get("chosen", np.argmax(scores)))
     return chosen, scores[chosen]
-
-
-def _classes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The map smoothed over one position, and where that lies above Otsu's threshold; None for a constant map."""
-    smooth = gaussian_filter(np.asarray(image, float), 1.0)
-    return (smooth, smooth > otsu_threshold(smooth)) if np.ptp(smooth) > 0 else None
-
-
-def _separation(image: np.ndarray, upper: np.ndarray) -> float:
-    """Difference of the class means."""
-    return image[upper].mean() - image[~upper].mean()
-
-
-def _rises(image: np.ndarray, upper: np.ndarray, reach: int) -> np.ndarray:
-    """Rise towards the upper class across every boundary along the first axis, over 2 · reach − 1 positions."""
-    width = 2 * reach - 1
-    if len(image) <= width:
-        return np.zeros(0)
-    turn = np.diff(upper.astype(int), axis=0)[reach - 1 : len(image) - reach]
-    return ((image[width:] - image[:-width]) * turn)[turn != 0]

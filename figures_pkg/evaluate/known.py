@@ -21,8 +21,7 @@ from figures_pkg.imaging import Lattice
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching import DiscGeometry, disc_sums, match, prepare
 from figures_pkg.matching.matcher import POOR_CHI2, Matcher, sampled_mean, sampled_patterns
-from figures_pkg.model.linear import gather_features
-from figures_pkg.model.step_components import step_maps
+from figures_pkg.model.linear import gather_features, step_maps
 from figures_pkg.twin import read_truth
 from figures_pkg.workspace import artefact_path, artefacts_folder, check_target, replacing
 
@@ -39,21 +38,11 @@ SMOOTHING = 1.0  # standard deviation in positions over which neighbours vote fo
 
 def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.Dataset:
     """
-    What is known at each position of a scan of the book.
+    What is known at each position of a scan of the book; ``dataset``, ``data`` and ``profile`` are those that the scan was opened with.
 
-    Parameters
-    ----------
-    scan
-        From :func:`figures_pkg.data.open_dataset` with the other three arguments.
-    dataset, data, profile
-        Name of the scan, ``"twin"`` or ``"zenodo"``, and the profile.
-
-    Returns
-    -------
-    xarray.Dataset
-        On (scan_y, scan_x). On the twin the truth, with the attribute ``basis`` = "truth". On a measured scan what
-        :func:`matched_domains` found, with ``basis`` "matched" or "steps". Both have ``domain``, ``wall_distance_nm`` and the
-        attribute ``sign_known``. If the domains were not looked for yet, the FileNotFoundError names the command.
+    On the twin the truth, with the attribute ``basis`` = "truth". On a measured scan what :func:`matched_domains` found, with ``basis``
+    "matched" or "steps". Both have ``domain``, ``wall_distance_nm`` and the attribute ``sign_known``. If the domains were not looked
+    for yet, the FileNotFoundError names the command.
     """
     if data == "twin":
         return read_truth(scan.path).assign_attrs(basis="truth", sign_known=1)
@@ -80,16 +69,8 @@ def known_words(known: xr.Dataset) -> dict[str, str]:
     """
     How figures and sentences call what is known.
 
-    Returns
-    -------
-    dict
-        ``domains``, ``wall``, ``walls`` and ``basis`` in words; ``plus`` and ``minus``, the names of the two domains; and ``sign``,
-        a sentence on what is known of the sign, empty for a truth.
-
-    Examples
-    --------
-    >>> known_words(xr.Dataset(attrs={"basis": "steps", "sign_known": 0}))["plus"]
-    'domain A'
+    ``domains``, ``wall``, ``walls`` and ``basis`` in words; ``plus`` and ``minus``, the names of the two domains; and ``sign``,
+    a sentence on what is known of the sign, empty for a truth.
     """
     basis = {"truth": "true", "matched": "matched", "steps": "step-component"}[known.attrs["basis"]]
     words = {"basis": basis} | {name: f"{basis} {name}" for name in ("domains", "wall", "walls")}
@@ -114,19 +95,8 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
 
     Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`), so that the likelihood ratio does
     not claim more than it knows. Neighbours vote, with the logarithm of that ratio, and poor fits do not. An independent map, the first
-    step component, is made of the same patterns without a crystal.
-
-    Parameters
-    ----------
-    scan
-        Counts (scan_y, scan_x, det_y, det_x).
-    library
-        From :func:`matching_library`.
-    expected
-        Its 002 tells on which side of the detector +c lies; image up by default. **The sign of P hangs on it**: half a turn of the
-        pattern exchanges +P and −P.
-    progress
-        Whether to show bars on stderr.
+    step component, is made of the same patterns without a crystal. The 002 of the ``expected`` lattice tells on which side of the detector
+    +c lies; image up by default. **The sign of P hangs on it**: half a turn of the pattern exchanges +P and −P.
 
     Returns
     -------

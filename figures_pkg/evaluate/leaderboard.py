@@ -14,9 +14,18 @@ from tqdm import tqdm
 
 from figures_pkg.data import open_scan
 from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.model.linear import Features, cluster_map, gather_features, independent_maps, mixture_map, positive_maps, principal_maps
+from figures_pkg.model.linear import (
+    Features,
+    cluster_map,
+    edge_channel,
+    gather_features,
+    independent_maps,
+    mixture_map,
+    positive_maps,
+    principal_maps,
+    step_maps,
+)
 from figures_pkg.model.recipes import Recipe, recipe_called
-from figures_pkg.model.step_components import edge_channel, step_maps
 from figures_pkg.twin import read_truth
 from figures_pkg.workspace import artefact_path, check_target, replacing
 
@@ -43,72 +52,38 @@ METHODS: dict[str, tuple[Method, bool]] = {
 }
 
 
-def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int] = (0,), embeddings: Mapping[str, str | Path] | None = None,
-               progress: bool = True) -> Path:
+def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int], embeddings: Mapping[str, str | Path]) -> Path:
     """
-    Score all methods on a simulated scan and write the table as CSV.
+    Score all methods on a simulated scan, a ``.hspy`` file with its truth beside it, and write the table as CSV.
 
-    Parameters
-    ----------
-    scan, out
-        ``.hspy`` file with its truth beside it, and the ``.csv`` to write.
-    recipe
-        That the autoencoder is trained by.
-    seeds
-        Of the methods that depend on one.
-    embeddings
-        Name -> netCDF file with maps made by a network elsewhere.
-    progress
-        Whether to show bars on stderr.
+    ``recipe`` trains the autoencoder, ``seeds`` are those of the methods that depend on one, and ``embeddings`` name netCDF files with maps
+    made by a network elsewhere.
     """
     out = check_target(out, ".csv", overwrite=True)
-    others = {name: open_embedding(file) for name, file in (embeddings or {}).items()}
-    networks = {"CA": recipe} | COMPARED
-    table = score_scan(open_scan(scan), read_truth(scan), seeds=seeds, networks=networks, embeddings=others, progress=progress)
+    others = {name: open_embedding(file) for name, file in embeddings.items()}
+    table = score_scan(open_scan(scan), read_truth(scan), seeds, {"CA": recipe} | COMPARED, others, progress=True)
     with replacing(out) as temporary:
         table.to_csv(temporary, index=False)
     return out
 
 
-def score_scan(scan: xr.DataArray, truth: xr.Dataset, methods: Mapping[str, tuple[Method, bool]] | None = None,
-               seeds: Sequence[int] = (0,), networks: Mapping[str, str | Recipe] | None = None,
-               embeddings: Mapping[str, xr.DataArray] | None = None, progress: bool = False) -> pd.DataFrame:
+def score_scan(scan: xr.DataArray, truth: xr.Dataset, seeds: Sequence[int], networks: Mapping[str, str | Recipe],
+               embeddings: Mapping[str, xr.DataArray], progress: bool = False) -> pd.DataFrame:
     """
-    Score all methods on one scan.
+    Score all methods on one scan: two rows for each method and seed, see :func:`score_maps`, with ``cpu_s``, the CPU seconds of the method.
 
-    Parameters
-    ----------
-    scan
-        Counts.
-    truth
-        Of the same scan, from :func:`figures_pkg.twin.read_truth`.
-    methods
-        Name -> (``method(features, seed)``, whether the seed matters); ``METHODS`` by default.
-    seeds
-        Of the methods, not of the scan.
-    networks
-        Name -> recipe; the first is trained on the scan for every seed and scored beside the same network untrained, the others
-        for half of the seeds, rounded down, since each costs a training.
-    embeddings
-        Name -> maps (channel, scan_y, scan_x) made elsewhere, such as those of a network trained on another machine.
-    progress
-        Whether to show bars on stderr.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Two rows for each method and seed, see :func:`score_maps`, with ``cpu_s``: CPU seconds
-        of the method on gathered features; gathering them, once for all methods, is the row "features". Networks have
-        ``live_channels`` and ``unexplained`` besides, see :class:`figures_pkg.evaluate.networks.MethodMaps`.
+    Of ``networks`` (name -> recipe) the first is trained on the scan for every seed and scored beside the same network untrained, the others
+    for half of the seeds, rounded down, since each costs a training; they have ``live_channels`` and ``unexplained`` besides, see
+    :class:`MethodMaps`. ``embeddings`` (name -> maps) were made elsewhere, for instance on another machine. Gathering the features,
+    once for all methods, is the row "features".
     """
     begin = time.process_time()
     small = binned_scan(scan)
     features = gather_features(small, bin_px=1)
     rows = [{"method": "features", "cpu_s": time.process_time() - begin}]
-    given = ((MethodMaps(name, maps, {}), 0) for name, maps in (embeddings or {}).items())
-    runs = [_reflections(scan, truth), given, _gathered(features, METHODS if methods is None else methods, seeds)]
-    runs += [_trained(scan, small, name, recipe, seeds, first=number == 0)
-             for number, (name, recipe) in enumerate((networks or {}).items())]
+    given = ((MethodMaps(name, maps, {}), 0) for name, maps in embeddings.items())
+    runs = [_reflections(scan, truth), given, _gathered(features, seeds)]
+    runs += [_trained(scan, small, name, recipe, seeds, first=number == 0) for number, (name, recipe) in enumerate(networks.items())]
     with tqdm(desc=str(truth.attrs.get("preset", "scan")), unit="method", disable=not progress) as bar:
         for run in runs:
             for found, seed in run:
@@ -121,14 +96,14 @@ def score_scan(scan: xr.DataArray, truth: xr.Dataset, methods: Mapping[str, tupl
     return table
 
 
-def binned_scan(scan: xr.DataArray, side_px: int = SIDE_PX) -> xr.DataArray:
+def binned_scan(scan: xr.DataArray) -> xr.DataArray:
     """
-    The scan in memory, its patterns summed over squares of pixels to about ``side_px`` pixels along each side.
+    The scan in memory, its patterns summed over squares of pixels to about 64 pixels along each side.
 
     All methods then share one reading of the file. Sums of Poisson counts are Poisson counts, so nothing else changes for
     a method that bins by a multiple of it anyhow.
     """
-    bin_px = max(1, scan.shape[2] // side_px)
+    bin_px = max(1, scan.shape[2] // SIDE_PX)
     summed = scan.astype(np.uint32 if scan.dtype.kind == "u" else scan.dtype)
     return summed.coarsen(dict.fromkeys(DETECTOR_DIMS, bin_px)).sum().astype(summed.dtype).compute()
 
@@ -142,9 +117,9 @@ def _reflections(scan: xr.DataArray, truth: xr.Dataset) -> Iterator[tuple[Method
         yield MethodMaps(name, maps, {"cpu_s": 0.0 if number else spent}), 0
 
 
-def _gathered(features: Features, methods: Mapping[str, tuple[Method, bool]], seeds: Sequence[int]) -> Iterator[tuple[MethodMaps, int]]:
+def _gathered(features: Features, seeds: Sequence[int]) -> Iterator[tuple[MethodMaps, int]]:
     """All methods on gathered features; those without randomness run once."""
-    for name, (method, seeded) in methods.items():
+    for name, (method, seeded) in METHODS.items():
         for seed in seeds if seeded else list(seeds)[:1]:
             begin = time.process_time()
             maps = method(features, seed)
@@ -172,25 +147,15 @@ def _rows(found: MethodMaps, seed: int, truth: xr.Dataset) -> list[dict]:
 
 def score_maps(maps: xr.DataArray, truth: xr.Dataset) -> list[dict]:
     """
-    Scores of one set of channels: a row with the channels picked by the truth, and one without it.
+    Scores of one set of channels (channel, scan_y, scan_x): a row with the channels picked by the truth, and one without it.
 
-    Parameters
-    ----------
-    maps
-        (channel, scan_y, scan_x).
-    truth
-        Of the same scan.
-
-    Returns
-    -------
-    list of dict
-        ``picked_by`` is "truth", the optimistic row: for each of domains, walls and wall charge the best channel, for walls
-        also the gradient of the best domain channel; or "rule": the domain channel by
-        :func:`figures_pkg.evaluate.channels.choose_channel`, and walls as the gradient of that channel. Then the
-        scores of :func:`figures_pkg.evaluate.scores.domain_scores` for the domain channel, ``wall_auc``,
-        ``charge_auc`` (head-to-head against tail-to-tail), ``vortex_accuracy`` (share of positions in the right one of six
-        domains, nan without a vortex), and ``evidence``, the plateau score of the channel chosen by rule. In a scan without
-        domains the channel "picked by the truth" is that of the rule, and scores against domains are nan.
+    ``picked_by`` is "truth", the optimistic row: for each of domains, walls and wall charge the best channel, for walls
+    also the gradient of the best domain channel; or "rule": the domain channel by
+    :func:`figures_pkg.evaluate.channels.choose_channel`, and walls as the gradient of that channel. Then the
+    scores of :func:`figures_pkg.evaluate.scores.domain_scores` for the domain channel, ``wall_auc``,
+    ``charge_auc`` (head-to-head against tail-to-tail), ``vortex_accuracy`` (share of positions in the right one of six
+    domains, nan without a vortex), and ``evidence``, the plateau score of the channel chosen by rule. In a scan without
+    domains the channel "picked by the truth" is that of the rule, and scores against domains are nan.
     """
     chosen, evidence = choose_channel(maps)
     two = (interior(truth) < 0).any() and (interior(truth) > 0).any()
@@ -213,11 +178,8 @@ def wall_rows(maps: xr.DataArray, truth: xr.Dataset) -> dict[str, float]:
     """
     Whether kinds of walls are told apart by more than where they stand, see :mod:`figures_pkg.evaluate.walls`.
 
-    Returns
-    -------
-    dict
-        ``charge_probe`` and ``charge_placebo`` for head-to-head against tail-to-tail, ``inclination_probe`` and
-        ``inclination_placebo`` for inclined against upright walls; nan where a scan has not both kinds.
+    ``charge_probe`` and ``charge_placebo`` for head-to-head against tail-to-tail, ``inclination_probe`` and
+    ``inclination_placebo`` for inclined against upright walls; nan where a scan has not both kinds.
     """
     row = {}
     for name, labels in (("charge", charge_labels(truth)), ("inclination", inclination_labels(truth))):

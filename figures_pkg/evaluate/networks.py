@@ -13,9 +13,9 @@ import xarray as xr
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import walk_blocks
 from figures_pkg.model import Autoencoder, embed
+from figures_pkg.model.linear import rotate_steps
 from figures_pkg.model.recipes import Recipe, recipe_called
-from figures_pkg.model.step_components import rotate_steps
-from figures_pkg.model.train import DeadEmbedding, first_network, make_fabric, train
+from figures_pkg.model.train import DeadEmbedding, first_network, train
 from figures_pkg.model.transform import InputTransform
 
 RAW, ROTATED = "", ", rotated"  # what follows the name of a network
@@ -25,17 +25,10 @@ ENOUGH = 1000  # positions on which a share of variance is measured to a few per
 @dataclass(frozen=True)
 class MethodMaps:
     """
-    What a method makes of a scan.
+    What a method makes of a scan: maps (channel, scan_y, scan_x), None for a network whose channels died, under its name.
 
-    Parameters
-    ----------
-    name
-        Of the method; of a network with how its channels were treated.
-    maps
-        (channel, scan_y, scan_x); None for a network whose channels died.
-    facts
-        ``cpu_s``, its CPU seconds; for a network those of training and embedding, with ``live_channels`` and ``unexplained``
-        (see :func:`unexplained`).
+    The name of a network says how its channels were treated. ``facts`` holds ``cpu_s``, its CPU seconds; for a network those of training
+    and embedding, with ``live_channels`` and ``unexplained`` (see :func:`unexplained`).
     """
 
     name: str
@@ -43,32 +36,16 @@ class MethodMaps:
     facts: dict[str, float]
 
 
-def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str = "CA", control: str | None = "untrained",
-                 progress: bool = False) -> Iterator[MethodMaps]:
+def trained_maps(scan: xr.DataArray, recipe: str | Recipe, seed: int, name: str = "CA", control: str | None = "untrained") -> Iterator[MethodMaps]:
     """
-    Train a network on a scan and give its embedding and the rotation of it, then both of the untrained control.
+    Train a network on a scan and give its embedding as it is and its step components, then both of the untrained control.
 
-    Parameters
-    ----------
-    scan
-        Counts; binned already, or as large as they were recorded.
-    recipe
-        Name of a recipe, or one of your own.
-    seed
-        Of first weights and order of the patterns; the control has the same first weights and the same input.
-    name, control
-        What to call the two; None leaves the control out.
-    progress
-        Whether to show bars on stderr.
-
-    Yields
-    ------
-    MethodMaps
-        The embedding as it is, then its step components (:func:`figures_pkg.model.step_components.rotate_steps`).
+    The scan is binned already, or as large as it was recorded. The control has the same first weights, from the seed, and the same
+    input; ``control`` None leaves it out.
     """
     recipe, begin = recipe_called(recipe) if isinstance(recipe, str) else recipe, time.process_time()
     try:
-        trained = train(scan, recipe, seed=seed, fabric=make_fabric(recipe), progress=progress)
+        trained = train(scan, recipe, seed=seed, progress=False)
     except DeadEmbedding:
         dead = {"live_channels": 0, "unexplained": 1.0, "cpu_s": time.process_time() - begin}
         yield from (MethodMaps(name + treated, None, dead) for treated in (RAW, ROTATED))
@@ -82,14 +59,7 @@ def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform,
     """
     Share of the variance of a network's target that its reconstruction misses; 1 is what the mean pattern misses.
 
-    Parameters
-    ----------
-    net
-        On any device.
-    scan, transform
-        The counts and what is done to them first; the result is the target.
-    maps
-        The embedding of the scan, (scan_y, scan_x, channel).
+    The target is the transform of the counts of a scan, ``maps`` (scan_y, scan_x, channel) their embedding.
     """
     device, missed, total, mean, positions = next(net.parameters()).device, 0.0, 0.0, 0.0, 0
     with torch.inference_mode():

@@ -13,65 +13,37 @@ from figures_pkg.model.embed import decoded_counts
 from .scores import interior
 
 
-def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.05, progress: bool = False) -> xr.Dataset:
+def quantile_patterns(scan: xr.DataArray, maps: xr.DataArray, share: float = 0.05) -> xr.Dataset:
     """
     Mean patterns of the positions with the highest and the lowest values of every channel, in one pass over the scan.
 
-    A sparse channel is zero at many more positions than the lowest share: all of them then count alike, since the first ones
-    would lie along one edge of the scan.
-
-    Parameters
-    ----------
-    scan
-        Counts, of dask or in memory.
-    maps
-        (channel, scan_y, scan_x).
-    share
-        Of the positions, at each end, up to a half; the paper takes 5 % (Methods, doi 10.1038/s41524-024-01265-y).
-    progress
-        Whether to show a bar on stderr.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``high``, ``low`` and ``difference`` = high − low in counts, float64 (channel, det_y, det_x). The sign of the
-        difference is that of the channel, which means nothing by itself.
+    ``share`` is that of the positions, at each end, up to a half; the paper takes 5 % (Methods, doi 10.1038/s41524-024-01265-y). A sparse
+    channel is zero at many more positions than the lowest share: all of them then count alike, since the first ones would lie along one
+    edge of the scan. ``high``, ``low`` and ``difference`` = high − low are in counts, float64 (channel, det_y, det_x); the sign of the
+    difference is that of the channel, which means nothing by itself.
     """
     count = int(share * maps[0].size)
     if not (0 < share <= 0.5 and count >= 1):
         raise ValueError(f"share={share!r} of {maps[0].size} positions: expected a share up to 0.5 that holds at least one")
     values = maps.values.reshape(len(maps), -1)
     ends = np.stack([_highest(values, count), _highest(-values, count)])
-    high, low = mean_patterns(scan, ends.reshape(2, *maps.shape), progress)
+    high, low = mean_patterns(scan, ends.reshape(2, *maps.shape))
     named = {"high": high, "low": low, "difference": high - low}
     return xr.Dataset(named, attrs=dict(scan.attrs)).assign({name: array.assign_attrs(units="counts") for name, array in named.items()})
 
 
-def mean_patterns(scan: xr.DataArray, weights: np.ndarray, progress: bool = False) -> list[xr.DataArray]:
+def mean_patterns(scan: xr.DataArray, weights: np.ndarray) -> list[xr.DataArray]:
     """
-    Weighted means of the patterns of a scan, in one pass.
+    Weighted means of the patterns of a scan, in one pass: for each set of weights float64 (channel, det_y, det_x), in counts.
 
-    Each block is multiplied once by a matrix with a row for each mean, so their number hardly matters.
-
-    Parameters
-    ----------
-    scan
-        Counts, of dask or in memory.
-    weights
-        Not negative, (sets, channels, scan_y, scan_x); only their ratios count.
-    progress
-        Whether to show a bar on stderr.
-
-    Returns
-    -------
-    list of xarray.DataArray
-        One for each set: float64 (channel, det_y, det_x), in counts.
+    Weights (sets, channels, scan_y, scan_x) are not negative; only their ratios count. Each block is multiplied once by a matrix with a
+    row for each mean, so their number hardly matters.
     """
     if weights.shape[2:] != scan.shape[:2]:
         raise ValueError(f"maps of {weights.shape[2:]} positions for a scan of {scan.shape[:2]}; give maps of this scan")
     rows = weights.reshape(-1, *scan.shape[:2]).astype(np.float32)
     total = np.zeros((len(rows), scan.shape[2] * scan.shape[3]))
-    for place, counts in walk_blocks(scan, progress):
+    for place, counts in walk_blocks(scan):
         chosen = rows[(slice(None), *place)].reshape(len(rows), -1)
         used = chosen.any(axis=0)
         total += chosen[:, used] @ counts.reshape(used.size, -1)[used].astype(np.float32)
@@ -90,19 +62,10 @@ def domain_difference(scan: xr.DataArray, known: xr.Dataset) -> xr.DataArray:
 
 def band_weights(values: np.ndarray, bands: int) -> np.ndarray:
     """
-    Cut positions into bands of equal shares by their value, lowest first.
+    How much of each position lies in each band of equal shares by value, lowest first: (bands, *shape of the values).
 
-    Returns
-    -------
-    numpy.ndarray
-        (bands, *shape of the values): how much of each position lies in each band. A position counts 1 in all, and positions
-        of one value are spread alike: where more than a band is zero, those bands hold the same mixture of zeros.
-
-    Examples
-    --------
-    >>> band_weights(np.array([3.0, 0.0, 0.0, 1.0]), 4)[:2]
-    array([[0. , 0.5, 0.5, 0. ],
-           [0. , 0.5, 0.5, 0. ]])
+    A position counts 1 in all, and positions of one value are spread alike: where more than a band is zero, those bands hold the same
+    mixture of zeros.
     """
     flat = np.ravel(values)
     levels, group, size = np.unique(flat, return_inverse=True, return_counts=True)
@@ -126,21 +89,15 @@ def sweep_patterns(net: Autoencoder, scan: xr.DataArray, embedding: xr.DataArray
     """
     Sweep a channel from low to high: what the decoder draws, and what was measured where the channel has that value.
 
-    The positions are cut into bands of equal shares by the value of the channel.
+    The positions are cut into bands of equal shares by the value of the channel; 20 of them hold 5 % each.
 
     Parameters
     ----------
-    net
-        The network of the embedding.
-    scan
-        Counts, as large as the network's transform expects before it bins them.
-    embedding
-        (channel, scan_y, scan_x).
+    net, scan, embedding
+        The network of the embedding (channel, scan_y, scan_x), and the counts, as large as its transform expects before it bins them.
     swept
         (scan_y, scan_x): one channel of the embedding, with the coordinate ``channel`` that says which, or any other map
         made from it, such as a rotated channel, without that coordinate.
-    bands
-        How many; 20 of them hold 5 % of the positions each.
 
     Returns
     -------

@@ -16,20 +16,10 @@ REFLECTIONS = (2, -2, 4, -4)  # l of the reflections 00l that are looked at one 
 
 def reflection_maps(scan: xr.DataArray, lattice: Lattice, radius_px: float) -> dict[str, xr.DataArray]:
     """
-    Maps that a microscopist would look at first, from one pass over the scan.
+    Maps (channel, scan_y, scan_x) that a microscopist would look at first, from one pass over the scan.
 
-    Parameters
-    ----------
-    scan
-        Counts.
-    lattice, radius_px
-        Of its mean pattern, c along its 002; and the radius of a disc.
-
-    Returns
-    -------
-    dict
-        "VDF 00l": counts of 002, 00-2, 004 and 00-4; "A(004)": (I004 − I00-4) / (I004 + I00-4); "COM along c": the centre of
-        mass of the pattern along +c. Each maps of dimensions (channel, scan_y, scan_x).
+    "VDF 00l": counts of 002, 00-2, 004 and 00-4; "A(004)": (I004 − I00-4) / (I004 + I00-4); "COM along c": the centre of
+    mass of the pattern along +c. The lattice is that of the mean pattern, c along its 002, and the radius that of a disc.
     """
     discs = {f"00{l}": Disc(tuple(lattice.position(0, l)), radius_px) for l in REFLECTIONS}
     images = summarise(scan, discs, mean=False)
@@ -62,24 +52,10 @@ def first_scan_settings(profile: str) -> LibrarySettings:
 
 def pair_change(library: Library, order: int, thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad: float):
     """
-    A(00l) of +P, and how much the pair 00l, 00-l changes between the domains; whole discs.
+    A(00l) of +P, and how much the pair 00l, 00-l changes between the domains, whole discs, from a library of plane waves.
 
-    Parameters
-    ----------
-    library
-        Of plane waves.
-    order
-        l, even and positive.
-    thickness_nm, tilt_b_mrad, tilt_c_mrad
-        Broadcast to a common shape (...,).
-    convergence_mrad
-        Half angle of the beam's cone.
-
-    Returns
-    -------
-    asymmetry, change
-        Shape (...,): (I(00l) − I(00-l)) / (I(00l) + I(00-l)) of +P; the length of the vector of both changes, as a fraction of
-        the beam.
+    Thickness in nm and tilts in mrad broadcast to a common shape (...,); the order l is even and positive. The first result is
+    (I(00l) − I(00-l)) / (I(00l) + I(00-l)) of +P, the second the length of the vector of both changes, as a fraction of the beam.
     """
     index = rows_of(library.hkl)
     state = (thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad)

@@ -21,25 +21,20 @@ def area_under_curve(image: np.ndarray, first: np.ndarray, second: np.ndarray) -
 
     A half means that the map says nothing about the regions, 1 that a threshold separates them without error, 0 the
     same with the brighter and the darker exchanged. Ties count half. The regions are boolean maps of the shape of the image.
-
-    Examples
-    --------
-    >>> area_under_curve(np.array([1.0, 2.0, 3.0]), np.array([False, True, True]), np.array([True, False, False]))
-    1.0
     """
     a, b = region_values(image, first, second)
     ranks = rankdata(np.concatenate([a, b]))[: a.size]
     return float((ranks.sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
 
 
-def otsu_threshold(values: np.ndarray, bins: int = 256) -> float:
+def otsu_threshold(values: np.ndarray) -> float:
     """
     Threshold that splits the finite values of an array into the two classes with the largest variance between them.
 
-    Values that are all the same have one class only: then the threshold is that value, and none lies above it. The histogram behind it
-    has so many bins. After N. Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9, 62 (1979), doi 10.1109/TSMC.1979.4310076.
+    Values that are all the same have one class only: then the threshold is that value, and none lies above it.
+    After N. Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9, 62 (1979), doi 10.1109/TSMC.1979.4310076.
     """
-    counts, edges = np.histogram(values[np.isfinite(values)], bins=bins)
+    counts, edges = np.histogram(values[np.isfinite(values)], bins=256)
     centres = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)[:-1].astype(float)
     above = counts.sum() - below
@@ -105,21 +100,18 @@ def charge_auc(image: np.ndarray, truth: xr.Dataset) -> float:
     return _auc(image, near & (kind > 0), near & (kind < 0))
 
 
-def boundary(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
-    """A wall map from a domain map: the size of its gradient, smoothed over ``sigma`` positions."""
-    return gaussian_gradient_magnitude(np.asarray(image, float), sigma)
+def boundary(image: np.ndarray) -> np.ndarray:
+    """A wall map from a domain map: the size of its gradient, smoothed over one position."""
+    return gaussian_gradient_magnitude(np.asarray(image, float), 1.0)
 
 
 def domain_scores(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
     """
     How well one channel shows the domains, and what else is in it.
 
-    Returns
-    -------
-    dict
-        ``domain_auc``; ``abs_r``, the size of Pearson's r with ±1 in the interior; ``error``, the share of the interior on the wrong
-        side of Otsu's threshold, the better of both namings; ``leak_bend`` and ``leak_thickness``, see :func:`leakage`.
-        The first three are nan without two domains.
+    ``domain_auc``; ``abs_r``, the size of Pearson's r with ±1 in the interior; ``error``, the share of the interior on the wrong
+    side of Otsu's threshold, the better of both namings; ``leak_bend`` and ``leak_thickness``, see :func:`leakage`.
+    The first three are nan without two domains.
     """
     domain = interior(truth)
     inside = domain != 0
@@ -149,9 +141,9 @@ def leakage(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
     return {name: _r_squared(values, known + columns) - alone for name, columns in fields.items()}
 
 
-def domain_regions(image: np.ndarray, count: int = 6) -> np.ndarray:
+def domain_regions(image: np.ndarray) -> np.ndarray:
     """
-    Label the largest connected regions above or below Otsu's threshold 0, 1, … by size; −1 elsewhere.
+    Label the six largest connected regions above or below Otsu's threshold 0, 1, … by size; −1 elsewhere.
 
     The domains around a vortex core touch there, and a position too many would join two of them. So regions are found with
     their rim of one position taken off, and every position of the rim then goes to the nearest region of its class.
@@ -166,27 +158,17 @@ def domain_regions(image: np.ndarray, count: int = 6) -> np.ndarray:
         total += n
     names, sizes = np.unique(regions[regions >= 0], return_counts=True)
     labels = np.full(regions.shape, -1)
-    for number, name in enumerate(names[np.argsort(-sizes, kind="stable")][:count]):
+    for number, name in enumerate(names[np.argsort(-sizes, kind="stable")][:6]):
         labels[regions == name] = number
     return labels
 
 
 def confusion(labels: np.ndarray, truth: xr.Dataset) -> tuple[pd.DataFrame, float]:
     """
-    Confusion matrix of regions against the true domain states, regions named such that most positions agree.
+    Confusion matrix of regions against the true domain states, regions named such that most positions agree; and the share that does.
 
-    Parameters
-    ----------
-    labels
-        Integer map, e.g. from :func:`domain_regions`; −1 is no region.
-    truth
-        With ``domain_state`` (0 to 5) around a vortex.
-
-    Returns
-    -------
-    matrix, accuracy
-        Positions of the interior by true state (rows) and state given (columns, −1 for regions without a partner), and the
-        share on the diagonal.
+    Labels are integers, e.g. from :func:`domain_regions`; −1 is no region. The matrix counts positions of the interior by true state
+    (rows, 0 to 5 around a vortex) and state given (columns, −1 for regions without a partner).
     """
     inside = interior(truth) != 0
     given, true = np.asarray(labels)[inside], truth.domain_state.values[inside].astype(int)
@@ -215,17 +197,13 @@ def _r_squared(values: np.ndarray, columns: list[np.ndarray]) -> float:
     if not np.ptp(values) > 0:
         return 0.0
     design = np.stack(columns, axis=-1)
-    residual = values.ravel() - design @ _solve(design, values.ravel())
+    residual = values.ravel() - design @ np.linalg.lstsq(design, values.ravel())[0]
     return float(1 - residual.var() / values.var())
-
-
-def _solve(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return np.linalg.lstsq(columns, values, rcond=None)[0]
 
 
 @dataclass(frozen=True)
 class Split:
-    """A step between two domains on a smooth background, with its standard error."""
+    """A step between two domains, +P minus −P in the units of the map, on a smooth background, with its standard error."""
 
     step: float
     error: float
@@ -234,28 +212,12 @@ class Split:
 
 def domain_split(image: np.ndarray, domain: np.ndarray, order: int = 2, block: int = 8) -> Split:
     """
-    Step of a map between +P and −P where bend and thickness are taken as a smooth polynomial in position.
+    Step of a map (scan_y, scan_x) between +P and −P where bend and thickness are taken as a smooth polynomial in position.
 
-    Fits ``image = polynomial(y, x) + step / 2 · domain`` by least squares over all positions with a domain. Neighbours
-    are not independent (bend is smooth), so the standard error comes from leaving out square blocks in turn (jackknife).
-    What the polynomial cannot follow and happens to change across the wall is counted as step: an upper bound of the
-    knowledge that one straight wall allows.
-
-    Parameters
-    ----------
-    image
-        Map, shape ``(scan_y, scan_x)``.
-    domain
-        +1, −1, or 0 for positions to leave out (the wall), same shape.
-    order
-        Total order of the polynomial.
-    block
-        Side of a jackknife block in positions.
-
-    Returns
-    -------
-    Split
-        ``step`` is the mean value at +P minus that at −P, in the map's units.
+    Fits ``image = polynomial(y, x) + step / 2 · domain`` by least squares over all positions with a domain, +1 or −1; 0 leaves out the
+    wall. Neighbours are not independent (bend is smooth), so the standard error comes from leaving out square blocks in turn
+    (jackknife). What the polynomial of this total order cannot follow and happens to change across the wall is counted as step: an upper
+    bound of the knowledge that one straight wall allows.
     """
     y, x = (c / max(n - 1, 1) * 2 - 1 for c, n in zip(np.indices(image.shape), image.shape))
     smooth = [y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)]
@@ -263,59 +225,36 @@ def domain_split(image: np.ndarray, domain: np.ndarray, order: int = 2, block: i
     used = (domain != 0).ravel()
     block_row, block_col = np.indices(image.shape) // block
     labels = (block_row * (image.shape[1] // block + 1) + block_col).ravel()
-    fit = _solve(columns[used], image.ravel()[used])
-    left_out = [_solve(columns[used & (labels != b)], image.ravel()[used & (labels != b)])[0] for b in np.unique(labels[used])]
+    fit = np.linalg.lstsq(columns[used], image.ravel()[used])[0]
+    parts = [used & (labels != b) for b in np.unique(labels[used])]
+    left_out = [np.linalg.lstsq(columns[part], image.ravel()[part])[0][0] for part in parts]
     n = len(left_out)
     error = np.sqrt((n - 1) / n * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
     return Split(float(fit[0]), float(error), (columns[:, 1:] @ fit[1:]).reshape(image.shape))
 
 
-def effect_at_equal(image: np.ndarray, cause: np.ndarray, others: list[np.ndarray], order: int = 3) -> float:
+def effect_at_equal(image: np.ndarray, cause: np.ndarray, others: list[np.ndarray]) -> float:
     """
     What a unit of one cause adds to a map where all other causes are equal.
 
-    Fits ``image = effect · cause + polynomial(others)``, with all products of the others up to a total order.
-
-    Parameters
-    ----------
-    image, cause
-        Values of a map, all of it or chosen positions, any shape; and the cause at the same positions, e.g. half the polarization, so
-        that the effect is the step from −P to +P.
-    others
-        The other causes there, e.g. both tilts and the thickness.
-    order
-        Total order of the polynomial.
+    Fits ``image = effect · cause + polynomial(others)``, with all products of the others up to the third order. All are values of maps at the
+    same positions, in any shape; with half the polarization as the cause, the effect is the step from −P to +P.
     """
     scaled = [(other - other.mean()) / other.std() for other in others]
-    terms = [combination for n in range(order + 1) for combination in combinations_with_replacement(scaled, n)]
+    terms = [combination for order in range(4) for combination in combinations_with_replacement(scaled, order)]
     smooth = [np.prod(term, axis=0) if term else np.ones(image.shape) for term in terms]
     columns = np.stack([cause, *smooth], axis=-1).reshape(image.size, -1)
-    return float(_solve(columns, image.ravel())[0])
+    return float(np.linalg.lstsq(columns, image.ravel())[0][0])
 
 
 def variance_shares(image: np.ndarray, causes: dict[str, list[np.ndarray]]) -> dict[str, float]:
     """
     Share of a map's variance that each known cause explains, averaged over the order in which causes are added.
 
-    Each cause is a group of maps; a linear model of all maps in a subset of groups gives its R². The share of a group is
-    its mean gain in R² over all orders (the Shapley value, known in regression as the LMG measure), so the shares add up
-    to the R² of the full model and correlated causes divide what they share. ``"rest"`` is what no cause explains: noise
-    and what is not linear in the given maps.
-
-    Parameters
-    ----------
-    image
-        Map, shape ``(scan_y, scan_x)``.
-    causes
-        Maps of each cause, e.g. ``{"polarization": [P], "bend": [tilt_b, tilt_c, tilt_c**2], "thickness": [t]}``.
-
-    Returns
-    -------
-    dict
-        Shares between 0 and 1 by name, with ``"rest"``; they sum to 1.
-
-    References
-    ----------
+    Each cause is a group of maps, e.g. ``{"polarization": [P], "bend": [tilt_b, tilt_c, tilt_c**2], "thickness": [t]}``; a linear model of
+    all maps in a subset of groups gives its R². The share of a group is its mean gain in R² over all orders (the Shapley value, known in
+    regression as the LMG measure), so the shares add up to the R² of the full model and correlated causes divide what they share.
+    ``"rest"`` is what no cause explains: noise and what is not linear in the given maps. All shares sum to 1.
     U. Grömping, The American Statistician 61, 139 (2007), doi 10.1198/000313007X188252.
     """
     explained, shares, orders = {(): 0.0}, dict.fromkeys(causes, 0.0), list(permutations(causes))

@@ -15,7 +15,6 @@ domains, where there is no wall. What is told apart there is not the walls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +34,12 @@ from .scores import area_under_curve, step_nm
 
 BLOCKS = 6  # along the longer side of the scan; a wall's neighbours share noise of the smoothing, blocks hardly do
 CLEAR_STEPS = 1.5  # between a wall's visible edge and the nearest place that counts as beside it
-PLACEBOS = (3.0, 3.5, 4.0)  # distances of placebo lines from the wall, on either side, over that of a wall's sides from it
+# Distances of placebo lines from the wall, on either side, over that of a wall's sides from it. From 3 on neither a line nor its
+# sides touch what the probe, or the smoothing of a method, spreads from the wall.
+PLACEBOS = (3.0, 3.5, 4.0)
 FEWEST = 12  # places of each kind, less say nothing
+UPRIGHT_DEG = 2.0  # largest inclination of a wall that counts as upright
+EDGE_REACH_NM = 40.0  # positions this far from a wall take part in the fit of its width
 CLEAR_AUC, CLEAR_GAIN = 0.9, 0.05  # what a probe has to reach, and by how much to beat every reference
 TEN_TO_NINETY = 2.5631  # width from 10 to 90 % of an error function, in standard deviations
 WALL_WIDTH_NM = 10.0  # taken for every wall of a measured scan; those of the twin are 3 to 13 nm wide
@@ -50,21 +53,11 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     """
     What is known of a specimen, with its walls: those of a truth as they are, those of a measured scan by their course.
 
-    Between matched domains P jumps by 2P, so the course of a wall against c tells its charge. That takes the detector's rows and
-    columns for those of the scan, since the rotation between the two is not on record. Which mirror variant a wall is cannot be told.
-
-    Parameters
-    ----------
-    known
-        From :func:`figures_pkg.evaluate.known.known_maps`.
-    g002
-        (row, col) of 002 on the detector, the direction of +c.
-
-    Returns
-    -------
-    xarray.Dataset
-        A truth unchanged. Else with ``polarization``, ±1; ``wall_width_nm``, 10 nm everywhere; ``wall_charge`` and ``wall_type`` as
-        a truth has them. With an unknown sign of P, head-to-head and tail-to-tail may be exchanged.
+    Between matched domains P jumps by 2P, so the course of a wall against c tells its charge; ``g002``, (row, col) on the detector, is the
+    direction of +c. That takes the detector's rows and columns for those of the scan, since the rotation between the two is not on
+    record. Which mirror variant a wall is cannot be told. What comes from :func:`figures_pkg.evaluate.known.known_maps` gets
+    ``polarization``, ±1; ``wall_width_nm``, 10 nm everywhere; ``wall_charge`` and ``wall_type`` as a truth has them. With an unknown sign of
+    P, head-to-head and tail-to-tail may be exchanged.
     """
     if known.attrs.get("basis", "truth") == "truth":
         return known
@@ -82,14 +75,7 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
 
 
 def wall_kinds(known: xr.Dataset) -> dict[int, str]:
-    """
-    What the kinds of ``wall_type`` are called; without the sign of P nobody knows which charge is which.
-
-    Examples
-    --------
-    >>> wall_kinds(xr.Dataset(attrs={"basis": "matched", "sign_known": 0}))
-    {1: 'charge A', -1: 'charge B', 0: 'neutral'}
-    """
+    """What the kinds of ``wall_type`` are called; without the sign of P nobody knows which charge is which."""
     return KINDS if known.attrs.get("sign_known", 1) else SIGN_UNKNOWN
 
 
@@ -107,18 +93,7 @@ def wall_map(known: xr.Dataset, kind: int | None = None) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Contrast:
-    """
-    How well two kinds of walls are told apart.
-
-    Parameters
-    ----------
-    at_wall
-        Cross-validated AUC of the linear probe at the walls; 0.5 is chance; nan where there are too few places.
-    placebo
-        The same along the placebo lines, one value for each displacement.
-    places
-        Number of places of each kind at the walls, first kind first.
-    """
+    """How well two kinds of walls are told apart: cross-validated AUCs of the linear probe, 0.5 is chance, nan where there are too few places."""
 
     at_wall: float
     placebo: tuple[float, ...]
@@ -141,71 +116,38 @@ def charge_labels(truth: xr.Dataset) -> np.ndarray:
     return np.sign(truth.wall_type.values).astype(int)
 
 
-def inclination_labels(truth: xr.Dataset, limit_deg: float = 2.0) -> np.ndarray:
-    """+1 nearest to an inclined wall, −1 nearest to an upright one where both kinds are there, else 0 everywhere."""
-    inclined = np.abs(truth.wall_inclination_deg.values) > limit_deg
+def inclination_labels(truth: xr.Dataset) -> np.ndarray:
+    """+1 nearest to an inclined wall, −1 nearest to an upright one (up to 2°) where both kinds are there, else 0 everywhere."""
+    inclined = np.abs(truth.wall_inclination_deg.values) > UPRIGHT_DEG
     if not np.isfinite(truth.wall_distance_nm.values).all() or inclined.all() or not inclined.any():
         return np.zeros(inclined.shape, int)
     return np.where(inclined, 1, -1)
 
 
-def wall_contrast(maps: xr.DataArray, truth: xr.Dataset, labels: np.ndarray, placebos: Sequence[float] = PLACEBOS) -> Contrast:
+def wall_contrast(maps: xr.DataArray, truth: xr.Dataset, labels: np.ndarray) -> Contrast:
     """
     Tell two kinds of walls apart from all channels of a method, at the walls and along placebo lines.
 
     A linear probe (discriminant analysis with shrinkage) is trained on all but one block of the scan and applied to that; it
-    knows the truth, so it says what could be read from the channels by anyone, not what a method finds by itself.
-
-    Parameters
-    ----------
-    maps
-        (channel, scan_y, scan_x).
-    truth
-        Of the same scan.
-    labels
-        From :func:`charge_labels` or :func:`inclination_labels`.
-    placebos
-        Distances of the placebo lines, on either side of the walls, in units of :func:`side_distance_nm`. From 3 on neither a
-        line nor its sides touch what the probe, or the smoothing of a method, spreads from the wall.
-
-    Raises
-    ------
-    ValueError
-        If maps and truth have different positions.
+    knows the truth, so it says what could be read from the channels by anyone, not what a method finds by itself. The maps
+    (channel, scan_y, scan_x) and the labels, from :func:`charge_labels` or :func:`inclination_labels`, are of one scan.
     """
     if maps.shape[1:] != labels.shape:
         raise ValueError(f"maps of {maps.shape[1:]} positions, labels of {labels.shape}; give maps and truth of one scan")
     if not ((labels > 0).any() and (labels < 0).any()):
         return Contrast(float("nan"), (), (0, 0))
-    reach = side_distance_nm(truth, labels)
+    reach = float(truth.wall_width_nm.values[labels != 0].max()) / 2 + CLEAR_STEPS * step_nm(truth)  # beyond the widest of these walls
     at_wall, places = _probe(maps, truth, labels, 0.0, reach)
-    placebo = tuple(_probe(maps, truth, labels, sign * far * reach, reach)[0] for far in placebos for sign in (1, -1))
+    placebo = tuple(_probe(maps, truth, labels, sign * far * reach, reach)[0] for far in PLACEBOS for sign in (1, -1))
     return Contrast(at_wall, placebo, places)
-
-
-def side_distance_nm(truth: xr.Dataset, labels: np.ndarray) -> float:
-    """How far from a wall its sides are looked at: beyond the widest of these walls, in nm."""
-    return float(truth.wall_width_nm.values[labels != 0].max()) / 2 + CLEAR_STEPS * step_nm(truth)
 
 
 def departures(maps: np.ndarray, truth: xr.Dataset, line_nm: float, reach_nm: float) -> tuple[np.ndarray, np.ndarray]:
     """
     What each channel has on a line beyond the mixture of both sides, r in the head of this module.
 
-    Parameters
-    ----------
-    maps
-        (channels, scan_y, scan_x).
-    truth
-        With ``wall_distance_nm``, ``wall_charge`` and ``polarization``.
-    line_nm, reach_nm
-        Signed distance of the line from the wall, 0 for the wall itself; d, the distance of both sides from the line.
-
-    Returns
-    -------
-    departures, where
-        (channels, places), and the places as (row, column) integers (2, places): those within half a step of the line whose
-        sides lie in the scan and are nearest to the same wall.
+    The line lies at a signed distance from the wall, its sides ``reach_nm`` from it. Returns (channels, places), and the places as
+    (row, column) integers (2, places): those within half a step of the line whose sides lie in the scan and are nearest to the same wall.
     """
     distance = truth.wall_distance_nm.values.astype(float)
     step = step_nm(truth)
@@ -260,27 +202,19 @@ class TooCoarse(ValueError):
     """The positions lie too far apart for the width that is asked for."""
 
 
-def edge_width_nm(image: np.ndarray, distance_nm: np.ndarray, needed_nm: float, reach_nm: float = 40.0) -> float:
+def edge_width_nm(image: np.ndarray, distance_nm: np.ndarray, needed_nm: float) -> float:
     """
-    Width of a step across a wall, from 10 to 90 %, by a fit of an error function.
+    Width of a step across a wall, from 10 to 90 %, by a fit of an error function to a map of the domains.
 
-    A wall that runs askew over the grid of positions is met at all distances, so widths below a step can be measured.
-
-    Parameters
-    ----------
-    image, distance_nm
-        Map of the domains, and the signed distance of each position from the wall, (scan_y, scan_x).
-    needed_nm
-        Width that must be told: if the distances that occur near the wall lie further apart, it is :class:`TooCoarse`.
-    reach_nm
-        Positions this far from the wall take part.
+    A wall that runs askew over the grid of positions is met at all (signed) distances, so widths below a step can be measured. If the
+    distances that occur near the wall lie further apart than the width that must be told, it is :class:`TooCoarse`.
     """
-    near = np.abs(distance_nm) <= reach_nm
+    near = np.abs(distance_nm) <= EDGE_REACH_NM
     x, y = distance_nm[near].astype(float), image[near].astype(float)
-    gap = np.diff(np.sort(x[np.abs(x) <= reach_nm / 4])).max(initial=0.0)
+    gap = np.diff(np.sort(x[np.abs(x) <= EDGE_REACH_NM / 4])).max(initial=0.0)
     if not 0 < gap <= needed_nm:
         raise TooCoarse(f"distances from the wall lie up to {gap:.1f} nm apart; {needed_nm:g} nm cannot be told")
-    start = (y[x < 0].mean(), y[x > 0].mean(), 0.0, reach_nm / 8)
+    start = (y[x < 0].mean(), y[x > 0].mean(), 0.0, EDGE_REACH_NM / 8)
     _, _, _, deviation = curve_fit(_edge, x, y, start)[0]
     return float(TEN_TO_NINETY * abs(deviation))
 
@@ -289,16 +223,8 @@ def step_sign_share(image: np.ndarray, truth: xr.Dataset, reach_nm: float, where
     """
     Share of the places on walls at which an image steps the way that most of them do, from −P to +P.
 
-    1: every place shows the same step; a half: what is seen has nothing to do with the domains.
-
-    Parameters
-    ----------
-    image, truth
-        Map (scan_y, scan_x), and the truth with ``wall_distance_nm``.
-    reach_nm
-        How far on both sides of the wall the image is looked at.
-    where
-        Boolean map: both sides must lie here. If no wall has both of its sides in the field, it is a ValueError.
+    1: every place shows the same step; a half: what is seen has nothing to do with the domains. Both sides, ``reach_nm`` from the wall,
+    must lie in the field, and in ``where`` if it is given; if no place has them, it is a ValueError.
     """
     distance = truth.wall_distance_nm.values.astype(float)
     step = step_nm(truth)
@@ -316,18 +242,17 @@ def step_sign_share(image: np.ndarray, truth: xr.Dataset, reach_nm: float, where
     return max(share, 1 - share)
 
 
-def sign_changes(image: np.ndarray, centre_row_col: tuple[float, float], radius: float, points: int = 360) -> int:
+def sign_changes(image: np.ndarray, centre_row_col: tuple[float, float], radius: float) -> int:
     """
     How often a map changes its sign on a circle, as two plateaus around a vortex core do from wall to wall.
 
     Zero parts both kinds of domain; centre and radius are in positions. Short excursions, less than a twenty-fourth of the circle, do
     not count: they are noise.
     """
-    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
     places = np.reshape(centre_row_col, (2, 1)) + radius * np.stack([np.sin(angle), np.cos(angle)])
     values = map_coordinates(np.asarray(image, float), places, order=1, mode="nearest")
-    window = np.ones(points // 24) / (points // 24)
-    smooth = np.convolve(np.concatenate([np.sign(values)] * 3), window, mode="same")[points : 2 * points]
+    smooth = np.convolve(np.concatenate([np.sign(values)] * 3), np.ones(15) / 15, mode="same")[360:720]
     sign = np.where(smooth >= 0, 1, -1)
     return int(np.count_nonzero(sign != np.roll(sign, 1)))
 

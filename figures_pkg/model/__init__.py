@@ -4,8 +4,8 @@ from . import losses
 from .autoencoder import Autoencoder, NetworkConfig
 from .checkpoint import load_checkpoint, save_checkpoint
 from .embed import embed
+from .linear import rotate_steps
 from .recipes import RECIPES, Recipe, Stage
-from .step_components import rotate_steps
 from .train import save_trained, train
 from .vae import BetaVAE
 

@@ -21,17 +21,12 @@ class NetworkConfig:
     """
     Sizes of the autoencoder. The defaults are the paper's (Methods and Fig. 3 of doi:10.1038/s41524-024-01265-y).
 
-    Raises
-    ------
-    TypeError, ValueError
-        For a size that is no positive integer, or pools whose product does not divide the side of the pattern.
+    A size that is no positive integer is a ValueError, and so are pools whose product does not divide the side of the pattern.
 
     Examples
     --------
     >>> NetworkConfig().encoder_sides, NetworkConfig().decoder_sides
     ((256, 64, 16), (8, 16, 64, 256))
-    >>> NetworkConfig(pattern=64, filters=16, pools=(4, 2), channels=12).bottleneck_side
-    8
     """
 
     pattern: int = 256  # side in px: the detector has 256 x 256, and each LayerNorm has a weight per pixel of its level
@@ -42,12 +37,12 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Check every size; a list of pools becomes a tuple, so that configurations compare and hash."""
         object.__setattr__(self, "pools", tuple(self.pools))
-        for name in ("pattern", "filters", "channels"):
-            _check_count(name, getattr(self, name), 1)
+        sizes = [(name, getattr(self, name), 1) for name in ("pattern", "filters", "channels")] + [("pools", pool, 2) for pool in self.pools]
+        for name, value, least in sizes:
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r}: expected an integer of at least {least} (for pools: a sequence of them)")
         if not self.pools:
             raise ValueError("pools=() gives a network without a level; expected at least one pool, for instance (4, 2)")
-        for value in self.pools:
-            _check_count("pools", value, 2)
         if self.pattern % prod(self.pools):
             raise ValueError(f"patterns of {self.pattern} px cannot be pooled by {self.pools}: their product "
                              f"{prod(self.pools)} must divide the side; bin or crop the patterns, or change the pools")  # fmt: skip
@@ -71,13 +66,6 @@ class NetworkConfig:
     def decoder_sides(self) -> tuple[int, ...]:
         """Side in px of the images in each level of the decoder; the last one is the pattern's."""
         return tuple(self.bottleneck_side * prod(self.decoder_scales[:level]) for level in range(len(self.pools) + 1))
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}={value!r}: expected an integer (for pools: a sequence of integers)")
-    if value < least:
-        raise ValueError(f"{name}={value}: expected at least {least}")
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
@@ -250,13 +238,6 @@ class Autoencoder(nn.Module):
     seed
         Seed of the initial weights (PyTorch's defaults). None draws them from PyTorch's global state; a number leaves
         that state as it was.
-
-    Examples
-    --------
-    >>> net = Autoencoder(NetworkConfig(pattern=32, filters=4, pools=(2, 2), channels=3), seed=0)
-    >>> reconstruction, embedding = net(torch.zeros(5, 32, 32))
-    >>> tuple(reconstruction.shape), tuple(embedding.shape)
-    ((5, 32, 32), (5, 3))
     """
 
     encoder = Encoder
@@ -275,29 +256,12 @@ class Autoencoder(nn.Module):
         assert self.config != NetworkConfig() or count_parameters(self) == self.parameters_of_paper
 
     def encode(self, patterns: Tensor) -> Tensor:
-        """
-        The embedding of patterns.
-
-        Parameters
-        ----------
-        patterns
-            (n, height, width), transformed as in training.
-
-        Returns
-        -------
-        Tensor
-            (n, channels), zero or positive.
-
-        Raises
-        ------
-        ValueError
-            For patterns of another size than the network's.
-        """
+        """The embedding (n, channels), zero or positive, of patterns (n, height, width) transformed as in training."""
         self._check_patterns(patterns)
         return self.enc(patterns)
 
     def decode(self, embedding: Tensor) -> Tensor:
-        """The patterns (n, height, width) that the network draws for activations (n, channels), in the units of the transformed patterns."""
+        """The patterns (n, height, width) of activations (n, channels), in the units of the transformed patterns."""
         if embedding.ndim != 2 or embedding.shape[1] != self.config.channels:
             raise ValueError(f"embedding of shape {tuple(embedding.shape)}; this network expects (n, {self.config.channels})")
         return self.dec(embedding)

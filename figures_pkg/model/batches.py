@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import dask.array as da
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
 from figures_pkg.data.axes import check_scan
+from figures_pkg.data.blocks import block_places, read_block
 
 from .transform import InputTransform, binned
 
@@ -22,28 +21,19 @@ HOST_BYTES = 2e9  # of patterns held in memory when the device is a CPU; a GPU m
 READERS = 4
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """Blocks that are read together, and the order of their patterns when the blocks are put one after another."""
 
-    blocks: tuple[int, ...]
+    blocks: list[int]
     order: np.ndarray
 
 
 def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_patterns: int = WINDOW_PATTERNS) -> Iterator[Window]:
     """
-    The order of one epoch: blocks shuffled, taken together until they make a window, patterns shuffled in the window.
+    The order of one epoch: blocks of these sizes shuffled, taken together until they make a window, patterns shuffled in the window.
 
     A scan of at most ``window_patterns`` patterns is shuffled completely; of a larger one the neighbours in a block meet in
-    the same window, never in a fixed batch.
-
-    The same seed and epoch give the same order, on every machine and whatever happened before. ``sizes`` are the numbers of
-    patterns in the blocks.
-
-    Examples
-    --------
-    >>> [window.blocks for window in shuffled_windows([4, 4, 4], seed=0, epoch=0, window_patterns=8)]
-    [(2, 0), (1,)]
+    the same window, never in a fixed batch. The same seed and epoch give the same order, on every machine.
     """
     rng = np.random.default_rng((seed, epoch))
     blocks: list[int] = []
@@ -52,10 +42,10 @@ def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_pattern
         blocks.append(block)
         held += sizes[block]
         if held >= window_patterns:
-            yield Window(tuple(blocks), rng.permutation(held))
+            yield Window(blocks, rng.permutation(held))
             blocks, held = [], 0
     if blocks:
-        yield Window(tuple(blocks), rng.permutation(held))
+        yield Window(blocks, rng.permutation(held))
 
 
 class Prepare(nn.Module):
@@ -90,30 +80,10 @@ class Feed:
 
     An epoch visits the stored blocks in random order, a window of blocks at a time, and the patterns of a window in random
     order. The order follows from seed, epoch and the file's blocks alone, so a training that streams, one that holds
-    everything, and several ranks together see the same batches. Counts become network input batch by batch.
-
-    Parameters
-    ----------
-    scan
-        (scan_y, scan_x, det_y, det_x), lazy or in memory. Counts: finite and not negative.
-    side
-        Of the network's input in pixels; larger patterns are binned, which adds counts and so keeps them Poisson.
-    batch_size
-        Patterns in a batch, over all ranks. What is left at the end of an epoch is dropped (other patterns each time).
-    prepare
-        Turns counts (n, side, side) in float32 into the network's input of the same shape.
-    seed, device
-        Of the order, and where the batches go.
-    rank, ranks
-        Which share of each batch is delivered, and of how many.
-    memory_bytes
-        How much may be held on the device; 0 streams always. By default 2 GB on a CPU and half of a GPU's free memory.
-
-    Raises
-    ------
-    ValueError
-        For patterns that cannot be binned to ``side``, a batch larger than the scan or smaller than the number of ranks,
-        and, when they are read, for counts that are negative or not finite.
+    everything, and several ranks together see the same batches. Larger patterns are binned to ``side``, which adds counts and so
+    keeps them Poisson; ``prepare`` turns each batch of counts (n, side, side) in float32 into the network's input. What is left at
+    the end of an epoch is dropped, other patterns each time. At most ``memory_bytes`` are held on the device: by default 2 GB on a
+    CPU and half of a GPU's free memory; 0 streams always.
     """
 
     def __init__(self, scan: xr.DataArray, side: int, batch_size: int, prepare: Callable[[Tensor], Tensor], *, seed: int = 0,
@@ -182,9 +152,9 @@ class Blocks:
         if height != width or height % side:
             raise ValueError(f"patterns of {height} x {width} px cannot be binned to the network's {side} x {side}; "
                              "crop them to a square whose side is a multiple, or choose another network")
-        self.data, self.side = scan.data, side
-        self.boxes = list(_boxes(scan.data))
-        self.sizes = [(y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in self.boxes]
+        self.scan, self.side = scan, side
+        self.places = block_places(scan, parts=len(scan))  # an array in memory counts as one block per row
+        self.sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in self.places]
         self.patterns = sum(self.sizes)
         small = side == height and np.dtype(scan.dtype) in (np.uint8, np.uint16)
         self.dtype = np.dtype(np.uint16 if small else np.float32)
@@ -193,30 +163,12 @@ class Blocks:
 
     def read(self, k: int) -> np.ndarray:
         """The patterns of block ``k``, (n, side, side), uint16 as stored or float32 (exact for counts up to 2**24)."""
-        y0, y1, x0, x1 = self.boxes[k]
-        block = self.data[y0:y1, x0:x1]
-        block = block.compute(scheduler="synchronous") if isinstance(block, da.Array) else np.asarray(block)
-        _check_counts(block, (y0, x0))
+        block = read_block(self.scan, self.places[k], "synchronous")
+        if block.dtype.kind not in "ub" and len(bad := np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))):
+            y, x = bad[0] + [place.start for place in self.places[k]]
+            raise ValueError(f"the pattern at scan_y {y}, scan_x {x} holds negative, nan or infinite values; the network takes "
+                             "counts: replace them first, for instance with scan.fillna(0).clip(0)")  # fmt: skip
         return binned(block, block.shape[2] // self.side).reshape(-1, self.side, self.side).astype(self.dtype, copy=False)
-
-
-def _check_counts(block: np.ndarray, start: tuple[int, int]) -> None:
-    """Raise for counts that are negative or not finite, with the first position that has some."""
-    if block.dtype.kind in "ub":
-        return
-    bad = np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))
-    if len(bad):
-        y, x = bad[0] + start
-        raise ValueError(f"the pattern at scan_y {y}, scan_x {x} holds negative, nan or infinite values; the network takes "
-                         "counts: replace them first, for instance with scan.fillna(0).clip(0)")
-
-
-def _boxes(data) -> Iterator[tuple[int, int, int, int]]:
-    """Bounds (y0, y1, x0, x1) of each dask block on the scan; an array in memory counts as one block per row."""
-    chunks = data.chunks[:2] if isinstance(data, da.Array) else ((1,) * data.shape[0], (data.shape[1],))
-    edges = [np.cumsum([0, *sizes]).tolist() for sizes in chunks]
-    for (y0, y1), (x0, x1) in itertools.product(*(itertools.pairwise(e) for e in edges)):
-        yield y0, y1, x0, x1
 
 
 def _packed(values: np.ndarray) -> Tensor:

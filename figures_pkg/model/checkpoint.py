@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -22,7 +23,6 @@ from .vae import BetaVAE
 
 FORMAT = "figures_pkg trained autoencoder 1"
 KINDS = {"autoencoder": Autoencoder, "beta-vae": BetaVAE}
-OWN = ("format", "network", "kind")  # entries of the metadata that are written here
 LARGEST_BYTES = 2**30  # the paper's file has 56.5 MB, with the optimiser's two copies of the weights
 HINT = "expected a file of the record's weights: a dict whose entry 'net' holds the tensors of encoder and decoder"
 
@@ -37,28 +37,12 @@ class PublishedFileError(ValueError):
 
 def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransform | None = None, **metadata) -> Path:
     """
-    Write a network with its configuration, under a temporary name first.
+    Write a network with its configuration as ``.safetensors``, under a temporary name first; an existing file is replaced.
 
-    Parameters
-    ----------
-    path
-        Ends in ``.safetensors``; an existing file is replaced.
-    net
-        An autoencoder or β-VAE.
-    transform
-        What was done to the counts before the network saw them.
-    metadata
-        Whatever JSON can hold: recipe, checksum of the data, git commit, scores.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
+    The transform is what was done to the counts before the network saw them. Metadata is whatever JSON can hold: recipe, checksum of
+    the data, git commit, scores.
     """
     path = check_target(path, ".safetensors", overwrite=True)
-    clash = sorted(set(OWN) & set(metadata))
-    if clash:
-        raise ValueError(f"metadata named {clash} is written anyway; leave it out or rename it")
     tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     if transform is not None:
         tensors |= {f"transform.{name}": torch.from_numpy(value.copy()) for name, value in transform.to_arrays().items()}
@@ -72,11 +56,6 @@ def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransfor
 def load_checkpoint(path: str | Path) -> Autoencoder:
     """
     The network of a file: ours (``.safetensors``) or the record's (``.pkl``).
-
-    Parameters
-    ----------
-    path
-        The file.
 
     Returns
     -------
@@ -137,26 +116,11 @@ def _misfit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> st
 
 def load_published(path: str | Path) -> Autoencoder:
     """
-    The network of a published ``.pkl`` file, with sizes that follow from its tensors.
+    The network of a published ``.pkl`` file, in evaluation mode, with sizes that follow from its tensors; a β-VAE if it holds ``enc.set_mean``.
 
-    The file is unpacked with ``torch.load(weights_only=True)`` to the CPU: code in it is refused and not run, and weights
-    saved from a GPU need none. Only ``net`` is used; ``encoder`` and ``decoder`` repeat it, ``optimizer`` is ignored.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    Autoencoder
-        Or a :class:`BetaVAE` if the file holds ``enc.set_mean``; in evaluation mode, with the paper's logarithm as its transform.
-
-    Raises
-    ------
-    PublishedFileError
-        For a file that is too large, damaged, holds anything but tensors and numbers, or lacks a tensor, has one too
-        many, or one of another shape or type, or with values that are not finite.
+    The file is unpacked with ``torch.load(weights_only=True)`` to the CPU: code in it is refused and not run, and weights saved from a
+    GPU need none. Only ``net`` is used; ``encoder`` and ``decoder`` repeat it, ``optimizer`` is ignored. What does not fit is a
+    :class:`PublishedFileError` that names it.
     """
     path = Path(path)
     weights = _unpack(path)
@@ -179,7 +143,9 @@ def load_published(path: str | Path) -> Autoencoder:
                                      "diverged or the file is damaged")
     net = kind(config, seed=0)
     net.load_state_dict(weights)
-    net.transform, net.about = InputTransform("log"), {"format": "published"}
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    net.transform, net.about = InputTransform("log"), {"format": "published", "file": path.name, "sha256": checksum}
     return net.eval()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import sys
 from pathlib import Path
 
@@ -18,14 +17,12 @@ from figures_pkg.workspace import check_target, replacing
 from .autoencoder import Autoencoder
 from .transform import InputTransform
 
-PRECISIONS = ("32-true", "bf16-mixed")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of glibc's mallopt
 BATCH_BYTES = 2**28  # what the widest three images of a batch may take; on a GPU an eighth of what is free
-logger = logging.getLogger(__name__)
 
 
 def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None = None, *, batch: int | None = None,
-          precision: str = "32-true", device: str | torch.device | None = None, progress: bool = False) -> xr.DataArray:
+          device: str | torch.device | None = None, progress: bool = False) -> xr.DataArray:
     """
     The activations of every channel at every position of a scan.
 
@@ -40,8 +37,6 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     batch
         Patterns per pass through the network; by default as many as keep memory below about 0.3 GB, on a GPU below a
         quarter of what is free.
-    precision
-        "32-true", or "bf16-mixed": autocast, faster on a GPU or a processor with bfloat16 instructions, 1e-2 less exact.
     device
         Where to compute, for instance "cuda".
     progress
@@ -55,31 +50,25 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     Raises
     ------
     ValueError
-        For patterns of another size than the network's, another precision, or counts that are NaN, infinite or negative.
+        For patterns of another size than the network's, or counts that are NaN, infinite or negative.
     """
     check_scan(scan)
     transform = transform or net.transform or InputTransform("log")
     check_patterns(net, scan, transform)
-    _check_precision(net, precision)
     net = net if device is None else net.to(device)
     device = next(net.parameters()).device
     batch = batch or batch_size(net, device)
     found = np.empty((*scan.shape[:2], net.config.channels), np.float32)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+    with torch.inference_mode():
         for place, counts in walk_blocks(scan, progress):
-            found[place] = _embed_block(net, counts, transform, batch, device)
+            patterns = counts.reshape(-1, *counts.shape[2:])
+            parts = []
+            for start in range(0, len(patterns), batch):
+                values = torch.from_numpy(np.ascontiguousarray(transform.apply(patterns[start:start + batch]), np.float32))
+                parts.append(net.encode(values.to(device)).cpu().numpy())
+            found[place] = np.concatenate(parts).reshape(*counts.shape[:2], -1)
     kept = {dim: scan[dim] for dim in SCAN_DIMS if dim in scan.coords}
     return xr.DataArray(found, kept, (*SCAN_DIMS, "channel"), name="embedding", attrs=dict(scan.attrs))
-
-
-def _embed_block(net: Autoencoder, counts: np.ndarray, transform: InputTransform, batch: int, device: torch.device) -> np.ndarray:
-    """Activations (positions_y, positions_x, channels) of one block."""
-    patterns = counts.reshape(-1, *counts.shape[2:])
-    parts = []
-    for start in range(0, len(patterns), batch):
-        values = torch.from_numpy(np.ascontiguousarray(transform.apply(patterns[start:start + batch]), np.float32))
-        parts.append(net.encode(values.to(device)).float().cpu().numpy())
-    return np.concatenate(parts).reshape(*counts.shape[:2], -1)
 
 
 def batch_size(net: Autoencoder, device: torch.device) -> int:
@@ -100,20 +89,12 @@ def check_patterns(net: Autoencoder, scan: xr.DataArray, transform: InputTransfo
                          f"{side} x {side} px: bin or crop them, or load a network of their size")  # fmt: skip
 
 
-def _check_precision(net: Autoencoder, precision: str) -> None:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r}; expected one of {', '.join(PRECISIONS)}")
-    on_cpu = next(net.parameters()).device.type == "cpu"
-    if precision == "bf16-mixed" and on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        logger.warning("this processor has no bfloat16 instructions: bf16-mixed is many times slower than 32-true here")
-
-
 def keep_freed_memory() -> None:
     """
-    Let this process keep the memory that it frees, for its next images.
+    Let this process keep the memory that it frees, for its next images; with glibc on Linux, elsewhere nothing changes.
 
-    An image inside the paper's network has 34 MB. By default the system takes such a block back when it is freed, and clears the next one
-    page by page: 30 % of the processor time of the encoder. With glibc on Linux; elsewhere nothing changes.
+    An image inside the paper's network has 34 MB. By default the system takes such a block back when it is freed, and clears the
+    next one page by page: 30 % of the processor time of the encoder.
     """
     allocator = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if allocator is not None:
@@ -131,19 +112,9 @@ def save_embedding(maps: xr.DataArray, path: str | Path, *, overwrite: bool = Fa
 
 def decoded_counts(net: Autoencoder, embedding: np.ndarray) -> np.ndarray:
     """
-    Patterns that the decoder draws, in counts.
+    Patterns that the decoder draws for an embedding (n, channels), in counts of binned pixels, float32 (n, height, width).
 
-    Parameters
-    ----------
-    net
-        From :func:`figures_pkg.model.load_checkpoint`, with the transform it was trained on.
-    embedding
-        (n, channels).
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (n, height, width), counts of binned pixels.
+    The network comes from :func:`figures_pkg.model.load_checkpoint`, with the transform that it was trained on; one without is a ValueError.
     """
     if net.transform is None:
         raise ValueError("the network carries no input transform, so its output cannot be brought back to counts; train it again")

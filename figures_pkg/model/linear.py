@@ -1,9 +1,24 @@
 """
-Classical methods beside the autoencoder, all from scikit-learn: each turns the features of a scan into maps.
+Classical methods beside the autoencoder: each turns the features of a scan into maps.
 
 Features are principal component scores and small patterns, gathered in two passes over the scan.
 Every method has the form ``method(features, seed) -> maps`` with maps of dimensions (channel, scan_y, scan_x). The sign of
-a channel, and the order of those of ICA and NMF, mean nothing.
+a channel, and the order of those of ICA and NMF, mean nothing. Most methods are scikit-learn's; one is ours.
+
+**Step component analysis** looks for the combination of scores that varies most over the scan and least from place to place. A
+domain map is constant up to its walls; bend and thickness cannot change over the scan without changing everywhere. So
+among all linear combinations of principal component scores, the domains maximise the total variance over the variance of
+local differences, both taken away from walls. This ratio of two quadratic forms is largest for the first eigenvector of a
+generalised eigenproblem. With the walls left in, and differences between neighbours, it is the transform known as
+minimum/maximum autocorrelation factors [1], which remote sensing uses to order images by their smoothness [2]. What it finds
+is a step, not a polarization: an abrupt change of the thickness is as good.
+
+References
+----------
+[1] P. Switzer, A. A. Green, Min/max autocorrelation factors for multivariate spatial imagery, Technical Report 6,
+    Department of Statistics, Stanford University (1984).
+[2] A. A. Green, M. Berman, P. Switzer, M. D. Craig, IEEE Transactions on Geoscience and Remote Sensing 26, 65 (1988),
+    doi 10.1109/36.3001.
 """
 
 from __future__ import annotations
@@ -13,6 +28,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy.linalg import eigh
+from scipy.ndimage import gaussian_filter, shift
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, FastICA
 from sklearn.exceptions import ConvergenceWarning
@@ -23,6 +40,13 @@ from figures_pkg.data.blocks import walk_blocks
 
 from .transform import Components, binned, principal_components, scan_statistics, stabilise
 
+MOST_SCORES = 48  # strong bend makes many, and the polarization may be among the weak ones
+SIGMA = 1.0  # positions: standard deviation of the Gaussian that smooths each score map, against counting noise
+REACH_NM = 4.2  # a wall is looked for in the jump between places this far on either side
+LAG_NM = 2.8  # distance over which local differences are taken
+QUIET_SHARE = 0.6  # share of the positions, those with the smallest jumps, that count as away from walls
+RIDGE = 1e-3  # share of the mean local variance added to each direction, so that none is divided by zero
+
 
 @dataclass(frozen=True)
 class Features:
@@ -32,7 +56,7 @@ class Features:
     With the Anscombe transform the noise of the scores has a standard deviation near 1, so a score of 10 is ten times the noise.
     """
 
-    scan: xr.DataArray  # the scan itself, for methods that read it their own way
+    scan: xr.DataArray  # the scan itself, for its coordinates
     scores: np.ndarray  # (components, scan_y, scan_x) float32, strongest first
     components: Components  # what the scores are of
     patterns: np.ndarray  # (scan_y, scan_x, height, width) float32, stabilised, in squares of pixels twice as wide as those of the scores
@@ -53,33 +77,22 @@ def as_maps(channels: np.ndarray, scan: xr.DataArray, method: str, **attrs) -> x
     return xr.DataArray(np.asarray(channels, np.float64), kept, ("channel", *SCAN_DIMS), name=method, attrs=attrs)
 
 
-def gather_features(scan: xr.DataArray, stabiliser: str = "anscombe", bin_px: int = 4, components: int = 48,
-                    progress: bool = False) -> Features:
+def gather_features(scan: xr.DataArray, bin_px: int = 4, progress: bool = False) -> Features:
     """
-    Principal component scores and small patterns of a scan.
+    The strongest 48 principal component scores, whether they rise above the noise or not, and small patterns of a scan.
 
-    Parameters
-    ----------
-    scan
-        Of dask or in memory; read twice. Its counts are neither NaN nor negative.
-    stabiliser
-        "anscombe", or "log" as in the paper.
-    bin_px
-        Side of the squares of pixels that are summed for the scores; 4 makes 64 × 64 pixels of 256 × 256.
-    components
-        How many scores to keep, whether they rise above the noise or not.
-    progress
-        Whether to show a bar on stderr.
+    The counts are read twice, summed over squares of ``bin_px`` pixels a side (4 makes 64 × 64 pixels of 256 × 256), and made even in their
+    noise by the Anscombe transform.
     """
-    statistics = scan_statistics(scan, stabiliser, bin_px, progress)
-    found = principal_components(statistics, components)
+    statistics = scan_statistics(scan, "anscombe", bin_px, progress)
+    found = principal_components(statistics, MOST_SCORES)
     scores = np.empty((len(found.images), *scan.shape[:2]), np.float32)
     patterns = np.empty((*scan.shape[:2], *(size // (2 * bin_px) for size in scan.shape[2:])), np.float32)
     mean = statistics.mean.astype(np.float32)
     for place, counts in walk_blocks(scan, progress):
         small = binned(counts, bin_px)
-        patterns[place] = stabilise(small, stabiliser, 2)
-        projected = np.tensordot(stabilise(small, stabiliser) - mean, found.images, ((2, 3), (1, 2)))
+        patterns[place] = stabilise(small, "anscombe", 2)
+        projected = np.tensordot(stabilise(small, "anscombe") - mean, found.images, ((2, 3), (1, 2)))
         scores[(slice(None), *place)] = np.moveaxis(projected, -1, 0)
     return Features(scan, scores, found, patterns)
 
@@ -95,11 +108,8 @@ def independent_maps(features: Features, seed: int = 0, components: int = 6) -> 
     Rotation of the whitened principal components towards independent, least Gaussian channels (FastICA).
 
     The rotation found depends on the start. Few components work best: more of them whiten the weak terms that walls and
-    strong bend add, and the rotation then finds those.
-
-    References
-    ----------
-    A. Hyvärinen, IEEE Transactions on Neural Networks 10, 626 (1999), doi 10.1109/72.761722.
+    strong bend add, and the rotation then finds those. A. Hyvärinen, IEEE Transactions on Neural Networks 10, 626 (1999),
+    doi 10.1109/72.761722.
     """
     values = features.whitened(components).astype(float)
     model = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
@@ -110,8 +120,6 @@ def positive_maps(features: Features, seed: int = 0, components: int = 8) -> xr.
     """
     Abundances of patterns that are positive and add up to the data (non-negative matrix factorization).
 
-    References
-    ----------
     D. D. Lee, H. S. Seung, Nature 401, 788 (1999), doi 10.1038/44565.
     """
     patterns = features.patterns.reshape(-1, features.patterns[0, 0].size)
@@ -140,3 +148,124 @@ def _fit(call, values: np.ndarray):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return call(values)
+
+
+def step_maps(features: Features, seed: int = 0) -> xr.DataArray:
+    """
+    All step components, (channel, scan_y, scan_x), the strongest first, with unit variance away from walls; ``seed`` changes nothing.
+
+    Attribute ``ratios`` holds the eigenvalues: total variance over local variance. The first should stand well above the second before
+    one speaks of a step. Attribute ``chosen`` is 0: the first component is the method's own choice.
+    """
+    components, ratios = step_components(features.scores, _step_in_nm(features.scan))
+    return as_maps(components, features.scan, "step components", ratios=ratios, chosen=0)
+
+
+def edge_channel(features: Features, seed: int = 0) -> xr.DataArray:
+    """The edge map as a method of one channel, for walls; ``seed`` changes nothing."""
+    smooth = gaussian_filter(features.scores.astype(float), (0, SIGMA, SIGMA))
+    reach = _positions(REACH_NM, _step_in_nm(features.scan))
+    return as_maps(edge_map(smooth, reach)[None], features.scan, "edge map")
+
+
+def rotate_steps(maps: xr.DataArray) -> xr.DataArray:
+    """
+    Step components of an embedding: linear combinations of its channels, the one with the sharpest steps first.
+
+    Training fixes the embedding only up to a mixture: from seed to seed the same domains are spread over other channels. The
+    rotation undoes that from the maps alone, without the truth. It is a part of the result and is to be named with it, and
+    the same rotation of an **untrained** network's embedding is the control.
+
+    Parameters
+    ----------
+    maps
+        Dimensions channel, scan_y, scan_x in any order, such as the embedding of a scan; channels that are constant are left out.
+
+    Returns
+    -------
+    xarray.DataArray
+        (channel, scan_y, scan_x). Attributes: ``ratios``, the eigenvalues, whose first should stand well above the second;
+        ``chosen``, 0, the channel to take for the domains; ``rotation``, its name. The sign of a channel means nothing.
+
+    Raises
+    ------
+    ValueError
+        If all channels are constant (a dead embedding), or the scan is too small.
+    """
+    maps = maps.transpose("channel", *SCAN_DIMS)
+    alive = maps.isel(channel=np.flatnonzero(np.ptp(maps.values.reshape(len(maps), -1), axis=1) > 0))
+    if not len(alive):
+        raise ValueError(f"all {len(maps)} channels are constant: the embedding is dead; train again with a smaller L1 weight")
+    values, ratios = step_components(alive.values, _step_in_nm(maps))
+    rotated = alive.drop_vars("channel", errors="ignore").copy(data=values)
+    return rotated.assign_attrs(maps.attrs, ratios=ratios, chosen=0, rotation="step components")
+
+
+def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Step components of score maps, or of the channels of any embedding, (components, scan_y, scan_x), strongest first, and their eigenvalues.
+
+    Each score is in units of its noise, so that the search for walls weighs them rightly. A scan too small for the differences, or a
+    score that is constant or not finite, is a ValueError.
+    """
+    scores, reach, lag = np.asarray(scores, float), _positions(REACH_NM, step_nm), _positions(LAG_NM, step_nm)
+    if min(scores.shape[1:]) < 6 * reach:
+        raise ValueError(f"score maps of {scores.shape[1:]} positions; the search for walls needs at least {6 * reach} along each axis: "
+                         "take a larger scan")  # fmt: skip
+    if not (np.isfinite(scores).all() and np.all(scores.std(axis=(1, 2)) > 0)):
+        raise ValueError("a score map is constant or not finite; leave dead channels out first")
+    smooth = gaussian_filter(scores, (0, SIGMA, SIGMA))
+    jumps = edge_map(smooth, reach)
+    quiet = jumps <= np.quantile(jumps, QUIET_SHARE)
+    total, local = np.cov(smooth[:, quiet]), _local_covariance(smooth, quiet, lag)
+    local += np.eye(len(local)) * RIDGE * np.trace(local) / len(local)
+    ratios, vectors = eigh(total, local)
+    vectors = vectors[:, ::-1] / np.sqrt(np.einsum("ik,ij,jk->k", vectors, total, vectors))[::-1]
+    return np.tensordot(vectors.T, smooth, 1), ratios[::-1]
+
+
+def edge_map(scores: np.ndarray, reach: int) -> np.ndarray:
+    """
+    How abruptly all scores together change at each position: a detector of walls that knows no physics.
+
+    Along both axes the jump between places ``reach`` positions to either side, less the mean of the jumps just before and
+    behind, which are as large where the change is steady. Scores (components, scan_y, scan_x), each in units of its noise,
+    give a map (scan_y, scan_x), not negative.
+    """
+    total = np.zeros(scores.shape[1:])
+    for axis in (1, 2):
+        jump = _difference(scores, axis, reach)
+        total += np.abs(1.5 * jump - 0.5 * _difference(scores, axis, 3 * reach)).sum(axis=0)
+    return total
+
+
+def _step_in_nm(scan: xr.DataArray) -> float:
+    """Distance of neighbouring positions in nm, or nan where the scan does not tell."""
+    axis = scan.coords.get("scan_x")
+    if axis is None or axis.size < 2 or axis.attrs.get("units") != "nm":
+        return float("nan")
+    return abs(float(axis[1] - axis[0]))
+
+
+def _positions(length_nm: float, step_nm: float) -> int:
+    """A length in positions: one at least, as for an unknown step."""
+    return max(1, round(length_nm / step_nm)) if step_nm > 0 else 1
+
+
+def _difference(scores: np.ndarray, axis: int, reach: int) -> np.ndarray:
+    """Value ``reach`` ahead less that ``reach`` behind; the border's values continue beyond it."""
+    move = np.zeros(3)
+    move[axis] = reach
+    return shift(scores, -move, order=0, mode="nearest") - shift(scores, move, order=0, mode="nearest")
+
+
+def _local_covariance(scores: np.ndarray, quiet: np.ndarray, lag: int) -> np.ndarray:
+    """Covariance of the differences over ``lag`` positions, along both axes, between quiet positions."""
+    pairs = []
+    for ahead, behind in (np.s_[lag:, :], np.s_[:-lag, :]), (np.s_[:, lag:], np.s_[:, :-lag]):
+        both = quiet[ahead] & quiet[behind]
+        pairs.append((scores[(slice(None), *ahead)] - scores[(slice(None), *behind)])[:, both])
+    differences = np.concatenate(pairs, axis=1)
+    if differences.shape[1] <= len(scores):
+        raise ValueError(f"{differences.shape[1]} pairs of quiet positions for {len(scores)} scores; take fewer scores or a larger scan")
+    return differences @ differences.T / differences.shape[1]

@@ -84,57 +84,23 @@ class BatchStatistics(NamedTuple):
 
 def l1_activity(z: Tensor, weight: float) -> Tensor:
     """
-    Mean over patterns of the summed absolute activations, times a weight: λ/N Σ|a|.
+    Mean over patterns of the summed absolute activations, times a weight: λ/N Σ|a|, a scalar, not negative.
 
-    Parameters
-    ----------
-    z
-        Embedding of a batch, shape ``(n, channels)``, floating point.
-    weight
-        λ_act, not negative.
-
-    Returns
-    -------
-    Tensor
-        Scalar, not negative. Its gradient at an activation of exactly 0 is 0. The published code reports 0.5 instead when
-        the value is exactly 0; that belongs to the sum of the terms and happens in :func:`total_loss`.
-
-    Raises
-    ------
-    ValueError
-        For an embedding that is not a finite, floating-point matrix with at least one row and column, or a weight that is
-        negative or not finite.
+    ``z`` is the embedding of a batch, (n, channels). The gradient at an activation of exactly 0 is 0. An embedding that is no finite
+    floating-point matrix, or a weight that is negative or not finite, is a ValueError, here and in the other terms.
     """
-    return _activity(_checked_embedding(z), _checked_weight(weight))
+    z = _checked_embedding(z)
+    return _checked_weight(weight) / len(z) * z.abs().sum()
 
 
 def contrastive_similarity(z: Tensor, weight: float, convention: str = "paper") -> Tensor:
     """
-    Cosine similarity summed over pairs of different, non-zero vectors of a batch: λ/(2N) (‖Σ u_i‖² − N_nonzero).
+    Cosine similarity summed over pairs of different, non-zero vectors of a **whole** batch: λ/(2N) (‖Σ u_i‖² − N_nonzero).
 
     Orthogonal vectors give 0, N parallel ones λ (N − 1)/2. The paper says that the 1 is subtracted "so that similar and sparse
     vectors have no contribution"; in the formula it only removes each vector's similarity with itself, and parallel vectors
-    cost most. Zero vectors are left out of both sums but counted in N, so an embedding of zeros minimises the term.
-
-    Parameters
-    ----------
-    z
-        Embedding of the **whole** batch, shape ``(n, channels)``. For a part of it see ``whole`` of :func:`total_loss`.
-    weight
-        λ_sim, not negative.
-    convention
-        ``"paper"`` leaves out vectors shorter than 1e-8, ``"published-code"`` those whose components sum to 0, which
-        differs for activations of both signs only. ``"book"`` is ``"paper"``.
-
-    Returns
-    -------
-    Tensor
-        Scalar; not negative for activations that are not. The gradient is finite everywhere, and 0 at a zero vector.
-
-    Raises
-    ------
-    ValueError
-        As :func:`l1_activity`, and for an unknown convention.
+    cost most. Zero vectors are left out of both sums but counted in N, so an embedding of zeros minimises the term. The gradient is
+    finite everywhere, and 0 at a zero vector. An unknown convention is a ValueError.
     """
     return _similarity(_checked_embedding(z), _checked_weight(weight), _convention(convention))
 
@@ -143,21 +109,9 @@ def activity_divergence(z: Tensor, weight: float, convention: str = "paper") -> 
     """
     How unequal the components of each vector are: ``λ/(2N) Σ_i Σ_j Σ_k |a_ij − a_ik|``, as a positive value.
 
-    For one dominant component of height h among d it is λ h (d − 1), for equal components 0. The paper says that this
-    makes each vector sparse, which it does when the loss **falls** with it; :func:`total_loss` holds the sign.
-
-    Parameters
-    ----------
-    z, weight
-        As for :func:`l1_activity`, with λ_div.
-    convention
-        ``"paper"`` compares all components; ``"published-code"`` those that are not exactly 0, so that a vector with one
-        non-zero component contributes 0 instead of the most, and a component at 0 feels nothing. ``"book"`` is ``"paper"``.
-
-    Returns
-    -------
-    Tensor
-        Scalar, not negative. Errors as for :func:`contrastive_similarity`.
+    For one dominant component of height h among d it is λ h (d − 1), for equal components 0; under ``"published-code"``, which leaves
+    out components of exactly 0, a single dominant component contributes 0 and a component at 0 feels nothing. The paper says that the
+    term makes each vector sparse, which it does when the loss **falls** with it; :func:`total_loss` holds the sign.
     """
     return _divergence(_checked_embedding(z), _checked_weight(weight), _convention(convention))
 
@@ -176,13 +130,11 @@ def total_loss(reconstruction: Tensor, patterns: Tensor, z: Tensor, weights: Los
     Parameters
     ----------
     reconstruction, patterns
-        Output and target of the network, shape ``(n, height, width)``. The error is the mean over pixels and patterns.
+        Output and target of the network, (n, height, width). The error is the mean over pixels and patterns.
     z
-        Embedding of the same patterns, shape ``(n, channels)``.
-    weights
-        Weights of the three terms.
+        Embedding of the same patterns, (n, channels).
     convention
-        ``"book"``, ``"paper"`` or ``"published-code"``; see the table at the head of this module.
+        ``"book"``, ``"paper"`` or ``"published-code"``; see the head of this module.
     whole
         Statistics of the whole batch when this is a part of it. Then values and gradients of the parts add up to those of the
         whole batch: every mean is over ``whole.patterns``. A framework that averages gradients over ranks, as DDP does, needs
@@ -204,14 +156,15 @@ def total_loss(reconstruction: Tensor, patterns: Tensor, z: Tensor, weights: Los
         shapes = ", ".join(str(tuple(t.shape)) for t in (reconstruction, patterns, z))
         raise ValueError(f"reconstruction, patterns and embedding have shapes {shapes}; expected (n, h, w) twice and (n, channels)")
     error = F.mse_loss(working_precision(reconstruction), working_precision(patterns))
-    l1 = _activity(z, _checked_weight(weights.l1))
+    l1_weight, similarity_weight, divergence_weight = map(_checked_weight, (weights.l1, weights.similarity, weights.divergence))
+    l1 = l1_weight / len(z) * z.abs().sum()
     if rule.dead_value:
         l1 = torch.where((l1 if whole is None else weights.l1 * whole.activity) == 0, rule.dead_value, l1)
-    divergence = _divergence(z, _checked_weight(weights.divergence), rule)
+    divergence = _divergence(z, divergence_weight, rule)
     if whole is None:
-        similarity = _similarity(z, _checked_weight(weights.similarity), rule)
+        similarity = _similarity(z, similarity_weight, rule)
     else:
-        similarity = _share_of_similarity(z, _checked_weight(weights.similarity), rule, whole)
+        similarity = _share_of_similarity(z, similarity_weight, rule, whole)
         error, l1, divergence = (len(z) / whole.patterns * term for term in (error, l1, divergence))
     return Losses(error + l1 + similarity + rule.divergence_sign * divergence, error, l1, similarity, divergence)
 
@@ -219,10 +172,6 @@ def total_loss(reconstruction: Tensor, patterns: Tensor, z: Tensor, weights: Los
 def working_precision(values: Tensor) -> Tensor:
     """Half-precision values as float32: sums over a batch do not fit half precision."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def _activity(z: Tensor, weight: float) -> Tensor:
-    return weight / len(z) * z.abs().sum()
 
 
 def _similarity(z: Tensor, weight: float, rule: Convention) -> Tensor:

@@ -13,14 +13,7 @@ SCHEDULES = ("constant", "cycle", "one-cycle")
 
 @dataclass(frozen=True)
 class Stage:
-    """
-    A number of epochs with one set of weights and one schedule of the learning rate.
-
-    Raises
-    ------
-    ValueError
-        For a number that cannot be meant: no epoch, a rate that is not positive, an unknown schedule, a ramp outside 0 to 1.
-    """
+    """A number of epochs with one set of weights and one schedule of the learning rate; numbers that cannot be meant are a ValueError."""
 
     epochs: int
     learning_rate: float  # of Adam; of a cycle its low end
@@ -46,15 +39,7 @@ class Stage:
             raise ValueError(f"ramp={self.ramp}; expected two rising shares of the stage, for instance (0.3, 1)")
 
     def rate_at(self, epochs_done: float) -> float:
-        """
-        Learning rate after a number of epochs of this stage, with its fraction.
-
-        Examples
-        --------
-        >>> stage = Stage(60, 3e-5, 5e-4, schedule="cycle", peak_rate=5e-5, rise_epochs=15)
-        >>> [round(1e5 * stage.rate_at(epochs), 2) for epochs in (0, 7.9, 15, 30, 45)]
-        [3.0, 3.93, 5.0, 3.0, 5.0]
-        """
+        """Learning rate after a number of epochs of this stage, with its fraction."""
         peak_rate = self.peak_rate or self.learning_rate
         if self.schedule == "cycle":
             place = math.floor(epochs_done) % (2 * self.rise_epochs)
@@ -65,15 +50,7 @@ class Stage:
         return self.learning_rate
 
     def weights_at(self, epochs_done: float) -> LossWeights:
-        """
-        Weights of the loss after a number of epochs of this stage, with its fraction.
-
-        Examples
-        --------
-        >>> stage = Stage(4, 1e-3, l1=0.3, ramp=(0.5, 1))
-        >>> [round(stage.weights_at(epochs).l1, 3) for epochs in (1, 2, 3, 4)]
-        [0.0, 0.0, 0.15, 0.3]
-        """
+        """Weights of the loss after a number of epochs of this stage, with its fraction."""
         first, last = self.ramp or (-1, 0)
         share = min(1.0, max(0.0, (epochs_done / self.epochs - first) / (last - first)))
         return LossWeights(share * self.l1, share * self.similarity, share * self.divergence)
@@ -135,53 +112,37 @@ class Recipe:
 
 
 PAPER = "paper, Methods, doi 10.1038/s41524-024-01265-y"
-PUBLISHED_NOTEBOOK = "published notebook; the paper does not say"
 
 
-def _paper(name: str, title: str, stages: tuple[Stage, ...], **sources: str) -> Recipe:
+def _paper(name: str, title: str, *stages: Stage, **stage_sources: str) -> Recipe:
     """One of the paper's recipes: the full network on the logarithm of the counts."""
-    common = {
+    sources = {
         "network": f"{PAPER}: 4,700,770 parameters; sizes of Fig. 3",
         "transform": f"{PAPER}: 'the log of the raw 4D-STEM data'; ln(1 + N) in float32",
-        "batch_size": f"{PUBLISHED_NOTEBOOK}",
+        "batch_size": "published notebook; the paper does not say",
         "start_bias": "PyTorch's own, as in the published code",
         "precision": "the paper does not say; 32 bits",
         "convention": "the sign of the divergence that does what the paper says of it, see losses.py",
         "stages.learning_rate": f"{PAPER}: ADAM, 3e-5",
         "stages.l1": f"{PAPER}: λ_act",
-    }
-    return Recipe(name, title, NetworkConfig(), stages, "log", 256, precision="32-true", sources=common | sources)
+    } | {f"stages.{key}": source for key, source in stage_sources.items()}
+    return Recipe(name, title, NetworkConfig(), stages, "log", 256, precision="32-true", sources=sources)
 
 
 PAPER_RECIPES = (
-    _paper(
-        "domains",
-        "The paper's domains and wall of the first scan (Fig. 5a, b)",
-        (Stage(377, 3e-5, l1=1e-5),),
-        **{"stages.epochs": f"{PAPER}: 377; the published notebook says 225, the name of the published weights 377"},
-    ),
-    _paper(
-        "vortex",
-        "The paper's vortex (Fig. 5c)",
-        (Stage(225, 3e-5, l1=1e-5), Stage(60, 3e-5, l1=5e-4, schedule="cycle", peak_rate=5e-5, rise_epochs=15)),
-        **{
-            "stages.epochs": f"{PAPER}: 225, then 60; the name of the published weights says 286 together",
-            "stages.schedule": f"{PAPER}: from 3e-5 to 5e-5 in 15 epochs and back in 15",
-            "stages.l1": f"{PAPER}: λ_act 1e-5, then 5e-4",
-        },
-    ),
-    _paper(
-        "walls",
-        "The paper's charged walls of the vortex (Fig. 5e, f)",
-        (Stage(18, 3e-5, l1=5e-3, similarity=5e-5, divergence=2e-4),),
-        **{
-            "stages.epochs": f"{PAPER}: 18",
-            "stages.learning_rate": f"{PAPER}: 3e-5; the name of the published weights says 9e-5",
-            "stages.similarity": f"{PAPER}: λ_sim 5e-5",
-            "stages.divergence": f"{PAPER}: λ_div 2e-4; the name of the published weights says 7e-4",
-        },
-    ),
-)
+    _paper("domains", "The paper's domains and wall of the first scan (Fig. 5a, b)", Stage(377, 3e-5, l1=1e-5),
+           epochs=f"{PAPER}: 377; the published notebook says 225, the name of the published weights 377"),
+    _paper("vortex", "The paper's vortex (Fig. 5c)", Stage(225, 3e-5, l1=1e-5),
+           Stage(60, 3e-5, l1=5e-4, schedule="cycle", peak_rate=5e-5, rise_epochs=15),
+           epochs=f"{PAPER}: 225, then 60; the name of the published weights says 286 together",
+           schedule=f"{PAPER}: from 3e-5 to 5e-5 in 15 epochs and back in 15",
+           l1=f"{PAPER}: λ_act 1e-5, then 5e-4"),
+    _paper("walls", "The paper's charged walls of the vortex (Fig. 5e, f)", Stage(18, 3e-5, l1=5e-3, similarity=5e-5, divergence=2e-4),
+           epochs=f"{PAPER}: 18",
+           learning_rate=f"{PAPER}: 3e-5; the name of the published weights says 9e-5",
+           similarity=f"{PAPER}: λ_sim 5e-5",
+           divergence=f"{PAPER}: λ_div 2e-4; the name of the published weights says 7e-4"),
+)  # fmt: skip
 
 OURS = "this book"
 SMALL = NetworkConfig(pattern=32, filters=8, pools=(2, 2), channels=12)
@@ -262,15 +223,15 @@ def _small_paper() -> Recipe:
     return Recipe("small-paper", title, SMALL, (Stage(2, 1e-3, l1=1e-5),), "log-centred", 32, precision="32-true", sources=sources)
 
 
-OUR_RECIPES = (
+RECIPES = {recipe.name: recipe for recipe in (
+    *PAPER_RECIPES,
     _ours("smoke", "Ours, seconds on the coarse scan", 2),
     _ours("laptop", "Ours, half a minute on the middle scan", 1),
     _ours("recommended", "Ours with twice the filters, for a full scan", 1, replace(SMALL, filters=16)),
     _small_walls(),
     _small_paper(),
     _beta_vae(),
-)
-RECIPES = {recipe.name: recipe for recipe in (*PAPER_RECIPES, *OUR_RECIPES)}
+)}  # fmt: skip
 
 
 def recipe_called(name: str) -> Recipe:
@@ -284,12 +245,7 @@ def with_network_sizes(recipe: Recipe, **sizes) -> Recipe:
     """
     A recipe for a network of other sizes, otherwise the same.
 
-    Parameters
-    ----------
-    recipe
-        Gives everything else, and the sizes that are not named.
-    **sizes
-        Fields of :class:`figures_pkg.model.autoencoder.NetworkConfig`, which refuses sizes that do not fit together.
+    Sizes are fields of :class:`figures_pkg.model.autoencoder.NetworkConfig`, which refuses those that do not fit together.
 
     Examples
     --------

@@ -40,12 +40,6 @@ def position_grid(scan: xr.DataArray, most: int | None) -> xr.DataArray:
     A scan at evenly spaced positions, at most ``most`` along each side; None keeps them all, coordinates in nm are kept always.
 
     Every n-th position is taken along both sides, with the smallest n that leaves no more, in the middle of what n leaves over.
-
-    Examples
-    --------
-    >>> scan = xr.DataArray(np.zeros((256, 256)), dims=("scan_y", "scan_x"), coords={"scan_x": np.arange(256)})
-    >>> position_grid(scan, 24).shape, position_grid(scan, 64).scan_x.values[[0, 1, -1]].tolist()
-    ((24, 24), [1, 5, 253])
     """
     if most is None:
         return scan
@@ -57,19 +51,10 @@ def position_grid(scan: xr.DataArray, most: int | None) -> xr.DataArray:
 
 def released_network(id: str) -> Autoencoder:
     """
-    A network of the record that is on this computer, by its name in the manifest; nothing is downloaded.
+    A network of the record that is on this computer, by its name in the manifest, for instance ``"ca-ds1"``; nothing is downloaded.
 
-    Parameters
-    ----------
-    id
-        For instance "ca-ds1".
-
-    Raises
-    ------
-    MissingDataset
-        If the file is not here, or is not the record's.
-    PublishedFileError
-        For a damaged file, or a network with another number of parameters than the manifest expects.
+    A file that is not here is a MissingDataset; a damaged one, or a network with another number of parameters than the manifest expects, a
+    PublishedFileError.
     """
     entry = load_manifest()[id]
     if entry.role != "checkpoint":
@@ -95,28 +80,17 @@ def training_loss(entry: Dataset, variational: bool) -> dict[str, float]:
     return {"training_loss": float(named[1]) - CONSTANT_WITHOUT_L1 * variational} if named else {}
 
 
-def reconstruction_losses(net: Autoencoder, scan: xr.DataArray, side: int = CHECKED_SIDE) -> dict[str, float]:
+def reconstruction_losses(net: Autoencoder, scan: xr.DataArray) -> dict[str, float]:
     """
     How well a network draws patterns that enter it as they are, turned over, and under another transform.
 
-    Parameters
-    ----------
-    net
-        From :func:`released_network`; trained on ln(1 + N).
-    scan, side
-        Counts, and at how many of the positions along each side to measure.
-
-    Returns
-    -------
-    dict
-        ``loss_as_used``: mean squared error of ln(1 + N) over pixels and patterns, and ``loss_error``, its standard error over
-        the patterns; ``loss_upside_down`` and ``loss_half_turn``, the same with the detector turned over; ``loss_square_root``, the
-        error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N) over pixels and patterns; ``loss_positions``.
-        A β-VAE draws from a random embedding, as in its training.
+    Measured at 5 × 5 positions of a scan of counts. ``loss_as_used`` is the mean squared error of ln(1 + N) over pixels and
+    patterns, ``loss_error`` its standard error over the patterns; ``loss_upside_down`` and ``loss_half_turn`` are the same with the detector
+    turned over; ``loss_square_root`` is the error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N);
+    ``loss_positions`` counts the patterns. A β-VAE draws from a random embedding, as in its training.
     """
     check_patterns(net, scan, InputTransform("log"))
-    chosen = position_grid(scan, side)
-    counts = np.asarray(chosen.compute().values).reshape(-1, *scan.shape[2:])
+    counts = position_grid(scan, CHECKED_SIDE).values.reshape(-1, *scan.shape[2:])
     losses: dict[str, float] = {"loss_positions": len(counts)}
     spread = float(InputTransform("log").apply(counts).var())
     for way, (turned, stabiliser) in WAYS.items():
@@ -141,8 +115,8 @@ def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.nd
 
 
 def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float | str]:
-    """What is stored with the embedding of a scan by a released network: which one it is, its losses, and the one in its name."""
-    names = {"id": "weights_id", "file": "weights_file", "training_loss": "training_loss"}
+    """What is stored with the embedding of a scan by a released network: which file it is, its losses, and the one in its name."""
+    names = {"id": "weights_id", "file": "weights_file", "sha256": "weights_sha256", "training_loss": "training_loss"}
     return {name: net.about[key] for key, name in names.items() if key in net.about} | reconstruction_losses(net, scan)
 
 
@@ -157,12 +131,7 @@ def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
 
 def losses_words(maps: xr.DataArray) -> str:
     """
-    Whether patterns enter a released network as in its training, as part of a sentence.
-
-    Parameters
-    ----------
-    maps
-        An embedding that carries :func:`released_attributes`.
+    Whether patterns enter a released network as in its training, as part of a sentence; for an embedding with :func:`released_attributes`.
 
     Examples
     --------

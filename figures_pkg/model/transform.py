@@ -49,27 +49,11 @@ class Components:
 
 def stabilise(counts: np.ndarray, stabiliser: str, bin_px: int = 1) -> np.ndarray:
     """
-    Sum counts over squares of pixels and make their noise even.
+    Counts (..., det_y, det_x) summed over squares of ``bin_px`` pixels a side, which keeps them Poisson, with their noise made even; float32.
 
-    Parameters
-    ----------
-    counts
-        (..., det_y, det_x), not negative.
-    stabiliser
-        "log" is ln(1 + N), the paper's; its noise still grows towards dark pixels. "anscombe" is 2 √(N + 3/8), whose noise
-        is 1 at all counts above a few (F. J. Anscombe, Biometrika 35, 246 (1948), doi 10.1093/biomet/35.3-4.246).
-    bin_px
-        Side of a square; counts are summed, so that they stay Poisson distributed.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (..., det_y / bin_px, det_x / bin_px).
-
-    Raises
-    ------
-    ValueError
-        For another stabiliser, a size that the squares do not tile, or NaN, infinite or negative counts.
+    "log" is ln(1 + N), the paper's; its noise still grows towards dark pixels. "anscombe" is 2 √(N + 3/8), whose noise is 1 at all
+    counts above a few (F. J. Anscombe, Biometrika 35, 246 (1948), doi 10.1093/biomet/35.3-4.246). Counts that are NaN, infinite or
+    negative are a ValueError, and a size that the squares do not tile.
     """
     counts = binned(np.asarray(counts), bin_px)
     if counts.dtype.kind != "u" and not (np.isfinite(counts).all() and counts.min(initial=0) >= 0):
@@ -95,14 +79,7 @@ def binned(counts: np.ndarray, bin_px: int) -> np.ndarray:
 
 
 def scan_statistics(scan: xr.DataArray, stabiliser: str = "anscombe", bin_px: int = 4, progress: bool = False) -> ScanStatistics:
-    """
-    Mean and covariance of the stabilised patterns, in one pass and constant memory.
-
-    Raises
-    ------
-    ValueError
-        As :func:`stabilise`, and where a binned pattern has more than 4096 pixels.
-    """
+    """Mean and covariance of the stabilised patterns, in one pass and constant memory; binned patterns have at most 4096 pixels."""
     check_scan(scan)
     pixels = scan.shape[2] * scan.shape[3] // bin_px**2
     if pixels > MOST_PIXELS:
@@ -148,15 +125,7 @@ def _noise(variance: np.ndarray, total: float, pixels: int, positions: int) -> t
 
 @dataclass(frozen=True)
 class InputTransform:
-    """
-    What is done to the counts of a pattern before a network sees it; made by :func:`fit_transform`.
-
-    Examples
-    --------
-    >>> log = InputTransform("log")
-    >>> round(float(log.apply(np.full((1, 2, 2), 9))[0, 0, 0]), 4)
-    2.3026
-    """
+    """What is done to the counts of a pattern before a network sees it; made by :func:`fit_transform`."""
 
     stabiliser: str  # "log" or "anscombe", see stabilise
     bin_px: int = 1  # side of the squares of pixels whose counts are summed first
@@ -166,22 +135,10 @@ class InputTransform:
 
     def apply(self, counts: np.ndarray) -> np.ndarray:
         """
-        Network input of patterns.
+        Network input of patterns of counts (..., det_y, det_x): float32 (..., height, width).
 
-        Parameters
-        ----------
-        counts
-            (..., det_y, det_x), not negative.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32 (..., height, width). Whitened input has a mean square of 1 per pixel over the scan of the fit.
-
-        Raises
-        ------
-        ValueError
-            For counts that are NaN, infinite or negative, and patterns of another size than the fit's.
+        Whitened input has a mean square of 1 per pixel over the scan of the fit. Counts that are NaN, infinite or negative are a
+        ValueError, and patterns of another size than the fit's.
         """
         values = stabilise(counts, self.stabiliser, self.bin_px)
         if self.mean is None:
@@ -228,35 +185,20 @@ def _unit(components: np.ndarray) -> np.float32:
     return np.float32(np.sqrt(components[0].size / len(components)))
 
 
-def fit_transform(scan: xr.DataArray, name: str = "anscombe-whitened", bin_px: int = 8, most_components: int = MOST_COMPONENTS,
-                  progress: bool = False) -> InputTransform:
+def fit_transform(scan: xr.DataArray, name: str = "anscombe-whitened", bin_px: int = 8, most_components: int = MOST_COMPONENTS) -> InputTransform:
     """
-    Learn a transform from a scan, in one pass; "log" and "anscombe" need none.
+    Learn one of ``TRANSFORMS`` from a scan, in one pass; "log", the paper's, and "anscombe" need none.
 
-    Parameters
-    ----------
-    scan
-        Of dask or in memory.
-    name
-        One of ``TRANSFORMS``. "log" is the paper's.
-    bin_px
-        Side of the squares of pixels to sum; 8 makes 32 × 32 pixels of 256 × 256.
-    most_components
-        Whitening keeps the components above the noise edge, but at most so many.
-    progress
-        Whether to show a bar on stderr.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, counts that are NaN or negative, or a scan in which nothing rises above the noise.
+    Counts are summed over squares of ``bin_px`` pixels a side first; 8 makes 32 × 32 pixels of 256 × 256. Whitening keeps the components
+    above the noise edge, but at most so many. An unknown name, counts that are NaN or negative, and a scan in which nothing rises above
+    the noise are a ValueError.
     """
     if name not in TRANSFORMS:
         raise ValueError(f"transform {name!r}: expected one of {sorted(TRANSFORMS)}")
     stabiliser, centred, whitened = TRANSFORMS[name]
     if not centred:
         return InputTransform(stabiliser, bin_px)
-    statistics = scan_statistics(scan, stabiliser, bin_px, progress)
+    statistics = scan_statistics(scan, stabiliser, bin_px)
     mean = statistics.mean.astype(np.float32)
     if not whitened:
         return InputTransform(stabiliser, bin_px, mean)

@@ -38,13 +38,6 @@ class BetaVAE(Autoencoder):
     The β-VAE beside the autoencoder; its embedding has both signs and no incentive to be sparse.
 
     Parameters are those of :class:`Autoencoder`; the paper's sizes give 4,702,882 parameters.
-
-    Examples
-    --------
-    >>> net = BetaVAE(NetworkConfig(pattern=32, filters=4, pools=(2, 2), channels=3), seed=0)
-    >>> reconstruction, mean, log_variance = net(torch.zeros(5, 32, 32), noise=torch.zeros(5, 3))
-    >>> tuple(reconstruction.shape), tuple(mean.shape), tuple(log_variance.shape)
-    ((5, 32, 32), (5, 3), (5, 3))
     """
 
     encoder = VariationalEncoder
@@ -74,22 +67,10 @@ class BetaVAE(Autoencoder):
 
 def gaussian_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """
-    Kullback-Leibler divergence of independent normal distributions from the standard normal one, in nats.
+    Kullback-Leibler divergence of independent normal distributions from the standard normal one, in nats, (n,), not negative.
 
     ½ Σ_j (μ_j² + σ_j² − 1 − ln σ_j²) over the channels; zero where every channel has mean 0 and variance 1, that is where
-    the embedding tells nothing about the pattern.
-
-    Parameters
-    ----------
-    mean, log_variance
-        (n, channels) each.
-
-    Returns
-    -------
-    Tensor
-        (n,), not negative: one number for each pattern.
-
-    Source: D. P. Kingma, M. Welling, Auto-Encoding Variational Bayes, arXiv:1312.6114, appendix B.
+    the embedding tells nothing about the pattern. D. P. Kingma, M. Welling, arXiv:1312.6114, appendix B.
     """
     mean, log_variance = working_precision(mean), working_precision(log_variance)
     return 0.5 * (mean.square() + torch.expm1(log_variance) - log_variance).sum(1)
@@ -103,18 +84,7 @@ def variational_loss(reconstruction: Tensor, patterns: Tensor, mean: Tensor, log
     The error is the mean over pixels and patterns, as for the autoencoder; the divergence is summed over channels and
     averaged over patterns. How the published code divides its divergence is not on record, so this choice is ours. In units
     of the usual objective, which sums ½ of the squared error over the P pixels, our β is 2/P times the usual one: 0.03 at
-    32 × 32 px is 15 there.
-
-    Parameters
-    ----------
-    reconstruction, patterns
-        (n, height, width): output for a draw of the embedding, and target.
-    mean, log_variance
-        (n, channels) each, of the same patterns.
-    beta
-        Weight of the divergence, not negative.
-
-    Source: C. P. Burgess et al., Understanding disentangling in β-VAE, arXiv:1804.03599 (reference 39 of the paper).
+    32 × 32 px is 15 there. C. P. Burgess et al., Understanding disentangling in β-VAE, arXiv:1804.03599 (reference 39 of the paper).
     """
     if reconstruction.shape != patterns.shape or mean.shape != log_variance.shape or len(mean) != len(patterns):
         shapes = ", ".join(str(tuple(t.shape)) for t in (reconstruction, patterns, mean, log_variance))

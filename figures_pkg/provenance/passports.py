@@ -129,9 +129,12 @@ def _rows(passport: dict, claims: list[str]) -> list[tuple[str, str]]:
 
 
 def _file(facts: dict, names: tuple[str, ...]) -> str:
-    """A scan or model with what is told of it, and its checksum."""
-    told = [f"{name} {facts[name]}" for name in names if facts.get(name) is not None]
-    return f"{_code(facts['file'])} ({escape(', '.join(told))}{'; ' if told else ''}{_short(facts['sha256'])})"
+    """A scan or model with what is told of it, and its checksum; an embedding by a released network names the file of the weights."""
+    told = [escape(f"{name} {facts[name]}") for name in names if facts.get(name) is not None]
+    if "weights_file" in facts:
+        name = f"{facts['weights_id']}, " if "weights_id" in facts else ""
+        told.append(f"the authors' network {escape(name)}{_code(facts['weights_file'])}, {_short(facts.get('weights_sha256', ''))}")
+    return f"{_code(facts['file'])} ({', '.join(told)}{'; ' if told else ''}{_short(facts['sha256'])})"
 
 
 def _short(checksum: str) -> str:

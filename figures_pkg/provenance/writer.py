@@ -222,11 +222,15 @@ def scan_facts(scan: xr.DataArray, profile: str) -> dict:
 
 
 def model_facts(path: Path, profile: str) -> dict:
-    """Checksum of a trained network (``.safetensors``) or of an embedding beside one, and the seed and recipe that made it."""
+    """
+    Checksum of a file that a chapter reads, and what made it, where it is a trained network (``.safetensors``) or an embedding.
+
+    Seed and recipe stand in the network beside an embedding; one by a released network holds the name and the checksum of its weights itself.
+    """
     facts = {"file": path.name, "sha256": sha256(path, memory(profile))}
     weights = path.with_suffix(".safetensors")
     if not weights.is_file():
-        return facts
+        return facts | (_released_weights(path) if path.suffix == ".nc" else {})
     from safetensors import safe_open
 
     with safe_open(weights, "numpy") as file:
@@ -235,6 +239,13 @@ def model_facts(path: Path, profile: str) -> dict:
     recipe = told.get("recipe")
     told["recipe"] = recipe.get("name") if isinstance(recipe, dict) else recipe
     return facts | {"weights_sha256": sha256(weights, memory(profile))} | told
+
+
+def _released_weights(path: Path) -> dict:
+    """``weights_id``, ``weights_file`` and ``weights_sha256`` of an embedding by a released network; empty for other netCDF files."""
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        told = dataset["embedding"].attrs if "embedding" in dataset else {}
+    return {name: told[name] for name in ("weights_id", "weights_file", "weights_sha256") if name in told}
 
 
 def memory(profile: str) -> Path:

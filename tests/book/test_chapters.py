@@ -72,7 +72,7 @@ def test_scan_and_recipe_are_told_apart(dataset):
 def test_inputs_of_the_claims_follow_profile_and_source(tmp_path, monkeypatch):
     """Fields and the hard scan only where the profile has them; scores and simulated scans never for the record."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr("figures_pkg.data.datasets.locate", lambda name, *_, **__: f"{name}.hspy")
+    monkeypatch.setattr("figures_pkg.book.chapters.locate", lambda name, *_, **__: f"{name}.hspy")
     smoke, laptop = (claims_inputs("twin", profile) for profile in ("smoke", "laptop"))
     assert {"ds1.hspy", "ds2.hspy", "overview.hspy"} <= set(smoke) and "hard.hspy" not in smoke
     assert {"hard.hspy", "ds1-field2.hspy"} <= set(laptop)

@@ -83,7 +83,7 @@ def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(t
     assert "inputs" not in read_passport(tmp_path / "other.json", "")
     for name in ("new", "missing"):
         with pytest.raises(PassportError, match=name):
-            complete_passports(tmp_path, "fig-9", [name], datetime.now(UTC), {})
+            complete_passports(tmp_path, "fig-9", [name], start + timedelta(days=1), {})
 
 
 def test_a_profile_without_stored_numbers_is_checked_for_the_rest(monkeypatch, shown):

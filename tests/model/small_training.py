@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from figures_pkg.data.axes import DIMS
 from figures_pkg.model import Autoencoder, NetworkConfig, Recipe, Stage
 from figures_pkg.model.losses import LossWeights
-from figures_pkg.model.step import Step
+from figures_pkg.model.train import Step
 
 SMALL = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
 STAGE = Stage(3, 1e-3, l1=1e-2, similarity=1e-3, divergence=1e-3, schedule="one-cycle", peak_rate=1e-2, ramp=(0.3, 1))

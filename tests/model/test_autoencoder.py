@@ -8,25 +8,19 @@ from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig, Upsample, 
 SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
 
 
-def test_the_paper_configuration_has_its_parameters():
-    """4,700,770 as Methods say, in the 96 tensors of the published files, first the blocks of the encoder."""
+def test_the_paper_configuration_is_that_of_the_methods():
+    """4,700,770 parameters in the 96 tensors of the published files, first the blocks of the encoder; sides as in Methods."""
     net = Autoencoder()
-    assert count_parameters(net) == 4_700_770
     names = list(net.state_dict())
+    assert count_parameters(net) == 4_700_770
     assert len(names) == 96 and names[0] == "enc.block_layer.0.cov1d_1.weight" and names[42] == "dec.dense.weight"
-
-
-def test_the_sides_of_the_levels_are_those_of_the_methods():
-    """256, 64, 16 in the encoder; 8, 16, 64 in the decoder, and a last level at the pattern's size that Methods leave out."""
-    config = NetworkConfig()
-    assert config.encoder_sides == (256, 64, 16) and config.decoder_sides == (8, 16, 64, 256) and config.decoder_scales == (2, 4, 4)
+    assert net.config.encoder_sides == (256, 64, 16) and net.config.decoder_sides == (8, 16, 64, 256)
 
 
 @pytest.mark.parametrize("config", [SMALL, NetworkConfig(24, 5, (3,), 2), NetworkConfig(16, 2, [2, 2, 2], 7)])
 def test_shapes_follow_from_the_configuration(config):
     """Patterns go in and come out with the same shape; the embedding is not negative."""
-    net = Autoencoder(config, seed=0)
-    reconstruction, embedding = net(torch.randn(3, config.pattern, config.pattern))
+    reconstruction, embedding = Autoencoder(config, seed=0)(torch.randn(3, config.pattern, config.pattern))
     assert reconstruction.shape == (3, config.pattern, config.pattern) and embedding.shape == (3, config.channels)
     assert (embedding >= 0).all()
 
@@ -40,14 +34,11 @@ def test_a_seed_gives_the_same_weights_and_leaves_the_global_state():
     assert not torch.equal(first["enc.cov2d.weight"], other["enc.cov2d.weight"])
 
 
-@pytest.mark.parametrize(("sizes", "error", "words"), [
-    ({"pattern": 30}, ValueError, "must divide"), ({"filters": 0}, ValueError, "filters=0"), ({"pools": ()}, ValueError, "pools"),
-    ({"pools": (4, 1)}, ValueError, "pools=1"), ({"channels": 2.0}, TypeError, "channels=2.0"),
-    ({"pattern": True}, TypeError, "pattern"),
-])  # fmt: skip
-def test_impossible_sizes_are_refused(sizes, error, words):
+@pytest.mark.parametrize(("sizes", "words"), [
+    ({"pattern": 30}, "must divide"), ({"filters": 0}, "filters=0"), ({"pools": ()}, "pools"), ({"pools": (4, 1)}, "pools=1"), ({"channels": 2.0}, "channels=2.0")])
+def test_impossible_sizes_are_refused(sizes, words):
     """The message names the field and its value."""
-    with pytest.raises(error, match=words):
+    with pytest.raises(ValueError, match=words):
         NetworkConfig(**sizes)
 
 
@@ -70,15 +61,6 @@ def test_the_collapsed_head_is_the_plain_one(sides):
         start = encoder.cov2d(images)
         expected = block.cov1d_3(block.cov1d_2(block.cov1d_1(start)))
         torch.testing.assert_close(encoder.collapsed(images, start, block.convolutions), expected, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("bits, allowed", [(32, 1e-5), (16, 0.1)])
-def test_embedding_takes_the_collapsed_head_and_gives_the_same(bits, allowed):
-    """A network of 16 filters at 64 px embeds the same with and without gradients, in bfloat16 to its rounding."""
-    net, patterns = Autoencoder(NetworkConfig(64, 16, (4, 2), 5), seed=3), torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
-    expected = net.encode(patterns).detach()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bits == 16):
-        assert (net.encode(patterns).float() - expected).abs().max() <= allowed * expected.max()
 
 
 @pytest.mark.parametrize("side, scale", [(8, 4), (5, 2), (2, 3)])

@@ -13,15 +13,15 @@ from figures_pkg.model.batches import Feed, Prepare, shuffled_windows
 from figures_pkg.model.transform import TRANSFORMS, fit_transform
 
 
-def scan_of(values, chunks=(2, 3, -1, -1)) -> xr.DataArray:
+def scan_of(values) -> xr.DataArray:
     """A lazy scan."""
-    return xr.DataArray(da.from_array(values, chunks=chunks), dims=DIMS)
+    return xr.DataArray(da.from_array(values, chunks=(2, 3, -1, -1)), dims=DIMS)
 
 
-def numbered(dtype=np.uint16, shape=(5, 7), side=4) -> np.ndarray:
+def numbered(dtype=np.uint16) -> np.ndarray:
     """Patterns that hold their own number in every pixel, from 1 up, above 2**15 where the type is uint16."""
     first = 40000 if dtype == np.uint16 else 1
-    return np.broadcast_to(np.arange(first, first + np.prod(shape)).reshape(*shape, 1, 1), (*shape, side, side)).astype(dtype)
+    return np.broadcast_to(np.arange(first, first + 35).reshape(5, 7, 1, 1), (5, 7, 4, 4)).astype(dtype)
 
 
 def same(counts: torch.Tensor) -> torch.Tensor:
@@ -30,7 +30,7 @@ def same(counts: torch.Tensor) -> torch.Tensor:
 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 99), window=st.integers(1, 40))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_order_holds_every_pattern_once(sizes, seed, window):
     """All blocks come once, and the order of a window is a permutation of its patterns."""
     windows = list(shuffled_windows(sizes, seed, 3, window))
@@ -44,7 +44,6 @@ def test_streamed_equals_held(dtype):
     """Both ways deliver the same batches, exactly, for every type of counts; another epoch has another order."""
     scan = scan_of(numbered(dtype))
     held, streamed = (Feed(scan, 4, 8, same, seed=5, memory_bytes=room) for room in (1e9, 0))
-    assert held.held is not None and streamed.held is None
     for epoch in (0, 1):
         pairs = list(zip(held.batches(epoch), streamed.batches(epoch), strict=True))
         assert len(pairs) == held.batches_per_epoch == 4
@@ -56,25 +55,11 @@ def test_streamed_equals_held(dtype):
 
 
 def test_windows_are_joined_into_batches(monkeypatch):
-    """A batch may span windows, and streaming holds no more than two windows."""
+    """A batch may span windows."""
     monkeypatch.setattr("figures_pkg.model.batches.shuffled_windows.__defaults__", (8,))
     scan = scan_of(numbered())
     held, streamed = (list(Feed(scan, 4, 5, same, memory_bytes=room).batches(0)) for room in (1e9, 0))
     assert len(held) == 7 and all(torch.equal(one, other) for one, other in zip(held, streamed, strict=True))
-
-
-def test_ranks_share_each_batch():
-    """The shares of all ranks together are the batch of one process."""
-    scan = scan_of(numbered())
-    whole = next(Feed(scan, 4, 8, same).batches(2))
-    shares = [next(Feed(scan, 4, 8, same, rank=rank, ranks=3).batches(2)) for rank in range(3)]
-    assert sorted(torch.cat(shares)[:, 0, 0].tolist()) == sorted(whole[:, 0, 0].tolist())
-
-
-def test_binning_adds_counts():
-    """Four pixels of 40000 counts make one of 160000."""
-    scan = scan_of(np.full((2, 3, 8, 8), 40000, np.uint16))
-    assert (next(Feed(scan, 4, 6, same).batches(0)) == 160000).all()
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -85,8 +70,7 @@ def test_device_transform_equals_the_transform(name):
     counts = rng.poisson(40 + 8 * np.abs(strength)).astype(np.uint16)
     transform = fit_transform(scan_of(counts), name, bin_px=2)
     binned = counts.reshape(-1, 4, 2, 4, 2).sum((2, 4)).astype(np.float32)
-    found = Prepare(transform)(torch.from_numpy(binned))
-    np.testing.assert_allclose(found, transform.apply(counts.reshape(-1, 8, 8)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(Prepare(transform)(torch.from_numpy(binned)), transform.apply(counts.reshape(-1, 8, 8)), rtol=1e-4, atol=1e-4)
 
 
 def test_transform_keeps_the_axes():

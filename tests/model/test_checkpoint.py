@@ -1,5 +1,6 @@
 """Our files give back network, transform and description, the published ones the published outputs; code in them is refused unrun."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -31,11 +32,11 @@ def test_a_network_comes_back_with_all_that_was_said(cls, tmp_path):
 
 
 def test_a_file_of_another_configuration_names_the_tensor(tmp_path):
-    """The configuration in the file decides; a tensor that does not fit it is named with both shapes."""
+    """The configuration in the file decides; a tensor that does not fit it is named with both shapes, a missing one as well."""
     path = save_checkpoint(tmp_path / "net.safetensors", Autoencoder(CONFIG, seed=1))
     weights = {f"net.{name}": value for name, value in Autoencoder(CONFIG, seed=1).state_dict().items()}
-    weights["net.enc.dense.bias"] = torch.zeros(9)
     meta = {"format": FORMAT, "network": '{"pattern": 16, "filters": 3, "pools": [2, 2], "channels": 4}'}
+    weights["net.enc.dense.bias"] = torch.zeros(9)
     save_file(weights, path, meta)
     with pytest.raises(CheckpointError, match=r"'enc.dense.bias' has shape \(9,\).*\(4,\)"):
         load_checkpoint(path)
@@ -46,27 +47,17 @@ def test_a_file_of_another_configuration_names_the_tensor(tmp_path):
 
 
 def test_other_files_are_refused(tmp_path):
-    """No file, a foreign suffix, a foreign format, and no safetensors at all."""
+    """No file, a foreign suffix, a foreign format, no safetensors at all; and another suffix to write."""
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         load_checkpoint(tmp_path / "none.pkl")
-    (tmp_path / "net.h5").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=".h5"):
-        load_checkpoint(tmp_path / "net.h5")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(CheckpointError, match="format None"):
-        load_checkpoint(tmp_path / "foreign.safetensors")
-    (tmp_path / "broken.safetensors").write_bytes(b"not one")
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_checkpoint(tmp_path / "broken.safetensors")
-
-
-def test_names_that_would_mislead_are_refused(tmp_path):
-    """Another suffix, and metadata under the names that are written anyway."""
-    net = Autoencoder(CONFIG, seed=1)
+    for name, says in (("net.h5", ".h5"), ("broken.safetensors", "damaged"), ("foreign.safetensors", "format None")):
+        if name != "foreign.safetensors":
+            (tmp_path / name).write_bytes(b"not one")
+        with pytest.raises(CheckpointError, match=says):
+            load_checkpoint(tmp_path / name)
     with pytest.raises(ValueError, match=".safetensors"):
-        save_checkpoint(tmp_path / "net.pkl", net)
-    with pytest.raises(ValueError, match="kind"):
-        save_checkpoint(tmp_path / "net.safetensors", net, kind="other")
+        save_checkpoint(tmp_path / "net.pkl", Autoencoder(CONFIG, seed=1))
 
 
 class Payload:
@@ -97,9 +88,11 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_outputs_are_those_of_the_published_network(saved, write, legacy):
-    """Embedding and reconstruction agree to 1e-5 with plain functions of the same weights; they take in ln(1 + N)."""
-    net = load_checkpoint(write(saved, legacy))
+    """Embedding and reconstruction agree to 1e-5 with plain functions of the same weights, which take in ln(1 + N); the file names itself."""
+    path = write(saved, legacy)
+    net = load_checkpoint(path)
     assert net.config == PUBLISHED and not net.training and net.transform.stabiliser == "log"
+    assert (net.about["file"], net.about["sha256"]) == (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     patterns = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(2)) * 4
     with torch.no_grad():
         reconstruction, embedding = net(patterns)
@@ -116,25 +109,16 @@ def test_a_variational_file_gives_a_variational_network(write):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_code_is_refused_and_does_not_run(saved, write, tmp_path, legacy):
-    """A file that would run a command on loading runs nothing."""
+    """A file that would run a command on loading runs nothing; a pickled network instead of its weights is an object like any other."""
     marker = tmp_path / "was_run"
-    with pytest.raises(PublishedFileError, match="could run code"):
-        load_published(write(saved | {"epoch": Payload(marker)}, legacy))
+    for content in (saved | {"epoch": Payload(marker)}, Autoencoder(PUBLISHED, seed=3)):
+        with pytest.raises(PublishedFileError, match="could run code"):
+            load_published(write(content, legacy))
     assert not marker.exists()
 
 
-def test_a_whole_pickled_network_is_refused(write):
-    """A module instead of its weights is an object like any other."""
-    with pytest.raises(PublishedFileError, match="could run code"):
-        load_published(write(Autoencoder(PUBLISHED, seed=3)))
-
-
-def _without(net):
-    return {name: value for name, value in net.items() if name != "dec.cov2d.bias"}
-
-
 @pytest.mark.parametrize(("change", "words"), [
-    (_without, r"missing tensors \['dec.cov2d.bias'\]"),
+    (lambda net: {name: value for name, value in net.items() if name != "dec.cov2d.bias"}, r"missing tensors \['dec.cov2d.bias'\]"),
     (lambda net: net | {"extra": torch.zeros(1)}, r"unexpected ones \['extra'\]"),
     (lambda net: net | {"dec.dense.weight": torch.zeros(9, 5)}, r"'dec.dense.weight' has shape \(9, 5\), expected \(64, 5\)"),
     (lambda net: net | {"dec.dense.bias": torch.full((64,), torch.nan)}, "'dec.dense.bias' holds values that are not finite"),

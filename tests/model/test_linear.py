@@ -1,29 +1,36 @@
-"""The linear methods have one form and repeat themselves; the features that they work on are scores of the patterns."""
+"""The linear methods have one form and repeat themselves; step components find a step under bends and noise, in scores and in an embedding."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.model import linear
-from figures_pkg.model.linear import Features, gather_features
-from figures_pkg.model.step_components import edge_channel, step_maps
+from figures_pkg.evaluate.scores import area_under_curve, folded
+from figures_pkg.model import linear, rotate_steps
+from figures_pkg.model.linear import Features, edge_map, gather_features, step_components
 from figures_pkg.model.transform import Components
 
 
 @pytest.fixture(scope="module")
-def features():
-    """Five scores that mix a step with two smooth fields and noise."""
+def mixture():
+    """Five scores that mix a step with two strong smooth fields, one of them nonlinear, and unit noise; and the domains."""
     rng = np.random.default_rng(3)
     y, x = np.indices((40, 44)) / 40
-    sources = np.stack([5 * np.where(x + 0.2 * y < 0.6, 1, -1), 60 * np.sin(2 * x + y), 40 * np.cos(2.5 * y - x)])
-    scores = np.tensordot(rng.normal(size=(5, 3)), sources, 1) + rng.normal(size=(5, 40, 44))
+    domain = np.where(x + 0.2 * y + 0.05 * np.sin(6 * y) < 0.6, 1, -1)
+    sources = np.stack([5 * domain, 60 * np.sin(2 * x + y), 40 * np.cos(2.5 * y - x), 15 * x * y])
+    return np.tensordot(rng.normal(size=(5, 4)), sources, 1) + rng.normal(size=(5, 40, 44)), domain
+
+
+@pytest.fixture(scope="module")
+def features(mixture):
+    """The mixture as features of a scan."""
+    scores, _ = mixture
     scan = xr.DataArray(np.ones((40, 44, 4, 4), np.uint16), dims=("scan_y", "scan_x", "det_y", "det_x"))
     patterns = np.abs(scores).transpose(1, 2, 0)[..., None].astype(np.float32)
     return Features(scan, scores, Components(np.ones((5, 4, 4)), np.ones(5), 1.0, 5), patterns)
 
 
 @pytest.mark.parametrize("method", [
-    linear.principal_maps, step_maps, edge_channel, linear.cluster_map, lambda f, seed: linear.positive_maps(f, seed, 4),
+    linear.principal_maps, linear.step_maps, linear.edge_channel, linear.cluster_map, lambda f, seed: linear.positive_maps(f, seed, 4),
     lambda f, seed: linear.independent_maps(f, seed, 4), lambda f, seed: linear.mixture_map(f, seed, 4),
 ])
 def test_methods_have_one_form_and_are_repeatable(features, method):
@@ -40,8 +47,63 @@ def test_features_are_scores_of_the_stabilised_patterns():
     level = 100 * (1 + 0.3 * np.indices((20, 18))[1] / 18)
     counts = rng.poisson(level[..., None, None] * rng.uniform(0.5, 1.5, size=(16, 16))).astype(np.uint16)
     scan = xr.DataArray(counts, dims=("scan_y", "scan_x", "det_y", "det_x"))
-    features = gather_features(scan, bin_px=4, components=6)
+    features, again = gather_features(scan), gather_features(scan.chunk(scan_y=3, scan_x=7))
     np.testing.assert_allclose(features.scores.var(axis=(1, 2)), features.components.variance, rtol=1e-3)
-    again = gather_features(scan.chunk(scan_y=3, scan_x=7), bin_px=4, components=6)
     np.testing.assert_allclose(again.scores, features.scores, atol=1e-2)
     assert features.patterns.shape == (20, 18, 2, 2)
+
+
+def test_first_component_is_the_step(mixture):
+    """The step is found under fields ten times as strong, without seed or choice, and mixing the scores by a rotation changes nothing."""
+    scores, domain = mixture
+    maps, ratios = step_components(scores)
+    assert folded(area_under_curve(maps[0], domain > 0, domain < 0)) > 0.995
+    assert np.all(np.diff(ratios) <= 0)
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
+    mixed = step_components(np.tensordot(rotation, scores, 1))[0][0]
+    assert abs(np.corrcoef(maps[0].ravel(), mixed.ravel())[0, 1]) > 0.99
+
+
+def test_edge_map_ignores_steady_change():
+    """A plane gives no edge away from the border, a step of the same height does."""
+    x = np.indices((30, 30))[1]
+    ramp, step = x[None] * 1.0, 30.0 * (x[None] > 14)
+    assert edge_map(ramp, 2)[8:-8, 8:-8].max() < 1e-9
+    assert edge_map(step, 2)[15, 14] > 10
+
+
+@pytest.mark.parametrize(("scores", "step_nm", "message"), [
+    (np.ones((3, 4, 40)), float("nan"), "at least 6 along .* larger scan"), (np.ones((3, 10, 40)), 1.4, "at least 18 along"),
+    (np.ones((3, 40, 40)), 1.4, "constant")])
+def test_unfit_scores_are_refused(scores, step_nm, message):
+    """A scan that is tiny for its step, and a dead channel, are named."""
+    with pytest.raises(ValueError, match=message):
+        step_components(scores, step_nm)
+
+
+def embedding(seed: int) -> tuple[xr.DataArray, np.ndarray]:
+    """A domain and two smooth fields, mixed at random over five channels, with noise, and a dead channel."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((40, 40)) / 40
+    domain = np.where(x + 0.2 * np.sin(5 * y) > 0.55, 1.0, -1.0)
+    fields = np.stack([0.3 * domain, np.sin(3 * x + y), np.cos(2 * y - x)])
+    channels = np.tensordot(rng.normal(size=(5, 3)), fields, 1) + 0.02 * rng.normal(size=(5, 40, 40))
+    return xr.DataArray(np.concatenate([channels, np.zeros((1, 40, 40))]), dims=("channel", "scan_y", "scan_x")), domain
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rotation_finds_the_domain(seed):
+    """The first component is the domain, whatever the mixture and the units of the channels, although it is the weakest of the three fields."""
+    maps, domain = embedding(seed)
+    for scale in (xr.DataArray(np.ones(6), dims="channel"), xr.DataArray([1, 10, 0.1, 1, 3, 1], dims="channel")):
+        rotated = rotate_steps(scale * maps)
+        assert rotated.shape == (5, 40, 40) and rotated.attrs["chosen"] == 0
+        assert abs(np.corrcoef(rotated[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
+    ratios = rotate_steps(maps).attrs["ratios"]
+    assert ratios[0] > 2 * ratios[1]
+
+
+def test_dead_embedding():
+    """Nothing but constant channels is an error with its remedy."""
+    with pytest.raises(ValueError, match="dead; train again"):
+        rotate_steps(xr.DataArray(np.zeros((3, 40, 40)), dims=("channel", "scan_y", "scan_x")))

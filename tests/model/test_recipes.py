@@ -4,40 +4,32 @@ import pytest
 
 from figures_pkg.model.autoencoder import NetworkConfig
 from figures_pkg.model.losses import LossWeights
-from figures_pkg.model.recipes import OUR_RECIPES, PAPER_RECIPES, RECIPES, Stage, recipe_called
+from figures_pkg.model.recipes import RECIPES, Stage, recipe_called
 from figures_pkg.model.transform import TRANSFORMS
 
 NEEDS_SOURCE = ("network", "transform", "batch_size", "start_bias", "convention", "precision")
 
 
-def test_domains_is_the_papers():
-    """377 epochs of Adam at 3e-5 with an L1 of 1e-5 on the logarithm, in the full network."""
-    recipe = recipe_called("domains")
-    assert recipe.epochs == 377 and recipe.network == NetworkConfig() and recipe.transform == "log"
-    for epoch in (0, 376.9):
-        stage, done = recipe.stage_at(epoch)
-        assert stage.rate_at(done) == 3e-5 and stage.weights_at(done) == LossWeights(1e-5)
+def test_domains_and_walls_are_the_papers():
+    """377 epochs of Adam at 3e-5 with an L1 of 1e-5 on the logarithm, in the full network; 18 epochs with 5e-3, 5e-5, 2e-4."""
+    for name, epochs, weights in (("domains", 377, LossWeights(1e-5)), ("walls", 18, LossWeights(5e-3, 5e-5, 2e-4))):
+        recipe = recipe_called(name)
+        assert recipe.epochs == epochs and recipe.network == NetworkConfig() and recipe.transform == "log"
+        for epoch in (0, epochs - 0.1):
+            stage, done = recipe.stage_at(epoch)
+            assert stage.rate_at(done) == 3e-5 and stage.weights_at(done) == weights
 
 
 def test_vortex_is_the_papers():
     """225 epochs as the domains, then 60 with 5e-4 and a rate that goes from 3e-5 to 5e-5 and back in 15 + 15, twice."""
     recipe = recipe_called("vortex")
-    assert recipe.epochs == 285
     stage, done = recipe.stage_at(224.5)
-    assert (stage.rate_at(done), stage.weights_at(done).l1) == (3e-5, 1e-5)
+    assert recipe.epochs == 285 and (stage.rate_at(done), stage.weights_at(done).l1) == (3e-5, 1e-5)
     second = [recipe.stage_at(225 + epoch) for epoch in range(60)]
     rates = [stage.rate_at(done) for stage, done in second]
     assert all(stage.weights_at(done).l1 == 5e-4 for stage, done in second)
     assert rates[0] == rates[30] == 3e-5 and rates[15] == rates[45] == max(rates) == 5e-5
     assert all(b > a for a, b in zip(rates[:16], rates[1:16])) and all(b < a for a, b in zip(rates[15:31], rates[16:31]))
-
-
-def test_walls_is_the_papers():
-    """18 epochs with all three terms: 5e-3, 5e-5, 2e-4."""
-    recipe = recipe_called("walls")
-    stage, done = recipe.stage_at(17)
-    assert recipe.epochs == 18 and stage.rate_at(done) == 3e-5
-    assert stage.weights_at(done) == LossWeights(5e-3, 5e-5, 2e-4)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -46,23 +38,19 @@ def test_each_number_has_a_source(recipe):
     wanted = {*NEEDS_SOURCE, "stages.epochs", "stages.learning_rate", "stages.l1"}
     wanted |= {f"stages.{term}" for term in ("similarity", "divergence") if any(getattr(stage, term) for stage in recipe.stages)}
     wanted |= {"stages.schedule"} if any(stage.schedule != "constant" for stage in recipe.stages) else set()
-    wanted |= {"components"} if recipe.components else set()
-    wanted |= {name for name in ("beta", "start_log_variance") if getattr(recipe, name) is not None}
+    wanted |= {name for name in ("components", "beta", "start_log_variance") if getattr(recipe, name) is not None}
     assert wanted <= set(recipe.sources) and all(recipe.sources.values())
     assert recipe.transform in TRANSFORMS
 
 
-def test_papers_and_ours_are_kept_apart():
-    """No recipe of ours has a name of the paper's, and nothing of ours stands in the paper's sources."""
-    assert {recipe.name for recipe in PAPER_RECIPES} == {"domains", "vortex", "walls"}
-    assert not {recipe.name for recipe in PAPER_RECIPES} & {recipe.name for recipe in OUR_RECIPES}
-
-
 def test_ramp_and_one_cycle_end_where_they_should():
-    """Weights rise from zero to full, the rate from its start over the peak to zero."""
+    """Weights rise from zero to full, the rate from its start over the peak to zero; so do all three terms of the small walls."""
     stage = Stage(6, 3e-4, l1=0.3, similarity=0.1, schedule="one-cycle", peak_rate=3e-3, ramp=(1 / 3, 1))
     assert stage.weights_at(2) == LossWeights() and stage.weights_at(6) == LossWeights(0.3, 0.1)
     assert [stage.rate_at(done) for done in (0, 1.8, 6)] == pytest.approx([3e-4, 3e-3, 0], abs=1e-12)
+    walls = recipe_called("small-walls")
+    last = walls.stages[0].weights_at(walls.epochs)
+    assert walls.stages[0].weights_at(0) == LossWeights() and min(last.l1, last.similarity, last.divergence) > 0
 
 
 @pytest.mark.parametrize("wrong, says", [
@@ -73,26 +61,3 @@ def test_impossible_stages_are_refused(wrong, says):
     """A stage that cannot be meant fails when it is written, not epochs later."""
     with pytest.raises(ValueError, match=says):
         Stage(**{"epochs": 1, "learning_rate": 3e-5, "l1": 0.0, **wrong})
-
-
-def test_unknown_recipe_lists_the_known():
-    """The message holds the names there are."""
-    with pytest.raises(ValueError, match="domains, vortex, walls"):
-        recipe_called("domain")
-
-
-def test_small_paper_keeps_the_papers_choices():
-    """Logarithm, constant L1 of 1e-5 and PyTorch's first weights; it differs in size, rate, epochs and the mean it subtracts."""
-    ours, paper = recipe_called("small-paper"), recipe_called("domains")
-    (stage,) = ours.stages
-    assert ours.transform == "log-centred" and (stage.schedule, stage.ramp, stage.l1) == ("constant", None, paper.stages[0].l1)
-    assert (ours.start_bias, ours.components, ours.precision) == (None, None, paper.precision)
-
-
-def test_small_walls_has_all_three_terms_from_zero():
-    """L1, similarity and divergence start at nothing and all end above it, under the book's convention."""
-    recipe = recipe_called("small-walls")
-    (stage,) = recipe.stages
-    assert recipe.convention == "book" and stage.weights_at(0) == LossWeights()
-    last = stage.weights_at(recipe.epochs)
-    assert min(last.l1, last.similarity, last.divergence) > 0

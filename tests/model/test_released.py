@@ -12,23 +12,16 @@ from figures_pkg.cli import main
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.evaluate.channels import open_embedding
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, embed
+from figures_pkg.model.autoencoder import count_parameters
 from figures_pkg.model.checkpoint import PublishedFileError
-from figures_pkg.model.released import (
-    WAYS,
-    losses_table,
-    losses_words,
-    pattern_errors,
-    position_grid,
-    reconstruction_losses,
-    released_attributes,
-    released_network,
-    training_loss,
-)  # fmt: skip
+from figures_pkg.model.released import WAYS, losses_table, losses_words, pattern_errors, position_grid, released_attributes, released_network, training_loss
 from figures_pkg.model.transform import InputTransform
+from figures_pkg.provenance.writer import model_facts
 from figures_pkg.record.manifest import load_manifest
 
 CONFIG = NetworkConfig(pattern=32, filters=4, pools=published_form.POOLS, channels=5)
 STEP_NM = 1.4
+REMOTE = "log_epoch_0376_coef_1e-05_trainloss_0.1362.pkl"
 
 
 def scan_of(counts):
@@ -42,12 +35,8 @@ def scan():
     """10 x 12 patterns of three discs that no flip maps onto themselves; the brightness of one changes along the rows."""
     rows, columns = np.mgrid[:32, :32]
     rng = np.random.default_rng(1)
-
-    def disc(row, column):
-        return ((rows - row) ** 2 + (columns - column) ** 2 < 9).astype(float)
-
-    bright = np.linspace(5, 60, 10)[:, None, None, None]
-    means = 0.3 + 80 * disc(16, 16) + 40 * disc(7, 11) + bright * disc(20, 26)
+    first, second, third = (((rows - row) ** 2 + (columns - column) ** 2 < 9) * 1.0 for row, column in ((16, 16), (7, 11), (20, 26)))
+    means = 0.3 + 80 * first + 40 * second + np.linspace(5, 60, 10)[:, None, None, None] * third
     return scan_of(rng.poisson(np.broadcast_to(means, (10, 12, 32, 32))).astype(np.uint16))
 
 
@@ -71,22 +60,18 @@ def record(tmp_path, monkeypatch):
     """A manifest of one checkpoint in a data folder of its own; returns a function that writes both."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("FIGURES_PKG_MANIFEST", str(tmp_path / "manifest.yaml"))
+    path = tmp_path / "data" / "weights" / "net.pkl"
+    path.parent.mkdir(parents=True)
 
     def write(net, parameters=None, damage=False):
-        path = tmp_path / "data" / "weights" / "net.pkl"
-        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(published_form.content(net), path)
-        if damage:
-            path.write_bytes(path.read_bytes()[:3000])
-        held = path.read_bytes()
-        count = sum(p.numel() for p in net.parameters()) if parameters is None else parameters
-        fact = {"basis": "paper", "source": "here"}
-        entry = {"id": "ca-x", "role": "checkpoint", "record": "sed", "remote": "log_epoch_0376_coef_1e-05_trainloss_0.1362.pkl",
-                 "local": "weights/net.pkl", "pin": "given", "size": len(held), "checksum": "md5:" + hashlib.md5(held).hexdigest(),
-                 "expected_bytes": {"value": [1, 10**9], **fact}, "used_by": [], "substitute": None,
-                 "container": {"parameters": {"value": count, **fact}}}  # fmt: skip
+        path.write_bytes(path.read_bytes()[: 3000 if damage else None])
+        held, fact = path.read_bytes(), {"basis": "paper", "source": "here"}
+        entry = {"id": "ca-x", "role": "checkpoint", "record": "sed", "remote": REMOTE, "local": "weights/net.pkl", "pin": "given",
+                 "size": len(held), "checksum": "md5:" + hashlib.md5(held).hexdigest(), "expected_bytes": {"value": [1, 10**9], **fact},
+                 "used_by": [], "substitute": None, "container": {"parameters": {"value": parameters or count_parameters(net), **fact}}}
         content = {"schema": 1, "bases": {"paper": "a paper"}, "figures": {}, "datasets": [entry],
-                   "records": {"sed": {"doi": "10.5281/zenodo.1", "record": "1", "licence": "BSD-2-Clause", "title": "weights"}}}  # fmt: skip
+                   "records": {"sed": {"doi": "10.5281/zenodo.1", "record": "1", "licence": "BSD-2-Clause", "title": "weights"}}}
         (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(content))
         return path
     return write
@@ -98,20 +83,12 @@ def test_a_grid_is_even_centred_and_keeps_its_nanometres(sizes, most):
     whole = scan_of(np.zeros((*sizes, 1, 1), np.uint8))
     grid = position_grid(whole, most)
     (apart,) = {round(step / STEP_NM) for dim in ("scan_y", "scan_x") for step in np.diff(grid[dim])}
-    assert max(grid.shape[:2]) <= most
+    assert max(grid.shape[:2]) <= most and position_grid(whole, None) is whole
     assert apart == 1 or -(-max(sizes) // (apart - 1)) > most  # nearer positions would be too many
     for dim in ("scan_y", "scan_x"):
         before, behind = float(grid[dim][0] - whole[dim][0]) / STEP_NM, float(whole[dim][-1] - grid[dim][-1]) / STEP_NM
         assert 0 <= round(behind - before) <= 1 and round(before + behind) < apart
         assert grid[dim].attrs["units"] == "nm"
-
-
-def test_all_positions_or_a_number_of_them():
-    """Without a limit the scan itself; a limit below one is refused."""
-    whole = scan_of(np.zeros((5, 5, 1, 1), np.uint8))
-    assert position_grid(whole, None) is whole
-    with pytest.raises(ValueError, match="at least 1"):
-        position_grid(whole, 0)
 
 
 def test_the_loss_is_that_of_the_published_network(net, scan):
@@ -124,19 +101,13 @@ def test_the_loss_is_that_of_the_published_network(net, scan):
 
 
 def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan):
-    """Upside down, turned by half a turn, or as a square root they are drawn worse by a wide margin."""
-    found = reconstruction_losses(net, scan, side=4)
-    assert found["loss_positions"] == 16 and 0 < found["loss_error"] < 0.1 * found["loss_as_used"]
-    others = [found[f"loss_{way.replace(' ', '_')}"] for way in WAYS if way != "as used"]
-    assert min(others) > 1.5 * found["loss_as_used"]
-    turned = reconstruction_losses(net, scan[:, :, ::-1], side=4)
-    assert turned["loss_upside_down"] == pytest.approx(found["loss_as_used"]) and turned["loss_as_used"] > 1.5 * turned["loss_upside_down"]
-
-
-def test_a_wrong_orientation_is_said(net, scan):
-    """The sentence names what would be better; a right one says so, with the distance from the loss in the file's name."""
-    net.about = {"id": "ca-x", "file": "x_trainloss_0.1.pkl", "training_loss": 0.1}
+    """Upside down, turned by half a turn, or as a square root they are drawn worse by a wide margin, and the sentence says which is better."""
+    net.about = {"file": "x_trainloss_0.1.pkl", "sha256": "ab", "training_loss": 0.1}
     right, wrong = (embed(net, each, InputTransform("log")).assign_attrs(released_attributes(net, each)) for each in (scan, scan[:, :, ::-1]))
+    found, turned = right.attrs, wrong.attrs
+    assert found["loss_positions"] == 16 and 0 < found["loss_error"] < 0.1 * found["loss_as_used"]
+    assert min(found[f"loss_{way.replace(' ', '_')}"] for way in WAYS if way != "as used") > 1.5 * found["loss_as_used"]
+    assert turned["loss_upside_down"] == pytest.approx(found["loss_as_used"]) and turned["loss_as_used"] > 1.5 * turned["loss_upside_down"]
     assert "the smallest of the four" in losses_words(right) and "not the" not in losses_words(right) and "0.1000" in losses_words(right)
     assert "not the smallest of the four: " in losses_words(wrong) and "for upside down" in losses_words(wrong)
     table = losses_table({"first": right, "second": wrong})
@@ -161,38 +132,35 @@ def test_losses_in_the_names_of_the_record():
 
 
 def test_the_command_embeds_a_grid_and_says_what_it_used(net, scan, record, tmp_path):
-    """From the name in the manifest to a file with the activations of the chosen positions, their nanometres, and the losses."""
-    record(net)
+    """From the name in the manifest to a file with the activations of the chosen positions, their nanometres, the losses, and the weights behind it."""
+    weights = record(net)
     np.save(tmp_path / "scan.npy", scan.values)
     assert main(["embed", "ca-x", "--data", str(tmp_path / "scan.npy"), "--grid", "5", "--out", str(tmp_path / "e.nc")]) == 0
     found = open_embedding(tmp_path / "e.nc")
-    assert found.shape == (5, 4, 4) and found.attrs["weights_id"] == "ca-x" and found.attrs["training_loss"] == 0.1362
+    assert found.shape == (5, 4, 4) and found.attrs["training_loss"] == 0.1362
     with torch.no_grad():
         expected = net.encode(torch.log1p(torch.from_numpy(scan.values[::3, 1::3].reshape(-1, 32, 32).astype(np.float32))))
     np.testing.assert_allclose(found.values.reshape(5, -1).T, expected, atol=1e-4)
+    told = {"weights_id": "ca-x", "weights_file": REMOTE, "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    assert told.items() <= found.attrs.items()
+    assert told.items() <= model_facts(tmp_path / "e.nc", "smoke").items()  # and so the passport of a figure made of it names them
 
 
-def test_another_network_than_the_manifest_expects_is_refused(net, record):
-    """By its number of parameters; the message names the command that compares it with the record."""
+def test_what_is_no_network_of_the_record_is_refused(net, record):
+    """Another number of parameters than the manifest expects names the command that compares; a scan is no network."""
+    with pytest.raises(ValueError, match="ds1 is a scan"), pytest.MonkeyPatch.context() as patched:
+        patched.delenv("FIGURES_PKG_MANIFEST")
+        released_network("ds1")
     record(net, parameters=4_700_770)
     with pytest.raises(PublishedFileError, match="the manifest expects 4,700,770 of ca-x.*figures_pkg fetch ca-x --refresh"):
         released_network("ca-x")
 
 
-def test_a_damaged_network_and_one_of_other_pixels_end_in_one_sentence(net, scan, record, tmp_path, capsys):
+def test_a_damaged_network_and_one_of_other_pixels_end_in_one_sentence(net, record, tmp_path, capsys):
     """Nothing is written, and the sentence says what to do."""
     np.save(tmp_path / "scan.npy", np.zeros((2, 2, 16, 16), np.uint16))
     command = ["embed", "ca-x", "--data", str(tmp_path / "scan.npy"), "--out", str(tmp_path / "e.nc")]
-    record(net)
-    assert main(command) == 1
-    assert "16 x 16 px; this network expects 32 x 32 px" in capsys.readouterr().err.splitlines()[-1]
-    record(net, damage=True)
-    assert main(command) == 1
-    assert "net.pkl cannot be read" in capsys.readouterr().err.splitlines()[-1]
-    assert not (tmp_path / "e.nc").exists()
-
-
-def test_a_scan_is_no_network():
-    """A name of the manifest that is a scan is refused."""
-    with pytest.raises(ValueError, match="ds1 is a scan"):
-        released_network("ds1")
+    for damage, says in ((False, "16 x 16 px; this network expects 32 x 32 px"), (True, "net.pkl cannot be read")):
+        record(net, damage=damage)
+        assert main(command) == 1 and says in capsys.readouterr().err.splitlines()[-1]
+    assert main([*command, "--grid", "0"]) == 1 and not (tmp_path / "e.nc").exists()

@@ -43,9 +43,11 @@ def test_the_page_shows_the_passport_folded(path):
     """One block without blank lines, texts escaped, claims and badge as of now."""
     passport = json.loads(path.read_text(encoding="utf-8"))
     passport["functions"] = ["a < b"]
+    passport["artefacts"] = [{"file": "e.nc", "sha256": "ab" * 32, "weights_id": "ca-ds1", "weights_file": "w.pkl", "weights_sha256": "cd" * 32}]
     html = passport_html(passport, ["split"], ["notebooks/fig-9.md"])
     assert html.startswith("<details") and "\n" not in html and " open" not in html.split(">")[0]
     assert "a &lt; b" in html and "split" in html and "out of date" in html and "notebooks/fig-9.md" in html
+    assert "the authors' network ca-ds1, <code>w.pkl</code>" in html and "cdcdcdcdcdcd…" in html
     assert "out of date" not in passport_html(passport, [], [])
     badge = stale_badge(["a", "b", "c", "d", "e"])
     assert ">out of date<" in badge and 'title="a, b, c and 2 more"' in badge
