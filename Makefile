@@ -33,8 +33,8 @@ release: book pdf course
 	$(RUN) -m figures_pkg release
 
 test: $(VENV)/installed
-	@echo "make test: runs every test, without a network; about 10 minutes on two cores."
-	$(RUN) -m pytest
+	@echo "make test: runs every test, without a network; about 6 minutes on two cores."
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
 # Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in CI.
 lint: $(VENV)/linters
