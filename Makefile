@@ -36,7 +36,7 @@ test: $(VENV)/installed
 	@echo "make test: runs every test, without a network; about 6 minutes on two cores."
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
 
-# Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in CI.
+# Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in .ci/run.
 lint: $(VENV)/linters
 	$(RUN) -m ruff check
 	$(VENV)/bin/codespell $(shell git ls-files '*.py' '*.md' '*.yaml' '*.yml' '*.toml' '*.html' Makefile Snakefile)
@@ -51,7 +51,7 @@ bench: $(VENV)/installed
 
 # The environment is made when it is missing and again when a pin or a dependency changes.
 $(VENV)/installed: constraints.txt pyproject.toml
-	@echo "set-up: installs the pinned packages into $(VENV); about 3 minutes and 3 GB."
+	@echo "set-up: installs the pinned packages into $(VENV); about 3 minutes and 2.5 GB."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; call make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(RUN) -m pip install --quiet -c constraints.txt -e '.[book,model,test]'

@@ -53,7 +53,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """All commands with their options."""
-    parser = argparse.ArgumentParser(prog="figures_pkg", description=__doc__)
+    parser = argparse.ArgumentParser(prog="figures_pkg", description="Scans, their analysis, and the book: each command with --help.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"figures_pkg {figures_pkg.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -392,7 +392,7 @@ def _add_book_commands(commands) -> None:
     claims = commands.add_parser("claims", help="evaluate the claims of the paper on what a profile has made")
     claims.set_defaults(run=_claims)
     claims.add_argument("--out", type=Path, help="the .json to write; by default among the profile's artefacts")
-    claims.add_argument("--check", action="store_true", help="evaluate nothing; fail when a verdict of FILE differs from its row in claims.yaml")
+    claims.add_argument("--check", action="store_true", help="evaluate nothing; fail when a verdict in the .json differs from the one that claims.yaml states")
     notebook = commands.add_parser("notebook", help="execute one chapter's notebook")
     notebook.set_defaults(run=_notebook)
     notebook.add_argument("chapter")
