@@ -39,8 +39,8 @@ test: $(VENV)/installed
 # Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in .ci/run.
 lint: $(VENV)/linters
 	$(RUN) -m ruff check
-	$(VENV)/bin/codespell $(shell git ls-files '*.py' '*.md' '*.yaml' '*.yml' '*.toml' '*.html' Makefile Snakefile)
-	$(VENV)/bin/numpydoc lint $(shell git ls-files 'figures_pkg/*.py')
+	@$(VENV)/bin/codespell $(shell git ls-files '*.py' '*.md' '*.yaml' '*.yml' '*.toml' '*.html' Makefile Snakefile)
+	@$(VENV)/bin/numpydoc lint $(shell git ls-files 'figures_pkg/*.py')
 	$(RUN) -m mypy
 	@if command -v actionlint > /dev/null; then actionlint; else echo "actionlint is not installed: GitHub checks the workflow files"; fi
 

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import signature
@@ -337,5 +338,5 @@ def _check_apart(datasets: list[Dataset], records: Mapping[str, Record]) -> None
     local = [dataset.local.lower() for dataset in datasets]
     local += {str(folder) for path in set(local) for folder in PurePosixPath(path).parents}
     for given in (names, remote, local):
-        if twice := {name for name in given if given.count(name) > 1}:
+        if twice := {name for name, times in Counter(given).items() if times > 1}:
             raise ManifestError(f"{twice} occurs twice; ids, record names, files of a record and, case ignored, local files and folders must differ")
