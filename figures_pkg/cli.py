@@ -40,14 +40,14 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("figures_pkg: interrupted; call the same command again", file=sys.stderr)
         return 130
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
+    except (ValueError, KeyError, OSError, RuntimeError, MemoryError) as error:
         if options.debug:
             raise
+        if isinstance(error, MemoryError):
+            print(f"figures_pkg: out of memory: {error}", file=sys.stderr)
+            return 75  # TRY_AGAIN of figures_pkg.book.jobs
         print(f"figures_pkg: {error}", file=sys.stderr)
         return getattr(error, "exit_status", 1)
-    except MemoryError as error:
-        print(f"figures_pkg: out of memory: {error}", file=sys.stderr)
-        return 75  # TRY_AGAIN of figures_pkg.book.jobs
     return 0
 
 

@@ -127,7 +127,7 @@ def stored_arrays(path: str | Path, code: Callable, settings, make: Callable[[],
     """
     Arrays stored at a path, or made and stored there when they are missing or come from other settings or other code.
 
-    Processes that ask for the same path wait for one another.
+    Processes that ask for the same path wait for one another. A file that holds anything else is a ValueError, and left as it is.
 
     Parameters
     ----------
@@ -147,9 +147,15 @@ def stored_arrays(path: str | Path, code: Callable, settings, make: Callable[[],
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if path.exists():
-            with np.load(path) as stored:
-                if str(stored.get("key")) == key:
-                    return {name: stored[name] for name in stored.files if name != "key"}
+            try:
+                with np.load(path) as stored:
+                    names = set(stored.files)
+                    if str(stored.get("key")) == key:
+                        return {name: stored[name] for name in names - {"key"}}
+            except Exception as error:  # another kind of file, or a damaged one, raises whatever its bytes suggest
+                raise ValueError(f"{path} cannot be read ({error}); remove it, or name another file") from error
+            if not names & {"key", "fingerprint"}:  # as the first version called it
+                raise ValueError(f"{path} holds {', '.join(sorted(names))} and is none of our files; name another one")
             logger.info("%s was made with other settings or other code; it is made anew", path)
         arrays: dict[str, Any] = {name: np.asarray(value) for name, value in make().items()}
         with replacing(path) as temporary, open(temporary, "wb") as file:

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 
+import numpy as np
 import pytest
 
 from figures_pkg import workspace
@@ -105,3 +106,16 @@ def test_arrays_are_made_once_for_the_same_settings_and_code(tmp_path, monkeypat
         stored = stored_arrays(tmp_path / "new" / "file.npz", print, settings, lambda: made.append(1) or {"count": len(made)})
         assert stored["count"] == len(made)
     assert len(made) == 3
+
+
+@pytest.mark.parametrize("write", [
+    lambda path: np.savez(path, counts=np.arange(3)),
+    lambda path: path.write_bytes(np.arange(3).tobytes()),
+], ids=["arrays of somebody else", "no arrays"])  # fmt: skip
+def test_a_file_of_somebody_else_is_not_overwritten(tmp_path, write):
+    path = tmp_path / "mine.npz"
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"mine\.npz .*name another"):
+        stored_arrays(path, stored_arrays, [1], lambda: {"count": 1})
+    assert path.read_bytes() == before

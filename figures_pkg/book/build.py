@@ -29,7 +29,7 @@ def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = 
         datasets_of(chapter, data, profile)
     if not anyway:
         check_machine(profile, this_machine())
-    make(profile, data, cores)
+    make(profile, data, cores, again="book --anyway" if anyway else "book")
     return book_folder() / "_build" / "html" / "index.html"
 
 
@@ -37,7 +37,7 @@ def prepare(chapters: Sequence[str], data: str, profile: str, cores: int | None 
     """Make the scans and artefacts that chapters read, without running them; returns their paths, each once."""
     targets = [path for chapter in chapters for of in (datasets_of, artefacts_of) for path in of(chapter, data, profile)]
     if targets:
-        make(profile, data, cores, targets)
+        make(profile, data, cores, targets, " ".join(["prepare", *chapters]))
     return list(dict.fromkeys(targets))
 
 
@@ -59,9 +59,9 @@ def render_book(data: str, profile: str, clean: bool = False) -> Path:
     return index
 
 
-def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = ()) -> None:
+def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = (), again: str = "book") -> None:
     """
-    Run the Snakefile of the repository, for the whole book or some files.
+    Run the Snakefile of the repository, for the whole book or some files; ``again`` is the command that goes on after a failure.
 
     Jobs say a line each on stdout (:mod:`figures_pkg.book.jobs`); what Snakemake says goes to a log beside theirs.
 
@@ -75,6 +75,7 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
     words += ["--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s"]
     words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
     words += ["--nolock"]  # Snakemake's own lock outlives a killed build; the one below does not
+    words += ["--rerun-incomplete"]  # what a job wrote after its build was killed stops the next one otherwise
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--nocolor", "--", *targets]
     logs = artefacts_folder(profile) / "logs"
     for folder in (repository() / ".snakemake", logs):
@@ -86,10 +87,11 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
     except Timeout:
         raise RuntimeError(f"another build runs in {repository()}; wait for it, then call again: what it has made is kept") from None
     if status:
-        raise RuntimeError(_summary(", ".join(targets) or "the book", logs, f"--profile {profile} --data {data}"))
+        options = f"--profile {profile} --data {data}" + (f" --cores {cores}" if cores else "")
+        raise RuntimeError(_summary(", ".join(targets) or "the book", logs, f"figures_pkg {again} {options}"))
 
 
-def _summary(what: str, logs: Path, options: str) -> str:
+def _summary(what: str, logs: Path, again: str) -> str:
     """What failed, why, where its log is, and how to go on."""
     failures = failures_in(logs)
     if not failures:
@@ -99,7 +101,7 @@ def _summary(what: str, logs: Path, options: str) -> str:
         lines += [f"- {failure['name']}: {failure['reason']}", f"  log: {failure['log']}"]
         if not sys.stdout.isatty():
             lines.append(_last_lines(Path(failure["log"])))
-    lines.append(f"What could be made without them is kept. Go on with: figures_pkg book {options}")
+    lines.append(f"What could be made without them is kept. Go on with: {again}")
     return "\n".join(lines)
 
 

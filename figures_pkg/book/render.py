@@ -31,6 +31,7 @@ SHOWN = re.compile(r"\bfa-([a-z0-9-]+)")
 PATH = re.compile(r'(?<= d=")[^"]*(?=")')
 LONG = re.compile(r"-?\d+\.\d{3,}")
 FRAME = re.compile(r'^ *"?(?:#+ .*|\([\w-]+\)=.*|"?name": .*|name: .*|:name: .*)$', re.MULTILINE)  # headings and labels, in Markdown and in a notebook's JSON
+SHARED = ("_toc.yml", "references.bib", "glossary.md")  # of the book; all pages cite entries and link terms
 
 
 def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], notice: str, clean: bool = False) -> Path:
@@ -38,7 +39,7 @@ def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], n
     Stage executed notebooks into ``book/executed`` and build the book's HTML, with warnings as errors; returns ``index.html``.
 
     After a build without errors, only pages whose files have changed are rendered again, as long as the frame around them is the same: configuration,
-    contents, names of pages, headings, labels and the code that renders. ``clean`` renders every page.
+    contents, bibliography, glossary, names of pages, headings, labels and the code that renders. ``clean`` renders every page.
 
     ``prepare`` is given that folder before, to add what only the time of rendering knows; ``notice`` is a line above the text of every page.
     An error or warning of Jupyter Book, a failed cell, and a page that fetches from another host each raise.
@@ -76,7 +77,7 @@ def _contents(folder: Path) -> dict[Path, tuple[str, int]]:
 def _frame(book: Path, configuration: Path) -> str:
     """SHA-256 of what the pages show of each other or share, and of the code that renders them."""
     frame = hashlib.sha256(repr((configuration.read_text(encoding="utf-8"), repository_url())).encode())
-    for path in [book / "_toc.yml", *sorted(Path(__file__).parent.glob("*.py")), *sorted((book / "_static").rglob("*"))]:
+    for path in [*(book / name for name in SHARED), *sorted(Path(__file__).parent.glob("*.py")), *sorted((book / "_static").rglob("*"))]:
         frame.update(path.read_bytes() if path.is_file() else b"")
     for path in sorted({*book.glob("*.md"), *book.glob("api/*.md"), *book.glob("executed/*.md"), *book.glob("executed/*.ipynb")}):
         frame.update(repr((path.name, FRAME.findall(path.read_text(encoding="utf-8")))).encode())

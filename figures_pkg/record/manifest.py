@@ -258,6 +258,10 @@ def _anything(value, where: str):
     return value
 
 
+def _mapping(value, where: str) -> dict:
+    return check_type(value, dict, where)
+
+
 def _one_of(choices: Iterable[str]) -> Callable:
     """A reader of one word."""
     return lambda value, where: check_choice(value, choices, where)
@@ -291,15 +295,15 @@ def _expand_series(entry) -> list:
     where = f"{entry.get('id')}.series"
     series, template = entry["series"], {key: value for key, value in entry.items() if key != "series"}
     check_keys(series, ("tokens", "rows"), ("used_by",), where)
-    used_by = check_type(series.get("used_by", {}), dict, f"{where}.used_by")
+    used_by, tokens = check_type(series.get("used_by", {}), dict, f"{where}.used_by"), _all(series["tokens"], f"{where}.tokens", check_text)
     filled = {}
     for row in check_type(series["rows"], list, f"{where}.rows"):
         texts = _all(row, f"{where}.rows", check_text)
-        if len(texts) != len(series["tokens"]) or texts[0] in filled:
-            raise ManifestError(f"{where}: row {row!r} must give a text for each of {series['tokens']}, and no first text twice")
+        if not texts or len(texts) != len(tokens) or texts[0] in filled:
+            raise ManifestError(f"{where}: row {row!r} must give a text for each of {', '.join(tokens)}, and no first text twice")
         one = filled[texts[0]] = template | {"used_by": used_by.get(texts[0], template.get("used_by"))}
         for key in ("id", "remote", "local"):
-            for token, text in zip(series["tokens"], texts):
+            for token, text in zip(tokens, texts):
                 one[key] = check_text(one.get(key), f"{where}.{key}").replace(f"{{{token}}}", text)
     if unknown := set(used_by) - set(filled):
         raise ManifestError(f"{where}: used_by names {', '.join(sorted(unknown))}; it may name only first texts of the rows")
@@ -316,7 +320,7 @@ def _dataset(entry, bases, figures, records) -> Dataset:
     dataset = read_entry(
         Dataset, entry, where, id=_check_id, role=_one_of(ROLES), record=lambda name, where: records[check_choice(name, records, where)],
         local=_check_local, pin=_one_of(PINS), **FILE_RULES, **groups,
-        substitute=lambda entry, where: entry if entry is None else read_entry(Substitute, entry, where, args=_anything),
+        substitute=lambda entry, where: entry if entry is None else read_entry(Substitute, entry, where, args=_mapping),
         expected_bytes=lambda entry, where: _size_bracket(fact(entry, where), where),
         used_by=lambda names, where: _all(names, where, _one_of(figures)),
     )  # fmt: skip

@@ -98,7 +98,8 @@ def _get(url: str, **headers: str) -> requests.Response:
     if response.status_code < 400:
         return response
     with response:
-        problem = f"answered {response.status_code} {response.reason}: {_words(response.raw.read(2000))}"
+        words = _words(response.raw.read(2000))
+        problem = f"answered {response.status_code} {response.reason}" + (f": {words}" if words else "")
     if response.status_code not in TEMPORARY:
         raise RemoteError(f"{response.url} {problem}; check the record and file name in data_manifest.yaml")
     try:

@@ -1,5 +1,6 @@
 """A build goes on: accidents are tried once more, what does not need a failed job is made, and the end says what failed and why."""
 
+import base64
 import json
 import os
 import subprocess
@@ -75,7 +76,7 @@ def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
     assert any(line.startswith("done   scores on hard, ") for line in lines) and lines[-1].endswith("; none left")
     assert {path.name for path in checkout.glob("s*-*")} == {"scan-ds1", "scan-hard", "scores-ds1", "scores-hard"} and not (checkout / "pages").exists()
     assert f"- scan ds2: ds2.md, cell 3: ZeroDivisionError: division by zero\n  log: {checkout}/logs/twin-ds2.log" in told
-    assert "| at work on scan-ds2" in told and told.endswith("figures_pkg book --profile smoke --data twin")
+    assert "| at work on scan-ds2" in told and told.endswith("figures_pkg book --profile smoke --data twin --cores 2")
     assert (checkout / "logs/twin-ds1.log").read_text().count("at work on scan-ds1") == 2
 
     (checkout / "mended").touch()
@@ -85,6 +86,10 @@ def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
     (checkout / "pages").unlink()
     build.make("smoke", "twin", cores=1)
     assert capfd.readouterr().out.startswith("1 job on 1 core, about 0 s; ")
+    (checkout / ".snakemake" / "incomplete").mkdir(exist_ok=True)
+    (checkout / ".snakemake" / "incomplete" / base64.b64encode(b"pages").decode()).touch()  # written after its build was killed
+    build.make("smoke", "twin", cores=1)
+    assert capfd.readouterr().out.startswith("1 job on 1 core, ")
 
 
 @process
@@ -125,6 +130,17 @@ def test_an_error_of_the_workflow_itself_is_shown(checkout):
     (checkout / "Snakefile").write_text('rule book:\n    input: "nowhere"\n', encoding="utf-8")
     with pytest.raises(RuntimeError, match="(?s)the book was not made; the workflow ended with:.*MissingInputException.*nowhere"):
         build.make("smoke", "twin")
+
+
+def test_the_command_that_goes_on_is_the_one_that_failed(checkout, monkeypatch):
+    """With what it was told: another one would be refused, or make more."""
+    monkeypatch.setattr(build.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 1))
+    (checkout / "workflow.log").touch()
+    monkeypatch.setattr(build, "failures_in", lambda folder: [{"name": "scan ds1", "reason": "why", "log": str(checkout / "workflow.log")}])
+    for call, command in ((lambda: build.make_book("twin", "smoke", anyway=True), "book --anyway"),
+                          (lambda: build.prepare(["fig-2"], "twin", "smoke"), "prepare fig-2")):  # fmt: skip
+        with pytest.raises(RuntimeError, match=f"(?s).* Go on with: figures_pkg {command} --profile smoke --data twin$"):
+            call()
 
 
 def test_a_second_build_is_told_of_the_first(checkout):

@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import subprocess
 
 import nbformat
 import pytest
@@ -124,6 +125,29 @@ def test_what_nobody_makes_is_not_shipped(monkeypatch):
     monkeypatch.setattr("figures_pkg.book.render.companion", lambda chapter: {"ships": ["explorer/x.js"]})
     with pytest.raises(ValueError, match="'explorer/x.js', which is not among its artefacts"):
         shipped_files("twin", "smoke")
+
+
+@pytest.mark.parametrize(("file", "anew"), [("glossary.md", True), ("references.bib", True), ("index.md", False)])
+def test_what_all_pages_link_or_cite_renders_all(tmp_path, monkeypatch, file, anew):
+    """Sphinx writes a page again when its own text has changed, not when an entry that it cites has."""
+    book, kept = tmp_path / "book", tmp_path / "book" / "_build" / "kept"
+    (book / "executed").mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml", "references.bib", "glossary.md", "index.md"):
+        (book / name).write_text("{}\n")
+
+    def built(words):
+        (book / "_build" / "html").mkdir(parents=True, exist_ok=True)
+        (book / "_build" / "html" / "index.html").touch()
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", built)
+    render(book, [], lambda folder: None, "")
+    kept.touch()
+    render(book, [], lambda folder: None, "")
+    assert kept.exists()
+    (book / file).write_text("{}\nmore\n")
+    render(book, [], lambda folder: None, "")
+    assert kept.exists() != anew
 
 
 @pytest.mark.process

@@ -142,6 +142,8 @@ SPOILED = {
     "a figure that is not there": {"used_by": ["fig9"]},
     "figures that are no list": {"used_by": "fig1d"},
     "a substitute without generator": {"substitute": {"args": {}}},
+    "a substitute whose arguments are no mapping": {"substitute": {"generator": "figures_pkg.twin:make_dataset", "args": ["ds1"]}},
+    "tokens that are no list": {"series": {"tokens": 1, "rows": [["00"]]}},
     "a bracket upside down": {"expected_bytes": FACT | {"value": [10, 1]}},
     "a bracket that is text": {"expected_bytes": FACT | {"value": ["1e9", "2e9"]}},
     "a fact without source": {"axes": {"scan_step_nm": {"value": 1.4, "basis": "paper"}}},
