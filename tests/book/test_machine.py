@@ -41,10 +41,10 @@ def test_a_build_can_be_tried_anyway(monkeypatch, capsys):
     """The refusal is one line of the command, and an option overrules it."""
     calls = []
     monkeypatch.setattr(build, "this_machine", lambda: Machine(2, 1.0, 50.0))
-    monkeypatch.setattr(build, "make", lambda *words: calls.append(words))
+    monkeypatch.setattr(build, "make", lambda *words, **options: calls.append((*words, options)))
     assert main(["book", "--profile", "paper"]) == 1 and not calls
     assert "6 GB of memory" in capsys.readouterr().err
-    assert main(["book", "--profile", "paper", "--anyway"]) == 0 and calls == [("paper", "twin", None)]
+    assert main(["book", "--profile", "paper", "--anyway"]) == 0 and calls == [("paper", "twin", None, {"again": "book --anyway"})]
 
 
 def test_the_doctor_says_it_in_ten_lines(monkeypatch):
