@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
@@ -57,13 +58,22 @@ def this_machine() -> Machine:
 def lacks(profile: str, machine: Machine) -> list[str]:
     """What the machine lacks for a profile, in words; what an earlier build has written counts as free disk."""
     need = NEEDS.get(profile, Need(0, 0, "", ""))
-    made_gb = sum(path.stat().st_size for path in artefacts_folder(profile).rglob("*") if path.is_file()) / 1e9
+    made_gb = _size_gb(artefacts_folder(profile))
     found = []
     if machine.memory_gb < need.memory_gb:
         found.append(f"{need.memory_gb:g} GB of memory, and there are {machine.memory_gb:.1f} GB")
     if machine.free_gb + made_gb < need.disk_gb:
         found.append(f"{need.disk_gb:g} GB of disk, and {machine.free_gb:.1f} GB are free")
     return found
+
+
+def _size_gb(folder: Path) -> float:
+    """Size of the files below a folder; a file that vanishes meanwhile, as temporary ones of a build do, counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total / 1e9
 
 
 def fitting_cores(profile: str, machine: Machine) -> int:

@@ -9,7 +9,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 REPOSITORY = Path(__file__).parents[2]
-DRAWS = re.compile(r"plt\.subplots\(|subplot_mosaic\(|plt\.figure\(|embedding_sheet\(")
+DRAWS = re.compile(r"plt\.subplots\(|subplot_mosaic\(|plt\.figure\(\(")
 FILE_LIKE = re.compile(r"\.(png|svg|jpe?g|gif|webp)$|^[\w./-]+$|^(image|figure|picture|output)\b[\s\w]{0,12}$", re.I)
 NOTEBOOKS = {path.stem: jupytext.read(path).cells for path in sorted((REPOSITORY / "notebooks").glob("*.md"))}
 PROSE = [path for path in (REPOSITORY / "book").rglob("*.md") if not {"_build", "executed", "api"} & set(path.parts)]
