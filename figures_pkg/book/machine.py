@@ -31,7 +31,7 @@ class Need(NamedTuple):
 
 # Memory: the largest peak that a chapter's passport or benchmarks/README.md gives, and a little more. Disk: the artefacts and pages of one book.
 NEEDS = {
-    "smoke": Need(1.5, 0.7, "half an hour", "measured"),
+    "smoke": Need(1.5, 0.7, "20 minutes", "measured"),
     "laptop": Need(2.2, 5.0, "two hours", "measured"),
     "paper": Need(6.0, 15.0, "many hours", "estimated"),
 }
