@@ -119,6 +119,7 @@ def decoded_counts(net: Autoencoder, embedding: np.ndarray) -> np.ndarray:
     if net.transform is None:
         raise ValueError("the network carries no input transform, so its output cannot be brought back to counts; train it again")
     device = next(net.parameters()).device
+    vectors = torch.as_tensor(np.asarray(embedding), dtype=torch.float32, device=device)
     with torch.inference_mode():
-        drawn = net.decode(torch.as_tensor(np.asarray(embedding), dtype=torch.float32, device=device))
-    return net.transform.inverse(drawn.float().cpu().numpy())
+        drawn = torch.cat([net.decode(some) for some in vectors.split(batch_size(net, device))])
+    return net.transform.inverse(drawn.cpu().numpy())

@@ -36,7 +36,7 @@ def test_quantile_patterns_are_means_of_the_ends():
 class Linear:
     """A decoder without a network: pattern = base + Σ a_j · image_j, on the logarithm of the counts."""
 
-    transform = InputTransform("log", 2)
+    transform, config = InputTransform("log", 2), NetworkConfig(pattern=4, filters=1, pools=(2,), channels=2)
 
     def __init__(self, images):
         self.images = torch.as_tensor(images, dtype=torch.float32)

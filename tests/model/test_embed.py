@@ -11,6 +11,7 @@ import torch
 
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.model import Autoencoder, NetworkConfig, embed
+from figures_pkg.model.embed import decoded_counts
 from figures_pkg.model.transform import InputTransform
 
 NET = Autoencoder(NetworkConfig(pattern=16, filters=3, pools=(2, 2), channels=4), seed=1)
@@ -73,3 +74,15 @@ def test_freed_memory_is_kept_for_the_next_image():
     done = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
     plain, kept = map(int, done.stdout.split())
     assert kept < 0.1 * plain
+
+
+def test_patterns_are_drawn_in_parts_that_fit_the_memory(monkeypatch):
+    """Twenty patterns of the paper's network at once took 3 GB."""
+    net = Autoencoder(NetworkConfig(pattern=32, filters=2, pools=(2, 2), channels=3), seed=0)
+    net.transform = InputTransform("log")
+    vectors = np.random.default_rng(0).random((5, 3))
+    whole, sizes, decode = decoded_counts(net, vectors), [], net.decode
+    monkeypatch.setattr(sys.modules["figures_pkg.model.embed"], "BATCH_BYTES", 2 * 12 * 2 * 32**2)
+    monkeypatch.setattr(net, "decode", lambda some: sizes.append(len(some)) or decode(some))
+    np.testing.assert_allclose(decoded_counts(net, vectors), whole, rtol=1e-4, atol=1e-6)
+    assert sizes == [2, 2, 1]
