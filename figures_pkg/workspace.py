@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 SOURCES = ("twin", "zenodo")
-CODE = Path(__file__).resolve().parents[1]  # folder of the package
+CODE = Path(__file__).resolve().parents[1]  # the folder that holds the package, in a checkout its root
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the workflow reads hundreds of small files
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,11 @@ logger = logging.getLogger(__name__)
 
 def repository() -> Path:
     """The root of the checkout that this package was installed from; FileNotFoundError if it was installed without the notebooks beside it."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "data_manifest.yaml").is_file():
+    if not (CODE / "data_manifest.yaml").is_file():
         raise FileNotFoundError(
-            f"the book's notebooks and manifest were expected in {root}; clone the repository and install with `pip install -e .`"
+            f"the book's notebooks and manifest were expected in {CODE}; clone the repository and install with `pip install -e .`"
         )
-    return root
+    return CODE
 
 
 def artefacts_folder(profile: str) -> Path:
@@ -44,14 +43,19 @@ def book_folder() -> Path:
     return Path(os.environ.get("FIGURES_PKG_BOOK", repository() / "book"))
 
 
+def check_source(data: str) -> None:
+    """ValueError for another source of scans than the twin and the authors' record."""
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+
+
 def artefact_path(name: str, data: str, profile: str) -> Path:
     """
     Path of something computed from the scans of one source, such as ``"models/ds1-laptop-seed0.safetensors"``: kind and file name.
 
     `data` is "twin" or "zenodo"; what comes from the one and what comes from the other never share a folder.
     """
-    if data not in SOURCES:
-        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    check_source(data)
     kind, file = name.split("/")
     return artefacts_folder(profile) / kind / data / file
 

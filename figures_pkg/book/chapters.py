@@ -7,7 +7,7 @@ from pathlib import Path
 
 from figures_pkg.record.manifest import load_manifest, read_yaml
 from figures_pkg.record.scans import locate
-from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, fields_of, load_profile, read_front_matter, repository, scans_of
+from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, fields_of, load_profile, read_front_matter, repository, scans_of
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
@@ -39,8 +39,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
     random fields are read too, where the profile has any of them scored. A missing scan of the twin is an error on demand, a missing file of
     the record always.
     """
-    if data not in SOURCES:
-        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    check_source(data)
     wanted = companion(chapter)
     scans = [(name, wanted.get("data", data)) for name in wanted.get("datasets", [])]
     fields = fields_of(wanted["fields"], profile) if "fields" in wanted else []

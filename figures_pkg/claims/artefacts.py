@@ -23,7 +23,7 @@ from figures_pkg.record.fetch import MissingDataset
 from figures_pkg.record.manifest import load_manifest
 from figures_pkg.record.scans import locate
 from figures_pkg.twin import read_truth
-from figures_pkg.workspace import SOURCES, artefact_path, artefacts_folder, load_profile, scans_of
+from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, load_profile, scans_of
 
 PUBLISHED = "published"  # recipe of the authors' networks; for instance models/zenodo/ds2-published-walls.nc
 RELEASED = {("ds1", PUBLISHED): "ca-ds1", ("ds2", PUBLISHED): "ca-ds2-domains", ("ds2", "published-walls"): "ca-ds2-walls",
@@ -43,8 +43,7 @@ class Artefacts:
     """
 
     def __init__(self, profile: str, data: str = "twin"):
-        if data not in SOURCES:
-            raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+        check_source(data)
         self.profile, self.data = profile, data
         self.recipe = load_profile(profile)["recipe"]
         self.read: dict[str, int] = {}

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from figures_pkg.plotting.style import stamp
 from figures_pkg.provenance.figures import CatalogueError, paper_figures
-from figures_pkg.workspace import SOURCES, artefacts_folder, available_cores, commit, replacing, repository, tree_state
+from figures_pkg.workspace import artefacts_folder, available_cores, check_source, commit, replacing, repository, tree_state
 
 SCHEMA = 1
 PICTURE_DPI = 160
@@ -60,8 +60,7 @@ def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.
     ValueError
         For an unknown source, no arrays, or an array that is not made of numbers.
     """
-    if data not in SOURCES:
-        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    check_source(data)
     figures = paper_figures(data=data)
     if name not in figures:
         raise CatalogueError(f"no notebook announces a figure called {name!r}; list it under `companion: figures` in the front matter. "

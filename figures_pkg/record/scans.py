@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from figures_pkg.workspace import SOURCES, artefacts_folder
+from figures_pkg.workspace import artefacts_folder, check_source
 
 from .fetch import MissingDataset, ensure
 
@@ -30,8 +30,7 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
     MissingDataset
         If the file is not there; the message holds the command that makes or fetches it.
     """
-    if data not in SOURCES:
-        raise ValueError(f"data is {data!r}; it must be one of {', '.join(SOURCES)}")
+    check_source(data)
     if data == "zenodo":
         return ensure(dataset)
     path = artefacts_folder(profile) / f"{dataset}.hspy"
