@@ -16,7 +16,7 @@ class PublishedForm(torch.nn.Module):
     def __init__(self, net):
         super().__init__()
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): p.detach().clone() for name, p in net.named_parameters()})
-        self.pools, self.scales, self.side = net.config.pools, net.config.decoder_scales, net.config.bottleneck_side
+        self.pools, self.scales, self.side = net.config.pools, net.config.pools[::-1], net.config.bottleneck_side
 
     def tensors(self, name):
         """Weight and bias of a layer."""

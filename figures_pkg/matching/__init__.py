@@ -1,9 +1,8 @@
 """Every pattern matched to a library: the discs, and the fit of polarization, thickness and tilts."""
 
-from .diagnostics import disc_residuals, match_scores
 from .disc_library import average_over_discs
 from .discs import DiscGeometry, bad_pixels, disc_sums
-from .matcher import Matcher, match, prepare
+from .matcher import Matcher, disc_residuals, match, match_scores, prepare
 from .walls import measure_walls
 
 __all__ = [

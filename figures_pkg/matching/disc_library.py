@@ -1,7 +1,6 @@
 """The library as discs show it, for both polarizations, and the coarse search: every pattern against every node of it at once.
 
-A point of a disc away from its middle by an angle belongs to a plane wave tilted by it, so the mean over a disc is the mean of the
-library over a round patch of tilts.
+A point of a disc belongs to a plane wave tilted by its angle from the middle, so the mean over a disc is that over a round patch of tilts.
 """
 
 from dataclasses import dataclass
@@ -43,12 +42,11 @@ class DiscLibrary:
 
     def at(self, state: np.ndarray) -> np.ndarray:
         """Discs of +P and -P at one state (tilt b, tilt c, thickness), shape (2, n); a state outside is taken at the edge."""
-        out, values = np.empty((4, len(self.g)), np.float32), []
+        out = np.empty((2, 4, len(self.g)), np.float32)
         place = np.clip((state - self.start) / self.step, 0, self.nodes - 1 - 1e-6)
-        for coefficients in self.coefficients:
-            predict(coefficients, place, out)
-            values.append(out[0].astype(float))
-        return np.stack(values)
+        for coefficients, each in zip(self.coefficients, out):
+            predict(coefficients, place, each)
+        return out[:, 0].astype(float)
 
     def at_nodes(self) -> np.ndarray:
         """Templates for :func:`coarse_starts`: intensities at all nodes, float32, shape (2, n_b, n_c, n_t, n)."""

@@ -1,12 +1,10 @@
 """Counts in every disc of a pattern, less a local background, with their variance: one weighted sum over pixels per disc.
 
 The background is measured in a ring around the disc, from which the neighbours are left out, as a plane times the shape that it has
-in the mean pattern. How that shape moves and spreads from pattern to pattern is told by all pixels between the discs, and what it
-then leaves under a disc is taken off. Rings of neighbours share pixels, so their errors are correlated. The direct beam is left
-out by default, because it sits on a narrow halo that no ring can measure.
-
-The shape is a product of two radial curves, one about the direct beam and one about a centre that is fitted, because diffuse
-scattering gathers around the zone axis. Where the crystal tilts or thickens this part moves and spreads.
+in the mean pattern: a product of two radial curves, one about the direct beam and one about a centre that is fitted, because diffuse
+scattering gathers around the zone axis. Where the crystal tilts or thickens the second part moves and spreads; all pixels between the discs
+tell by how much, and what it leaves under a disc is taken off. Rings of neighbours share pixels, so their errors are correlated. The direct
+beam is left out by default, because it sits on a narrow halo that no ring can measure.
 """
 
 from dataclasses import dataclass
@@ -35,6 +33,31 @@ MOVED_PX, SPREAD = 2.0, 0.02  # finite differences of a centre and of a width
 
 
 @dataclass(frozen=True)
+class DiscGeometry:
+    """Where the discs lie: the vector (g_b, g_c) in 1/Å falls at ``centre + matrix @ (g_b, g_c)``."""
+
+    centre: np.ndarray  # (row, col) of the direct beam, px, rows downward
+    matrix: np.ndarray  # px per 1/Å, shape (2, 2), columns b and c
+    radius_px: float  # of the discs
+
+    @classmethod
+    def of(cls, found: FoundLattice) -> "DiscGeometry":
+        """The geometry that :func:`figures_pkg.imaging.lattice_search.find_lattice` has found."""
+        return cls(np.array(found.lattice.centre), np.array(found.matrix), float(found.radius_px))
+
+    def convergence_mrad(self, energy_kev: float) -> float:
+        """Half angle of the beam's cone, from the radius of the discs and the mean scale."""
+        px_per_inv_angstrom = float(np.sqrt(abs(np.linalg.det(self.matrix))))
+        return self.radius_px / px_per_inv_angstrom * wavelength_angstrom(energy_kev) * 1e3
+
+    def changed(self, scale: float = 1.0, rotation_deg: float = 0.0, radius: float = 1.0) -> "DiscGeometry":
+        """The same with the camera length, the rotation (anticlockwise on the screen) or the radius changed."""
+        cos, sin = np.cos(np.radians(rotation_deg)), np.sin(np.radians(rotation_deg))
+        turn = np.array([[cos, -sin], [sin, cos]])  # of (row, col)
+        return DiscGeometry(self.centre, scale * turn @ self.matrix, radius * self.radius_px)
+
+
+@dataclass(frozen=True)
 class Background:
     """A background, and how it changes from pattern to pattern to first order."""
 
@@ -53,16 +76,11 @@ class Background:
         return [(np.flatnonzero(chosen), each) for each in weights[1:]]
 
 
-def smooth_background(mean_pattern: np.ndarray, places: np.ndarray, centre: np.ndarray, clear_px: float,
-                      bad_pixels: np.ndarray | None = None) -> Background:
-    """
-    Background everywhere, from the good pixels of a mean pattern that lie ``clear_px`` or more from the (row, col) of all discs, (n, 2).
-
-    It is constant and without modes where too few pixels are free to tell.
-    """
-    counts = np.asarray(mean_pattern, float)
+def smooth_background(mean_pattern: np.ndarray, geometry: DiscGeometry, g: np.ndarray, bad_pixels: np.ndarray | None = None) -> Background:
+    """Background everywhere, from the good pixels of a mean pattern that no disc of ``g`` (n, 2) reaches; constant where they are too few to tell."""
+    counts, centre = np.asarray(mean_pattern, float), geometry.centre
     pixels = np.moveaxis(np.indices(counts.shape), 0, -1).reshape(-1, 2)
-    free = (cKDTree(places).query(pixels)[0] > clear_px) & (counts.ravel() > 0)
+    free = (cKDTree(centre + g @ geometry.matrix.T).query(pixels)[0] > _clear_px(geometry, g)) & (counts.ravel() > 0)
     if bad_pixels is not None:
         free &= ~bad_pixels.ravel()
     if free.sum() < FEWEST:
@@ -111,46 +129,6 @@ def _curve(radius, values, weight):
 
 
 @dataclass(frozen=True)
-class DiscGeometry:
-    """
-    Where the discs lie: the vector (g_b, g_c) in 1/Å falls at ``centre + matrix @ (g_b, g_c)``.
-
-    Attributes
-    ----------
-    centre
-        (row, col) of the direct beam, px, rows downward.
-    matrix
-        Px per 1/Å, shape (2, 2), columns b and c.
-    radius_px
-        Radius of the discs.
-    """
-
-    centre: np.ndarray
-    matrix: np.ndarray
-    radius_px: float
-
-    @classmethod
-    def of(cls, found: FoundLattice) -> "DiscGeometry":
-        """The geometry that :func:`figures_pkg.imaging.lattice_search.find_lattice` has found."""
-        return cls(np.array(found.lattice.centre), np.array(found.matrix), float(found.radius_px))
-
-    @property
-    def px_per_inv_angstrom(self) -> float:
-        """Mean scale."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix))))
-
-    def convergence_mrad(self, energy_kev: float) -> float:
-        """Half angle of the beam's cone, from the radius of the discs."""
-        return self.radius_px / self.px_per_inv_angstrom * wavelength_angstrom(energy_kev) * 1e3
-
-    def changed(self, scale: float = 1.0, rotation_deg: float = 0.0, radius: float = 1.0) -> "DiscGeometry":
-        """The same with the camera length, the rotation (anticlockwise on the screen) or the radius changed."""
-        cos, sin = np.cos(np.radians(rotation_deg)), np.sin(np.radians(rotation_deg))
-        turn = np.array([[cos, -sin], [sin, cos]])  # of (row, col)
-        return DiscGeometry(self.centre, scale * turn @ self.matrix, radius * self.radius_px)
-
-
-@dataclass(frozen=True)
 class DiscPlan:
     """The pixels of every disc with their weights, in rows that lie one after another; rows that measure the background's changes follow."""
 
@@ -175,8 +153,16 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
     rest of their disc is scaled up. The background is level by default.
     """
     places, length = geometry.centre + g @ geometry.matrix.T, np.hypot(*g.T)
-    reach, outer = _reach(geometry, g)
+    spacing, radius = _spacing(geometry, g), geometry.radius_px
+    gap = spacing - 2 * radius
+    if gap <= 0:
+        raise ValueError(f"the discs overlap: their radius is {radius:.1f} px and the nearest lie {spacing:.1f} px apart; record with a "
+                         "smaller convergence angle, single discs cannot be told apart here")
+    if gap < RING_PX:
+        raise ValueError(f"the discs leave {gap:.1f} px between them, the background needs {RING_PX:g} px; use a larger camera length")
+    reach = radius + min(BLUR_PX, 0.25 * gap)  # radius to which a disc is integrated
     margin = reach + RING_PX
+    outer = max(margin, RING_REACH * spacing)  # of its ring
     inside = ((places >= margin) & (places <= np.array(shape) - 1 - margin)).all(axis=1)
     index = np.flatnonzero(inside & (length <= largest_g) & (length > 1e-6))
     if len(index) < 10:
@@ -184,12 +170,16 @@ def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: 
     good = np.ones(shape, bool) if bad_pixels is None else ~bad_pixels
     background = background or Background(np.ones(shape), np.empty((0, *shape)), good)
     level = background.level
-    clear = clear_px(geometry, g)
+    clear = _clear_px(geometry, g)
     rows = [_disc_row(places[i], np.delete(places, i, axis=0), (reach, clear, outer), good, length[i], level) for i in index]
     discs = _stacked(rows, level.size)
+    scaled = discs.multiply(np.sqrt(level.ravel())).tocsr()  # counts of pixels are independent, with variances in proportion to the background
+    covariance = (scaled @ scaled.T).toarray()
+    deviation = np.sqrt(np.diag(covariance))
     modes = discs @ background.modes.reshape(-1, level.size).T if len(background.modes) else np.empty((len(index), 0))
     every = _stacked(rows + background.mode_rows(good), level.size)
-    return DiscPlan(index, every.indptr.astype(int), every.indices.astype(np.int64), every.data, tuple(shape), _correlation(discs, level), modes)
+    return DiscPlan(index, every.indptr.astype(int), every.indices.astype(np.int64), every.data, tuple(shape),
+                    covariance / np.outer(deviation, deviation), modes)  # fmt: skip
 
 
 def _stacked(rows, size):
@@ -198,28 +188,7 @@ def _stacked(rows, size):
     return csr_array((weights, pixels, starts), shape=(len(rows), size))
 
 
-def _correlation(rows, level):
-    """Correlation of weighted sums over pixels that count independently, with variances in proportion to the background."""
-    scaled = rows.multiply(np.sqrt(level.ravel())).tocsr()
-    covariance = (scaled @ scaled.T).toarray()
-    deviation = np.sqrt(np.diag(covariance))
-    return covariance / np.outer(deviation, deviation)
-
-
-def _reach(geometry, g):
-    """Radius to which a disc is integrated and the outer radius of its ring; refused where discs leave no room."""
-    spacing, radius = _spacing(geometry, g), geometry.radius_px
-    if 2 * radius >= spacing:
-        raise ValueError(f"the discs overlap: their radius is {radius:.1f} px and the nearest lie {spacing:.1f} px apart; record with a "
-                         "smaller convergence angle, single discs cannot be told apart here")
-    gap = spacing - 2 * radius
-    if gap < RING_PX:
-        raise ValueError(f"the discs leave {gap:.1f} px between them, the background needs {RING_PX:g} px; use a larger camera length")
-    reach = radius + min(BLUR_PX, 0.25 * gap)
-    return reach, max(reach + RING_PX, RING_REACH * spacing)
-
-
-def clear_px(geometry: DiscGeometry, g: np.ndarray) -> float:
+def _clear_px(geometry, g):
     """Distance from the middle of a disc beyond which a pixel is background: 3 px beyond the rim, less where discs are close."""
     return geometry.radius_px + min(CLEAR_PX, 0.38 * (_spacing(geometry, g) - 2 * geometry.radius_px))
 
@@ -245,20 +214,12 @@ def _disc_row(place, others, radii, good, length, level):
     if ring.sum() < 12 or share[inner].sum() < 0.5 * share.sum():
         raise ValueError(f"a disc at {length:.2f} 1/Å has {ring.sum()} pixels of background and {inner.sum()} of its own left; too many pixels "
                          "are bad, or the lattice is wrong")
-    scaled = share * share.sum() / share[inner].sum()
-    weights = np.where(inner, scaled, 0) - _ring_weights(grid - place, level[tuple(grid.T)], np.where(inner, scaled, 0), ring)
+    weights = np.where(inner, share * share.sum() / share[inner].sum(), 0)
+    plane = np.column_stack([np.ones(len(grid)), grid - place])
+    shape = level[tuple(grid.T)][:, None] * plane  # the background: its shape times a plane fitted in the ring
+    weights[ring] -= (weights @ shape) @ np.linalg.solve(plane[ring].T @ shape[ring], plane[ring].T)
     used = weights != 0
     return np.ravel_multi_index(tuple(grid[used].T), good.shape).astype(np.int64), weights[used]
-
-
-def _ring_weights(away, level, inner, ring):
-    """Weights that sum the pixels of the ring to the background under the disc: its shape times a plane fitted in the ring."""
-    plane = np.column_stack([np.ones(len(away)), away])
-    shape = level[:, None] * plane
-    fitted = np.linalg.solve(plane[ring].T @ shape[ring], plane[ring].T)
-    weights = np.zeros(len(away))
-    weights[ring] = (inner @ shape) @ fitted
-    return weights
 
 
 @njit(nogil=True, cache=True, fastmath=True)
@@ -276,16 +237,7 @@ def _integrate(patterns, starts, pixels, weights, sums, variances):
 
 
 def disc_sums(patterns: np.ndarray, plan: DiscPlan) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Counts of all discs above their background, and their variances if pixels count independently (Poisson), float64 (p, n) each.
-
-    Parameters
-    ----------
-    patterns
-        Counts, shape (p, det_y, det_x).
-    plan
-        From :func:`plan_discs`.
-    """
+    """Of counts (p, det_y, det_x) those of all discs above their background, and their variances for Poisson noise, float64 (p, n) each."""
     patterns = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
     if patterns.shape[1] != plan.shape[0] * plan.shape[1]:
         raise ValueError(f"patterns of {patterns.shape[1]} px, the discs were planned for {plan.shape[0]} x {plan.shape[1]}")

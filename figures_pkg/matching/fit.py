@@ -138,11 +138,7 @@ def _covariance(coefficients, data, weight, variance, correlation, result):
 
 @njit(nogil=True, cache=True)
 def refine(coefficients, data, weight, start, result):
-    """
-    Fit one pattern (counts above background and the weights of their squares, (n,)) from one start in grid coordinates.
-
-    Writes coordinates, scale, chi squared, and 1 where the fit ended on the edge of the grid to the start of ``result`` (12,).
-    """
+    """Fit one pattern from one start; writes coordinates, scale, chi squared, and 1 where the fit ended on the edge of the grid to ``result`` (12,)."""
     model, other = np.empty((4, data.size), np.float32), np.empty((4, data.size), np.float32)
     hessian, gradient, mixed, inverse = np.empty((3, 3)), np.empty(3), np.empty(3), np.empty((3, 3))
     last = np.array([coefficients.shape[0] - 3.0, coefficients.shape[1] - 3.0, coefficients.shape[2] - 3.0])

@@ -1,10 +1,9 @@
 """Position, width and inclination of walls, from all patterns around a piece of them at once.
 
-Where a map of polarization changes sign lie its walls; they are cut into straight pieces with the positions around them. Near a
-wall neither domain describes a pattern. Five models are compared on every piece: an upright wall, whose patterns are mixtures
-of +P and -P, and walls inclined either way, whose patterns are those of columns with one domain above the other, each for both
-mirror variants of the wall (the phase of the trimerization turns one way or the other). Thickness and tilts are not fitted
-again: they are smooth, so they are taken from the positions around.
+Where a map of polarization changes sign lie its walls; they are cut into straight pieces. Near a wall neither domain describes a pattern, so five
+models are compared on every piece: an upright wall, whose patterns are mixtures of +P and -P, and walls inclined either way, whose patterns are those
+of columns with one domain above the other, each for both mirror variants of the wall (the phase of the trimerization turns one way or the other).
+Thickness and tilts are not fitted again: they are smooth, so they are taken from the positions around.
 """
 
 from dataclasses import dataclass
@@ -69,59 +68,35 @@ class Piece:
 
 
 def find_pieces(maps: xr.Dataset, length_nm: float) -> list[Piece]:
-    """
-    Cut the walls in a map of polarization into pieces of roughly ``length_nm`` with the positions up to 14 nm from their lines.
-
-    Shorter lines are taken for single wrong positions and dropped; there are no pieces where there is one domain only.
-    """
+    """Pieces of roughly ``length_nm`` of the walls in a map of polarization, with the positions up to 14 nm from them; none of shorter lines."""
     y, x = maps.scan_y.values, maps.scan_x.values
     smooth = gaussian_filter(maps.polarization.values.astype(float), SMOOTH, mode="nearest")
     lines = [line[:, ::-1] for line in contour_generator(x, y, smooth).lines(0.0)]
-    lines = [line for line in lines if _arc(line)[-1] >= length_nm]
-    cut = [(wall, points) for wall, line in enumerate(lines) for points in _cut(line, length_nm)]
+    cut: list[tuple[int, np.ndarray]] = []  # walls, and the evenly spaced points of their equal parts
+    for line in lines:
+        arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+        if arc[-1] >= length_nm:
+            parts = max(int(round(arc[-1] / length_nm)), 1)
+            at = np.linspace(0, arc[-1], max(int(arc[-1] / POINT_NM), 2 * parts))
+            points, wall = np.stack([np.interp(at, arc, column) for column in line.T], axis=1), cut[-1][0] + 1 if cut else 0
+            cut += [(wall, part) for part in np.array_split(points, parts)]
     if not cut:
         return []
     owner = np.repeat(np.arange(len(cut)), [len(points) for _, points in cut])
     places = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     away, nearest = cKDTree(np.concatenate([points for _, points in cut])).query(places)
     owner = np.where(away <= REACH_NM, owner[nearest], -1)
-    pieces = [_piece(*each, places, np.flatnonzero(owner == number), smooth) for number, each in enumerate(cut)]
-    return [piece for piece in pieces if len(piece.index) >= 8]
-
-
-def wall_distance(maps: xr.Dataset, pieces: list[Piece]) -> np.ndarray:
-    """Distance (nm) of every position from the nearest piece's line, shape (scan_y, scan_x); infinite beyond their reach."""
-    distance = np.full(maps.polarization.shape, np.inf)
-    for piece in pieces:
-        distance[tuple(piece.index.T)] = np.abs(piece.distance_nm)
-    return distance
-
-
-def _arc(line):
-    """Length of a line from its start to each of its points."""
-    return np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
-
-
-def _cut(line, length_nm):
-    """Points of the equal parts of a line, about `length_nm` long, evenly spaced."""
-    arc = _arc(line)
-    parts = max(int(round(arc[-1] / length_nm)), 1)
-    at = np.linspace(0, arc[-1], max(int(arc[-1] / POINT_NM), 2 * parts))
-    points = np.stack([np.interp(at, arc, column) for column in line.T], axis=1)
-    return np.array_split(points, parts)
-
-
-def _piece(wall, points, places, mine, smooth):
-    """The line through some points and what lies around it; its normal points to where the polarization is larger."""
-    centre = points.mean(axis=0)
-    along = np.linalg.svd(points - centre, full_matrices=False)[2][0]
-    normal = np.array([-along[1], along[0]])
-    away = places[mine] - centre
-    distance = away @ normal
-    shape = smooth.shape
-    if len(mine) and np.dot(distance, smooth.ravel()[mine]) < 0:
-        normal, distance = -normal, -distance
-    return Piece(centre, normal, wall, np.stack(np.unravel_index(mine, shape), axis=1), distance, away @ along, along)
+    pieces = []
+    for number, (wall, points) in enumerate(cut):
+        mine, centre = np.flatnonzero(owner == number), points.mean(axis=0)
+        along = np.linalg.svd(points - centre, full_matrices=False)[2][0]
+        normal = np.array([-along[1], along[0]])
+        away = places[mine] - centre
+        if np.dot(away @ normal, smooth.ravel()[mine]) < 0:
+            normal = -normal
+        if len(mine) >= 8:
+            pieces.append(Piece(centre, normal, wall, np.stack(np.unravel_index(mine, smooth.shape), axis=1), away @ normal, away @ along, along))
+    return pieces
 
 
 def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, length_nm: float = 20.0, probe_fwhm_nm: float = 2.0,
@@ -129,18 +104,9 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
     """
     Find the walls in a match, simulate the columns under them, fit every piece, and then every pattern around it by itself.
 
-    Parameters
-    ----------
-    maps, matcher
-        From :func:`figures_pkg.matching.match` with ``discs=True``, and what it was called with.
-    convergence_mrad
-        Half angle of the beam's cone.
-    length_nm
-        Of the pieces, roughly.
-    probe_fwhm_nm
-        Full width at half maximum of the probe; a wrong one is taken for width of the wall.
-    columns
-        From :func:`figures_pkg.twin.walls.build_columns`, for turns of 1 and -1, if they are there already.
+    ``maps`` come from :func:`figures_pkg.matching.match` with ``discs=True`` and this ``matcher``; ``convergence_mrad`` is the half angle of the beam's
+    cone, ``length_nm`` that of the pieces, roughly, and ``probe_fwhm_nm`` the full width at half maximum of the probe: a wrong one is taken for width of
+    the wall. ``columns`` are those of :func:`figures_pkg.twin.walls.build_columns` for turns of 1 and -1, if they are there already.
 
     Returns
     -------
@@ -149,20 +115,25 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
         that the wall is bent, or another one near. They do not hold what is wrong for all of them alike, such as the width of the probe, or what a
         charged wall scatters by itself: it is taken for up to 1 nm of place or width. Where three walls meet no piece is right; chi squared says so.
     patterns : Dataset
-        On (scan_y, scan_x): ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of its piece and nothing
-        else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from the line fitted to its ``piece``; nan away
-        from walls.
-
-    Raises
-    ------
-    ValueError
-        When the map has no wall.
+        On (scan_y, scan_x), nan away from walls: ``distance_nm`` of each pattern from the wall's middle, positive in +P, where the slope is that of its
+        piece and nothing else is known of the pattern, and ``share``, the weight of +P there; ``line_nm``, its distance from the line of its ``piece``.
+        A map without a wall is a ValueError.
     """
     pieces = find_pieces(maps, length_nm)
     if not pieces:
         raise ValueError(f"the polarization changes sign along no line of {length_nm:g} nm; there is no wall to measure")
-    clear = (wall_distance(maps, pieces) > CLEAR_NM) & ~maps.poor_fit.values
-    states = [_surroundings(piece, maps, clear) for piece in pieces]
+    clear = ~maps.poor_fit.values  # and away from all lines
+    for piece in pieces:
+        at = tuple(piece.index.T)
+        clear[at] &= np.abs(piece.distance_nm) > CLEAR_NM
+    states = []  # tilt b, tilt c and thickness at the positions of each piece, from second-order surfaces through what lies around, (p, 3)
+    for piece in pieces:
+        y, x = np.meshgrid(maps.scan_y.values - piece.centre_nm[0], maps.scan_x.values - piece.centre_nm[1], indexing="ij")
+        near = clear & (np.hypot(y, x) < AROUND_NM)
+        near = near if near.sum() >= 12 else clear
+        terms = np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=-1)
+        values = np.stack([maps[name].values[near] for name in FITTED], axis=-1).astype(float)
+        states.append(terms[tuple(piece.index.T)] @ np.linalg.lstsq(terms[near], values, rcond=None)[0])
     if columns is None:
         ends = np.min(np.concatenate(states), axis=0), np.max(np.concatenate(states), axis=0)
         columns = {turn: build_columns(matcher.library.g, *ends, convergence_mrad, turn) for turn in (1, -1)}
@@ -177,18 +148,6 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
                  for name, (unit, text) in UNITS.items()}
     each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
     return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
-
-
-def _surroundings(piece, maps, clear):
-    """Tilt b, tilt c and thickness at the positions of a piece, from second-order surfaces through what lies around, (p, 3)."""
-    y, x = np.meshgrid(maps.scan_y.values - piece.centre_nm[0], maps.scan_x.values - piece.centre_nm[1], indexing="ij")
-    near = clear & (np.hypot(y, x) < AROUND_NM)
-    if near.sum() < 12:
-        near = clear
-    terms = np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=-1)
-    values = np.stack([maps[name].values[near] for name in FITTED], axis=-1).astype(float)
-    surfaces = np.linalg.lstsq(terms[near], values, rcond=None)[0]
-    return terms[tuple(piece.index.T)] @ surfaces
 
 
 class _Patterns:
@@ -228,21 +187,14 @@ class _Patterns:
         bounds = (np.array([-12, -0.6, 0.005])[:size], np.array([12, 0.6, STEEPEST])[:size])
         found = least_squares(lambda place: self.at_place(model, place), start, bounds=bounds,
                               x_scale=np.array([1, 0.1, 0.05])[:size], diff_step=1e-3, ftol=1e-5)
-        return 2 * found.cost, found.x, self._covariance(found.jac, found.fun)
-
-    def _covariance(self, jacobian, residuals):
-        """
-        Of a fitted place: from counting and the floor, or from how patterns disagree about it where that is more.
-
-        Patterns disagree where the wall is no straight line, where another one is near, and where thickness or tilts around are off; each moves all
-        discs of a pattern together, which chi squared over all discs hardly notices.
-        """
-        inverse = np.linalg.pinv(jacobian.T @ jacobian)
-        count, size = len(self.data), jacobian.shape[1]
-        pulls = np.einsum("pnk,pn->pk", jacobian.reshape(count, -1, size), residuals.reshape(count, -1))
+        # The covariance comes from counting and the floor, or from how patterns disagree about the place where that is more: where the wall is no
+        # straight line, another one is near, or thickness or tilts around are off. Each moves all discs of a pattern together, which chi squared
+        # over all discs hardly notices.
+        inverse, count = np.linalg.pinv(found.jac.T @ found.jac), len(self.data)
+        pulls = np.einsum("pnk,pn->pk", found.jac.reshape(count, -1, size), found.fun.reshape(count, -1))
         between = inverse @ (pulls.T @ pulls * count / (count - size)) @ inverse
         ratio = np.sqrt(np.maximum(np.diag(between) / np.diag(inverse), 1))
-        return inverse * np.outer(ratio, ratio)
+        return 2 * found.cost, found.x, inverse * np.outer(ratio, ratio)
 
     def one_by_one(self, model, slope):
         """Distance of each pattern from the wall and the weight of +P in it, shape (p,) each."""
@@ -260,17 +212,12 @@ def _fit_piece(patterns):
     error = np.append(np.sqrt(np.diag(covariance)), np.nan)
     slope, slope_error = (sign * place[2], error[2]) if sign else (0.0, np.nan)
     others = {"order": min(fit[0] for model, fit in fits.items() if model[0] != sign), "turn": fits[sign, -turn][0] if sign else np.nan}
-    row = _course(patterns.piece, place, error[0]) | {f"{name}_log_likelihood_ratio": (other - chi2) / 2 for name, other in others.items()}
-    row |= {
+    piece = patterns.piece
+    (y, x), normal = piece.centre_nm + place[0] * piece.normal, (piece.normal - place[1] * piece.along) / np.hypot(1, place[1])
+    row = {f"{name}_log_likelihood_ratio": (other - chi2) / 2 for name, other in others.items()} | {
+        "y_nm": y, "x_nm": x, "normal_y": normal[0], "normal_x": normal[1], "position_nm_error": error[0], "length_nm": np.ptp(piece.along_nm),
         "width_nm": slope * thickness, "width_nm_error": slope_error * thickness, "thickness_nm": thickness, "turn": turn * abs(sign),
         "inclination_deg": np.degrees(np.arctan(slope)), "inclination_deg_error": np.degrees(slope_error / (1 + slope**2)),
-        "chi2": chi2 / degrees, "chi2_upright": fits[0, 1][0] / degrees, "wall": patterns.piece.wall, "positions": len(patterns.data),
+        "chi2": chi2 / degrees, "chi2_upright": fits[0, 1][0] / degrees, "wall": piece.wall, "positions": len(patterns.data),
     }
     return row, ((sign, turn), abs(slope)), patterns.from_line(place)
-
-
-def _course(piece, place, error):
-    """Where the fitted line runs: its middle, its normal and its length."""
-    y, x = piece.centre_nm + place[0] * piece.normal
-    normal = (piece.normal - place[1] * piece.along) / np.hypot(1, place[1])
-    return {"y_nm": y, "x_nm": x, "normal_y": normal[0], "normal_x": normal[1], "position_nm_error": error, "length_nm": np.ptp(piece.along_nm)}

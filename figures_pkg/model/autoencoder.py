@@ -1,4 +1,4 @@
-"""The paper's convolutional autoencoder (Fig. 3): a pattern in, an embedding of a few non-negative channels, a pattern out."""
+"""The paper's autoencoder (Fig. 3): a pattern in, an embedding of a few non-negative channels, a pattern out; and its β-VAE (Supplementary Fig. 1)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from .transform import InputTransform
 
-PAPER_PARAMETERS = 4_700_770  # Methods of doi:10.1038/s41524-024-01265-y
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -22,11 +20,6 @@ class NetworkConfig:
     Sizes of the autoencoder. The defaults are the paper's (Methods and Fig. 3 of doi:10.1038/s41524-024-01265-y).
 
     A size that is no positive integer is a ValueError, and so are pools whose product does not divide the side of the pattern.
-
-    Examples
-    --------
-    >>> NetworkConfig().encoder_sides, NetworkConfig().decoder_sides
-    ((256, 64, 16), (8, 16, 64, 256))
     """
 
     pattern: int = 256  # side in px: the detector has 256 x 256, and each LayerNorm has a weight per pixel of its level
@@ -48,24 +41,9 @@ class NetworkConfig:
                              f"{prod(self.pools)} must divide the side; bin or crop the patterns, or change the pools")  # fmt: skip
 
     @property
-    def encoder_sides(self) -> tuple[int, ...]:
-        """Side in px of the images in each level of the encoder, before its pool."""
-        return tuple(self.pattern // prod(self.pools[:level]) for level in range(len(self.pools)))
-
-    @property
     def bottleneck_side(self) -> int:
         """Side in px of the image that is flattened into the embedding."""
         return self.pattern // prod(self.pools)
-
-    @property
-    def decoder_scales(self) -> tuple[int, ...]:
-        """Factors of the upsampling, the pools in reverse: 8 -> 16 -> 64 -> 256 px."""
-        return self.pools[::-1]
-
-    @property
-    def decoder_sides(self) -> tuple[int, ...]:
-        """Side in px of the images in each level of the decoder; the last one is the pattern's."""
-        return tuple(self.bottleneck_side * prod(self.decoder_scales[:level]) for level in range(len(self.pools) + 1))
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
@@ -82,11 +60,6 @@ class ConvBlock(nn.Module):
         self.cov1d_2 = _convolution(filters, filters)
         self.cov1d_3 = _convolution(filters, filters)
         self.norm_3 = nn.LayerNorm([side, side])  # one mean and variance per image and filter; weights shared by the filters
-
-    @property
-    def convolutions(self) -> tuple[nn.Conv2d, ...]:
-        """The three convolutions, in order."""
-        return self.cov1d_1, self.cov1d_2, self.cov1d_3
 
     def forward(self, start: Tensor) -> Tensor:
         """Images (n, filters, side, side) to images of the same shape."""
@@ -116,8 +89,10 @@ class Encoder(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         blocks: list[nn.Module] = []
-        for side, pool in zip(config.encoder_sides, config.pools):
+        side = config.pattern
+        for pool in config.pools:
             blocks += [ConvBlock(config.filters, side), IdentityBlock(config.filters, side), nn.MaxPool2d(pool)]
+            side //= pool
         self.block_layer = nn.ModuleList(blocks)
         self.cov2d = _convolution(1, config.filters)
         self.cov2d_1 = _convolution(config.filters, 1)
@@ -131,7 +106,7 @@ class Encoder(nn.Module):
         first, *others = self.block_layer
         assert isinstance(first, ConvBlock)
         if self.collapses and not torch.is_grad_enabled():
-            out = first.finish(start, self.collapsed(images, start, first.convolutions))
+            out = first.finish(start, self.collapsed(images, start, first))
         else:
             out = first(start)
         for block in others:  # ConvBlock, IdentityBlock, MaxPool in turn: sides 256, 64, 16, then 8
@@ -139,34 +114,29 @@ class Encoder(nn.Module):
         out = self.cov2d_1(out).flatten(1)  # (n, 64)
         return F.relu(self.dense(out))  # (n, channels)
 
-    def collapsed(self, images: Tensor, start: Tensor, convolutions: tuple[nn.Conv2d, ...]) -> Tensor:
+    def collapsed(self, images: Tensor, start: Tensor, block: ConvBlock) -> Tensor:
         """
         What the convolutions of the first block give, as one of 9 x 9 px; for embedding, where it halves the time.
 
-        Nothing nonlinear stands between ``cov2d`` and these three, so away from the border the four are one convolution from the
-        patterns (n, 1, height, width) to all filters, 42 times cheaper at the paper's 128 filters. The zeros around the image
-        between the four make the outermost three lines different; those are computed by the convolutions themselves, from six
-        lines of ``start``, which is the output of ``cov2d``. The result differs from the plain form by rounding only.
+        Nothing nonlinear stands between ``cov2d`` and these three, so away from the border the four are one convolution of the patterns
+        (n, 1, height, width), 42 times cheaper at the paper's 128 filters. The zeros around the image make the outermost three lines different; those
+        are computed by the convolutions themselves, from six lines of ``start``, the output of ``cov2d``. The result differs by rounding only.
         """
-        out = F.conv2d(images, *_composed(self.cov2d, convolutions), padding=4)
-        for outer, ring in zip(_borders(6), _borders(3)):
-            strip = start[outer]
+        convolutions = block.cov1d_1, block.cov1d_2, block.cov1d_3
+        kernel: Tensor = self.cov2d.weight
+        bias: Tensor = self.cov2d.get_parameter("bias")
+        with torch.autocast(kernel.device.type, enabled=False):
+            for convolution in convolutions:
+                outer = convolution.weight  # (filters, filters, 3, 3)
+                kernel = F.conv2d(kernel.transpose(0, 1), outer.flip(2, 3), padding=2).transpose(0, 1)  # 3 -> 5 -> 7 -> 9 px
+                bias = outer.sum((2, 3)) @ bias + convolution.get_parameter("bias")
+        out = F.conv2d(images, kernel, bias, padding=4)
+        for outer_lines, ring in zip(_borders(6), _borders(3)):
+            strip = start[outer_lines]
             for convolution in convolutions:  # each spoils one more line on the inner side, of the six that there are
                 strip = convolution(strip)
             out[ring] = strip[ring]
         return out
-
-
-def _composed(stem: nn.Conv2d, convolutions: tuple[nn.Conv2d, ...]) -> tuple[Tensor, Tensor]:
-    """Kernel (filters, 1, 9, 9) and bias (filters,) of all convolutions together, in the precision of the weights."""
-    kernel: Tensor = stem.weight
-    bias: Tensor = stem.get_parameter("bias")
-    with torch.autocast(kernel.device.type, enabled=False):
-        for convolution in convolutions:
-            outer = convolution.weight  # (filters, filters, 3, 3)
-            kernel = F.conv2d(kernel.transpose(0, 1), outer.flip(2, 3), padding=2).transpose(0, 1)  # 3 -> 5 -> 7 -> 9 px
-            bias = outer.sum((2, 3)) @ bias + convolution.get_parameter("bias")
-    return kernel, bias
 
 
 def _borders(lines: int) -> list[tuple]:
@@ -179,8 +149,8 @@ class Upsample(nn.Upsample):
     """
     Bilinear upsampling with ``align_corners``, as in the published code: its weights expect images stretched by (8 n - 1) / (n - 1).
 
-    On a GPU it is done as two products with a matrix, since PyTorch's own kernel has no repeatable gradient there. The result of
-    the products lies in memory with the filters last, as convolutions on a GPU want it.
+    On a GPU it is two products with a matrix, since PyTorch's own kernel has no repeatable gradient there; their result lies in memory with the
+    filters last, as convolutions on a GPU want it.
     """
 
     def __init__(self, scale: int):
@@ -211,7 +181,9 @@ class Decoder(nn.Module):
         self.cov2d = _convolution(1, config.filters)
         self.cov2d_1 = _convolution(config.filters, 1)
         blocks: list[nn.Module] = [ConvBlock(config.filters, self.side), IdentityBlock(config.filters, self.side)]
-        for side, scale in zip(config.decoder_sides[1:], config.decoder_scales):
+        side = self.side
+        for scale in reversed(config.pools):
+            side *= scale
             blocks += [Upsample(scale), ConvBlock(config.filters, side), IdentityBlock(config.filters, side)]
         self.block_layer = nn.ModuleList(blocks)
 
@@ -229,19 +201,11 @@ class Autoencoder(nn.Module):
     The autoencoder of Fig. 3, with the names and the order of parameters of the published weights.
 
     It takes patterns as the training saw them: the transform of the counts (logarithm, Anscombe, whitening) is not part
-    of it. A pattern's row 0 is the top row of the detector, as in the scan.
-
-    Parameters
-    ----------
-    config
-        The sizes; the paper's by default, which give 4,700,770 parameters.
-    seed
-        Seed of the initial weights (PyTorch's defaults). None draws them from PyTorch's global state; a number leaves
-        that state as it was.
+    of it. A pattern's row 0 is the top row of the detector, as in the scan. The sizes are the paper's by default, which give 4,700,770
+    parameters. ``seed`` decides the initial weights (PyTorch's defaults) and leaves PyTorch's global state as it was; None draws them from it.
     """
 
     encoder = Encoder
-    parameters_of_paper = PAPER_PARAMETERS
 
     def __init__(self, config: NetworkConfig | None = None, seed: int | None = None):
         super().__init__()
@@ -253,7 +217,6 @@ class Autoencoder(nn.Module):
                 torch.random.default_generator.manual_seed(seed)
             self.enc = self.encoder(self.config)
             self.dec = Decoder(self.config)
-        assert self.config != NetworkConfig() or count_parameters(self) == self.parameters_of_paper
 
     def encode(self, patterns: Tensor) -> Tensor:
         """The embedding (n, channels), zero or positive, of patterns (n, height, width) transformed as in training."""
@@ -281,3 +244,39 @@ class Autoencoder(nn.Module):
 def count_parameters(net: nn.Module) -> int:
     """How many numbers the network learns."""
     return sum(parameter.numel() for parameter in net.parameters())
+
+
+class VariationalEncoder(Encoder):
+    """Patterns to the mean and the log-variance of the embedding, two linear layers behind the ReLU of the body."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__(config)
+        self.set_mean = nn.Linear(config.channels, config.channels)
+        self.set_std = nn.Linear(config.channels, config.channels)  # gives the log-variance, in spite of its published name
+
+    def forward(self, patterns: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Patterns (n, height, width) to mean and log-variance, (n, channels) each."""
+        selection = super().forward(patterns)
+        return self.set_mean(selection), self.set_std(selection)
+
+
+class BetaVAE(Autoencoder):
+    """The β-VAE beside the autoencoder: an embedding of both signs without an incentive to be sparse; the paper's sizes give 4,702,882 parameters."""
+
+    encoder = VariationalEncoder
+
+    def encode(self, patterns: Tensor) -> Tensor:
+        """The mean of the embedding (n, channels), of both signs; the published code returns a random draw here."""
+        self._check_patterns(patterns)
+        return self.enc(patterns)[0]
+
+    def forward(self, patterns: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """
+        Reconstruction (n, height, width) from a draw of the embedding, and the embedding's mean and log-variance (n, channels).
+
+        ``noise`` (n, channels), standard normal numbers, makes the draw; by default it comes from PyTorch's global state.
+        """
+        self._check_patterns(patterns)
+        mean, log_variance = self.enc(patterns)
+        noise = torch.randn_like(mean) if noise is None else noise
+        return self.decode(mean + torch.exp(0.5 * log_variance) * noise), mean, log_variance

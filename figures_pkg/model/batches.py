@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,19 +20,13 @@ HOST_BYTES = 2e9  # of patterns held in memory when the device is a CPU; a GPU m
 READERS = 4
 
 
-class Window(NamedTuple):
-    """Blocks that are read together, and the order of their patterns when the blocks are put one after another."""
-
-    blocks: list[int]
-    order: np.ndarray
-
-
-def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_patterns: int = WINDOW_PATTERNS) -> Iterator[Window]:
+def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_patterns: int = WINDOW_PATTERNS) -> Iterator[tuple[list[int], np.ndarray]]:
     """
     The order of one epoch: blocks of these sizes shuffled, taken together until they make a window, patterns shuffled in the window.
 
-    A scan of at most ``window_patterns`` patterns is shuffled completely; of a larger one the neighbours in a block meet in
-    the same window, never in a fixed batch. The same seed and epoch give the same order, on every machine.
+    Yields the blocks of a window, and the order of their patterns when the blocks are put one after another. A scan of at most ``window_patterns``
+    patterns is shuffled completely; of a larger one the neighbours in a block meet in the same window, never in a fixed batch. The same seed and
+    epoch give the same order, on every machine.
     """
     rng = np.random.default_rng((seed, epoch))
     blocks: list[int] = []
@@ -42,10 +35,10 @@ def shuffled_windows(sizes: Sequence[int], seed: int, epoch: int, window_pattern
         blocks.append(block)
         held += sizes[block]
         if held >= window_patterns:
-            yield Window(blocks, rng.permutation(held))
+            yield blocks, rng.permutation(held)
             blocks, held = [], 0
     if blocks:
-        yield Window(blocks, rng.permutation(held))
+        yield blocks, rng.permutation(held)
 
 
 class Prepare(nn.Module):
@@ -78,90 +71,72 @@ class Feed:
     """
     The patterns of a scan in shuffled batches, the same ones wherever they are kept.
 
-    An epoch visits the stored blocks in random order, a window of blocks at a time, and the patterns of a window in random
-    order. The order follows from seed, epoch and the file's blocks alone, so a training that streams, one that holds
-    everything, and several ranks together see the same batches. Larger patterns are binned to ``side``, which adds counts and so
-    keeps them Poisson; ``prepare`` turns each batch of counts (n, side, side) in float32 into the network's input. What is left at
-    the end of an epoch is dropped, other patterns each time. At most ``memory_bytes`` are held on the device: by default 2 GB on a
-    CPU and half of a GPU's free memory; 0 streams always.
+    An epoch visits the stored blocks in random order, a window of blocks at a time, and the patterns of a window in random order. The order follows from
+    seed, epoch and the file's blocks alone, so a training that streams, one that holds everything, and several ranks together see the same batches.
+    Larger patterns are binned to ``side``, which adds counts and so keeps them Poisson; ``prepare`` turns each batch of counts (n, side, side) in float32
+    into the network's input. What is left at the end of an epoch is dropped, other patterns each time. At most ``memory_bytes`` are held on the device:
+    by default 2 GB on a CPU and half of a GPU's free memory; 0 streams always.
     """
 
     def __init__(self, scan: xr.DataArray, side: int, batch_size: int, prepare: Callable[[Tensor], Tensor], *, seed: int = 0,
                  device: str | torch.device = "cpu", rank: int = 0, ranks: int = 1, memory_bytes: float | None = None):
-        self.blocks = Blocks(scan, side)
-        self.prepare, self.seed, self.batch_size, self.device = prepare, seed, batch_size, torch.device(device)
-        self.share = slice(rank, None, ranks)
-        if batch_size > self.blocks.patterns:
-            raise ValueError(f"a batch of {batch_size} patterns is larger than the scan, which has {self.blocks.patterns}; "
-                             "choose a smaller batch")
+        check_scan(scan)
+        height, width = scan.shape[2:]
+        if height != width or height % side:
+            raise ValueError(f"patterns of {height} x {width} px cannot be binned to the network's {side} x {side}; "
+                             "crop them to a square whose side is a multiple, or choose another network")
+        self.scan, self.side, self.prepare, self.seed, self.batch_size = scan, side, prepare, seed, batch_size
+        self.device, self.share = torch.device(device), slice(rank, None, ranks)
+        self.places = block_places(scan, parts=len(scan))  # an array in memory counts as one block per row
+        self.sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in self.places]
+        patterns = sum(self.sizes)
+        if batch_size > patterns:
+            raise ValueError(f"a batch of {batch_size} patterns is larger than the scan, which has {patterns}; choose a smaller batch")
         if batch_size < ranks:
             raise ValueError(f"a batch of {batch_size} patterns cannot be shared by {ranks} processes; choose a larger batch")
+        self.batches_per_epoch = patterns // batch_size  # whole ones
+        self.dtype = np.dtype(np.uint16 if side == height and np.dtype(scan.dtype) in (np.uint8, np.uint16) else np.float32)
         if memory_bytes is None:
             memory_bytes = torch.cuda.mem_get_info(self.device)[0] / 2 if self.device.type == "cuda" else HOST_BYTES
-        self.held = self._read_all() if self.blocks.nbytes <= memory_bytes else None
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """Whole batches in an epoch."""
-        return self.blocks.patterns // self.batch_size
+        self.held = self._read_all() if patterns * side**2 * self.dtype.itemsize <= memory_bytes else None
 
     def batches(self, epoch: int) -> Iterator[Tensor]:
         """This rank's share of each batch of an epoch, transformed, on the device: (n, side, side) in float32."""
-        windows = shuffled_windows(self.blocks.sizes, self.seed, epoch)
+        windows = shuffled_windows(self.sizes, self.seed, epoch)
         pieces = self._streamed(windows) if self.held is None else self._indices(windows)
         for batch in _cut(pieces, self.batch_size):
             counts = batch[self.share].to(self.device) if self.held is None else self.held[batch[self.share]]
             yield self.prepare((counts.to(torch.int32) & 0xFFFF).float() if counts.dtype == torch.int16 else counts)
 
-    def _indices(self, windows: Iterator[Window]) -> Iterator[Tensor]:
+    def _indices(self, windows: Iterator[tuple[list[int], np.ndarray]]) -> Iterator[Tensor]:
         """Row numbers in what is held, window by window."""
-        starts = np.cumsum([0, *self.blocks.sizes])
-        for window in windows:
-            rows = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in window.blocks])
-            yield torch.from_numpy(rows[window.order]).to(self.device)
+        starts = np.cumsum([0, *self.sizes])
+        for blocks, order in windows:
+            rows = np.concatenate([np.arange(starts[k], starts[k + 1]) for k in blocks])
+            yield torch.from_numpy(rows[order]).to(self.device)
 
-    def _streamed(self, windows: Iterator[Window]) -> Iterator[Tensor]:
+    def _streamed(self, windows: Iterator[tuple[list[int], np.ndarray]]) -> Iterator[Tensor]:
         """Counts, window by window; the next window is read while this one is used."""
         with ThreadPoolExecutor(READERS) as pool:
-            reading = ((window, [pool.submit(self.blocks.read, k) for k in window.blocks]) for window in windows)
+            reading = (([pool.submit(self._read, k) for k in blocks], order) for blocks, order in windows)
             ahead = next(reading, None)
             while ahead:
-                (window, parts), ahead = ahead, None
-                whole = np.concatenate([part.result() for part in parts])[window.order]
+                (parts, order), ahead = ahead, None
+                whole = np.concatenate([part.result() for part in parts])[order]
                 del parts
                 ahead = next(reading, None)
                 yield _packed(whole)
 
     def _read_all(self) -> Tensor:
         """All patterns on the device, block after block."""
-        starts = np.cumsum([0, *self.blocks.sizes])
-        shape = (self.blocks.patterns, self.blocks.side, self.blocks.side)
-        held = torch.empty(shape, dtype=self.blocks.packed_type, device=self.device)
+        packed_type = torch.int16 if self.dtype == np.uint16 else torch.float32
+        held = torch.empty((sum(self.sizes), self.side, self.side), dtype=packed_type, device=self.device)
         with ThreadPoolExecutor(READERS) as pool:
-            for k, values in enumerate(pool.map(self.blocks.read, range(len(self.blocks.sizes)))):
-                held[starts[k]:starts[k + 1]] = _packed(values).to(self.device)
+            for part, values in zip(held.split(self.sizes), pool.map(self._read, range(len(self.sizes)))):
+                part[:] = _packed(values)
         return held
 
-
-class Blocks:
-    """The stored blocks of a scan, each read as a stack of binned patterns."""
-
-    def __init__(self, scan: xr.DataArray, side: int):
-        check_scan(scan)
-        height, width = scan.shape[2:]
-        if height != width or height % side:
-            raise ValueError(f"patterns of {height} x {width} px cannot be binned to the network's {side} x {side}; "
-                             "crop them to a square whose side is a multiple, or choose another network")
-        self.scan, self.side = scan, side
-        self.places = block_places(scan, parts=len(scan))  # an array in memory counts as one block per row
-        self.sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in self.places]
-        self.patterns = sum(self.sizes)
-        small = side == height and np.dtype(scan.dtype) in (np.uint8, np.uint16)
-        self.dtype = np.dtype(np.uint16 if small else np.float32)
-        self.packed_type = torch.int16 if small else torch.float32
-        self.nbytes = self.patterns * side**2 * self.dtype.itemsize
-
-    def read(self, k: int) -> np.ndarray:
+    def _read(self, k: int) -> np.ndarray:
         """The patterns of block ``k``, (n, side, side), uint16 as stored or float32 (exact for counts up to 2**24)."""
         block = read_block(self.scan, self.places[k], "synchronous")
         if block.dtype.kind not in "ub" and len(bad := np.argwhere(~((block >= 0) & (block < np.inf)).all((2, 3)))):

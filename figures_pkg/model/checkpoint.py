@@ -8,7 +8,6 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from figures_pkg.workspace import check_target, replacing
 
-from .autoencoder import Autoencoder, NetworkConfig
+from .autoencoder import Autoencoder, BetaVAE, NetworkConfig
 from .transform import InputTransform
-from .vae import BetaVAE
 
 FORMAT = "figures_pkg trained autoencoder 1"
 KINDS = {"autoencoder": Autoencoder, "beta-vae": BetaVAE}
@@ -39,8 +37,7 @@ def save_checkpoint(path: str | Path, net: Autoencoder, transform: InputTransfor
     """
     Write a network with its configuration as ``.safetensors``, under a temporary name first; an existing file is replaced.
 
-    The transform is what was done to the counts before the network saw them. Metadata is whatever JSON can hold: recipe, checksum of
-    the data, git commit, scores.
+    The transform is what was done to the counts before the network saw them; metadata is whatever JSON can hold.
     """
     path = check_target(path, ".safetensors", overwrite=True)
     tensors = {f"net.{name}": value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
@@ -57,19 +54,9 @@ def load_checkpoint(path: str | Path) -> Autoencoder:
     """
     The network of a file: ours (``.safetensors``) or the record's (``.pkl``).
 
-    Returns
-    -------
-    Autoencoder
-        Or :class:`BetaVAE`, on the CPU, in evaluation mode. Its attribute ``transform`` is what to do to counts before it sees
-        them: the stored one, the paper's logarithm for the record's files, None if none was stored; ``about`` is the
-        stored description.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    CheckpointError, PublishedFileError
-        For a file of another kind, a damaged one, or one whose tensors do not fit.
+    An :class:`Autoencoder` or a :class:`BetaVAE`, on the CPU, in evaluation mode. Its attribute ``transform`` is what to do to counts before it sees
+    them: the stored one, the paper's logarithm for the record's files, None if none was stored; ``about`` is the stored description. No file is a
+    FileNotFoundError, one of another kind, a damaged one or tensors that do not fit a :class:`CheckpointError` or :class:`PublishedFileError`.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,29 +65,23 @@ def load_checkpoint(path: str | Path) -> Autoencoder:
         return load_published(path)
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: suffix {path.suffix!r}, expected .safetensors (ours) or .pkl (the record's)")
-    about, tensors = _read(path)
+    try:
+        with safe_open(path, "pt") as file:
+            stored = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); copy it again or train anew") from None
+    if stored.get("format") != FORMAT:
+        raise CheckpointError(f"{path} says format {stored.get('format')!r}, expected {FORMAT!r}: it holds no network of ours")
+    about = {key: value if key == "format" else json.loads(value) for key, value in stored.items()}
     net = KINDS[about.get("kind", "autoencoder")](NetworkConfig(**about["network"]), seed=0)
     weights = {name.removeprefix("net."): value for name, value in tensors.items() if name.startswith("net.")}
-    wrong = _misfit(weights, net.state_dict())
-    if wrong:
+    if wrong := _misfit(weights, net.state_dict()):
         raise CheckpointError(f"{path}: {wrong}; the file is of another configuration than it says")
     net.load_state_dict(weights)
     arrays = {name.removeprefix("transform."): value.numpy() for name, value in tensors.items() if name.startswith("transform.")}
     net.transform, net.about = InputTransform.from_arrays(arrays) if arrays else None, about
     return net.eval()
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata, decoded, and tensors of a file of ours."""
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); copy it again or train anew") from None
-    if about.get("format") != FORMAT:
-        raise CheckpointError(f"{path} says format {about.get('format')!r}, expected {FORMAT!r}: it holds no network of ours")
-    return {key: value if key == "format" else json.loads(value) for key, value in about.items()}, tensors
 
 
 def _misfit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
@@ -118,14 +99,17 @@ def load_published(path: str | Path) -> Autoencoder:
     """
     The network of a published ``.pkl`` file, in evaluation mode, with sizes that follow from its tensors; a β-VAE if it holds ``enc.set_mean``.
 
-    The file is unpacked with ``torch.load(weights_only=True)`` to the CPU: code in it is refused and not run, and weights saved from a
-    GPU need none. Only ``net`` is used; ``encoder`` and ``decoder`` repeat it, ``optimizer`` is ignored. What does not fit is a
-    :class:`PublishedFileError` that names it.
+    ``torch.load(weights_only=True)`` unpacks it to the CPU: code in it is refused and not run. Only ``net`` is used; ``encoder`` and ``decoder`` repeat
+    it, ``optimizer`` is ignored. What does not fit is a :class:`PublishedFileError` that names it.
     """
-    path = Path(path)
-    weights = _unpack(path)
+    weights = _unpack(path := Path(path))
     try:
-        config = _infer_config(weights)
+        levels = max(1, sum(name.startswith("enc.block_layer.") and name.endswith(".norm_3.weight") for name in weights))
+        sides = [weights[f"enc.block_layer.{3 * level}.norm_3.weight"].shape[0] for level in range(levels)]
+        channels, pixels = weights["enc.dense.weight"].shape
+        sides.append(round(pixels**0.5))
+        pools = tuple(large // small for large, small in zip(sides, sides[1:]))
+        config = NetworkConfig(sides[0], weights["enc.cov2d.weight"].shape[0], pools, channels)
     except KeyError as error:
         raise PublishedFileError(f"{path}: tensor {error.args[0]!r} is missing; {HINT}") from None
     except (IndexError, ValueError, ZeroDivisionError) as error:
@@ -139,8 +123,7 @@ def load_published(path: str | Path) -> Autoencoder:
         if tensor.layout != torch.strided or not tensor.is_floating_point():
             raise PublishedFileError(f"{path}: tensor {name!r} is {tensor.dtype} ({tensor.layout}), expected dense real numbers")
         if not torch.isfinite(tensor).all():
-            raise PublishedFileError(f"{path}: tensor {name!r} holds values that are not finite; the training "
-                                     "diverged or the file is damaged")
+            raise PublishedFileError(f"{path}: tensor {name!r} holds values that are not finite; the training diverged or the file is damaged")
     net = kind(config, seed=0)
     net.load_state_dict(weights)
     with path.open("rb") as file:
@@ -167,13 +150,3 @@ def _unpack(path: Path) -> Mapping[str, Tensor]:
         entries = sorted(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
         raise PublishedFileError(f"{path} has no entry 'net' of tensors, but {entries}; {HINT}")
     return net
-
-
-def _infer_config(weights: Mapping[str, Tensor]) -> NetworkConfig:
-    """The sizes of a network from the shapes of its tensors; KeyError or ValueError where they contradict each other."""
-    levels = sum(1 for name in weights if name.startswith("enc.block_layer.") and name.endswith(".norm_3.weight"))
-    sides = [weights[f"enc.block_layer.{3 * level}.norm_3.weight"].shape[0] for level in range(max(levels, 1))]
-    channels, flat = weights["enc.dense.weight"].shape
-    sides.append(round(flat**0.5))
-    pools = tuple(large // small for large, small in zip(sides, sides[1:]))
-    return NetworkConfig(sides[0], weights["enc.cov2d.weight"].shape[0], pools, channels)

@@ -26,31 +26,13 @@ def embed(net: Autoencoder, scan: xr.DataArray, transform: InputTransform | None
     """
     The activations of every channel at every position of a scan.
 
-    Parameters
-    ----------
-    net
-        From :func:`figures_pkg.model.load_checkpoint`, or trained just now; it stays on its device if ``device`` is None.
-    scan
-        (scan_y, scan_x, det_y, det_x), counts; read once, block by block.
-    transform
-        What is done to the counts first; by default the network's own ``transform``, else the paper's ln(1 + N).
-    batch
-        Patterns per pass through the network; by default as many as keep memory below about 0.3 GB, on a GPU below a
-        quarter of what is free.
-    device
-        Where to compute, for instance "cuda".
-    progress
-        Whether to show a bar on stderr.
+    The network comes from :func:`figures_pkg.model.load_checkpoint`, or was trained just now; the scan (scan_y, scan_x, det_y, det_x) holds counts and is
+    read once, block by block. ``transform`` is done to the counts first; by default the network's own, else the paper's ln(1 + N). ``batch`` patterns go
+    through the network at once; by default as many as keep memory below about 0.3 GB, on a GPU below a quarter of what is free. ``device`` is where to
+    compute, for instance "cuda"; None leaves the network where it is.
 
-    Returns
-    -------
-    xarray.DataArray
-        Named "embedding", float32 (scan_y, scan_x, channel), with the scan's coordinates and attributes.
-
-    Raises
-    ------
-    ValueError
-        For patterns of another size than the network's, or counts that are NaN, infinite or negative.
+    Returns "embedding", float32 (scan_y, scan_x, channel), with the scan's coordinates and attributes. Patterns of another size than the network's, and
+    counts that are NaN, infinite or negative, are a ValueError.
     """
     check_scan(scan)
     transform = transform or net.transform or InputTransform("log")
@@ -93,8 +75,7 @@ def keep_freed_memory() -> None:
     """
     Let this process keep the memory that it frees, for its next images; with glibc on Linux, elsewhere nothing changes.
 
-    An image inside the paper's network has 34 MB. By default the system takes such a block back when it is freed, and clears the
-    next one page by page: 30 % of the processor time of the encoder.
+    By default the system takes back a block as large as an image of the paper's network (34 MB) and clears the next one: 30 % of the encoder's time.
     """
     allocator = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if allocator is not None:
@@ -114,7 +95,7 @@ def decoded_counts(net: Autoencoder, embedding: np.ndarray) -> np.ndarray:
     """
     Patterns that the decoder draws for an embedding (n, channels), in counts of binned pixels, float32 (n, height, width).
 
-    The network comes from :func:`figures_pkg.model.load_checkpoint`, with the transform that it was trained on; one without is a ValueError.
+    A network without the transform that it was trained on is a ValueError.
     """
     if net.transform is None:
         raise ValueError("the network carries no input transform, so its output cannot be brought back to counts; train it again")

@@ -1,24 +1,16 @@
 """
-Classical methods beside the autoencoder: each turns the features of a scan into maps.
+Classical methods beside the autoencoder: ``method(features, seed) -> maps`` with dimensions (channel, scan_y, scan_x).
 
-Features are principal component scores and small patterns, gathered in two passes over the scan.
-Every method has the form ``method(features, seed) -> maps`` with maps of dimensions (channel, scan_y, scan_x). The sign of
-a channel, and the order of those of ICA and NMF, mean nothing. Most methods are scikit-learn's; one is ours.
+The sign of a channel, and the order of those of ICA and NMF, mean nothing. Most methods are scikit-learn's; one is ours.
 
 **Step component analysis** looks for the combination of scores that varies most over the scan and least from place to place. A
 domain map is constant up to its walls; bend and thickness cannot change over the scan without changing everywhere. So
 among all linear combinations of principal component scores, the domains maximise the total variance over the variance of
 local differences, both taken away from walls. This ratio of two quadratic forms is largest for the first eigenvector of a
 generalised eigenproblem. With the walls left in, and differences between neighbours, it is the transform known as
-minimum/maximum autocorrelation factors [1], which remote sensing uses to order images by their smoothness [2]. What it finds
-is a step, not a polarization: an abrupt change of the thickness is as good.
-
-References
-----------
-[1] P. Switzer, A. A. Green, Min/max autocorrelation factors for multivariate spatial imagery, Technical Report 6,
-    Department of Statistics, Stanford University (1984).
-[2] A. A. Green, M. Berman, P. Switzer, M. D. Craig, IEEE Transactions on Geoscience and Remote Sensing 26, 65 (1988),
-    doi 10.1109/36.3001.
+minimum/maximum autocorrelation factors (P. Switzer, A. A. Green, Technical Report 6, Department of Statistics, Stanford University, 1984), which
+remote sensing uses to order images by their smoothness (A. A. Green et al., 1988, doi 10.1109/36.3001). What it finds is a step, not a
+polarization: an abrupt change of the thickness is as good.
 """
 
 from __future__ import annotations
@@ -50,11 +42,7 @@ RIDGE = 1e-3  # share of the mean local variance added to each direction, so tha
 
 @dataclass(frozen=True)
 class Features:
-    """
-    A scan reduced to what fits in memory; made by :func:`gather_features`.
-
-    With the Anscombe transform the noise of the scores has a standard deviation near 1, so a score of 10 is ten times the noise.
-    """
+    """A scan reduced to what fits in memory by :func:`gather_features`; the noise of a score has a standard deviation near 1."""
 
     scan: xr.DataArray  # the scan itself, for its coordinates
     scores: np.ndarray  # (components, scan_y, scan_x) float32, strongest first
@@ -81,8 +69,7 @@ def gather_features(scan: xr.DataArray, bin_px: int = 4, progress: bool = False)
     """
     The strongest 48 principal component scores, whether they rise above the noise or not, and small patterns of a scan.
 
-    The counts are read twice, summed over squares of ``bin_px`` pixels a side (4 makes 64 × 64 pixels of 256 × 256), and made even in their
-    noise by the Anscombe transform.
+    The counts are read twice, summed over squares of ``bin_px`` pixels a side, and variance-stabilised by the Anscombe transform.
     """
     statistics = scan_statistics(scan, "anscombe", bin_px, progress)
     found = principal_components(statistics, MOST_SCORES)
@@ -99,17 +86,14 @@ def gather_features(scan: xr.DataArray, bin_px: int = 4, progress: bool = False)
 
 def principal_maps(features: Features, seed: int = 0, components: int = 16) -> xr.DataArray:
     """Scores of the strongest principal components; ``seed`` changes nothing."""
-    chosen = features.scores[:components]
-    return features.maps(chosen.reshape(len(chosen), -1).T, "PCA")
+    return as_maps(features.scores[:components], features.scan, "PCA")
 
 
 def independent_maps(features: Features, seed: int = 0, components: int = 6) -> xr.DataArray:
     """
-    Rotation of the whitened principal components towards independent, least Gaussian channels (FastICA).
+    Rotation of the whitened principal components towards independent, least Gaussian channels (FastICA, doi 10.1109/72.761722).
 
-    The rotation found depends on the start. Few components work best: more of them whiten the weak terms that walls and
-    strong bend add, and the rotation then finds those. A. Hyvärinen, IEEE Transactions on Neural Networks 10, 626 (1999),
-    doi 10.1109/72.761722.
+    It depends on the start. Few components work best: more of them whiten the weak terms of walls and strong bend, and the rotation finds those.
     """
     values = features.whitened(components).astype(float)
     model = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
@@ -117,11 +101,7 @@ def independent_maps(features: Features, seed: int = 0, components: int = 6) -> 
 
 
 def positive_maps(features: Features, seed: int = 0, components: int = 8) -> xr.DataArray:
-    """
-    Abundances of patterns that are positive and add up to the data (non-negative matrix factorization).
-
-    D. D. Lee, H. S. Seung, Nature 401, 788 (1999), doi 10.1038/44565.
-    """
+    """Abundances of patterns that are positive and add up to the data (non-negative matrix factorization, doi 10.1038/44565)."""
     patterns = features.patterns.reshape(-1, features.patterns[0, 0].size)
     model = NMF(components, init="nndsvda", max_iter=200, tol=1e-3, random_state=seed)
     return features.maps(_fit(model.fit_transform, patterns - patterns.min(axis=0)), f"NMF{components}")
@@ -144,7 +124,7 @@ def mixture_map(features: Features, seed: int = 0, components: int = 8) -> xr.Da
 
 
 def _fit(call, values: np.ndarray):
-    """Fit quietly: a start that has not settled is scored like any other, and the scores say what it is worth."""
+    """Fit without warnings: a start that has not converged is scored like any other."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return call(values)
@@ -154,8 +134,7 @@ def step_maps(features: Features, seed: int = 0) -> xr.DataArray:
     """
     All step components, (channel, scan_y, scan_x), the strongest first, with unit variance away from walls; ``seed`` changes nothing.
 
-    Attribute ``ratios`` holds the eigenvalues: total variance over local variance. The first should stand well above the second before
-    one speaks of a step. Attribute ``chosen`` is 0: the first component is the method's own choice.
+    Attributes as those of :func:`rotate_steps`, but for ``rotation``.
     """
     components, ratios = step_components(features.scores, _step_in_nm(features.scan))
     return as_maps(components, features.scan, "step components", ratios=ratios, chosen=0)
@@ -164,8 +143,7 @@ def step_maps(features: Features, seed: int = 0) -> xr.DataArray:
 def edge_channel(features: Features, seed: int = 0) -> xr.DataArray:
     """The edge map as a method of one channel, for walls; ``seed`` changes nothing."""
     smooth = gaussian_filter(features.scores.astype(float), (0, SIGMA, SIGMA))
-    reach = _positions(REACH_NM, _step_in_nm(features.scan))
-    return as_maps(edge_map(smooth, reach)[None], features.scan, "edge map")
+    return as_maps(edge_map(smooth, _positions(REACH_NM, _step_in_nm(features.scan)))[None], features.scan, "edge map")
 
 
 def rotate_steps(maps: xr.DataArray) -> xr.DataArray:
@@ -176,21 +154,10 @@ def rotate_steps(maps: xr.DataArray) -> xr.DataArray:
     rotation undoes that from the maps alone, without the truth. It is a part of the result and is to be named with it, and
     the same rotation of an **untrained** network's embedding is the control.
 
-    Parameters
-    ----------
-    maps
-        Dimensions channel, scan_y, scan_x in any order, such as the embedding of a scan; channels that are constant are left out.
-
-    Returns
-    -------
-    xarray.DataArray
-        (channel, scan_y, scan_x). Attributes: ``ratios``, the eigenvalues, whose first should stand well above the second;
-        ``chosen``, 0, the channel to take for the domains; ``rotation``, its name. The sign of a channel means nothing.
-
-    Raises
-    ------
-    ValueError
-        If all channels are constant (a dead embedding), or the scan is too small.
+    The maps have dimensions channel, scan_y, scan_x in any order; channels that are constant are left out. Returns (channel, scan_y, scan_x) with the
+    attributes ``ratios``, the eigenvalues (total variance over local variance), whose first should stand well above the second; ``chosen``, 0, the
+    channel to take for the domains; ``rotation``, its name. The sign of a channel means nothing. Constant channels alone (a dead embedding), and a scan
+    that is too small, are a ValueError.
     """
     maps = maps.transpose("channel", *SCAN_DIMS)
     alive = maps.isel(channel=np.flatnonzero(np.ptp(maps.values.reshape(len(maps), -1), axis=1) > 0))
@@ -205,8 +172,7 @@ def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[
     """
     Step components of score maps, or of the channels of any embedding, (components, scan_y, scan_x), strongest first, and their eigenvalues.
 
-    Each score is in units of its noise, so that the search for walls weighs them rightly. A scan too small for the differences, or a
-    score that is constant or not finite, is a ValueError.
+    Each score is in units of its noise. A scan too small for the differences, or a score that is constant or not finite, is a ValueError.
     """
     scores, reach, lag = np.asarray(scores, float), _positions(REACH_NM, step_nm), _positions(LAG_NM, step_nm)
     if min(scores.shape[1:]) < 6 * reach:
@@ -217,7 +183,13 @@ def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[
     smooth = gaussian_filter(scores, (0, SIGMA, SIGMA))
     jumps = edge_map(smooth, reach)
     quiet = jumps <= np.quantile(jumps, QUIET_SHARE)
-    total, local = np.cov(smooth[:, quiet]), _local_covariance(smooth, quiet, lag)
+    pairs = []
+    for ahead, behind in (np.s_[lag:, :], np.s_[:-lag, :]), (np.s_[:, lag:], np.s_[:, :-lag]):  # both quiet
+        pairs.append((smooth[(slice(None), *ahead)] - smooth[(slice(None), *behind)])[:, quiet[ahead] & quiet[behind]])
+    differences = np.concatenate(pairs, axis=1)
+    if differences.shape[1] <= len(smooth):
+        raise ValueError(f"{differences.shape[1]} pairs of quiet positions for {len(smooth)} scores; take fewer scores or a larger scan")
+    total, local = np.cov(smooth[:, quiet]), differences @ differences.T / differences.shape[1]
     local += np.eye(len(local)) * RIDGE * np.trace(local) / len(local)
     ratios, vectors = eigh(total, local)
     vectors = vectors[:, ::-1] / np.sqrt(np.einsum("ik,ij,jk->k", vectors, total, vectors))[::-1]
@@ -226,16 +198,15 @@ def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[
 
 def edge_map(scores: np.ndarray, reach: int) -> np.ndarray:
     """
-    How abruptly all scores together change at each position: a detector of walls that knows no physics.
+    How abruptly all scores together change at each position: a detector of walls that knows no physics, (scan_y, scan_x), not negative.
 
-    Along both axes the jump between places ``reach`` positions to either side, less the mean of the jumps just before and
-    behind, which are as large where the change is steady. Scores (components, scan_y, scan_x), each in units of its noise,
-    give a map (scan_y, scan_x), not negative.
+    Along both axes the jump between places ``reach`` positions to either side, less the mean of the jumps just before and behind, which are as large where
+    the change is steady. Scores (components, scan_y, scan_x) are in units of their noise.
     """
     total = np.zeros(scores.shape[1:])
     for axis in (1, 2):
-        jump = _difference(scores, axis, reach)
-        total += np.abs(1.5 * jump - 0.5 * _difference(scores, axis, 3 * reach)).sum(axis=0)
+        near, far = _difference(scores, axis, reach), _difference(scores, axis, 3 * reach)
+        total += np.abs(1.5 * near - 0.5 * far).sum(axis=0)
     return total
 
 
@@ -257,15 +228,3 @@ def _difference(scores: np.ndarray, axis: int, reach: int) -> np.ndarray:
     move = np.zeros(3)
     move[axis] = reach
     return shift(scores, -move, order=0, mode="nearest") - shift(scores, move, order=0, mode="nearest")
-
-
-def _local_covariance(scores: np.ndarray, quiet: np.ndarray, lag: int) -> np.ndarray:
-    """Covariance of the differences over ``lag`` positions, along both axes, between quiet positions."""
-    pairs = []
-    for ahead, behind in (np.s_[lag:, :], np.s_[:-lag, :]), (np.s_[:, lag:], np.s_[:, :-lag]):
-        both = quiet[ahead] & quiet[behind]
-        pairs.append((scores[(slice(None), *ahead)] - scores[(slice(None), *behind)])[:, both])
-    differences = np.concatenate(pairs, axis=1)
-    if differences.shape[1] <= len(scores):
-        raise ValueError(f"{differences.shape[1]} pairs of quiet positions for {len(scores)} scores; take fewer scores or a larger scan")
-    return differences @ differences.T / differences.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .autoencoder import NetworkConfig
@@ -45,8 +46,11 @@ class Stage:
             place = math.floor(epochs_done) % (2 * self.rise_epochs)
             share = 1 - abs(place / self.rise_epochs - 1)
             return self.learning_rate + share * (peak_rate - self.learning_rate)
-        if self.schedule == "one-cycle":
-            return _one_cycle(epochs_done / self.epochs, self.learning_rate, peak_rate)
+        if self.schedule == "one-cycle":  # half a cosine up in the first 30 %, half a cosine down to zero in the rest
+            share = epochs_done / self.epochs
+            if share < 0.3:
+                return self.learning_rate + (peak_rate - self.learning_rate) * (1 - math.cos(math.pi * share / 0.3)) / 2
+            return peak_rate * (1 + math.cos(math.pi * (min(share, 1.0) - 0.3) / (1 - 0.3))) / 2
         return self.learning_rate
 
     def weights_at(self, epochs_done: float) -> LossWeights:
@@ -56,20 +60,9 @@ class Stage:
         return LossWeights(share * self.l1, share * self.similarity, share * self.divergence)
 
 
-def _one_cycle(share: float, start: float, peak: float, rise: float = 0.3) -> float:
-    """Half a cosine up in the first part, half a cosine down to zero in the rest."""
-    if share < rise:
-        return start + (peak - start) * (1 - math.cos(math.pi * share / rise)) / 2
-    return peak * (1 + math.cos(math.pi * (min(share, 1.0) - rise) / (1 - rise))) / 2
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """
-    All that decides the result of a training, the data and the seed excepted.
-
-    ``sources`` says where each number comes from, field by field; tests hold every recipe to having one for each.
-    """
+    """All that decides the result of a training, the data and the seed excepted; ``sources`` says field by field where each number comes from."""
 
     name: str
     title: str
@@ -78,7 +71,7 @@ class Recipe:
     transform: str  # of the counts, one of transform.TRANSFORMS
     batch_size: int
     components: int | None = None  # of the whitening, at most
-    beta: float | None = None  # of a β-VAE, weight of its divergence (see vae.variational_loss); None trains the autoencoder
+    beta: float | None = None  # of a β-VAE, weight of its divergence (see losses.variational_loss); None trains the autoencoder
     start_log_variance: float | None = None  # bias of a β-VAE's log-variance before the first step; None as for start_bias
     start_bias: float | None = None  # of the embedding layer, before the first step; None leaves PyTorch's draw
     convention: str = "book"  # of the losses, see losses.py
@@ -129,30 +122,15 @@ def _paper(name: str, title: str, *stages: Stage, **stage_sources: str) -> Recip
     return Recipe(name, title, NetworkConfig(), stages, "log", 256, precision="32-true", sources=sources)
 
 
-PAPER_RECIPES = (
-    _paper("domains", "The paper's domains and wall of the first scan (Fig. 5a, b)", Stage(377, 3e-5, l1=1e-5),
-           epochs=f"{PAPER}: 377; the published notebook says 225, the name of the published weights 377"),
-    _paper("vortex", "The paper's vortex (Fig. 5c)", Stage(225, 3e-5, l1=1e-5),
-           Stage(60, 3e-5, l1=5e-4, schedule="cycle", peak_rate=5e-5, rise_epochs=15),
-           epochs=f"{PAPER}: 225, then 60; the name of the published weights says 286 together",
-           schedule=f"{PAPER}: from 3e-5 to 5e-5 in 15 epochs and back in 15",
-           l1=f"{PAPER}: λ_act 1e-5, then 5e-4"),
-    _paper("walls", "The paper's charged walls of the vortex (Fig. 5e, f)", Stage(18, 3e-5, l1=5e-3, similarity=5e-5, divergence=2e-4),
-           epochs=f"{PAPER}: 18",
-           learning_rate=f"{PAPER}: 3e-5; the name of the published weights says 9e-5",
-           similarity=f"{PAPER}: λ_sim 5e-5",
-           divergence=f"{PAPER}: λ_div 2e-4; the name of the published weights says 7e-4"),
-)  # fmt: skip
-
 OURS = "this book"
 SMALL = NetworkConfig(pattern=32, filters=8, pools=(2, 2), channels=12)
 QUICK = Stage(1, 3e-4, l1=1e-3, schedule="one-cycle", peak_rate=3e-3)
 RISING = replace(QUICK, l1=0.3, ramp=(1 / 3, 1))  # for whitened input
 
 
-def _ours(name: str, title: str, epochs: int, network: NetworkConfig = SMALL, **sources: str) -> Recipe:
+def _ours(name: str, title: str, epochs: int, network: NetworkConfig = SMALL) -> Recipe:
     """One of our recipes: even noise, the mean pattern subtracted, a few hundred steps."""
-    common = {
+    sources = {
         "network": f"{OURS}: the paper's body on patterns binned to 32 x 32, so that a laptop trains it in a minute",
         "transform": f"{OURS}: even noise; without its mean, which few steps cannot learn; strong contrasts stay strong",
         "batch_size": f"{OURS}: many steps in few epochs",
@@ -165,50 +143,45 @@ def _ours(name: str, title: str, epochs: int, network: NetworkConfig = SMALL, **
         "stages.l1": f"{OURS}: small beside the noise, whose variance is about 1 in each pixel: no channel dies of it",
     }
     stages = (replace(QUICK, epochs=epochs),)
-    return Recipe(name, title, network, stages, "anscombe-centred", 32, start_bias=0.3, sources=common | sources)
+    return Recipe(name, title, network, stages, "anscombe-centred", 32, start_bias=0.3, sources=sources)
 
 
-def whitened(recipe: Recipe, components: int, stage: Stage = RISING) -> Recipe:
+def whitened(recipe: Recipe, components: int, stage: Stage = RISING, sources: Mapping[str, str] | None = None) -> Recipe:
     """The same recipe on a few components of equal strength, with weights that rise from zero over the same epochs."""
-    sources = {
+    common = {
         "transform": f"{OURS}: even noise, mean subtracted, few components of equal weight",
         "components": f"{OURS}: {components}; equal weight helps the weak contrasts, at the cost of the strong ones",
         "stages.l1": f"{OURS}: on input of unit variance; rises from zero, since a constant high weight kills the channels",
     }
-    stages = (replace(stage, epochs=recipe.epochs),)
-    return replace(recipe, transform="anscombe-whitened", components=components, stages=stages, sources=recipe.sources | sources)
+    stages, both = (replace(stage, epochs=recipe.epochs),), recipe.sources | common | dict(sources or {})
+    return replace(recipe, transform="anscombe-whitened", components=components, stages=stages, sources=both)
 
 
-def _small_walls() -> Recipe:
-    """The paper's third recipe on a small network: similarity and divergence beside L1, all three from zero."""
-    stage = replace(RISING, similarity=0.01, divergence=0.01)
-    recipe = whitened(_ours("small-walls", "Ours for the charged walls of the vortex", 2, replace(SMALL, filters=16)), 8, stage)
-    sources = {
+RECIPES = {recipe.name: recipe for recipe in (
+    _paper("domains", "The paper's domains and wall of the first scan (Fig. 5a, b)", Stage(377, 3e-5, l1=1e-5),
+           epochs=f"{PAPER}: 377; the published notebook says 225, the name of the published weights 377"),
+    _paper("vortex", "The paper's vortex (Fig. 5c)", Stage(225, 3e-5, l1=1e-5),
+           Stage(60, 3e-5, l1=5e-4, schedule="cycle", peak_rate=5e-5, rise_epochs=15),
+           epochs=f"{PAPER}: 225, then 60; the name of the published weights says 286 together",
+           schedule=f"{PAPER}: from 3e-5 to 5e-5 in 15 epochs and back in 15",
+           l1=f"{PAPER}: λ_act 1e-5, then 5e-4"),
+    _paper("walls", "The paper's charged walls of the vortex (Fig. 5e, f)", Stage(18, 3e-5, l1=5e-3, similarity=5e-5, divergence=2e-4),
+           epochs=f"{PAPER}: 18",
+           learning_rate=f"{PAPER}: 3e-5; the name of the published weights says 9e-5",
+           similarity=f"{PAPER}: λ_sim 5e-5",
+           divergence=f"{PAPER}: λ_div 2e-4; the name of the published weights says 7e-4"),
+    _ours("smoke", "Ours, seconds on the coarse scan", 2),
+    _ours("laptop", "Ours, half a minute on the middle scan", 1),
+    _ours("recommended", "Ours with twice the filters, for a full scan", 1, replace(SMALL, filters=16)),
+    whitened(_ours("small-walls", "Ours for the charged walls of the vortex", 2, replace(SMALL, filters=16)), 8,
+             replace(RISING, similarity=0.01, divergence=0.01), {  # as the paper's third, all three terms from zero
         "network": f"{OURS}: twice the filters of the laptop's network",
         "components": f"{OURS}: 8; what walls add to a pattern lies in weaker components than the polarization",
         "stages.epochs": f"{OURS}: twice the domains', since the weights rise over a part of them only",
         "stages.similarity": f"{OURS}: half of L1 on batches of 32 parallel vectors of one unit of activity each",
         "stages.divergence": f"{OURS}: gives back a third of what L1 takes from a pattern with a single active channel",
-    }
-    return replace(recipe, sources=recipe.sources | sources)
-
-
-def _beta_vae() -> Recipe:
-    """The β-VAE of Supplementary Fig. 1 beside the laptop's recipe: the same body on whitened input, another objective."""
-    stage = replace(QUICK, l1=0.0)
-    sources = {
-        "beta": f"{OURS}: 0.01; the published value is not on record; with 0.03 the embedding collapses for some seeds",
-        "start_log_variance": f"{OURS}: -4, draws near their mean, else the decoder learns to do without the embedding first",
-        "stages.epochs": f"{OURS}: 3, since the draws slow the training down; with 2, some seeds collapse on a coarse scan",
-        "stages.l1": "none, as in a β-VAE; the divergence takes its place",
-    }
-    recipe = whitened(_ours("beta-vae", "β-VAE of the laptop's sizes on whitened input (Supplementary Fig. 1)", 3), 4, stage)
-    return replace(recipe, beta=0.01, start_log_variance=-4.0, sources=recipe.sources | sources)
-
-
-def _small_paper() -> Recipe:
-    """The paper's choices on a small network: the logarithm, Adam at a constant rate, a constant L1 weight of 1e-5."""
-    sources = {
+    }),
+    Recipe("small-paper", "The paper's choices on a small network", SMALL, (Stage(2, 1e-3, l1=1e-5),), "log-centred", 32, precision="32-true", sources={
         "network": f"{OURS}: the paper's body on patterns binned to 32 x 32",
         "transform": f"{PAPER}: the logarithm; {OURS}: its mean subtracted, the one deviation: a few hundred steps do not learn it",
         "batch_size": "default of the published code; the published notebook has 256, which makes few steps of a small scan",
@@ -218,19 +191,13 @@ def _small_paper() -> Recipe:
         "stages.epochs": f"{OURS}: some 150 steps of a coarse scan, 600 of the middle one",
         "stages.learning_rate": f"{PAPER}: Adam; {OURS}: 1e-3 instead of 3e-5, for a fraction of its steps",
         "stages.l1": f"{PAPER}: λ_act 1e-5, from the first step to the last",
-    }
-    title = "The paper's choices on a small network"
-    return Recipe("small-paper", title, SMALL, (Stage(2, 1e-3, l1=1e-5),), "log-centred", 32, precision="32-true", sources=sources)
-
-
-RECIPES = {recipe.name: recipe for recipe in (
-    *PAPER_RECIPES,
-    _ours("smoke", "Ours, seconds on the coarse scan", 2),
-    _ours("laptop", "Ours, half a minute on the middle scan", 1),
-    _ours("recommended", "Ours with twice the filters, for a full scan", 1, replace(SMALL, filters=16)),
-    _small_walls(),
-    _small_paper(),
-    _beta_vae(),
+    }),
+    replace(whitened(_ours("beta-vae", "β-VAE of the laptop's sizes on whitened input (Supplementary Fig. 1)", 3), 4, replace(QUICK, l1=0.0), {
+        "beta": f"{OURS}: 0.01; the published value is not on record; with 0.03 the embedding collapses for some seeds",
+        "start_log_variance": f"{OURS}: -4, draws near their mean, else the decoder learns to do without the embedding first",
+        "stages.epochs": f"{OURS}: 3, since the draws slow the training down; with 2, some seeds collapse on a coarse scan",
+        "stages.l1": "none, as in a β-VAE; the divergence takes its place",
+    }), beta=0.01, start_log_variance=-4.0),
 )}  # fmt: skip
 
 
@@ -242,15 +209,6 @@ def recipe_called(name: str) -> Recipe:
 
 
 def with_network_sizes(recipe: Recipe, **sizes) -> Recipe:
-    """
-    A recipe for a network of other sizes, otherwise the same.
-
-    Sizes are fields of :class:`figures_pkg.model.autoencoder.NetworkConfig`, which refuses those that do not fit together.
-
-    Examples
-    --------
-    >>> with_network_sizes(recipe_called("laptop"), filters=16, pools=(4, 2)).network
-    NetworkConfig(pattern=32, filters=16, pools=(4, 2), channels=12)
-    """
+    """A recipe for a network of other sizes, otherwise the same; ``sizes`` are fields of :class:`figures_pkg.model.autoencoder.NetworkConfig`."""
     chosen = ", ".join(f"{name} {value}" for name, value in sizes.items())
     return replace(recipe, network=replace(recipe.network, **sizes), sources=recipe.sources | {"network": f"chosen for this training: {chosen}"})

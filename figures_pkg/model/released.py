@@ -1,8 +1,8 @@
-"""The authors' released networks on the authors' scans: at which positions, and whether patterns enter them as in their training.
+"""
+The authors' released networks on the authors' scans: at which positions, and whether patterns enter them as in their training.
 
-A network that is fed patterns upside down, or counts under another transform than in its training, still gives an embedding.
-Its reconstruction tells the difference: the loss is then no longer the one that the training ended with, which the name of each
-released file holds.
+A network fed with patterns upside down, or under another transform than in its training, still gives an embedding, but its loss is then no longer
+the one in the name of the released file.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.record.fetch import ensure
 from figures_pkg.record.manifest import Dataset, load_manifest
 
-from .autoencoder import Autoencoder, count_parameters
+from .autoencoder import Autoencoder, BetaVAE, count_parameters
 from .checkpoint import PublishedFileError, load_checkpoint
 from .embed import batch_size, check_patterns
 from .transform import InputTransform
-from .vae import BetaVAE
 
 CHECKED_SIDE = 5  # the reconstruction is measured at 5 x 5 positions, which tells it to a hundredth; each takes a second, four times
 CONSTANT_WITHOUT_L1 = 0.5  # what the published code adds to the loss where the L1 term is exactly zero, as for the β-VAE
@@ -37,9 +36,9 @@ WAYS = {  # how patterns (n, rows, columns) of counts enter the network: what is
 
 def position_grid(scan: xr.DataArray, most: int | None) -> xr.DataArray:
     """
-    A scan at evenly spaced positions, at most ``most`` along each side; None keeps them all, coordinates in nm are kept always.
+    A scan at every n-th position along both sides, the smallest n that leaves at most ``most`` a side; None keeps them all.
 
-    Every n-th position is taken along both sides, with the smallest n that leaves no more, in the middle of what n leaves over.
+    The positions lie in the middle of what n leaves over and keep their coordinates in nm.
     """
     if most is None:
         return scan
@@ -53,8 +52,7 @@ def released_network(id: str) -> Autoencoder:
     """
     A network of the record that is on this computer, by its name in the manifest, for instance ``"ca-ds1"``; nothing is downloaded.
 
-    A file that is not here is a MissingDataset; a damaged one, or a network with another number of parameters than the manifest expects, a
-    PublishedFileError.
+    A file that is not here is a MissingDataset; a damaged one, or another number of parameters than the manifest's, a PublishedFileError.
     """
     entry = load_manifest()[id]
     if entry.role != "checkpoint":
@@ -71,23 +69,22 @@ def released_network(id: str) -> Autoencoder:
 
 def training_loss(entry: Dataset, variational: bool) -> dict[str, float]:
     """
-    ``training_loss`` at the end of a training, as the name of the file on the record says it; empty for a name without one.
+    ``training_loss`` at the end of a training, from the name of the file on the record; empty for a name without one.
 
-    The number in the name includes the regularisers, which are small beside it; the constant 0.5 that the published code adds for
-    a β-VAE is taken off.
+    It includes the regularisers, which are small beside it; the constant 0.5 that the published code adds for a β-VAE is taken off.
     """
     named = re.search(r"trainloss[_:](\d+\.\d+)", entry.remote)
     return {"training_loss": float(named[1]) - CONSTANT_WITHOUT_L1 * variational} if named else {}
 
 
-def reconstruction_losses(net: Autoencoder, scan: xr.DataArray) -> dict[str, float]:
+def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float | str]:
     """
-    How well a network draws patterns that enter it as they are, turned over, and under another transform.
+    What is stored with the embedding of a scan by a released network: which file it is, the loss in its name, and four losses.
 
-    Measured at 5 × 5 positions of a scan of counts. ``loss_as_used`` is the mean squared error of ln(1 + N) over pixels and
-    patterns, ``loss_error`` its standard error over the patterns; ``loss_upside_down`` and ``loss_half_turn`` are the same with the detector
-    turned over; ``loss_square_root`` is the error of 2√(N + 3/8) with this as input, scaled to the variance of ln(1 + N);
-    ``loss_positions`` counts the patterns. A β-VAE draws from a random embedding, as in its training.
+    They say how well the network draws patterns that enter it as they are, turned over, and under another transform, at 5 × 5 positions of a scan of
+    counts. ``loss_as_used`` is the mean squared error of ln(1 + N) over pixels and patterns, ``loss_error`` its standard error over the patterns;
+    ``loss_upside_down`` and ``loss_half_turn`` are the same with the detector turned over; ``loss_square_root`` is the error of 2√(N + 3/8) with this
+    as input, scaled to the variance of ln(1 + N); ``loss_positions`` counts the patterns. A β-VAE draws from a random embedding, as in its training.
     """
     check_patterns(net, scan, InputTransform("log"))
     counts = position_grid(scan, CHECKED_SIDE).values.reshape(-1, *scan.shape[2:])
@@ -99,7 +96,8 @@ def reconstruction_losses(net: Autoencoder, scan: xr.DataArray) -> dict[str, flo
         losses[_attribute(way)] = float(errors.mean())
         if way == "as used":
             losses["loss_error"] = float(errors.std(ddof=1) / np.sqrt(len(errors))) if len(errors) > 1 else 0.0
-    return losses
+    names = {"id": "weights_id", "file": "weights_file", "sha256": "weights_sha256", "training_loss": "training_loss"}
+    return {name: net.about[key] for key, name in names.items() if key in net.about} | losses
 
 
 def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -114,18 +112,10 @@ def pattern_errors(net: Autoencoder, values: np.ndarray, seed: int = 0) -> np.nd
     return torch.cat(errors).double().numpy()
 
 
-def released_attributes(net: Autoencoder, scan: xr.DataArray) -> dict[str, float | str]:
-    """What is stored with the embedding of a scan by a released network: which file it is, its losses, and the one in its name."""
-    names = {"id": "weights_id", "file": "weights_file", "sha256": "weights_sha256", "training_loss": "training_loss"}
-    return {name: net.about[key] for key, name in names.items() if key in net.about} | reconstruction_losses(net, scan)
-
-
 def losses_table(embeddings: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     """The losses of released networks; a row for each embedding, which carries :func:`released_attributes`, under its name."""
-    rows = {}
-    for name, maps in embeddings.items():
-        row = {"in the file's name": maps.attrs.get("training_loss")}
-        rows[name] = row | {way: maps.attrs[_attribute(way)] for way in WAYS}
+    rows = {name: {"in the file's name": maps.attrs.get("training_loss")} | {way: maps.attrs[_attribute(way)] for way in WAYS}
+            for name, maps in embeddings.items()}  # fmt: skip
     return pd.DataFrame(rows).T.astype(float)
 
 
@@ -133,11 +123,7 @@ def losses_words(maps: xr.DataArray) -> str:
     """
     Whether patterns enter a released network as in its training, as part of a sentence; for an embedding with :func:`released_attributes`.
 
-    Examples
-    --------
-    >>> losses = {"loss_as_used": 0.14, "loss_upside_down": 0.52, "loss_half_turn": 0.55, "loss_square_root": 0.31}
-    >>> losses_words(xr.DataArray(0.0, attrs=losses | {"loss_error": 0.002, "training_loss": 0.1362}))
-    'a loss of 0.1400 ± 0.0020, the smallest of the four, 2.8 % above the 0.1362 in the name of the file'
+    For instance "a loss of 0.1400 ± 0.0020, the smallest of the four, 2.8 % above the 0.1362 in the name of the file".
     """
     losses = {way: maps.attrs[_attribute(way)] for way in WAYS}
     used, best = losses["as used"], min(losses, key=losses.__getitem__)

@@ -1,9 +1,4 @@
-"""
-Train an autoencoder on a scan: one loop for a CPU, a GPU, many GPUs and many nodes; after a kill it goes on.
-
-A training runs through epochs (:func:`train`), an epoch through batches, and each batch is one :class:`Step`, which is exact for
-micro-batches and for several ranks.
-"""
+"""Train an autoencoder on a scan: one loop for a CPU, a GPU, many GPUs and many nodes; after a kill it goes on. A batch is one :class:`Step`."""
 
 from __future__ import annotations
 
@@ -11,9 +6,9 @@ import errno
 import io
 import json
 import logging
+import math
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,24 +17,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 import figures_pkg
 from figures_pkg.data.blocks import scan_digest
 from figures_pkg.workspace import check_target, commit, replacing
 
-from .autoencoder import Autoencoder, NetworkConfig, count_parameters
+from .autoencoder import Autoencoder, BetaVAE, NetworkConfig, count_parameters
 from .batches import Feed, Prepare
 from .checkpoint import save_checkpoint
-from .losses import BatchStatistics, Losses, LossWeights, batch_statistics, total_loss
+from .losses import BatchStatistics, Losses, LossWeights, VariationalLosses, batch_statistics, total_loss, variational_loss
 from .recipes import Recipe, recipe_called
 from .transform import MOST_COMPONENTS, InputTransform, fit_transform
-from .vae import BetaVAE, VariationalLosses, variational_loss
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+STATE_BYTES = 28  # of disk for a parameter: the old state, the new one, and the model
 COMPILED_PATTERNS = 32  # at once, through a compiled network: 10 GB at the paper's sizes
 # One kernel for sums along and across the rows of an image, as LayerNorm's gradient needs them: in PyTorch 2.11 its results have
 # a wrong shape (pytorch issue 178080, here from 64 patterns on), from 2.10 to 2.13 it can leave gradients unwritten (193061).
@@ -75,49 +70,102 @@ def train(scan: xr.DataArray, recipe: str | Recipe, out: str | Path | None = Non
     and weights from the step, so a continued training ends in the same network as an uninterrupted one: bit for bit on one
     CPU; on a GPU with deterministic kernels, which are asked for.
 
-    Parameters
-    ----------
-    recipe
-        A name of ``RECIPES``, or your own.
-    out
-        The model to be, ``.safetensors``; the state lies beside it. None keeps nothing.
-    seed
-        Of first weights and order.
-    start
-        A network of the same sizes to start from; fresh weights by default.
-    fabric
-        Launched, from :func:`make_fabric`; one device by default.
-    micro_batch
-        Patterns that go through the network at once, on each rank; the result does not depend on it.
-    overwrite
-        Discard the state of another training in the same place.
-    stop
-        Called with the history after each epoch; True ends the training there. So does a file ``<out>.stop``.
+    The recipe is a name of ``RECIPES``, or your own. ``out`` is the model to be, ``.safetensors``; None keeps nothing. ``start`` is a network of the
+    same sizes to start from, fresh weights by default. ``fabric`` comes launched from :func:`make_fabric`; one device by default. ``micro_batch``
+    patterns go through the network at once, on each rank; the result does not depend on it. ``overwrite`` discards the state of another training
+    in the same place. ``stop`` is called with the history after each epoch; True ends the training there, and so does a file ``model.stop`` beside
+    ``model.safetensors``.
 
-    Raises
-    ------
-    DeadEmbedding
-        When all channels are zero for a whole epoch; the state of the epoch before is kept.
-    ValueError
-        For patterns, sizes, states or recipes that do not fit; the message says what to do.
-    OSError
-        When the state cannot be written.
+    All channels zero for a whole epoch are a :class:`DeadEmbedding`; the state of the epoch before is kept. Patterns, sizes, states or recipes that do
+    not fit are a ValueError that says what to do, and a state that cannot be written is an OSError.
     """
     recipe = recipe_called(recipe) if isinstance(recipe, str) else recipe
-    fabric = fabric or make_fabric(recipe)
-    digest = scan_digest(scan)
-    with deterministic(fabric):
-        run = _Run(scan, recipe, Path(out) if out else None, seed, digest, start, fabric, micro_batch, overwrite)
-        run.go(stop, progress and fabric.is_global_zero)
-    return Trained(run.net, run.transform, recipe, seed, digest, run.history)
+    fabric, out, digest = fabric or make_fabric(recipe), Path(out) if out else None, scan_digest(scan)
+    deciding = {key: value for key, value in asdict(recipe).items() if key not in ("sources", "title", "precision")}
+    weights = "" if start is None else f"{sum(float(p.detach().double().sum()) for p in start.parameters()):.12g}"
+    identity = json.dumps(deciding | {"seed": seed, "data": digest, "start": weights}, sort_keys=True)  # of a training and its continuation
+    net = first_network(recipe, seed)
+    state = open_state(out, identity, count_parameters(net), overwrite) if out else None
+    if state:
+        transform = InputTransform.from_arrays({name: values.numpy() for name, values in state["transform"].items()})
+    else:
+        bin_px = max(1, scan.shape[2] // recipe.network.pattern)
+        transform = fit_transform(scan, recipe.transform, bin_px, recipe.components or MOST_COMPONENTS)
+    feed = Feed(scan, recipe.network.pattern, recipe.batch_size, Prepare(transform).to(fabric.device), seed=seed,
+                device=fabric.device, rank=fabric.global_rank, ranks=fabric.world_size)
+    if start is not None:
+        if start.config != net.config or type(start) is not type(net):
+            raise ValueError(f"the network to start from is {type(start).__name__} with {start.config}; recipe {recipe.name!r} "
+                             f"needs {type(net).__name__} with {net.config}")  # fmt: skip
+        net.load_state_dict(start.state_dict())
+    if isinstance(net, BetaVAE) and recipe.beta is not None:
+        step: Step = VariationalStep(fabric, net, recipe.batch_size, recipe.beta, seed, micro_batch)
+    else:
+        step = Step(fabric, net, recipe.batch_size, recipe.convention, micro_batch)
+    history: list[dict[str, float]] = []
+    if state:
+        net.load_state_dict(state["net"])
+        step.optimizer.load_state_dict(state["optimizer"])
+        history = state["history"]
+        log.info("going on after epoch %d of %d", len(history), recipe.epochs)
+    steps = feed.batches_per_epoch
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, desc=recipe.name, unit="batch",
+              mininterval=1.0, disable=not (progress and fabric.is_global_zero)) as bar:  # fmt: skip
+        try:
+            if fabric.device.type == "cuda":  # deterministic kernels, where there are such; a CPU's are
+                torch.use_deterministic_algorithms(True, warn_only=True)
+            for epoch in range(len(history), recipe.epochs):
+                kept = f"; the state of epoch {len(history)} is kept in {state_path(out)}" if out and history else ""
+                history = [*history, _epoch(step, feed, recipe, epoch, bar, kept)]
+                if out and fabric.is_global_zero:
+                    arrays = {name: torch.from_numpy(values) for name, values in transform.to_arrays().items()}
+                    write_state(state_path(out), {"identity": identity, "epoch": epoch + 1, "history": history, "transform": arrays,
+                                                  "net": net.state_dict(), "optimizer": step.optimizer.state_dict()})  # fmt: skip
+                asked = bool(stop and stop(history)) or bool(out and out.with_suffix(".stop").exists())
+                if fabric.broadcast(asked) if fabric.world_size > 1 else asked:  # the first rank decides for all
+                    log.info("stopped on request after epoch %d of %d", epoch + 1, recipe.epochs)
+                    break
+        except KeyboardInterrupt:
+            kept = f"{len(history)} epochs are kept in {state_path(out)}" if out else "nothing was to be kept"
+            log.info("interrupted in epoch %d of %d; %s", len(history) + 1, recipe.epochs, kept)
+            raise
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+    return Trained(net, transform, recipe, seed, digest, history)
+
+
+def _epoch(step: Step, feed: Feed, recipe: Recipe, epoch: int, bar: tqdm, kept: str) -> dict[str, float]:
+    """An epoch's entry in the history; a dead or diverged one is refused, with what is ``kept``."""
+    steps, rate = feed.batches_per_epoch, 0.0
+    losses = torch.zeros(len(step.terms), device=step.fabric.device)
+    spread = torch.zeros(recipe.network.channels, device=step.fabric.device)
+    for number, batch in enumerate(feed.batches(epoch)):
+        stage, done = recipe.stage_at(epoch + number / steps)
+        rate = stage.rate_at(done)
+        terms, differs = step(batch, stage.weights_at(done), rate, epoch * steps + number)
+        losses = losses + terms
+        spread = differs if number == 3 * steps // 4 else torch.maximum(spread, differs)  # alive means alive at the end
+        bar.update()
+    losses = losses / steps
+    if step.fabric.world_size > 1:
+        losses, spread = (torch.as_tensor(step.fabric.all_reduce(values, reduce_op="sum")) for values in (losses, spread))
+    found, live = dict(zip(step.terms, losses.tolist())), int((spread > step.flat).sum())
+    if not math.isfinite(found["total"]):
+        raise ValueError(f"the loss of epoch {epoch + 1} is {found['total']}; lower the learning rate (now {rate:g})" + kept)
+    if live == 0 and (step.forever or epoch + 1 == recipe.epochs):
+        raise DeadEmbedding(f"all {recipe.network.channels} channels were the same, mostly zero, for every pattern at the end of epoch "
+                            f"{epoch + 1}, so the embedding is dead; {step.remedy}" + kept)
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in list(found.items())[:3])
+    bar.set_postfix_str(f"epoch {epoch + 1}, {shown}, {live} channels live")
+    return found | {"live_channels": live, "learning_rate": rate}
 
 
 def save_trained(trained: Trained, path: str | Path, *, overwrite: bool = False) -> Path:
     """
     Write a trained network as ``.safetensors`` and remove the state of its training.
 
-    Beside weights and transform the file holds recipe, seed, digest of the data, losses of each epoch, version and commit;
-    :func:`figures_pkg.model.load_checkpoint` gives them back as ``net.about``.
+    Beside weights and transform the file holds recipe, seed, digest of the data, losses of each epoch, version and commit, for ``net.about``.
     """
     path = check_target(path, ".safetensors", overwrite)
     about = {"recipe": asdict(trained.recipe), "seed": trained.seed, "data": trained.digest, "history": trained.history,
@@ -143,23 +191,10 @@ def make_fabric(recipe: Recipe, accelerator: str = "auto", devices: int | str = 
         else:
             fast = torch.cpu._is_avx512_bf16_supported() and recipe.network.filters >= 16
         precision = "bf16-mixed" if fast else "32-true"
-    several = devices not in (1, "1") or nodes > 1
-    strategy = "ddp" if several else "auto"
+    strategy = "ddp" if devices not in (1, "1") or nodes > 1 else "auto"
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
     fabric.launch()
     return fabric
-
-
-@contextmanager
-def deterministic(fabric: Fabric) -> Iterator[None]:
-    """Deterministic kernels on a GPU while a training runs, where there are such; a CPU's are."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if fabric.device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def first_network(recipe: Recipe, seed: int) -> Autoencoder:
@@ -172,114 +207,9 @@ def first_network(recipe: Recipe, seed: int) -> Autoencoder:
     return net
 
 
-class _Run:
-    """One training under way: network and feed, where an earlier training was interrupted."""
-
-    def __init__(self, scan: xr.DataArray, recipe: Recipe, out: Path | None, seed: int, digest: str, start: Autoencoder | None, fabric: Fabric,
-                 micro_batch: int | None, overwrite: bool):
-        self.recipe, self.out, self.fabric = recipe, out, fabric
-        self.history: list[dict[str, float]] = []
-        self.identity = training_identity(recipe, seed, digest, start)
-        self.net, state = first_network(recipe, seed), None
-        if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            check_room(out.absolute(), count_parameters(self.net))
-            state = read_state(state_path(out), self.identity, overwrite)
-        if state:
-            self.transform = InputTransform.from_arrays({name: values.numpy() for name, values in state["transform"].items()})
-        else:
-            bin_px = max(1, scan.shape[2] // recipe.network.pattern)
-            self.transform = fit_transform(scan, recipe.transform, bin_px, recipe.components or MOST_COMPONENTS)
-        self.feed = Feed(scan, recipe.network.pattern, recipe.batch_size, Prepare(self.transform).to(fabric.device), seed=seed,
-                         device=fabric.device, rank=fabric.global_rank, ranks=fabric.world_size)
-        if start is not None:
-            if start.config != self.net.config or type(start) is not type(self.net):
-                raise ValueError(f"the network to start from is {type(start).__name__} with {start.config}; recipe {recipe.name!r} "
-                                 f"needs {type(self.net).__name__} with {self.net.config}")  # fmt: skip
-            self.net.load_state_dict(start.state_dict())
-        if isinstance(self.net, BetaVAE) and recipe.beta is not None:
-            self.step: Step = VariationalStep(fabric, self.net, recipe.batch_size, recipe.beta, seed, micro_batch)
-        else:
-            self.step = Step(fabric, self.net, recipe.batch_size, recipe.convention, micro_batch)
-        if state:
-            self.net.load_state_dict(state["net"])
-            self.step.optimizer.load_state_dict(state["optimizer"])
-            self.history = state["history"]
-            log.info("going on after epoch %d of %d", len(self.history), recipe.epochs)
-
-    def go(self, stop: Callable[[list[dict]], bool] | None, progress: bool) -> None:
-        """All epochs that are left."""
-        steps = self.feed.batches_per_epoch
-        with tqdm(total=self.recipe.epochs * steps, initial=len(self.history) * steps, desc=self.recipe.name, unit="batch",
-                  mininterval=1.0, disable=not progress) as bar:
-            try:
-                for epoch in range(len(self.history), self.recipe.epochs):
-                    self._note(*self._epoch(epoch, bar), epoch, bar)
-                    if self._asked_to_stop(stop):
-                        log.info("stopped on request after epoch %d of %d", epoch + 1, self.recipe.epochs)
-                        break
-            except KeyboardInterrupt:
-                kept = f"{len(self.history)} epochs are kept in {state_path(self.out)}" if self.out else "nothing was to be kept"
-                log.info("interrupted in epoch %d of %d; %s", len(self.history) + 1, self.recipe.epochs, kept)
-                raise
-
-    def _epoch(self, epoch: int, bar: tqdm) -> tuple[list[float], int, float]:
-        """Mean losses of an epoch, its number of live channels, and the last learning rate."""
-        steps, rate = self.feed.batches_per_epoch, 0.0
-        losses = torch.zeros(len(self.step.terms), device=self.fabric.device)
-        spread = torch.zeros(self.recipe.network.channels, device=self.fabric.device)
-        for number, batch in enumerate(self.feed.batches(epoch)):
-            stage, done = self.recipe.stage_at(epoch + number / steps)
-            rate = stage.rate_at(done)
-            terms, differs = self.step(batch, stage.weights_at(done), rate, epoch * steps + number)
-            losses = losses + terms
-            spread = differs if number == 3 * steps // 4 else torch.maximum(spread, differs)  # alive means alive at the end
-            bar.update()
-        losses = losses / steps
-        if self.fabric.world_size > 1:
-            losses, spread = (torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum")) for values in (losses, spread))
-        return losses.tolist(), int((spread > self.step.flat).sum()), rate
-
-    def _note(self, losses: list[float], live: int, rate: float, epoch: int, bar: tqdm) -> None:
-        """Refuse a dead or diverged epoch, else add it to the history and keep the state."""
-        kept = f"; the state of epoch {len(self.history)} is kept in {state_path(self.out)}" if self.out and self.history else ""
-        if not losses[0] - losses[0] == 0:
-            raise ValueError(f"the loss of epoch {epoch + 1} is {losses[0]}; lower the learning rate (now {rate:g})" + kept)
-        if live == 0 and (self.step.forever or epoch + 1 == self.recipe.epochs):
-            raise DeadEmbedding(
-                f"all {self.recipe.network.channels} channels were the same, mostly zero, for every pattern at the end of epoch "
-                f"{epoch + 1}, so the embedding is dead; {self.step.remedy}" + kept)
-        self.history = [*self.history, {**dict(zip(self.step.terms, losses)), "live_channels": live, "learning_rate": rate}]
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in list(zip(self.step.terms, losses))[:3])
-        bar.set_postfix_str(f"epoch {epoch + 1}, {shown}, {live} channels live")
-        if self.out and self.fabric.is_global_zero:
-            arrays = {name: torch.from_numpy(values) for name, values in self.transform.to_arrays().items()}
-            write_state(state_path(self.out), {
-                "identity": self.identity, "epoch": epoch + 1, "history": self.history, "transform": arrays,
-                "net": self.net.state_dict(), "optimizer": self.step.optimizer.state_dict()})
-
-    def _asked_to_stop(self, stop: Callable[[list[dict]], bool] | None) -> bool:
-        """Whether the caller or the file beside the model asks for the end; the first rank decides for all."""
-        asked = bool(stop and stop(self.history)) or bool(self.out and stop_path(self.out).exists())
-        return self.fabric.broadcast(asked) if self.fabric.world_size > 1 else asked
-
-
 def is_compiled(config: NetworkConfig, device: torch.device) -> bool:
-    """Whether networks of these sizes are compiled for a device; smaller ones are trained before they are compiled."""
+    """Whether networks of these sizes are compiled for a device: that takes about a minute, then a step half the time (benchmarks/README.md)."""
     return device.type == "cuda" and config.filters >= 64 and config.pattern >= 128
-
-
-def arranged(net: Autoencoder, device: torch.device) -> nn.Module:
-    """
-    The network as it trains fastest on a device, with the same parameters; only the order of its weights in memory may change.
-
-    On a GPU a large network is compiled, which joins what stands between the convolutions into few passes over the images,
-    with the filters last in memory. Compiling takes about a minute, then a step half the time (benchmarks/README.md).
-    """
-    if not is_compiled(net.config, device):
-        return net
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return torch.compile(net, options={MIXED_SUMS: False})  # type: ignore[return-value]
 
 
 class Step:
@@ -289,7 +219,7 @@ class Step:
     The contrastive term couples all patterns of a batch. Where a batch is cut into micro-batches or shared by ranks, the
     parts first learn the sum of all unit vectors; then values and gradients are those of the whole batch on one device.
     ``micro_batch`` patterns go through the network at once, on each rank; None takes them all, or 32 where the network is compiled.
-    The result does not depend on it, the memory does; with the contrastive term the encoder then runs once more.
+    The memory depends on it, the result does not; with the contrastive term the encoder then runs once more.
     """
 
     terms: tuple[str, ...] = Losses._fields  # what a call returns, in this order
@@ -300,9 +230,12 @@ class Step:
     def __init__(self, fabric: Fabric, net: Autoencoder, batch_size: int, convention: str = "book", micro_batch: int | None = None):
         if micro_batch is not None and micro_batch < 1:
             raise ValueError(f"micro_batch={micro_batch}; expected at least one pattern, or None for the whole batch")
-        self.fabric, self.plain, self.convention, self.batch_size = fabric, net, convention, batch_size
-        self.micro_batch = micro_batch or (COMPILED_PATTERNS if is_compiled(net.config, fabric.device) else None)
-        self.module, self.optimizer = fabric.setup(arranged(net, fabric.device), torch.optim.Adam(net.parameters()))
+        self.fabric, self.plain, self.convention, self.batch_size, self.micro_batch = fabric, net, convention, batch_size, micro_batch
+        module: Any = net
+        if is_compiled(net.config, fabric.device):
+            self.micro_batch = micro_batch or COMPILED_PATTERNS
+            module = torch.compile(net.to(memory_format=torch.channels_last), options={MIXED_SUMS: False})  # type: ignore[call-overload]
+        self.module, self.optimizer = fabric.setup(module, torch.optim.Adam(net.parameters()))
 
     def __call__(self, batch: Tensor, weights: LossWeights, learning_rate: float, number: int = 0) -> tuple[Tensor, Tensor]:
         """Update the network with this rank's share of a batch, (n, side, side); returns what :meth:`backward` does."""
@@ -317,8 +250,8 @@ class Step:
         """
         Losses and gradients of a batch without the update.
 
-        Returns this rank's share in each of ``terms``, and by how much the activations of each channel differ between patterns, (channels,),
-        of a single pattern their size. ``number`` counts the steps since the start, for what is drawn at random; an autoencoder draws nothing.
+        Returns this rank's share in each of ``terms``, and by how much the activations of each channel differ between patterns, (channels,), of a single
+        pattern their size. ``number`` counts the steps since the start, for what a β-VAE draws.
         """
         parts = batch.split(self.micro_batch or len(batch))
         whole = self._statistics(parts, weights) if len(parts) > 1 else None
@@ -364,9 +297,8 @@ class VariationalStep(Step):
     """
     The same for a β-VAE, with ``beta`` as the weight of its divergence and ``seed`` for its draws.
 
-    The draws follow from the seed and the number of the step alone. They are made for the whole batch and cut like the batch, so
-    values and gradients depend neither on micro-batches nor on the number of ranks, and a training that goes on after an
-    interruption makes the draws that it would have made.
+    The draws follow from the seed and the number of the step alone and are made for the whole batch, so values and gradients depend neither on
+    micro-batches nor on the number of ranks, and a training that goes on after an interruption makes the draws that it would have made.
     """
 
     terms = VariationalLosses._fields
@@ -380,8 +312,8 @@ class VariationalStep(Step):
 
     def backward(self, batch: Tensor, weights: LossWeights | None = None, number: int = 0) -> tuple[Tensor, Tensor]:
         """Losses and gradients of a batch; the weights are not used."""
-        rng, size = np.random.default_rng((self.seed, number, self.batch_size)), self.micro_batch or len(batch)
-        whole = torch.from_numpy(rng.standard_normal((self.batch_size, self.plain.config.channels)))
+        size, shape = self.micro_batch or len(batch), (self.batch_size, self.plain.config.channels)
+        whole = torch.from_numpy(np.random.default_rng((self.seed, number, self.batch_size)).standard_normal(shape))
         noise = whole[self.fabric.global_rank::self.fabric.world_size].to(batch)  # every n-th row, as the feed shares the patterns
         return self._accumulate([partial(self._drawn, *both) for both in zip(batch.split(size), noise.split(size), strict=True)])
 
@@ -395,26 +327,6 @@ class VariationalStep(Step):
 def state_path(out: Path) -> Path:
     """Where the state of the training of ``out`` lies until it is finished: ``model.training.pt`` for ``model.safetensors``."""
     return out.with_suffix(".training.pt")
-
-
-def stop_path(out: Path) -> Path:
-    """The file whose presence ends a training of ``out`` after the current epoch: ``model.stop`` for ``model.safetensors``."""
-    return out.with_suffix(".stop")
-
-
-def training_identity(recipe: Recipe, seed: int, digest: str, start: Autoencoder | None = None) -> str:
-    """A text that is the same for a training and its continuation only."""
-    deciding = {key: value for key, value in asdict(recipe).items() if key not in ("sources", "title", "precision")}
-    weights = "" if start is None else f"{sum(float(p.detach().double().sum()) for p in start.parameters()):.12g}"
-    return json.dumps(deciding | {"seed": seed, "data": digest, "start": weights}, sort_keys=True)
-
-
-def check_room(path: Path, parameters: int) -> None:
-    """Raise unless the disk has room for two states (the old one and the new one) and the model: 28 bytes a parameter."""
-    needed, free = 28 * parameters, shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise OSError(errno.ENOSPC, f"a training of {parameters:,} parameters keeps up to {needed / 1e6:.0f} MB here and "
-                      f"{free / 1e6:.0f} MB are free; free some space or choose another disk", str(path.parent))
 
 
 def write_state(path: Path, state: dict) -> None:
@@ -433,8 +345,14 @@ def write_state(path: Path, state: dict) -> None:
                       "Free some space and give the same command again", str(path)) from error
 
 
-def read_state(path: Path, identity: str, overwrite: bool) -> dict | None:
-    """The state of an interrupted training, or None where there is none; raises for another training's, unless ``overwrite``."""
+def open_state(out: Path, identity: str, parameters: int, overwrite: bool) -> dict | None:
+    """The state of an interrupted training of ``out``, or None; another training's is refused, unless ``overwrite``, and a disk without room."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path, folder = state_path(out), out.absolute().parent
+    needed, free = STATE_BYTES * parameters, shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"a training of {parameters:,} parameters keeps up to {needed / 1e6:.0f} MB here and "
+                      f"{free / 1e6:.0f} MB are free; free some space or choose another disk", str(folder))
     if not path.exists():
         return None
     try:
@@ -442,8 +360,7 @@ def read_state(path: Path, identity: str, overwrite: bool) -> dict | None:
     except Exception as error:  # a damaged file raises whatever its bytes suggest
         if overwrite:
             return None
-        kind = type(error).__name__
-        raise ValueError(f"{path} cannot be read as the state of a training ({kind}); remove it to start afresh") from error
+        raise ValueError(f"{path} cannot be read as the state of a training ({type(error).__name__}); remove it to start afresh") from error
     if state.get("identity") == identity:
         return state
     if overwrite:

@@ -34,17 +34,12 @@ class ScanStatistics:
 
 @dataclass(frozen=True)
 class Components:
-    """
-    Principal components, strongest first.
-
-    Significant are those whose variance lies above 1.15 times the edge that pure noise reaches (Marchenko and Pastur 1967,
-    doi 10.1070/SM1967v001n04ABEH001994): noise (1 + √(pixels / positions))².
-    """
+    """Principal components, strongest first."""
 
     images: np.ndarray  # (components, height, width) float32, orthonormal; the pixel of largest size is positive
     variance: np.ndarray  # (components,) of the scores
     noise_variance: float  # mean variance of a pixel that the significant components leave
-    significant: int  # how many
+    significant: int  # variances above 1.15 noise (1 + √(pixels / positions))²; pure noise reaches 1 of it (doi 10.1070/SM1967v001n04ABEH001994)
 
 
 def stabilise(counts: np.ndarray, stabiliser: str, bin_px: int = 1) -> np.ndarray:
@@ -67,7 +62,7 @@ def stabilise(counts: np.ndarray, stabiliser: str, bin_px: int = 1) -> np.ndarra
 
 
 def binned(counts: np.ndarray, bin_px: int) -> np.ndarray:
-    """Counts summed over squares of ``bin_px`` × ``bin_px`` pixels, in a type that holds the sums."""
+    """Counts (..., height, width) summed over squares of ``bin_px`` × ``bin_px`` pixels, in a type that holds the sums."""
     *lead, height, width = counts.shape
     if bin_px < 1 or height % bin_px or width % bin_px:
         raise ValueError(f"bin_px={bin_px} does not tile patterns of {height} x {width} pixels; give a divisor of both")
@@ -108,19 +103,12 @@ def principal_components(statistics: ScanStatistics, components: int) -> Compone
     variance, vectors = variance[::-1], vectors[:, ::-1].T
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(count), largest])[:, None]
-    noise, significant = _noise(variance, float(np.trace(statistics.covariance, dtype=float)), pixels, statistics.positions)
-    return Components(vectors.reshape(count, *statistics.mean.shape).astype(np.float32), variance, noise, significant)
-
-
-def _noise(variance: np.ndarray, total: float, pixels: int, positions: int) -> tuple[float, int]:
-    """Noise variance of a pixel and the number of components above the noise edge, consistent with each other."""
-    significant = len(variance)
-    while True:
-        noise = max(total - variance[:significant].sum(), 0.0) / (pixels - significant)
-        above = int((variance > 1.15 * noise * (1 + np.sqrt(pixels / positions)) ** 2).sum())
-        if above >= significant:
-            return noise, significant
+    total, significant, above = float(np.trace(statistics.covariance, dtype=float)), count + 1, count
+    while above < significant:  # noise of a pixel and number of components above the noise edge, until they are consistent
         significant = above
+        noise = max(total - variance[:significant].sum(), 0.0) / (pixels - significant)
+        above = int((variance > 1.15 * noise * (1 + np.sqrt(pixels / statistics.positions)) ** 2).sum())
+    return Components(vectors.reshape(count, *statistics.mean.shape).astype(np.float32), variance, noise, significant)
 
 
 @dataclass(frozen=True)
@@ -130,16 +118,11 @@ class InputTransform:
     stabiliser: str  # "log" or "anscombe", see stabilise
     bin_px: int = 1  # side of the squares of pixels whose counts are summed first
     mean: np.ndarray | None = None  # (height, width) float32, subtracted after the stabiliser; None leaves it out
-    components: np.ndarray | None = None  # (n, height, width) float32, orthonormal: whitening keeps what they span; None: no whitening
+    components: np.ndarray | None = None  # (n, height, width) float32, orthonormal: whitening keeps what they span, at a mean square of 1 per pixel
     deviation: np.ndarray | None = None  # (n,) float32: standard deviation of the score of each component over the scan
 
     def apply(self, counts: np.ndarray) -> np.ndarray:
-        """
-        Network input of patterns of counts (..., det_y, det_x): float32 (..., height, width).
-
-        Whitened input has a mean square of 1 per pixel over the scan of the fit. Counts that are NaN, infinite or negative are a
-        ValueError, and patterns of another size than the fit's.
-        """
+        """Network input, float32 (..., height, width), of counts (..., det_y, det_x); counts or sizes that do not fit are a ValueError."""
         values = stabilise(counts, self.stabiliser, self.bin_px)
         if self.mean is None:
             return values
@@ -156,8 +139,7 @@ class InputTransform:
         """
         Counts of binned pixels that network input or output stands for, float32 (..., height, width).
 
-        Whitening forgets what its components do not span; the algebraic inverse of a mean of stabilised counts lies below
-        the mean of the counts, by about a quarter of a count for "anscombe".
+        Whitening forgets what its components do not span; a mean of stabilised counts gives less than the mean count, by a quarter for "anscombe".
         """
         values = np.asarray(values, np.float32)
         if self.components is not None and self.deviation is not None:
@@ -189,9 +171,8 @@ def fit_transform(scan: xr.DataArray, name: str = "anscombe-whitened", bin_px: i
     """
     Learn one of ``TRANSFORMS`` from a scan, in one pass; "log", the paper's, and "anscombe" need none.
 
-    Counts are summed over squares of ``bin_px`` pixels a side first; 8 makes 32 × 32 pixels of 256 × 256. Whitening keeps the components
-    above the noise edge, but at most so many. An unknown name, counts that are NaN or negative, and a scan in which nothing rises above
-    the noise are a ValueError.
+    Counts are summed over squares of ``bin_px`` pixels a side first. Whitening keeps the components above the noise edge, but at most so many. An unknown
+    name, counts that are NaN or negative, and a scan in which nothing rises above the noise are a ValueError.
     """
     if name not in TRANSFORMS:
         raise ValueError(f"transform {name!r}: expected one of {sorted(TRANSFORMS)}")

@@ -1,11 +1,12 @@
-"""Maps over the scan and patterns over the detector, with bars that say how large things are."""
+"""Maps over the scan, patterns over the detector, with bars that say how large things are; and methods with their scores, row by row."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.image import AxesImage
@@ -19,6 +20,7 @@ SIGN_UNKNOWN = ("#762a83", "#1b7837")  # two domains of which nobody knows which
 NICE = np.array([1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000])
 POLARITY = LinearSegmentedColormap.from_list("polarity", [MINUS_P, "#f4f2ee", PLUS_P])  # low is −P, high is +P
 ACTIVATION = "viridis"
+FAMILY_COLOURS = ("#5b8c5a", "#1f5fa8", "#c1272d", "#7a7a7a")  # of methods: single reflections, linear, networks, control
 ORDERS = {2: "#7a4fa3", 4: "#d1730a"}  # 002 and 004; red and blue are left to ±P
 
 
@@ -26,14 +28,7 @@ def scan_map(ax: Axes, image: xr.DataArray, *, cmap="viridis", limits=None, labe
     """
     Draw a map (scan_y, scan_x) with coordinates in nm, row 0 at the top, and a scale bar.
 
-    Parameters
-    ----------
-    limits
-        Lowest and highest value of the colours; by default the 0.5 % and 99.5 % quantiles.
-    label
-        Text beside the colour bar; without it there is no colour bar.
-    bar
-        Whether to draw the scale bar.
+    ``limits`` are the lowest and highest value of the colours, by default the 0.5 % and 99.5 % quantiles; with a ``label`` there is a colour bar.
     """
     y, x = image.scan_y.values, image.scan_x.values
     low, high = limits if limits is not None else np.nanquantile(image.values, [0.005, 0.995])
@@ -58,21 +53,16 @@ def domain_map(sign_known: bool = True) -> ListedColormap:
     return DOMAIN_MAP if sign_known else ListedColormap([minus, NEITHER, plus], name="domains, sign unknown")
 
 
-def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, floor: float | None = None, cmap="magma") -> AxesImage:
+def pattern_map(ax: Axes, pattern: xr.DataArray, *, label: str | None = None, floor: float | None = None) -> AxesImage:
     """
-    Draw counts (det_y, det_x) with coordinates in 1/Å on a logarithmic scale, row 0 at the top, and a bar in 1/Å.
+    Draw counts (det_y, det_x) with coordinates in 1/Å on a logarithmic scale, row 0 at the top, and a bar in 1/Å; with a ``label``, a colour bar.
 
-    Parameters
-    ----------
-    label
-        Text beside the colour bar; without it there is no colour bar.
-    floor
-        Lowest value that has a colour of its own; by default the 2 % quantile of the positive values.
+    ``floor`` is the lowest value that has a colour of its own, by default the 2 % quantile of the positive values.
     """
     values = np.asarray(pattern.values, float)
     low = floor or max(np.quantile(values[values > 0], 0.02), values.max() * 1e-5)
     x, y = pattern.det_x.values, pattern.det_y.values
-    drawn = ax.imshow(np.maximum(values, low), cmap=cmap, norm=LogNorm(low, values.max()), extent=_extent(x, y))
+    drawn = ax.imshow(np.maximum(values, low), cmap="magma", norm=LogNorm(low, values.max()), extent=_extent(x, y))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     scale_bar(ax, float(x[-1] - x[0]), "1/Å", lengths=NICE / 100)
@@ -109,11 +99,7 @@ def scale_bar(ax: Axes, width: float, unit: str, lengths=NICE, colour: str = "wh
 
 
 def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius: float, colour: str = HIGHLIGHT) -> None:
-    """
-    Circle reflections ``{"004": (y, x)}`` in the coordinates of the pattern (1/Å) and write their indices beside the circles.
-
-    The colour is a bright one for dark patterns; on a white ground "black", whose letters have a white rim.
-    """
+    """Circle reflections ``{"004": (y, x)}`` in the coordinates of the pattern (1/Å) and write their indices beside; on white the colour is "black"."""
     for name, (y, x) in positions.items():
         ax.add_patch(Circle((x, y), radius, fill=False, color=colour, lw=1.2))
         text = ax.annotate(overbar(name), (x + radius, y), (3, 3), textcoords="offset points", color=colour, fontsize=8)
@@ -122,14 +108,7 @@ def mark_reflections(ax: Axes, positions: dict[str, tuple[float, float]], radius
 
 def overbar(indices: str) -> str:
     """Write Miller indices as crystallographers do, e.g. ``"00-4"`` with a bar over the 4."""
-    parts, negative = [], False
-    for letter in indices:
-        if letter == "-":
-            negative = True
-            continue
-        parts.append(rf"\bar{{{letter}}}" if negative else letter)
-        negative = False
-    return f"${''.join(parts)}$"
+    return "$" + re.sub("-(.)", r"\\bar{\1}", indices) + "$"
 
 
 def barred(text: str) -> str:
@@ -162,10 +141,9 @@ def polarity(sign_known: bool = True) -> LinearSegmentedColormap:
 
 def channel_map(ax: Axes, channel: xr.DataArray, title: str = "", *, cmap=ACTIVATION, bar: bool = False, signed: bool = False) -> AxesImage:
     """
-    Draw one channel of an embedding, ``(scan_y, scan_x)``, over the scan.
+    Draw one channel of an embedding, ``(scan_y, scan_x)``, over the scan; zero is the middle of the colours of a ``signed`` one.
 
-    ``cmap`` is :func:`polarity` for the channel of the domains, turned so that +P is high, and a sequential one for the others. Zero is the middle of
-    the colours of a ``signed`` one.
+    ``cmap`` is :func:`polarity` for the channel of the domains, turned so that +P is high, and a sequential one for the others.
     """
     drawn = scan_map(ax, channel, cmap=cmap, bar=bar, limits=around_zero(channel) if signed else None)
     ax.set_title(title)
@@ -176,19 +154,12 @@ def signed_difference(ax: Axes, difference: xr.DataArray, reach: float = 0.75, l
     """
     Draw the middle of a difference of two patterns (det_y, det_x) in counts, row 0 at the top: red where the first is brighter, blue where the second is.
 
-    Parameters
-    ----------
-    reach
-        How far from the direct beam, in 1/Å.
-    limit
-        Largest value of the colours; by default the 99.8 % quantile of the absolute values, so that discs show.
-    bar
-        Whether to draw the scale bar.
+    ``reach`` is how far from the direct beam, in 1/Å, ``limit`` the largest value of the colours; by default the 99.8 % quantile of the absolute values,
+    so that discs show.
     """
     near = difference.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
     top = limit or max(float(np.quantile(np.abs(near.values), 0.998)), 1e-12)
-    half = abs(float(near.det_x[1] - near.det_x[0])) / 2
-    edges = (float(near.det_x[0]) - half, float(near.det_x[-1]) + half, float(near.det_y[-1]) + half, float(near.det_y[0]) - half)
+    edges = _extent(near.det_x.values, near.det_y.values)
     drawn = ax.imshow(near.values, cmap="RdBu_r", vmin=-top, vmax=top, extent=edges)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color="0.7", linewidth=0.8)
@@ -220,3 +191,38 @@ def state_map(ax: Axes, thickness_nm: np.ndarray, tilt_mrad: np.ndarray, values:
 def row_label(ax: Axes, text: str) -> None:
     """Write upright at the left of a row of panels, beside its first, what the row shows."""
     ax.annotate(text, (-0.06, 0.5), xycoords="axes fraction", rotation=90, ha="right", va="center", weight="bold")
+
+
+def method_rows(ax: Axes, families: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, str]]:
+    """A row for each method, the first at the top, families (family -> methods) apart: the height of each row and the colour of its family, by method."""
+    rows, height = {}, 0.0
+    for names, colour in zip(families.values(), FAMILY_COLOURS, strict=False):
+        for name in names:
+            rows[name] = (height, colour)
+            ax.axhline(height, color="0.92", lw=0.8, zorder=0)
+            height += 1
+        height += 0.6
+    ax.set(ylim=(height - 1, -0.6), yticks=[place for place, _ in rows.values()])
+    ax.set_yticklabels(list(rows))
+    for label, (_, colour) in zip(ax.get_yticklabels(), rows.values()):
+        label.set_color(colour)
+    ax.tick_params(axis="y", length=0)
+    return rows
+
+
+def score_dots(ax: Axes, rows: Mapping[str, tuple[float, str]], values: Mapping[str, np.ndarray], *, marker: str = "o",
+               filled: bool = True, spread: bool = True, colour: str | None = None) -> PathCollection:
+    """
+    Draw the middle of each method's scores (method -> scores) as a large mark, and with ``spread`` each score as a small dot.
+
+    ``rows`` come from :func:`method_rows`; a method without scores is left out. ``colour`` is by default that of the family.
+    """
+    found = [(np.median(scores), *rows[name], np.asarray(scores)) for name, scores in values.items()
+             if len(scores) and name in rows]
+    if spread:
+        for _, height, own, scores in found:
+            ax.scatter(scores, np.full(scores.size, height), s=7, color=colour or own, alpha=0.45, lw=0, zorder=2)
+    colours = [colour or own for _, _, own, _ in found]
+    edge = {"color": colours} if marker == "x" else {"facecolor": colours if filled else "none", "edgecolor": colours}
+    return ax.scatter([middle for middle, *_ in found], [height for _, height, *_ in found], s=46, marker=marker, linewidth=1.3,
+                      zorder=3, clip_on=False, **edge)

@@ -11,8 +11,8 @@ from torch.distributions import Normal, kl_divergence
 
 from figures_pkg.model import Autoencoder, BetaVAE, Stage, embed, load_checkpoint, save_trained, train
 from figures_pkg.model.autoencoder import count_parameters
+from figures_pkg.model.losses import gaussian_divergence, variational_loss
 from figures_pkg.model.train import DeadEmbedding
-from figures_pkg.model.vae import gaussian_divergence, variational_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STAGE = Stage(12, 1e-3, l1=0.0, schedule="one-cycle", peak_rate=2e-2)

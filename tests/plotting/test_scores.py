@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures_pkg.plotting.scores import method_rows, score_dots
+from figures_pkg.plotting.maps import method_rows, score_dots
 
 
 def test_rows_stand_below_each_other_and_the_large_mark_is_the_middle(ax):

@@ -15,8 +15,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig
-from figures_pkg.model.vae import BetaVAE, gaussian_divergence
+from figures_pkg.model.autoencoder import Autoencoder, BetaVAE, NetworkConfig
+from figures_pkg.model.losses import gaussian_divergence
 
 CONFIG = NetworkConfig(pattern=256, filters=8, pools=(4, 4, 2), channels=32)
 SIDE = 12  # the networks see 12 x 12 positions of the scan

@@ -8,8 +8,8 @@ import stand_in
 import torch
 
 from figures_pkg.data.scan import open_scan
+from figures_pkg.model.autoencoder import BetaVAE
 from figures_pkg.model.checkpoint import load_published
-from figures_pkg.model.vae import BetaVAE
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 
 pytestmark = pytest.mark.process
