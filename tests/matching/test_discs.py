@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from figures_pkg.matching.discs import Background, DiscGeometry, bad_pixels, clear_px, disc_sums, plan_discs, smooth_background
+from figures_pkg.matching.discs import Background, DiscGeometry, bad_pixels, disc_sums, plan_discs, smooth_background
 
 pytestmark = pytest.mark.physics
 
@@ -71,8 +71,7 @@ def diffuse(moved=(0, 0), width=60):
 @pytest.fixture(scope="module")
 def found():
     mean = drawn(np.random.default_rng(0).uniform(0, 60, len(WIDE_GRID)), WIDE_GEOMETRY, WIDE_GRID, WIDE_SHAPE) + diffuse()
-    places = CENTRE + WIDE_GRID @ WIDE_GEOMETRY.matrix.T
-    return mean, smooth_background(mean, places, CENTRE, clear_px(WIDE_GEOMETRY, WIDE_GRID))
+    return mean, smooth_background(mean, WIDE_GEOMETRY, WIDE_GRID)
 
 
 def test_the_background_under_the_discs_is_found(found):

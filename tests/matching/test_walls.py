@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from figures_pkg.chapters.matching import over_pieces
-from figures_pkg.matching import DiscGeometry, Matcher, average_over_discs, measure_walls
+from figures_pkg.matching import measure_walls
 from figures_pkg.matching.walls import find_pieces
 from figures_pkg.twin.walls import across_wall, build_columns
 
@@ -19,9 +19,8 @@ NORMAL, PLACE_NM = np.array([0.2, 1.0]) / np.hypot(0.2, 1.0), 22.3
 
 
 @pytest.fixture(scope="module")
-def matcher(library):
-    geometry = DiscGeometry(np.array([124.0, 128.6]), 105.0 * np.array([[0.0, -1.0], [1.0, 0.0]]), 2.1)
-    return Matcher.of(average_over_discs(library, CONVERGENCE), geometry, (256, 256))
+def matcher(matcher_for):
+    return matcher_for(CONVERGENCE, 2.1)
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +35,14 @@ def distances():
     return NORMAL[0] * y + NORMAL[1] * x - PLACE_NM
 
 
-def matched(matcher, columns, slope, counts=1e5, seed=0):
+def matched(matcher, columns, slope):
     """What a match says of patterns across a wall, with Gaussian noise."""
-    distance, count = distances().ravel(), distances().size
-    plus, minus = matcher.library.at(STATE)
-    inclined = (slope, np.broadcast_to(columns[1].at(STATE)[int(slope < 0)], (count, *columns[1].at(STATE).shape[1:])), columns[1].first_depth)
-    mean = counts * across_wall(np.tile(plus, (count, 1)), np.tile(minus, (count, 1)), distance, np.full(count, STATE[2]), 2.0,
-                                *(inclined if slope else ()))
+    distance, count, difference = distances().ravel(), distances().size, columns[1].at(STATE)
+    plus, minus = (np.tile(values, (count, 1)) for values in matcher.library.at(STATE))
+    inclined = (slope, np.broadcast_to(difference[int(slope < 0)], (count, *difference.shape[1:])), columns[1].first_depth) if slope else ()
+    mean = 1e5 * across_wall(plus, minus, distance, np.full(count, STATE[2]), 2.0, *inclined)
     variance = np.clip(mean, 0, None) + 100.0
-    seen = np.random.default_rng(seed).normal(mean, np.sqrt(variance))
+    seen = np.random.default_rng(0).normal(mean, np.sqrt(variance))
     shape, dims = distances().shape, ("scan_y", "scan_x")
     maps = {"polarization": np.sign(distances()), "poor_fit": np.abs(distances()) < 4}
     maps |= {name: np.full(shape, value) for name, value in zip(("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"), STATE)}
@@ -59,8 +57,8 @@ def test_the_line_of_a_wall_is_found_and_its_normal_points_into_plus(matcher, co
     for piece in pieces:
         assert piece.normal @ NORMAL > 0.95
         assert abs(piece.centre_nm @ NORMAL - PLACE_NM) < STEP_NM / 2
-        np.testing.assert_allclose(np.sign(piece.distance_nm[np.abs(piece.distance_nm) > 3]),
-                                   maps.polarization.values[tuple(piece.index.T)][np.abs(piece.distance_nm) > 3])
+        far = np.abs(piece.distance_nm) > 3
+        np.testing.assert_allclose(np.sign(piece.distance_nm[far]), maps.polarization.values[tuple(piece.index[far].T)])
 
 
 @pytest.mark.parametrize("slope", [0.14, -0.14, 0.06])

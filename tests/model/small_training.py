@@ -1,4 +1,7 @@
-"""A training of seconds and what its tests compare; for tests only."""
+"""A training of seconds and what its tests compare, and the published form of network and files; for tests only."""
+
+from importlib import util
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -53,3 +56,20 @@ def assert_close(found, expected) -> None:
     """Equal to the rounding of float32, which Fabric brings in; a loss per rank or per micro-batch would be wrong by some per cent."""
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6 * float(other.abs().max()) + 1e-12)
+
+
+def published_form(net) -> torch.nn.Module:
+    """The network as the published code has it, in plain operations on the same weights: ``encode``, ``decode`` and both."""
+    spec = util.spec_from_file_location("published_training", Path(__file__).parents[2] / "benchmarks/adapters/published_training.py")
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PublishedForm(net)
+
+
+def published_content(net, **extra) -> dict:
+    """The dict that the published training saves after an epoch."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-5)
+    sum(p.square().sum() for p in net.parameters()).backward()
+    optimizer.step()
+    return {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 376, "encoder": net.enc.state_dict(),
+            "decoder": net.dec.state_dict(), **extra}

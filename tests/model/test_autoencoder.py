@@ -3,18 +3,18 @@
 import pytest
 import torch
 
-from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig, Upsample, count_parameters
+from figures_pkg.model.autoencoder import Autoencoder, BetaVAE, NetworkConfig, Upsample, count_parameters
 
 SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
 
 
 def test_the_paper_configuration_is_that_of_the_methods():
-    """4,700,770 parameters in the 96 tensors of the published files, first the blocks of the encoder; sides as in Methods."""
-    net = Autoencoder()
+    """4,700,770 parameters in the 96 tensors of the published files, first the blocks of the encoder; the β-VAE has 2 (32 x 32 + 32) more."""
+    net, variational = Autoencoder(), BetaVAE()
     names = list(net.state_dict())
-    assert count_parameters(net) == 4_700_770
+    assert count_parameters(net) == 4_700_770 and count_parameters(variational) == 4_702_882
     assert len(names) == 96 and names[0] == "enc.block_layer.0.cov1d_1.weight" and names[42] == "dec.dense.weight"
-    assert net.config.encoder_sides == (256, 64, 16) and net.config.decoder_sides == (8, 16, 64, 256)
+    assert variational.enc.set_mean.weight.shape == variational.enc.set_std.weight.shape == (32, 32)
 
 
 @pytest.mark.parametrize("config", [SMALL, NetworkConfig(24, 5, (3,), 2), NetworkConfig(16, 2, [2, 2, 2], 7)])
@@ -45,10 +45,23 @@ def test_impossible_sizes_are_refused(sizes, words):
 def test_patterns_and_embeddings_of_another_size_are_refused():
     """The message says what was given and what this network expects."""
     net = Autoencoder(SMALL, seed=0)
-    with pytest.raises(ValueError, match=r"\(2, 64, 64\).*\(n, 32, 32\)"):
-        net.encode(torch.zeros(2, 64, 64))
-    with pytest.raises(ValueError, match=r"\(2, 4\).*\(n, 3\)"):
-        net.decode(torch.zeros(2, 4))
+    for use, shape, says in ((net.encode, (2, 64, 64), r"\(2, 64, 64\).*\(n, 32, 32\)"), (net.decode, (2, 4), r"\(2, 4\).*\(n, 3\)")):
+        with pytest.raises(ValueError, match=says):
+            use(torch.zeros(shape))
+
+
+def test_noise_decides_the_draw_of_the_vae_and_the_mean_has_none():
+    """The same noise gives the same reconstruction, other noise does not; encode gives the mean, and without variance the reconstruction is its."""
+    net, patterns, noise = BetaVAE(SMALL, seed=1), torch.rand(3, 32, 32), torch.randn(2, 3, 3)
+    draws = [net(patterns, noise[k]) for k in (0, 0, 1)]
+    assert torch.equal(draws[0][0], draws[1][0]) and not torch.equal(draws[0][0], draws[2][0])
+    assert torch.equal(draws[0][1], net.encode(patterns)) and draws[0][2].shape == (3, 3)
+    assert not torch.equal(net(patterns)[0], net(patterns)[0])
+    with torch.no_grad():
+        net.enc.set_std.weight.zero_()
+        net.enc.set_std.bias.fill_(-80.0)
+    reconstruction, mean, _ = net(patterns)
+    torch.testing.assert_close(reconstruction, net.decode(mean))
 
 
 @pytest.mark.parametrize("sides", [(16, 16), (11, 17), (6, 40)])
@@ -60,7 +73,7 @@ def test_the_collapsed_head_is_the_plain_one(sides):
     with torch.no_grad():
         start = encoder.cov2d(images)
         expected = block.cov1d_3(block.cov1d_2(block.cov1d_1(start)))
-        torch.testing.assert_close(encoder.collapsed(images, start, block.convolutions), expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(encoder.collapsed(images, start, block), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("side, scale", [(8, 4), (5, 2), (2, 3)])

@@ -24,7 +24,7 @@ def scan_of(data):
     return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
 
 
-@pytest.mark.parametrize("chunks", [(5, 7, 16, 16), (2, 3, 16, 16), (1, 7, 8, 16)])
+@pytest.mark.parametrize("chunks", [(2, 3, 16, 16), (1, 7, 8, 16)])
 def test_blocks_make_no_difference(chunks):
     """Each position has the embedding of its own pattern; coordinates and attributes are the scan's."""
     found = embed(NET, scan_of(da.from_array(COUNTS, chunks=chunks)), batch=3)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from torch.distributions import Normal, kl_divergence
 
 from figures_pkg.model.losses import (
     CONVENTIONS,
@@ -16,8 +17,10 @@ from figures_pkg.model.losses import (
     activity_divergence,
     batch_statistics,
     contrastive_similarity,
+    gaussian_divergence,
     l1_activity,
     total_loss,
+    variational_loss,
 )
 
 NAMES = sorted(CONVENTIONS)
@@ -28,46 +31,21 @@ EMBEDDINGS = st.one_of(COARSE, COARSE.map(lambda a: np.maximum(a, 0)), FINE)
 UNIT = LossWeights(1.0, 1.0, 1.0)
 
 
-def slow_similarity(z, weight, convention):
-    """The printed sum, term by term, over the vectors that are not zero."""
-    if convention == "published-code":
-        chosen = [a for a in z if a.detach().sum() != 0]
-    else:
-        chosen = [a for a in z if a.detach().norm() > 0]
-    total = z.new_zeros(())
-    for a in chosen:
-        inner = z.new_zeros(())
-        for b in chosen:
-            inner = inner + torch.dot(a, b) / (a.norm() * b.norm())
-        total = total + inner - 1
-    return weight / (2 * len(z)) * total
-
-
-def slow_divergence(z, weight, convention):
-    """The printed sum over pairs of components, of all or of those that are not zero."""
-    total = z.new_zeros(())
-    for a in z:
-        components = [x for x in a if x != 0] if convention == "published-code" else list(a)
-        for x in components:
-            for y in components:
-                total = total + (x - y).abs()
-    return weight / (2 * len(z)) * total
-
-
-def slow_l1(z, weight):
-    """The plain sum over the batch."""
-    return weight * sum(x.abs() for a in z for x in a) / len(z)
-
-
 def slow_total(reconstruction, patterns, z, weights, convention):
-    """The sum of the terms as each source has it."""
+    """The sum of the printed terms as each source has it, number by number."""
+    published = convention == "published-code"
     error = ((reconstruction - patterns) ** 2).sum() / patterns.numel()
-    l1 = slow_l1(z, weights.l1)
-    if convention == "published-code" and l1 == 0:
-        l1 = 0.5
-    similarity = slow_similarity(z, weights.similarity, convention)
-    divergence = slow_divergence(z, weights.divergence, convention)
-    return error + l1 + similarity + (divergence if convention == "paper" else -divergence)
+    l1 = weights.l1 * sum(x.abs() for a in z for x in a) / len(z)
+    vectors = [a for a in z if (a.detach().sum() != 0 if published else a.detach().norm() > 0)]
+    similarity, divergence = z.new_zeros(()), z.new_zeros(())
+    for a in vectors:
+        similarity = similarity + sum(torch.dot(a, b) / (a.norm() * b.norm()) for b in vectors) - 1
+    for a in z:
+        components = [x for x in a if x != 0] if published else list(a)
+        divergence = divergence + sum((x - y).abs() for x in components for y in components)
+    l1 = 0.5 if published and l1 == 0 else l1
+    sign = 1 if convention == "paper" else -1
+    return error + l1 + (weights.similarity * similarity + sign * weights.divergence * divergence) / (2 * len(z))
 
 
 def value_and_gradient(function, array, *words):
@@ -78,42 +56,21 @@ def value_and_gradient(function, array, *words):
     return value.item(), np.zeros(array.shape) if gradient is None else gradient.numpy()
 
 
-def agree(fast, slow, array, *words):
-    """Assert equal values and gradients in double precision."""
-    (value, gradient), (expected, slope) = (value_and_gradient(f, array, *words) for f in (fast, slow))
-    assert value == pytest.approx(expected, abs=1e-10, rel=1e-10)
-    np.testing.assert_allclose(gradient, slope, rtol=1e-10, atol=1e-10)
-
-
-@settings(max_examples=30)
-@given(EMBEDDINGS, st.floats(0, 10))
-def test_l1_is_the_sum_over_the_batch(array, weight):
-    """The L1 term and its gradient are those of the plain sum."""
-    agree(l1_activity, slow_l1, array, weight)
-
-
 @pytest.mark.parametrize("convention", NAMES)
-@settings(max_examples=40, deadline=None)
-@given(array=EMBEDDINGS, weight=st.floats(0, 10))
-def test_similarity_and_divergence_are_the_printed_sums(convention, array, weight):
-    """The closed forms are the sums over pairs of vectors and of components; ties, zero vectors and cancelling components included."""
-    agree(activity_divergence, slow_divergence, array, weight, convention)
+@settings(max_examples=60, deadline=None)
+@given(array=EMBEDDINGS, weights=st.sampled_from([UNIT, LossWeights(), LossWeights(3.0), LossWeights(0.0, 7.0), LossWeights(0.3, 0.0, 2.0)]))
+def test_terms_are_the_printed_sums(convention, array, weights):
+    """The closed forms and their gradients are those of the sums, with the signs and the exception of the source; ties and zeros included."""
     if convention == "published-code":  # a vector that cancels only up to rounding is not a case worth defining
         array = array[np.isclose(array.sum(1), 0) == (array.sum(1) == 0)]
-    if len(array):
-        agree(contrastive_similarity, slow_similarity, array, weight, convention)
-
-
-@pytest.mark.parametrize("convention", NAMES)
-@settings(max_examples=20, deadline=None)
-@given(array=EMBEDDINGS, weights=st.sampled_from([UNIT, LossWeights(), LossWeights(0.3, 0.0, 2.0)]))
-def test_total_is_the_sum_of_its_source(convention, array, weights):
-    """The total has the signs and the exception of its convention, and its gradient."""
+    if not len(array):
+        return
     patterns = torch.zeros(len(array), 2, 3, dtype=torch.float64)
     fast, slow = ((lambda z, f=f: f(patterns + 1, patterns, z, weights, convention)) for f in (total_loss, slow_total))
-    agree(lambda z: fast(z).total, slow, array)
-    terms = fast(torch.tensor(array))
-    sign = 1 if convention == "paper" else -1
+    (value, gradient), (expected, slope) = (value_and_gradient(f, array) for f in (lambda z: fast(z).total, slow))
+    assert value == pytest.approx(expected, abs=1e-10, rel=1e-10)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-10, atol=1e-10)
+    terms, sign = fast(torch.tensor(array)), 1 if convention == "paper" else -1
     assert terms.total.item() == pytest.approx((terms.reconstruction + terms.l1 + terms.similarity + sign * terms.divergence).item())
 
 
@@ -135,16 +92,13 @@ def test_parts_add_up_to_the_whole(convention, array, cuts):
     torch.testing.assert_close(slope, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("convention", NAMES)
 def test_zero_vectors_have_a_zero_gradient(convention, dtype):
     """Rows of zeros among others give finite terms and no gradient in similarity and L1, in every precision."""
-    z = torch.zeros(4, 3, dtype=dtype)
-    z[1:3] = torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, 0.5]])
-    z.requires_grad_()
-    patterns = torch.zeros(4, 2, 2)
-    terms = total_loss(patterns, patterns, z, UNIT, convention)
-    assert all(torch.isfinite(value) for value in terms) and terms.total.dtype in (torch.float32, torch.float64)
+    z = torch.tensor([[0.0, 0, 0], [1, 0, 2], [0, 3, 0.5], [0, 0, 0]], dtype=dtype, requires_grad=True)
+    terms = total_loss(torch.zeros(4, 2, 2), torch.zeros(4, 2, 2), z, UNIT, convention)
+    assert all(torch.isfinite(value) for value in terms) and terms.total.dtype == torch.float32
     slope = torch.autograd.grad(terms.similarity + terms.l1, z)[0]
     assert torch.isfinite(slope).all() and not slope[[0, 3]].any() and slope[1:3].any()
 
@@ -159,23 +113,14 @@ def test_statistics_keep_their_precision_under_autocast():
 
 def test_analytic_values():
     """Parallel vectors cost λ(N−1)/2, orthogonal and zero ones nothing; one component of height h among d is worth λ h (d−1)."""
-    parallel = torch.tensor([[1.0, 2.0]] * 5, dtype=torch.float64)
-    assert contrastive_similarity(parallel, 3.0).item() == pytest.approx(6.0)
+    single, cancelling = torch.tensor([[0.0, 7.0, 0.0, 0.0]]), torch.tensor([[1.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
+    assert contrastive_similarity(torch.tensor([[1.0, 2.0]] * 5), 3.0).item() == pytest.approx(6.0)
     assert contrastive_similarity(torch.eye(4), 3.0).item() == pytest.approx(0.0, abs=1e-6)
     assert contrastive_similarity(torch.zeros(3, 2), 1.0).item() == 0.0
-    assert activity_divergence(torch.tensor([[0.0, 7.0, 0.0, 0.0]]), 2.0).item() == pytest.approx(42.0)
+    assert activity_divergence(single, 2.0).item() == pytest.approx(42.0)
     assert l1_activity(torch.tensor([[1.0, -2.0], [0.0, 4.0]]), 0.5).item() == pytest.approx(1.75)
-
-
-def test_the_published_code_has_its_own_zeros():
-    """(1, −1) has no similarity with anything there; a single component has no divergence, and one of exactly 0 feels none."""
-    z = torch.tensor([[1.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
-    assert contrastive_similarity(z, 1.0, "published-code").item() == 0.0
-    assert contrastive_similarity(z, 1.0, "paper").item() == pytest.approx(0.5 / math.sqrt(2))
-    assert activity_divergence(torch.tensor([[0.0, 7.0, 0.0, 0.0]]), 2.0, "published-code").item() == 0.0
-    array = np.array([[0.0, 1.0, 3.0]])
-    assert value_and_gradient(activity_divergence, array, 1.0, "paper")[1][0, 0] == -2.0
-    assert value_and_gradient(activity_divergence, array, 1.0, "published-code")[1][0, 0] == 0.0
+    assert contrastive_similarity(cancelling, 1.0, "paper").item() == pytest.approx(0.5 / math.sqrt(2))
+    assert contrastive_similarity(cancelling, 1.0, "published-code").item() == activity_divergence(single, 2.0, "published-code").item() == 0.0
 
 
 def test_a_dead_embedding_reads_half_in_the_published_code_only():
@@ -190,10 +135,8 @@ def test_a_dead_embedding_reads_half_in_the_published_code_only():
 
 def test_the_printed_sign_makes_components_equal():
     """Descending the divergence as printed closes the gap between two components; subtracting it opens the gap."""
-    gaps = {}
+    z, patterns, gaps = torch.tensor([[1.0, 2.0]], requires_grad=True), torch.zeros(1, 1, 1), {}
     for name in ("paper", "book"):
-        z = torch.tensor([[1.0, 2.0]], requires_grad=True)
-        patterns = torch.zeros(1, 1, 1)
         slope = torch.autograd.grad(total_loss(patterns, patterns, z, LossWeights(divergence=0.1), name).total, z)[0]
         gaps[name] = (z - slope).diff().item()
     assert gaps["paper"] < 1 < gaps["book"]
@@ -201,15 +144,10 @@ def test_the_printed_sign_makes_components_equal():
 
 @pytest.mark.parametrize("term", [l1_activity, contrastive_similarity, activity_divergence])
 @pytest.mark.parametrize("z, weight, message", [
-    (torch.tensor([[1.0, math.nan]]), 1.0, "1 of 1 embedding vectors hold nan or infinity"),
-    (torch.tensor([[1.0, math.inf], [0.0, 0.0]]), 1.0, "1 of 2 embedding vectors"),
-    (torch.ones(3), 1.0, r"shape \(3,\); expected a floating-point tensor of shape \(n, channels\)"),
-    (torch.ones(0, 4), 1.0, "both at least 1"),
-    (torch.ones(2, 3, dtype=torch.int64), 1.0, "torch.int64"),
-    (np.ones((2, 3)), 1.0, "the embedding is ndarray"),
-    (torch.ones(2, 3), -1e-3, "signs belong to the convention"),
-    (torch.ones(2, 3), math.nan, "signs belong to the convention"),
-])
+    (torch.tensor([[1.0, math.inf], [0.0, 0.0]]), 1.0, "1 of 2 embedding vectors hold nan or infinity"), (np.ones((2, 3)), 1.0, "the embedding is ndarray"),
+    (torch.ones(3), 1.0, r"shape \(3,\); expected a floating-point tensor of shape \(n, channels\)"), (torch.ones(0, 4), 1.0, "both at least 1"),
+    (torch.ones(2, 3, dtype=torch.int64), 1.0, "torch.int64"), (torch.ones(2, 3), -1e-3, "signs belong to the convention"),
+    (torch.ones(2, 3), math.nan, "signs belong to the convention")])
 def test_bad_input_is_one_clear_error(term, z, weight, message):
     """Each term names what it was given and what it expects; a weight is finite and not negative."""
     with pytest.raises(ValueError, match=message):
@@ -223,3 +161,16 @@ def test_other_bad_input_is_refused():
         contrastive_similarity(z, 1.0, "code")
     with pytest.raises(ValueError, match=r"shapes \(2, 4\), \(2, 4, 4\), \(2, 3\)"):
         total_loss(patterns[:, 0], patterns, z)
+    with pytest.raises(ValueError, match=r"\(2, 4, 4\), \(2, 4, 4\), \(2, 3\), \(2, 4\)"):
+        variational_loss(patterns, patterns, z, torch.zeros(2, 4), 1.0)
+
+
+def test_gaussian_divergence_is_that_of_torch_distributions():
+    """Value and gradient equal the library's, and the standard normal distribution has none."""
+    mean, log_variance = (torch.randn(7, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    found = gaussian_divergence(mean, log_variance)
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(torch.zeros_like(mean), torch.ones_like(mean))).sum(1)
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(*(torch.autograd.grad(value.sum(), (mean, log_variance)) for value in (found, expected))):
+        torch.testing.assert_close(one, other)
+    assert gaussian_divergence(torch.zeros(2, 4), torch.zeros(2, 4)).tolist() == [0, 0]

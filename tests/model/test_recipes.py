@@ -1,5 +1,7 @@
 """The recipes hold the paper's numbers, and say where each number comes from."""
 
+from dataclasses import replace
+
 import pytest
 
 from figures_pkg.model.autoencoder import NetworkConfig
@@ -10,21 +12,18 @@ from figures_pkg.model.transform import TRANSFORMS
 NEEDS_SOURCE = ("network", "transform", "batch_size", "start_bias", "convention", "precision")
 
 
-def test_domains_and_walls_are_the_papers():
-    """377 epochs of Adam at 3e-5 with an L1 of 1e-5 on the logarithm, in the full network; 18 epochs with 5e-3, 5e-5, 2e-4."""
-    for name, epochs, weights in (("domains", 377, LossWeights(1e-5)), ("walls", 18, LossWeights(5e-3, 5e-5, 2e-4))):
+def test_the_papers_recipes():
+    """
+    Domains and walls: 377 epochs of Adam at 3e-5 with an L1 of 1e-5 on the logarithm, in the full network; 18 epochs with 5e-3, 5e-5, 2e-4.
+
+    Vortex: 225 epochs as the domains, then 60 with 5e-4 and a rate that goes from 3e-5 to 5e-5 and back in 15 + 15, twice.
+    """
+    for name, epochs, weights in (("domains", 377, LossWeights(1e-5)), ("walls", 18, LossWeights(5e-3, 5e-5, 2e-4)), ("vortex", 225, LossWeights(1e-5))):
         recipe = recipe_called(name)
-        assert recipe.epochs == epochs and recipe.network == NetworkConfig() and recipe.transform == "log"
+        assert recipe.epochs == epochs + 60 * (name == "vortex") and recipe.network == NetworkConfig() and recipe.transform == "log"
         for epoch in (0, epochs - 0.1):
             stage, done = recipe.stage_at(epoch)
             assert stage.rate_at(done) == 3e-5 and stage.weights_at(done) == weights
-
-
-def test_vortex_is_the_papers():
-    """225 epochs as the domains, then 60 with 5e-4 and a rate that goes from 3e-5 to 5e-5 and back in 15 + 15, twice."""
-    recipe = recipe_called("vortex")
-    stage, done = recipe.stage_at(224.5)
-    assert recipe.epochs == 285 and (stage.rate_at(done), stage.weights_at(done).l1) == (3e-5, 1e-5)
     second = [recipe.stage_at(225 + epoch) for epoch in range(60)]
     rates = [stage.rate_at(done) for stage, done in second]
     assert all(stage.weights_at(done).l1 == 5e-4 for stage, done in second)
@@ -61,3 +60,11 @@ def test_impossible_stages_are_refused(wrong, says):
     """A stage that cannot be meant fails when it is written, not epochs later."""
     with pytest.raises(ValueError, match=says):
         Stage(**{"epochs": 1, "learning_rate": 3e-5, "l1": 0.0, **wrong})
+
+
+@pytest.mark.parametrize("wrong, says", [
+    ({"beta": -1.0}, "not negative"), ({"stages": (Stage(1, 1e-3, l1=0.1),)}, "set them to 0"), ({"beta": None}, "without beta")])
+def test_impossible_recipes_are_refused(wrong, says):
+    """A negative β, the autoencoder's terms beside one, and a variance without one."""
+    with pytest.raises(ValueError, match=says):
+        replace(RECIPES["beta-vae"], **wrong)

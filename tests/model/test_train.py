@@ -13,27 +13,26 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from small_training import RECIPE, SMALL, STAGE, WEIGHTS, assert_close, batch, double_fabric, gradients, same_weights, small_scan, step_for
+from small_training import RECIPE, SMALL, WEIGHTS, assert_close, batch, double_fabric, gradients, same_weights, small_scan, step_for
 
 from figures_pkg.cli import main
-from figures_pkg.model.autoencoder import Autoencoder, NetworkConfig
-from figures_pkg.model.checkpoint import load_checkpoint
-from figures_pkg.model.recipes import Stage, recipe_called
-from figures_pkg.model.train import DeadEmbedding, Step, save_trained, state_path, stop_path, train
+from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, Stage, embed, load_checkpoint, save_trained, train
+from figures_pkg.model.recipes import recipe_called
+from figures_pkg.model.train import DeadEmbedding, Step, state_path
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.process]
 TWO_RANKS = Path(__file__).with_name("two_ranks.py")
+VARIATIONAL = replace(RECIPE, stages=(Stage(3, 1e-3, l1=0.0, schedule="one-cycle", peak_rate=2e-2),), beta=1e-3, start_log_variance=-3.0)
 SEARCHED = [str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 
 @pytest.fixture(scope="module")
 def whole():
-    """The small training from its first epoch to its last, without interruption."""
+    """The small trainings from their first epoch to their last, without interruption."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    trained = train(small_scan(), RECIPE, progress=False)
+    yield {recipe: train(small_scan(), recipe, progress=False) for recipe in (RECIPE, VARIATIONAL)}
     torch.set_num_threads(before)
-    return trained
 
 
 def test_same_seed_same_network(whole):
@@ -41,19 +40,20 @@ def test_same_seed_same_network(whole):
     torch.manual_seed(7)
     before = torch.get_rng_state()
     again, other = (train(small_scan(), RECIPE, seed=seed, progress=False) for seed in (0, 1))
-    assert same_weights(whole, again) and whole.history == again.history and not same_weights(whole, other)
+    assert same_weights(whole[RECIPE], again) and whole[RECIPE].history == again.history and not same_weights(whole[RECIPE], other)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_it_learns():
+@pytest.mark.parametrize("recipe, terms", [(RECIPE, {"l1", "similarity", "divergence"}), (VARIATIONAL, {"kl"})], ids=["autoencoder", "β-VAE"])
+def test_it_learns(recipe, terms):
     """The error of the reconstruction falls, and the history has what a reader needs."""
-    history = train(small_scan(), replace(RECIPE, stages=(replace(STAGE, epochs=12),)), progress=False).history
-    assert history[-1]["reconstruction"] < 0.7 * history[0]["reconstruction"]
-    assert set(history[0]) == {"total", "reconstruction", "l1", "similarity", "divergence", "live_channels", "learning_rate"}
+    history = train(small_scan(), replace(recipe, stages=(replace(recipe.stages[0], epochs=12),)), progress=False).history
+    assert history[-1]["reconstruction"] < 0.8 * history[0]["reconstruction"]
+    assert set(history[0]) == {"total", "reconstruction", "live_channels", "learning_rate"} | terms
 
 
-@pytest.mark.parametrize("room", [2e9, 0], ids=["held", "streamed"])
-def test_resumed_equals_uninterrupted(whole, tmp_path, monkeypatch, room):
+@pytest.mark.parametrize("recipe, room", [(RECIPE, 2e9), (RECIPE, 0), (VARIATIONAL, 2e9)], ids=["held", "streamed", "β-VAE"])
+def test_resumed_equals_uninterrupted(whole, tmp_path, monkeypatch, recipe, room):
     """Ctrl-C in the middle of the second epoch, the same call again: the same network bit for bit."""
     out, steps, original = tmp_path / "model.safetensors", [], Step.__call__
     monkeypatch.setattr("figures_pkg.model.batches.HOST_BYTES", room)
@@ -66,9 +66,9 @@ def test_resumed_equals_uninterrupted(whole, tmp_path, monkeypatch, room):
 
     monkeypatch.setattr(Step, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(small_scan(), RECIPE, out, progress=False)
-    resumed = train(small_scan(), RECIPE, out, progress=False)
-    assert len(steps) == 5 + 6 and same_weights(resumed, whole) and resumed.history == whole.history
+        train(small_scan(), recipe, out, progress=False)
+    resumed = train(small_scan(), recipe, out, progress=False)
+    assert len(steps) == 5 + 6 and same_weights(resumed, whole[recipe]) and resumed.history == whole[recipe].history
     assert [path.name for path in tmp_path.iterdir()] == ["model.training.pt"]
 
 
@@ -77,15 +77,14 @@ def test_what_a_kill_leaves_is_enough(whole, tmp_path):
     out, later, epochs = tmp_path / "killed.safetensors", tmp_path / "later.safetensors", []
     train(small_scan(), RECIPE, out, stop=lambda history: bool(shutil.copy(state_path(out), state_path(later))), progress=False)
     resumed = train(small_scan(), RECIPE, later, stop=lambda history: bool(epochs.append(1)), progress=False)
-    assert len(epochs) == 2 and same_weights(resumed, whole)
+    assert len(epochs) == 2 and same_weights(resumed, whole[RECIPE])
 
 
 def test_early_stop(tmp_path):
     """A callback ends the training after an epoch, and so does a file beside the model."""
     assert len(train(small_scan(), RECIPE, stop=lambda history: len(history) == 2, progress=False).history) == 2
-    out = tmp_path / "model.safetensors"
-    stop_path(out).touch()
-    assert len(train(small_scan(), RECIPE, out, progress=False).history) == 1
+    (tmp_path / "model.stop").touch()
+    assert len(train(small_scan(), RECIPE, tmp_path / "model.safetensors", progress=False).history) == 1
 
 
 def test_two_ranks_equal_one_process(tmp_path):
@@ -106,24 +105,18 @@ def test_two_ranks_equal_one_process(tmp_path):
 @pytest.mark.parametrize(("change", "error", "says"), [
     ({"start_bias": -50.0}, DeadEmbedding, "all 4 channels .* at the end of epoch 1, .* rise from zero .* lower them.*start_bias"),
     ({"stages": (Stage(3, 1e30, l1=0.0),)}, ValueError, "lower the learning rate"),
-    ({"batch_size": 37}, ValueError, "batch of 37 patterns is larger than the scan, which has 36")], ids=["dead", "diverged", "batch"])
+    ({"batch_size": 37}, ValueError, "batch of 37 patterns is larger than the scan, which has 36"),
+    ({"stages": (Stage(12, 1e-3, l1=0.0),), "beta": 1e4}, DeadEmbedding, "lower Recipe.beta")], ids=["dead", "diverged", "batch", "collapsed"])
 def test_a_training_that_leads_nowhere_ends_in_a_sentence(tmp_path, change, error, says):
     """It says why and what to do, and keeps no dead state."""
     out = tmp_path / "model.safetensors"
     with pytest.raises(error, match=says):
         train(small_scan(), replace(RECIPE, **change), out, progress=False)
-    assert not state_path(out).exists()
+    assert "beta" in change or not state_path(out).exists()
 
 
-def test_no_room_at_the_start(tmp_path, monkeypatch):
-    """A full disk is noticed before the first epoch."""
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(OSError, match="free some space or choose another disk"):
-        train(small_scan(), RECIPE, tmp_path / "model.safetensors", progress=False)
-
-
-def test_no_room_later(whole, tmp_path, monkeypatch):
-    """When the disk fills up, the epoch before is kept, no scrap is left, and the same call goes on once there is room."""
+def test_a_full_disk(whole, tmp_path, monkeypatch):
+    """It is noticed before the first epoch; later the epoch before is kept, no scrap is left, and the same call goes on once there is room."""
     out, calls, original = tmp_path / "model.safetensors", [], Path.write_bytes
 
     def full_at_second(path, content):
@@ -134,11 +127,15 @@ def test_no_room_later(whole, tmp_path, monkeypatch):
         return original(path, content)
 
     with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+        with pytest.raises(OSError, match="free some space or choose another disk"):
+            train(small_scan(), RECIPE, out, progress=False)
+    with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", full_at_second)
         with pytest.raises(OSError, match="no room .* after epoch 2; the state of epoch 1 is kept"):
             train(small_scan(), RECIPE, out, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["model.training.pt"]
-    assert same_weights(train(small_scan(), RECIPE, out, progress=False), whole)
+    assert same_weights(train(small_scan(), RECIPE, out, progress=False), whole[RECIPE])
 
 
 def test_another_trainings_state(tmp_path):
@@ -154,22 +151,22 @@ def test_another_trainings_state(tmp_path):
 
 
 def test_start_from_a_network(whole):
-    """A training starts from given weights; a network of other sizes is refused."""
-    further = train(small_scan(), RECIPE, start=whole.net, stop=lambda history: True, progress=False)
-    assert further.history[0]["reconstruction"] < whole.history[0]["reconstruction"]
-    with pytest.raises(ValueError, match="needs Autoencoder with NetworkConfig"):
-        train(small_scan(), RECIPE, start=Autoencoder(replace(SMALL, filters=4), seed=0), progress=False)
+    """A training starts from given weights; a network of other sizes is refused, and an autoencoder for a β-VAE."""
+    further = train(small_scan(), RECIPE, start=whole[RECIPE].net, stop=lambda history: True, progress=False)
+    assert further.history[0]["reconstruction"] < whole[RECIPE].history[0]["reconstruction"]
+    for recipe, sizes, says in ((RECIPE, {"filters": 4}, "needs Autoencoder with NetworkConfig"), (VARIATIONAL, {}, "is Autoencoder .* needs BetaVAE")):
+        with pytest.raises(ValueError, match=says):
+            train(small_scan(), recipe, start=Autoencoder(replace(SMALL, **sizes), seed=0), progress=False)
 
 
-def test_saved_and_loaded(tmp_path):
+@pytest.mark.parametrize("recipe, kind", [(RECIPE, Autoencoder), (VARIATIONAL, BetaVAE)], ids=["autoencoder", "β-VAE"])
+def test_saved_and_loaded(whole, tmp_path, recipe, kind):
     """A finished training is one file, its state is gone, and network, transform and history come back as they were."""
-    out = tmp_path / "model.safetensors"
-    trained = train(small_scan(), RECIPE, out, progress=False)
-    save_trained(trained, out)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-    net, counts = load_checkpoint(out), small_scan().values.reshape(-1, 16, 16)
-    expected = trained.net.cpu().encode(torch.from_numpy(trained.transform.apply(counts)))
-    assert torch.equal(net.encode(torch.from_numpy(net.transform.apply(counts))), expected)
+    out, trained = tmp_path / "model.safetensors", whole[recipe]
+    state_path(out).touch()
+    net = load_checkpoint(save_trained(trained, out))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"] and type(net) is kind
+    xr.testing.assert_identical(embed(net, small_scan()), embed(trained.net, small_scan(), trained.transform, device="cpu"))
     assert net.about["history"] == trained.history and net.about["recipe"]["name"] == "test" and net.about["data"] == trained.digest
     with pytest.raises(FileExistsError, match="--overwrite"):
         save_trained(trained, out)
