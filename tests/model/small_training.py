@@ -8,10 +8,10 @@ import torch
 import xarray as xr
 from lightning_fabric import Fabric
 
-from figures_pkg.data.axes import DIMS
-from figures_pkg.model import Autoencoder, NetworkConfig, Recipe, Stage
+from figures_pkg.data.axes import DIMS, Axes, build_scan
+from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, Recipe, Stage
 from figures_pkg.model.losses import LossWeights
-from figures_pkg.model.train import Step
+from figures_pkg.model.train import Step, VariationalStep
 
 SMALL = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
 STAGE = Stage(3, 1e-3, l1=1e-2, similarity=1e-3, divergence=1e-3, schedule="one-cycle", peak_rate=1e-2, ramp=(0.3, 1))
@@ -27,6 +27,12 @@ def small_scan() -> xr.DataArray:
     return xr.DataArray(np.random.default_rng(0).poisson(mean).astype(np.uint16), dims=DIMS)
 
 
+def scan_of(counts) -> xr.DataArray:
+    """A labelled scan around an array, 1.4 nm from position to position."""
+    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(8, 8), beam_energy_kev=200.0)
+    return build_scan(counts, axes, orientation="lab", source="user", path="", title="", format="")
+
+
 def batch() -> torch.Tensor:
     """Ten patterns in double precision."""
     return torch.from_numpy(np.random.default_rng(4).normal(size=(10, 8, 8)))
@@ -37,9 +43,11 @@ def double_fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1, precision="64-true")
 
 
-def step_for(micro_batch=None) -> Step:
-    """A step of the autoencoder."""
-    return Step(double_fabric(), Autoencoder(SMALL, seed=3), 10, "book", micro_batch)
+STEPS = {  # name: the step of a batch of ten for a fabric and a micro-batch, and weights of its losses
+    "contrastive": (lambda fabric, micro_batch=None: Step(fabric, Autoencoder(SMALL, seed=3), 10, "book", micro_batch), WEIGHTS),
+    "L1": (lambda fabric, micro_batch=None: Step(fabric, Autoencoder(SMALL, seed=3), 10, "book", micro_batch), LossWeights(1e-2)),
+    "β-VAE": (lambda fabric, micro_batch=None: VariationalStep(fabric, BetaVAE(SMALL, seed=3), 10, 0.3, 5, micro_batch), None),
+}
 
 
 def gradients(step: Step) -> list[torch.Tensor]:

@@ -1,5 +1,7 @@
 """The linear methods have one form and repeat themselves; step components find a step under bends and noise, in scores and in an embedding."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,29 +22,20 @@ def mixture():
     return np.tensordot(rng.normal(size=(5, 4)), sources, 1) + rng.normal(size=(5, 40, 44)), domain
 
 
-@pytest.fixture(scope="module")
-def features(mixture):
-    """The mixture as features of a scan."""
+@pytest.mark.parametrize("method", [
+    linear.principal_maps, linear.step_maps, linear.edge_channel, linear.cluster_map, partial(linear.positive_maps, components=4),
+    partial(linear.independent_maps, components=4), partial(linear.mixture_map, components=4)])
+def test_methods_have_one_form_and_are_repeatable(mixture, method):
     scores, _ = mixture
     scan = xr.DataArray(np.ones((40, 44, 4, 4), np.uint16), dims=("scan_y", "scan_x", "det_y", "det_x"))
     patterns = np.abs(scores).transpose(1, 2, 0)[..., None].astype(np.float32)
-    return Features(scan, scores, Components(np.ones((5, 4, 4)), np.ones(5), 1.0, 5), patterns)
-
-
-@pytest.mark.parametrize("method", [
-    linear.principal_maps, linear.step_maps, linear.edge_channel, linear.cluster_map, lambda f, seed: linear.positive_maps(f, seed, 4),
-    lambda f, seed: linear.independent_maps(f, seed, 4), lambda f, seed: linear.mixture_map(f, seed, 4),
-])
-def test_methods_have_one_form_and_are_repeatable(features, method):
-    """Every method gives (channel, scan_y, scan_x), finite, and the same again from the same seed."""
+    features = Features(scan, scores, Components(np.ones((5, 4, 4)), np.ones(5), 1.0, 5), patterns)
     first, second = method(features, 1), method(features, 1)
-    assert first.dims == ("channel", "scan_y", "scan_x") and first.shape[1:] == (40, 44)
-    assert np.isfinite(first.values).all()
+    assert first.dims == ("channel", "scan_y", "scan_x") and first.shape[1:] == (40, 44) and np.isfinite(first.values).all()
     np.testing.assert_array_equal(first.values, second.values)
 
 
 def test_features_are_scores_of_the_stabilised_patterns():
-    """Scores have the components' variances, no mean, and do not depend on the blocks."""
     rng = np.random.default_rng(5)
     level = 100 * (1 + 0.3 * np.indices((20, 18))[1] / 18)
     counts = rng.poisson(level[..., None, None] * rng.uniform(0.5, 1.5, size=(16, 16))).astype(np.uint16)
@@ -54,50 +47,35 @@ def test_features_are_scores_of_the_stabilised_patterns():
 
 
 def test_first_component_is_the_step(mixture):
-    """The step is found under fields ten times as strong, without seed or choice, and mixing the scores by a rotation changes nothing."""
     scores, domain = mixture
     maps, ratios = step_components(scores)
-    assert folded(area_under_curve(maps[0], domain > 0, domain < 0)) > 0.995
-    assert np.all(np.diff(ratios) <= 0)
+    assert folded(area_under_curve(maps[0], domain > 0, domain < 0)) > 0.995 and np.all(np.diff(ratios) <= 0)
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
     mixed = step_components(np.tensordot(rotation, scores, 1))[0][0]
     assert abs(np.corrcoef(maps[0].ravel(), mixed.ravel())[0, 1]) > 0.99
 
 
 def test_edge_map_ignores_steady_change():
-    """A plane gives no edge away from the border, a step of the same height does."""
     x = np.indices((30, 30))[1]
-    ramp, step = x[None] * 1.0, 30.0 * (x[None] > 14)
-    assert edge_map(ramp, 2)[8:-8, 8:-8].max() < 1e-9
-    assert edge_map(step, 2)[15, 14] > 10
+    assert edge_map(x[None] * 1.0, 2)[8:-8, 8:-8].max() < 1e-9
+    assert edge_map(30.0 * (x[None] > 14), 2)[15, 14] > 10
 
 
 @pytest.mark.parametrize(("scores", "step_nm", "message"), [
     (np.ones((3, 4, 40)), float("nan"), "at least 6 along .* larger scan"), (np.ones((3, 10, 40)), 1.4, "at least 18 along"),
     (np.ones((3, 40, 40)), 1.4, "constant")])
 def test_unfit_scores_are_refused(scores, step_nm, message):
-    """A scan that is tiny for its step, a dead channel, and an embedding of nothing but dead ones are named."""
     with pytest.raises(ValueError, match=message):
         step_components(scores, step_nm)
     with pytest.raises(ValueError, match="dead; train again"):
         rotate_steps(xr.DataArray(np.zeros((3, 40, 40)), dims=("channel", "scan_y", "scan_x")))
 
 
-def embedding(seed: int) -> tuple[xr.DataArray, np.ndarray]:
-    """A domain and two smooth fields, mixed at random over five channels, with noise, and a dead channel."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices((40, 40)) / 40
-    domain = np.where(x + 0.2 * np.sin(5 * y) > 0.55, 1.0, -1.0)
-    fields = np.stack([0.3 * domain, np.sin(3 * x + y), np.cos(2 * y - x)])
-    channels = np.tensordot(rng.normal(size=(5, 3)), fields, 1) + 0.02 * rng.normal(size=(5, 40, 40))
-    return xr.DataArray(np.concatenate([channels, np.zeros((1, 40, 40))]), dims=("channel", "scan_y", "scan_x")), domain
-
-
-def test_the_rotation_finds_the_domain():
-    """The first component is the domain, whatever the mixture and the units of the channels, although it is the weakest of the three fields."""
-    for seed, scale in ((0, [1, 1, 1, 1, 1, 1]), (1, [1, 10, 0.1, 1, 3, 1])):
-        maps, domain = embedding(seed)
-        rotated = rotate_steps(xr.DataArray(np.array(scale, float), dims="channel") * maps)
-        assert rotated.shape == (5, 40, 40) and rotated.attrs["chosen"] == 0
-        assert abs(np.corrcoef(rotated[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
-        assert rotated.attrs["ratios"][0] > 2 * rotated.attrs["ratios"][1]
+@pytest.mark.parametrize("units", [[1, 1, 1, 1, 1, 1], [1, 10, 0.1, 1, 3, 1]])
+def test_the_rotation_of_an_embedding_finds_the_domain_whatever_the_units(mixture, units):
+    scores, domain = mixture
+    maps = xr.DataArray(np.concatenate([scores, np.zeros((1, 40, 44))]), dims=("channel", "scan_y", "scan_x"))  # the last channel is dead
+    rotated = rotate_steps(xr.DataArray(np.array(units, float), dims="channel") * maps)
+    assert rotated.shape == (5, 40, 44) and rotated.attrs["chosen"] == 0
+    assert abs(np.corrcoef(rotated[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
+    assert rotated.attrs["ratios"][0] > 2 * rotated.attrs["ratios"][1]

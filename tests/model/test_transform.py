@@ -3,16 +3,9 @@
 import dask.array as da
 import numpy as np
 import pytest
-import xarray as xr
+from small_training import scan_of
 
-from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.model.transform import TRANSFORMS, InputTransform, fit_transform, principal_components, scan_statistics, stabilise
-
-
-def make_scan(counts) -> xr.DataArray:
-    """A labelled scan of dask blocks."""
-    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(4, 4))
-    return build_scan(da.from_array(counts, (3, 5, -1, -1)), axes, orientation="lab", source="user", path="", title="", format="")
 
 
 @pytest.fixture(scope="module")
@@ -22,46 +15,35 @@ def scan():
     y, x = np.indices((24, 25)) / 24
     first, second = rng.normal(size=(2, 8, 8))
     mean = 200 * np.exp(0.2 * y[..., None, None] * first + 0.1 * np.sin(5 * x)[..., None, None] * second)
-    return make_scan(rng.poisson(mean).astype(np.uint16))
+    return scan_of(da.from_array(rng.poisson(mean).astype(np.uint16), (3, 5, -1, -1)))
 
 
 @pytest.mark.parametrize("level", [5, 20, 300, 5000])
 def test_anscombe_makes_noise_one(level):
-    """Poisson counts of any level get a variance of 1."""
-    values = stabilise(np.random.default_rng(level).poisson(level, size=(1, 200, 200)), "anscombe")
-    assert values.var() == pytest.approx(1, abs=0.05)
+    assert stabilise(np.random.default_rng(level).poisson(level, size=(1, 200, 200)), "anscombe").var() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(("bin_px", "counts"), [(1, 65535), (2, 262140)])
 def test_binning_sums_before_the_stabiliser(bin_px, counts):
-    """The largest 16-bit count gives its own logarithm, four of them that of their sum; nothing wraps."""
     values = stabilise(np.full((3, 4, 6), 65535, np.uint16), "log", bin_px=bin_px)
     assert values.shape == (3, 4 // bin_px, 6 // bin_px) and values.dtype == np.float32
     np.testing.assert_allclose(values, np.log1p(counts), rtol=1e-6)
 
 
-def test_streamed_statistics_are_those_in_memory(scan):
-    """Mean and covariance do not depend on the blocks and agree with numpy's."""
-    values = stabilise(scan.values, "anscombe", 2).reshape(-1, 16).astype(float)
+def test_statistics_and_components_are_those_in_memory_whatever_the_blocks(scan):
+    values = stabilise(scan.values, "anscombe").reshape(-1, 64).astype(float)
     for other in (scan, scan.chunk(scan_y=-1, scan_x=-1), scan.compute()):
-        statistics = scan_statistics(other, "anscombe", 2)
+        statistics = scan_statistics(other, "anscombe", 1)
         np.testing.assert_allclose(statistics.mean.ravel(), values.mean(axis=0), rtol=1e-6)
         np.testing.assert_allclose(statistics.covariance, np.cov(values.T, bias=True), rtol=1e-4, atol=1e-4)
-
-
-def test_components_are_those_of_the_singular_values(scan):
-    """Variances and noise agree with a singular value decomposition, and the two changes are found, no more."""
-    found = principal_components(scan_statistics(scan, "anscombe", 1), 12)
-    values = stabilise(scan.values, "anscombe").reshape(-1, 64).astype(float)
+    found = principal_components(statistics, 12)
     singular = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
     np.testing.assert_allclose(found.variance, singular[:12] ** 2 / len(values), rtol=1e-4)
-    assert found.significant in (2, 3)  # the exponential bends the two a little
-    assert found.noise_variance == pytest.approx(1, abs=0.05)
+    assert found.significant in (2, 3) and found.noise_variance == pytest.approx(1, abs=0.05)  # the exponential bends the two changes a little
     assert len(fit_transform(scan, "anscombe-whitened", bin_px=1, most_components=1).components) == 1
 
 
 def test_whitened_input_has_unit_scores_and_forgets_only_noise(scan):
-    """Scores have covariance one, pixels a mean square of one; the inverse is the pattern without the noise outside the components."""
     transform = fit_transform(scan, "anscombe-whitened", bin_px=1)
     values = transform.apply(scan.values)
     scores = np.tensordot(values, transform.components, ((2, 3), (1, 2))).reshape(-1, len(transform.components))
@@ -74,7 +56,6 @@ def test_whitened_input_has_unit_scores_and_forgets_only_noise(scan):
 
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))
 def test_arrays_hold_everything_and_the_inverse_gives_the_counts_back(scan, name):
-    """A transform written to arrays and read back does the same; without whitening nothing is lost."""
     transform = fit_transform(scan, name, bin_px=2)
     values = transform.apply(scan.values)
     np.testing.assert_array_equal(InputTransform.from_arrays(transform.to_arrays()).apply(scan.values), values)
@@ -82,25 +63,15 @@ def test_arrays_hold_everything_and_the_inverse_gives_the_counts_back(scan, name
         np.testing.assert_allclose(transform.inverse(values), scan.values.reshape(24, 25, 4, 2, 4, 2).sum(axis=(3, 5)), rtol=1e-4)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
-def test_bad_counts_are_refused(scan, bad):
-    """NaN, infinite and negative counts are one clear error, when fitting and when applying."""
-    counts = np.where(np.arange(8) == 6, bad, scan.values)
-    for use in (lambda: fit_transform(make_scan(counts), "anscombe-centred", bin_px=1), lambda: InputTransform("log").apply(counts)):
-        with pytest.raises(ValueError, match="NaN, infinite or negative"):
-            use()
-
-
-def test_wrong_requests_are_refused(scan):
-    """An unknown name, a binning that does not fit, pure noise, another size of pattern, and a covariance that would not fit."""
-    noise = make_scan(np.random.default_rng(2).poisson(50, size=(8, 8, 16, 16)))
-    large = make_scan(np.ones((2, 2, 128, 128), np.uint16))
-    for message, use in (
-        ("expected one of", lambda: fit_transform(scan, "sqrt")),
-        ("does not tile", lambda: fit_transform(scan, bin_px=3)),
-        ("nothing to whiten", lambda: fit_transform(noise, "anscombe-whitened", bin_px=8)),
+def test_bad_counts_and_wrong_requests_are_refused(scan):
+    noise, large = scan_of(np.random.default_rng(2).poisson(50, size=(8, 8, 16, 16))), scan_of(np.ones((2, 2, 128, 128), np.uint16))
+    bad = [np.where(np.arange(8) == 6, value, scan.values) for value in (np.nan, np.inf, -1.0)]
+    for message, use in [
+        *(("NaN, infinite or negative", lambda counts=counts: fit_transform(scan_of(counts), "anscombe-centred", bin_px=1)) for counts in bad),
+        *(("NaN, infinite or negative", lambda counts=counts: InputTransform("log").apply(counts)) for counts in bad),
+        ("expected one of", lambda: fit_transform(scan, "sqrt")), ("does not tile", lambda: fit_transform(scan, bin_px=3)),
+        ("nothing to whiten", lambda: fit_transform(noise, "anscombe-whitened", bin_px=8)), ("bin by more", lambda: scan_statistics(large, "anscombe", 1)),
         (r"\(4, 4\).*\(8, 8\)", lambda: fit_transform(scan, "anscombe-centred", bin_px=1).apply(np.ones((4, 4)))),
-        ("bin by more", lambda: scan_statistics(large, "anscombe", 1)),
-    ):
+    ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             use()

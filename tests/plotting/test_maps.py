@@ -1,4 +1,4 @@
-"""Pictures show the right way up, say how large things are, and name their source."""
+"""Pictures show the right way up, say how large things are, and name their source; dots stand where the scores are."""
 
 import matplotlib
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from figures_pkg.plotting import domain_colours, overbar, pattern_map, scale_bar, scan_map, stamp
-from figures_pkg.plotting.maps import domain_bar, domain_map, domain_pair, signed_difference, state_map
+from figures_pkg.plotting.maps import domain_bar, domain_map, domain_pair, method_rows, score_dots, signed_difference, state_map
 
 
 @pytest.fixture
@@ -16,21 +16,18 @@ def image():
 
 
 def test_row_zero_is_at_the_top_and_axes_are_those_of_the_array(ax, image):
-    """In nm and in 1/Å, whole pixels at the edges; zeros of a pattern take the lowest colour; no difference is white."""
     drawn = scan_map(ax, image)
-    assert np.array_equal(drawn.get_array(), image.values) and drawn.get_extent() == [-1, 7, 5, -1]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert np.array_equal(drawn.get_array(), image.values) and drawn.get_extent() == [-1, 7, 5, -1] and ax.yaxis_inverted()
     k = np.linspace(-1, 1, 5)
     pattern = xr.DataArray(np.arange(25.0).reshape(5, 5), {"det_y": k, "det_x": k}, ("det_y", "det_x"))
     drawn = pattern_map(ax, pattern, floor=2.0)
     assert np.array_equal(drawn.get_array(), np.maximum(pattern, 2.0)) and drawn.get_extent() == pytest.approx([-1.25, 1.25, 1.25, -1.25])
-    low, high = signed_difference(ax, pattern, reach=1.0).get_clim()
-    assert low == -high < 0
+    drawn = signed_difference(ax, pattern, reach=0.6)
+    assert drawn.get_clim()[0] == -drawn.get_clim()[1] < 0 and drawn.get_extent() == pytest.approx([-0.75, 0.75, 0.75, -0.75])
 
 
 @pytest.mark.parametrize("width", [30.0, 358.0, 900.0])
 def test_scale_bar_is_as_long_as_it_says(ax, width):
-    """The bar's length is that of its label and about a quarter of the field."""
     ax.imshow(np.zeros((2, 2)), extent=(0, width, width, 0))
     scale_bar(ax, width, "nm")
     x = ax.lines[-1].get_xdata()
@@ -38,14 +35,12 @@ def test_scale_bar_is_as_long_as_it_says(ax, width):
 
 
 def test_every_figure_names_its_source(ax):
-    """The mark says twin where the data is simulated; an unknown source is an error."""
     assert "twin" in stamp(ax.figure, "twin").get_text() and "twin" not in stamp(ax.figure, "record").get_text()
     with pytest.raises(ValueError, match="'guess'"):
         stamp(ax.figure, "guess")
 
 
 def test_domains_of_unknown_sign_are_neither_red_nor_blue(ax, image):
-    """Points, map and bar have one pair of colours, another one where nobody knows which domain is +P; neither is grey; the bar names both."""
     known, unknown = (tuple(domain_pair(sign)) for sign in (True, False))
     assert not set(known) & set(unknown)
     for sign, (plus, minus) in ((1, known), (0, unknown)):
@@ -57,9 +52,24 @@ def test_domains_of_unknown_sign_are_neither_red_nor_blue(ax, image):
 
 
 def test_state_map_puts_values_at_their_states(ax):
-    """Rows are tilts and columns thicknesses, and each mark sits on its state; a minus before an index becomes a bar."""
     values = np.arange(6.0).reshape(2, 3)
     drawn = state_map(ax, np.array([10.0, 20, 30]), np.array([-1.0, 1]), values, 5, marks=[(20, 1)])
     np.testing.assert_array_equal(np.reshape(drawn.get_array(), (2, 3)), values)
     assert [tuple(line.get_xydata()[0]) for line in ax.lines] == [(20, 1)] and drawn.get_clim() == (-5, 5)
     assert overbar("00-4") == r"$00\bar{4}$"
+
+
+def test_rows_stand_below_each_other_and_the_large_mark_is_the_middle(ax):
+    rows = method_rows(ax, {"first": ["a", "b"], "second": ["c"]})
+    heights = [rows[name][0] for name in "abc"]
+    assert heights[1] - heights[0] < heights[2] - heights[1] and ax.yaxis_inverted()
+    assert [label.get_text() for label in ax.get_yticklabels()] == list("abc")
+    assert rows["a"][1] == rows["b"][1] != rows["c"][1] == ax.get_yticklabels()[2].get_color()
+    drawn = score_dots(ax, rows, {"a": np.array([0.9, 0.5, 0.7]), "b": np.array([])})
+    np.testing.assert_allclose(drawn.get_offsets(), [[0.7, heights[0]]])
+    np.testing.assert_allclose(np.sort(ax.collections[0].get_offsets()[:, 0]), [0.5, 0.7, 0.9])
+    for marker, filled in (("o", True), ("o", False), ("x", True)):  # open marks have no face
+        drawn = score_dots(ax, rows, {"a": np.array([0.9])}, marker=marker, filled=filled, colour="#123456")
+        assert len(drawn.get_facecolor()) == filled
+        colour = drawn.get_facecolor() if filled and marker != "x" else drawn.get_edgecolor()
+        assert matplotlib.colors.to_hex(colour[0]) == "#123456"
