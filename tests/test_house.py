@@ -19,9 +19,6 @@ ALONE = {  # public names that one notebook alone uses, and why they stay in a s
     "figures_pkg.interactive.explorer_page.read_script": "reads what its module writes",
     "figures_pkg.interactive.explorer_page.unpack": "reads what its module writes",
     "figures_pkg.matching.walls.measure_walls": "the subject of its module",
-    "figures_pkg.model.losses.activity_divergence": "a term of the loss by itself, for the chapter that explains it",
-    "figures_pkg.model.losses.contrastive_similarity": "a term of the loss by itself, for the chapter that explains it",
-    "figures_pkg.model.losses.l1_activity": "a term of the loss by itself, for the chapter that explains it",
     "figures_pkg.twin.patterns.example_scan": "the function beside the class that two chapters use",
 }
 

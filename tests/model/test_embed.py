@@ -29,8 +29,7 @@ def test_blocks_make_no_difference(chunks):
 
 
 @pytest.mark.parametrize(("data", "says"), [
-    (np.zeros((1, 1, 32, 32), np.uint16), "16 x 16"), (np.full((2, 2, 16, 16), np.nan), "NaN, infinite or negative"),
-    (COUNTS - np.float32(9), "NaN, infinite or negative")])
+    (np.zeros((1, 1, 32, 32), np.uint16), "16 x 16"), (np.full((2, 2, 16, 16), np.nan), "NaN, infinite"), (COUNTS - np.float32(9), "or negative")])
 def test_bad_input_is_refused_with_one_message(data, says):
     with pytest.raises(ValueError, match=says):
         embed(NET, scan_of(data))

@@ -206,9 +206,8 @@ def test_command_line(tmp_path, capsys):
         assert run(*words) == 1 and says in capsys.readouterr().err
     assert run("smoke", "--pattern", "16", "--filters", "3", "--pools", "4", "2", "--channels", "5") == 0
     net, recipe = load_checkpoint(out), recipe_called("smoke")
-    about = net.about["recipe"]
-    assert net.config == NetworkConfig(pattern=16, filters=3, pools=(4, 2), channels=5)
-    assert about["name"] == "smoke" and about["batch_size"] == recipe.batch_size and about["sources"]["network"] != recipe.sources["network"]
+    assert net.config == NetworkConfig(pattern=16, filters=3, pools=(4, 2), channels=5) and net.about["recipe"]["batch_size"] == recipe.batch_size
+    assert net.about["recipe"]["sources"]["network"] != recipe.sources["network"]
     assert run("smoke") == 1 and "exists" in capsys.readouterr().err
     assert main(["embed", str(out), "--data", str(scan), "--out", str(tmp_path / "maps.nc")]) == 0
     assert xr.open_dataset(tmp_path / "maps.nc").embedding.shape == (8, 8, 5)
