@@ -1,7 +1,8 @@
 """
 Classical methods beside the autoencoder: ``method(features, seed) -> maps`` with dimensions (channel, scan_y, scan_x).
 
-The sign of a channel, and the order of those of ICA and NMF, mean nothing. Most methods are scikit-learn's; one is ours.
+The sign of a channel, and the order of those of ICA and NMF, mean nothing. Most methods are scikit-learn's, which is imported where it is used (it
+takes a second, for which trainings need not wait); one is ours.
 
 **Step component analysis** looks for the combination of scores that varies most over the scan and least from place to place. A
 domain map is constant up to its walls; bend and thickness cannot change over the scan without changing everywhere. So
@@ -22,10 +23,6 @@ import numpy as np
 import xarray as xr
 from scipy.linalg import eigh
 from scipy.ndimage import gaussian_filter, shift
-from sklearn.cluster import KMeans
-from sklearn.decomposition import NMF, FastICA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.blocks import walk_blocks
@@ -95,6 +92,7 @@ def independent_maps(features: Features, seed: int = 0, components: int = 6) -> 
 
     It depends on the start. Few components work best: more of them whiten the weak terms of walls and strong bend, and the rotation finds those.
     """
+    from sklearn.decomposition import FastICA
     values = features.whitened(components).astype(float)
     model = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
     return features.maps(_fit(model.fit_transform, values), f"PCA{components}+ICA")
@@ -102,6 +100,7 @@ def independent_maps(features: Features, seed: int = 0, components: int = 6) -> 
 
 def positive_maps(features: Features, seed: int = 0, components: int = 8) -> xr.DataArray:
     """Abundances of patterns that are positive and add up to the data (non-negative matrix factorization, doi 10.1038/44565)."""
+    from sklearn.decomposition import NMF
     patterns = features.patterns.reshape(-1, features.patterns[0, 0].size)
     model = NMF(components, init="nndsvda", max_iter=200, tol=1e-3, random_state=seed)
     return features.maps(_fit(model.fit_transform, patterns - patterns.min(axis=0)), f"NMF{components}")
@@ -109,6 +108,7 @@ def positive_maps(features: Features, seed: int = 0, components: int = 8) -> xr.
 
 def cluster_map(features: Features, seed: int = 0, components: int = 6) -> xr.DataArray:
     """One channel: how much nearer the first of two cluster centres is than the second (k-means on whitened scores)."""
+    from sklearn.cluster import KMeans
     values = features.whitened(components)
     distances = KMeans(2, n_init=10, random_state=seed).fit(values).transform(values)
     return features.maps(distances[:, 1:] - distances[:, :1], f"k-means on {components}")
@@ -116,6 +116,7 @@ def cluster_map(features: Features, seed: int = 0, components: int = 6) -> xr.Da
 
 def mixture_map(features: Features, seed: int = 0, components: int = 8) -> xr.DataArray:
     """One channel: log odds of the two classes of a Gaussian mixture on whitened scores."""
+    from sklearn.mixture import GaussianMixture
     values = features.whitened(components).astype(float)
     model = GaussianMixture(2, n_init=5, max_iter=500, random_state=seed)
     _fit(model.fit, values)
@@ -125,17 +126,15 @@ def mixture_map(features: Features, seed: int = 0, components: int = 8) -> xr.Da
 
 def _fit(call, values: np.ndarray):
     """Fit without warnings: a start that has not converged is scored like any other."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return call(values)
 
 
 def step_maps(features: Features, seed: int = 0) -> xr.DataArray:
-    """
-    All step components, (channel, scan_y, scan_x), the strongest first, with unit variance away from walls; ``seed`` changes nothing.
-
-    Attributes as those of :func:`rotate_steps`, but for ``rotation``.
-    """
+    """All step components, with unit variance away from walls and the attributes of :func:`rotate_steps`; ``seed`` changes nothing."""
     components, ratios = step_components(features.scores, _step_in_nm(features.scan))
     return as_maps(components, features.scan, "step components", ratios=ratios, chosen=0)
 
@@ -176,8 +175,7 @@ def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[
     """
     scores, reach, lag = np.asarray(scores, float), _positions(REACH_NM, step_nm), _positions(LAG_NM, step_nm)
     if min(scores.shape[1:]) < 6 * reach:
-        raise ValueError(f"score maps of {scores.shape[1:]} positions; the search for walls needs at least {6 * reach} along each axis: "
-                         "take a larger scan")  # fmt: skip
+        raise ValueError(f"score maps of {scores.shape[1:]} positions; the search for walls needs at least {6 * reach} along each axis: take a larger scan")
     if not (np.isfinite(scores).all() and np.all(scores.std(axis=(1, 2)) > 0)):
         raise ValueError("a score map is constant or not finite; leave dead channels out first")
     smooth = gaussian_filter(scores, (0, SIGMA, SIGMA))
