@@ -31,6 +31,25 @@ def realdata() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def from_notebook(repository):
+    """Gives a function that a chapter defines in one of its cells, with the names that the chapter imports for it."""
+    import ast
+
+    from figures_pkg.book.dependencies import CELL
+
+    def _function(chapter: str, name: str):
+        tree = ast.parse("\n".join(CELL.findall((repository / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8"))))
+        (definition,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+        used, names = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}, {}
+        imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        needed = [node for node in imports if used & {alias.asname or alias.name for alias in node.names}]
+        exec(compile(ast.Module([*needed, definition], []), chapter, "exec"), names)
+        return names[name]
+
+    return _function
+
+
 @pytest.fixture
 def built(repository) -> Path:
     """The built book: ``FIGURES_PKG_HTML``, by default where ``make book`` puts it."""

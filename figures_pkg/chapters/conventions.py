@@ -1,4 +1,4 @@
-"""Frames of reference drawn onto maps and patterns: which way the axes of an array run, and where the crystal's axes point."""
+"""Frames of reference drawn onto maps and patterns, and a test card for readers."""
 
 from __future__ import annotations
 
@@ -38,19 +38,14 @@ def crystal_axes(ax: Axes, g002, g010, length: float) -> None:
 
 def plain_picture(ax: Axes, image, title: str, cmap: str) -> AxesImage:
     """A small array (h, w) as it is stored, row 0 at the top, without ticks and bars."""
-    values = image.values if isinstance(image, xr.DataArray) else np.asarray(image)
-    drawn = ax.imshow(values, cmap=cmap)
+    drawn = ax.imshow(np.asarray(image), cmap=cmap)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set_visible(False)
     return drawn
 
 
 def draw_walls(ax: Axes, truth: xr.Dataset, c_axis_yx, length_nm: float = 40.0) -> None:
-    """
-    Arrows along the polarization on both sides of each wall that crosses the middle row, and the kind of the wall above them.
-
-    The truth holds ``domain`` and ``wall_type`` (scan_y, scan_x) in nm; ``c_axis_yx`` is the direction of +c on the scan, y downward.
-    """
+    """Arrows along the polarization on both sides of each wall that crosses the middle row, +c being ``c_axis_yx`` (y downward), and the kind of wall."""
     middle = truth.isel(scan_y=truth.sizes["scan_y"] // 2)
     y, x, domain = float(middle.scan_y), middle.scan_x.values, middle.domain.values
     along = length_nm * np.array(c_axis_yx) / np.hypot(*c_axis_yx)
@@ -92,8 +87,7 @@ def write_letter(path: str | Path) -> Path:
     """
     Write the test card in the format that the suffix names, as an instrument or a colleague would.
 
-    ``.hspy`` carries its axes (``AXES``); ``.mib`` and ``.npy`` know nothing of lengths, and the ``.npy`` holds a stack of patterns, so that its
-    reader must be told the shape of the scan.
+    ``.hspy`` carries its axes (``AXES``), ``.mib`` knows nothing of lengths, and ``.npy`` holds a mere stack of patterns.
     """
     path, counts = Path(path), letter_counts()
     stack = counts.reshape(-1, *FRAME)

@@ -42,7 +42,7 @@ class Difference:
 
 def load_differences(path: str | Path | None = None) -> tuple[dict[str, str], list[Difference]]:
     """Read and check the list of differences, by default ``book/differences.yaml``: titles of the groups by id, and the rows in order."""
-    path = Path(path) if path else repository() / "book" / "differences.yaml"
+    path = Path(path or repository() / "book" / "differences.yaml")
     try:
         content = read_yaml(path)
         check_keys(content, ("schema", "groups", "rows"), (), "top level")
@@ -58,9 +58,16 @@ def load_differences(path: str | Path | None = None) -> tuple[dict[str, str], li
 
 def differences_table(rows: list[Difference]) -> str:
     """HTML of one table with the rows of one group; texts are escaped, and a row can be linked to as ``#difference-`` and its id."""
-    head = "<colgroup><col style='width:19%'><col style='width:41%'><col style='width:40%'></colgroup>"
-    head += "<thead><tr><th>What differs</th><th>Who says what</th><th>What follows</th></tr></thead>"
-    return f"{STYLE}<table class='differences'>{head}<tbody>{''.join(map(_table_row, rows))}</tbody></table>"
+    html = f"{STYLE}<table class='differences'><colgroup><col style='width:19%'><col style='width:41%'><col style='width:40%'></colgroup>"
+    html += "<thead><tr><th>What differs</th><th>Who says what</th><th>What follows</th></tr></thead><tbody>"
+    for row in rows:
+        said = [f"<p><strong>{label}:</strong> {escape(getattr(row, name))}</p>" for name, label in SAYS.items() if getattr(row, name) != ABSENT]
+        follows = f"<p>{escape(row.consequence)}</p><p><strong>This book:</strong> {escape(row.book)}</p>"
+        if row.test:
+            follows += f"<p>Test: <code>{escape(row.test.split('::')[1])}</code></p>"
+        first = f"<strong>{escape(row.item)}</strong><p><em>{row.status}</em></p>"
+        html += f"<tr id='difference-{row.id}'><td>{first}</td><td>{''.join(said)}</td><td>{follows}</td></tr>"
+    return html + "</tbody></table>"
 
 
 def _row(entry, groups: dict[str, str]) -> Difference:
@@ -78,12 +85,3 @@ def _row(entry, groups: dict[str, str]) -> Difference:
     if entry.get("test") and "::" not in entry["test"]:
         raise ValueError(f"{where}, test is {entry['test']!r}; expected a file and a test, 'tests/…/test_x.py::test_y'")
     return Difference(**entry)
-
-
-def _table_row(row: Difference) -> str:
-    said = [f"<p><strong>{label}:</strong> {escape(getattr(row, name))}</p>" for name, label in SAYS.items() if getattr(row, name) != ABSENT]
-    follows = f"<p>{escape(row.consequence)}</p><p><strong>This book:</strong> {escape(row.book)}</p>"
-    if row.test:
-        follows += f"<p>Test: <code>{escape(row.test.split('::')[1])}</code></p>"
-    first = f"<strong>{escape(row.item)}</strong><p><em>{row.status}</em></p>"
-    return f"<tr id='difference-{row.id}'><td>{first}</td><td>{''.join(said)}</td><td>{follows}</td></tr>"

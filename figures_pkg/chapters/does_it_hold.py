@@ -1,4 +1,4 @@
-"""What the chapter on whether the claims hold alone needs."""
+"""What the chapter on whether the claims hold alone needs: the table of claims in HTML."""
 
 from __future__ import annotations
 
@@ -58,27 +58,23 @@ def twin_verdicts(claims: Sequence[Claim], profile: str) -> dict[str, dict]:
     """
     What each claim gives on the twin, to stand beside what was measured: id -> ``verdict``, ``words`` and ``stated``.
 
-    Evaluated here, else as claims.yaml states it for the profile ``stated``, which is empty for an evaluated one.
+    ``stated`` is the profile whose verdict in claims.yaml stands in for one that was not evaluated here, else empty.
     """
     path = artefact_path("claims/claims.json", "twin", profile)
     evaluated = {row["id"]: row for row in read_verdicts(path)["rows"]} if path.is_file() else {}
-    given = {}
+    given = {id: {"verdict": row["verdict"], "words": row["words"], "stated": ""} for id, row in evaluated.items()}
     for claim in claims:
-        if row := evaluated.get(claim.id):
-            given[claim.id] = {"verdict": row["verdict"], "words": row["words"], "stated": ""}
-            continue
         stated = {name: verdict for name, verdict in claim.verdict.items() if isinstance(verdict, str)}
         where = profile if profile in stated else next(iter(reversed(stated)), profile)
-        given[claim.id] = {"verdict": stated.get(where, UNTESTED), "words": "", "stated": where}
+        given.setdefault(claim.id, {"verdict": stated.get(where, UNTESTED), "words": "", "stated": where})
     return given
 
 
 def claims_table(claims: list[Claim], found: dict, twin: dict[str, dict] | None = None) -> str:
     """
-    HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why.
+    HTML of the table: claim, value with its spread, verdict, data and figures, and a fold-out with how and why; ``#claim-`` and its id link to a row.
 
-    ``found`` is what :func:`figures_pkg.claims.run.read_verdicts` returns; where it comes from measured scans, ``twin`` (:func:`twin_verdicts`) adds
-    the verdict on the twin. Texts are escaped; a row can be linked to as ``#claim-`` and its id.
+    ``found`` is from :func:`figures_pkg.claims.run.read_verdicts`; where it comes from measured scans, ``twin`` is from :func:`twin_verdicts`.
     """
     rows = {row["id"]: row for row in found["rows"]}
     if missing := [claim.id for claim in claims if claim.id not in rows]:
@@ -119,21 +115,19 @@ def _row(number: int, claim: Claim, row: dict, links: dict[str, str], source: st
     first = f"<strong>{number}</strong> {escape(claim.claim)}<br><small>{escape(place)}</small>{_details(claim, row, source)}"
     named = [f"<small>{escape(_data_words(claim, row, source).partition(':')[0])}</small>", *(links[name] for name in claim.figures)]
     said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
-    verdict = _verdict(row | {"words": ""} if said else row)
-    cells = [first, _values(case_labels(number, row), row), verdict, *([_on_the_twin(claim, twin)] if twin else []), "<br>".join(named)]
+    cells = [first, _values(case_labels(number, row), row), _verdict(row | {"words": ""} if said else row)]
+    if twin and _of_scans(claim):
+        stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""
+        cells.append(f"<small>twin: </small>{_verdict(twin)}{stated}")
+    elif twin:
+        cells.append("<small>the same: no scan is measured</small>")
+    cells.append("<br>".join(named))
     return f"<tr id='claim-{claim.id}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _verdict(row: dict) -> str:
     badge = f"<span class='verdict {CLASSES[row['verdict']]}'>{row['verdict']}</span>"
     return badge + (f"<br>{_text(row['words'])}" if row["words"] else "")
-
-
-def _on_the_twin(claim: Claim, twin: dict) -> str:
-    if not _of_scans(claim):
-        return "<small>the same: no scan is measured</small>"
-    stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""
-    return f"<small>twin: </small>{_verdict(twin)}{stated}"
 
 
 def _of_scans(claim: Claim) -> bool:

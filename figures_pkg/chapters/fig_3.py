@@ -9,6 +9,7 @@ from itertools import groupby
 from math import log2
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
@@ -28,9 +29,9 @@ HEIGHT_PER_OCTAVE = 0.3  # drawn height of a side: this for each doubling, on to
 
 def draw_network(ax: Axes, stages: list) -> dict[str, Polygon]:
     """
-    Draw the main structure (Fig. 3a) from its stages: the encoder from left to right, below it the decoder back; shapes by unit.
+    Draw the main structure (Fig. 3a) from its :func:`stages`: the encoder from left to right, below it the decoder back; shapes by unit.
 
-    Stages of one unit become one shape, whose left and right height tell the side that enters and leaves, on a logarithmic scale.
+    A shape's left and right height tell the side that enters and leaves, on a logarithmic scale.
     """
     units = [list(group) for _, group in groupby(stages, key=lambda stage: (stage.part, stage.unit))]
     encoder = [unit for unit in units if unit[0].part == "encoder"]
@@ -42,7 +43,10 @@ def draw_network(ax: Axes, stages: list) -> dict[str, Polygon]:
     for (x, y), unit in zip(places, units):
         found[unit[0].unit] = _draw_unit(ax, x, y, unit, entering)
         entering = unit[-1]
-    _connect(ax, places, len(encoder))
+    for number, ((x0, y), (x1, _)) in enumerate(zip(places, places[1:]), start=1):
+        if number != len(encoder):  # between the halves stands the embedding
+            way = 1 if x1 > x0 else -1
+            ax.annotate("", (x1 - way * WIDTH / 2, y), (x0 + way * WIDTH / 2, y), arrowprops=ARROW)
     x, y = places[-1]
     ax.text(x, y, "reconstruction", rotation=90, ha="center", va="center", fontsize=9)
     _draw_embedding(ax, STEP * columns, encoder[-1][-1])
@@ -53,15 +57,22 @@ def draw_network(ax: Axes, stages: list) -> dict[str, Polygon]:
 
 def draw_block(ax: Axes, block: list) -> dict[str, Patch]:
     """Draw the stages of one unit in a row, shortcuts above them (Fig. 3b and c); shapes by stage. A shortcut from outside starts at the entrance."""
-    found = {}
+    found, names = {}, [stage.name for stage in block]
     for x, stage in enumerate(block):
-        found[stage.name] = _draw_stage(ax, x, stage)
+        half, size = _half_width(stage), 14 if stage.kind == "add" else 8.8
+        style = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": COLOURS[stage.kind], "edgecolor": EDGE, "lw": 1}
+        found[stage.name] = ax.add_patch(FancyBboxPatch((x - half, -half), 2 * half, 2 * half, **style))
+        ax.text(x, 0, _describe(stage), ha="center", va="center", fontsize=size, zorder=3)
+        if stage.parameters:
+            ax.text(x, -half - 0.08, f"{stage.parameters:,}", ha="center", va="top", fontsize=8, color="0.25")
     for x, stage in enumerate(block):
         before = _half_width(block[x - 1]) if x else 0.0
         ax.annotate("", (x - _half_width(stage), 0), (x - 1 + before, 0), arrowprops=ARROW)
-        if stage.added:
-            names = [one.name for one in block]
-            _draw_shortcut(ax, names.index(stage.added) + 0.5 if stage.added in names else -0.65, x)
+        if stage.added:  # a line from the row up, along, and down onto an addition
+            start = names.index(stage.added) + 0.5 if stage.added in names else -0.65
+            ax.plot([start, start, x], [0, 0.8, 0.8], color=EDGE, lw=1)
+            ax.annotate("", (x, 0.22), (x, 0.8), arrowprops=ARROW)
+            ax.text((start + x) / 2, 0.84, "shortcut", ha="center", va="bottom", fontsize=9, color="0.25")
     last = block[-1]
     ax.annotate("", (len(block) - 0.1, 0), (len(block) - 1 + _half_width(last), 0), arrowprops=ARROW)
     ax.text(len(block) - 0.05, 0, f"{last.channels} ×\n{last.side} × {last.side}", va="center", fontsize=9)
@@ -70,7 +81,7 @@ def draw_block(ax: Axes, block: list) -> dict[str, Patch]:
     return found
 
 
-def describe(stage) -> str:
+def _describe(stage) -> str:
     """A stage in a few words, as in the boxes of the figure."""
     words = {
         "convolution": f"conv\n{stage.size} × {stage.size}", "norm": "Layer-\nNorm", "relu": "ReLU", "add": "+",
@@ -78,10 +89,6 @@ def describe(stage) -> str:
         "input": "pattern",
     }  # fmt: skip
     return words.get(stage.kind, stage.name.rpartition(".")[2])
-
-
-def _height(side: int) -> float:
-    return HEIGHT_PER_OCTAVE * (1 + log2(side))
 
 
 def _draw_unit(ax: Axes, x: float, y: float, unit: list, entering) -> Polygon:
@@ -93,7 +100,9 @@ def _draw_unit(ax: Axes, x: float, y: float, unit: list, entering) -> Polygon:
     usual = "block" if any(stage.added for stage in unit) else first.kind
     kind = next((stage.kind for stage in unit if stage.kind in ("pool", "upsample")), usual)
     shape = ax.add_patch(Polygon(page, facecolor=COLOURS[kind], edgecolor=EDGE, lw=1))
-    ax.text(x, y + max(enters, leaves) / 2 + 0.1, _unit_words(unit), ha="center", va="bottom", fontsize=9)
+    alone = first.unit.rpartition(" ")[2] == first.name
+    words = " +\n".join(_describe(stage).replace("\n", " ") for stage in unit) if alone else first.unit.replace(" block", "\nblock")
+    ax.text(x, y + max(enters, leaves) / 2 + 0.1, words, ha="center", va="bottom", fontsize=9)
     size = str(last.channels) if last.side == 1 else f"{last.channels} ×\n{last.side} × {last.side}"
     ax.text(x, y - max(enters, leaves) / 2 - 0.1, size, ha="center", va="top", fontsize=9, color="0.25")
     return shape
@@ -101,21 +110,7 @@ def _draw_unit(ax: Axes, x: float, y: float, unit: list, entering) -> Polygon:
 
 def _drawn_height(stage) -> float:
     """Height of what leaves a stage; a vector is as high as the square image with as many numbers."""
-    return _height(stage.side if stage.side > 1 else max(1, round(stage.channels**0.5)))
-
-
-def _unit_words(unit: list) -> str:
-    first = unit[0]
-    if first.unit.rpartition(" ")[2] == first.name:
-        return " +\n".join(describe(stage).replace("\n", " ") for stage in unit)
-    return first.unit.replace(" block", "\nblock")
-
-
-def _connect(ax: Axes, places: list[tuple[float, float]], encoder: int) -> None:
-    for number, ((x0, y), (x1, _)) in enumerate(zip(places, places[1:]), start=1):
-        if number != encoder:
-            way = 1 if x1 > x0 else -1
-            ax.annotate("", (x1 - way * WIDTH / 2, y), (x0 + way * WIDTH / 2, y), arrowprops=ARROW)
+    return HEIGHT_PER_OCTAVE * (1 + log2(stage.side if stage.side > 1 else max(1, round(stage.channels**0.5))))
 
 
 def _draw_embedding(ax: Axes, x: float, stage) -> None:
@@ -132,25 +127,8 @@ def _draw_embedding(ax: Axes, x: float, stage) -> None:
     ax.text(x + 0.28, ROW / 2, f"embedding, {stage.channels} channels", rotation=90, ha="left", va="center", fontsize=9)
 
 
-def _draw_stage(ax: Axes, x: float, stage) -> Patch:
-    half = _half_width(stage)
-    corner, rounded = (x - half, -half), "round,pad=0,rounding_size=0.08"
-    box = FancyBboxPatch(corner, 2 * half, 2 * half, rounded, facecolor=COLOURS[stage.kind], edgecolor=EDGE, lw=1)
-    ax.text(x, 0, describe(stage), ha="center", va="center", fontsize=14 if stage.kind == "add" else 8.8, zorder=3)
-    if stage.parameters:
-        ax.text(x, -half - 0.08, f"{stage.parameters:,}", ha="center", va="top", fontsize=8, color="0.25")
-    return ax.add_patch(box)
-
-
 def _half_width(stage) -> float:
     return 0.22 if stage.kind == "add" else 0.4
-
-
-def _draw_shortcut(ax: Axes, start: float, end: float) -> None:
-    """A line from the row up, along, and down onto an addition."""
-    ax.plot([start, start, end], [0, 0.8, 0.8], color=EDGE, lw=1)
-    ax.annotate("", (end, 0.22), (end, 0.8), arrowprops=ARROW)
-    ax.text((start + end) / 2, 0.84, "shortcut", ha="center", va="bottom", fontsize=9, color="0.25")
 
 
 MODULES = {nn.Conv2d: "convolution", nn.LayerNorm: "norm", nn.MaxPool2d: "pool", Upsample: "upsample", nn.Linear: "dense"}
@@ -177,8 +155,7 @@ def stages(net: Autoencoder) -> list[Stage]:
     """
     All operations of an autoencoder in the order in which a pattern passes them, first the pattern itself.
 
-    The forward methods are traced with :mod:`torch.fx` on a copy without memory, so names, shapes, sizes and shortcuts are those of the code that
-    runs in training; the shortcut that embedding takes is the same function. The network is not changed.
+    :mod:`torch.fx` traces the forward methods on a copy without memory, so they are those of the code that runs in training.
     """
     bare = copy.deepcopy(net).to("meta")  # shapes without memory
     config = net.config
@@ -219,21 +196,17 @@ def _stage(traced: fx.GraphModule, node: Any, part: str, prefix: str, known: dic
     if node.op == "call_module":
         module = traced.get_submodule(node.target)
         count = sum(parameter.numel() for parameter in module.parameters())
-        return Stage(f"{prefix}.{node.target}", MODULES[type(module)], part, channels, side, count, _size(module))
+        size = 0
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
+            size = int(np.ravel(module.kernel_size)[0])
+        elif isinstance(module, Upsample):
+            size = module.scale
+        return Stage(f"{prefix}.{node.target}", MODULES[type(module)], part, channels, side, count, size)
     operation = node.target if isinstance(node.target, str) else node.target.__name__
     block = known[node.args[0].name].name.rpartition(".")[0]
     block = block if block.startswith(prefix) else prefix
     added = known[node.args[1].name].name if operation == "add" else ""
     return Stage(f"{block}.{operation}", OPERATIONS[operation], part, channels, side, added=added)
-
-
-def _size(module: nn.Module) -> int:
-    """Side of the kernel or pool, or factor of the upsampling; 0 for a module without one."""
-    if isinstance(module, nn.Conv2d):
-        return module.kernel_size[0]
-    if isinstance(module, nn.MaxPool2d):
-        return int(module.kernel_size)  # type: ignore[arg-type]
-    return module.scale if isinstance(module, Upsample) else 0
 
 
 def _with_units(found: list[Stage]) -> list[Stage]:
@@ -249,15 +222,11 @@ def _with_units(found: list[Stage]) -> list[Stage]:
     count: Counter[str] = Counter()
     named: list[Stage] = []
     for group in groups:
-        name = _unit_name(group)
+        first = group[0]
+        name = first.name.rpartition(".")[2] if first.kind == "reshape" else f"{first.kind} {first.name}"
+        if ".block_layer." in first.name:
+            name = next((UNIT_NAMES[stage.kind] for stage in group if stage.kind in UNIT_NAMES), "first block")
         count[name] += 1
         name = f"{name} {count[name]}" if name in UNIT_NAMES.values() else name
         named += [replace(stage, unit=name) for stage in group]
     return named
-
-
-def _unit_name(group: list[Stage]) -> str:
-    first = group[0]
-    if ".block_layer." in first.name:
-        return next((UNIT_NAMES[stage.kind] for stage in group if stage.kind in UNIT_NAMES), "first block")
-    return first.name.rpartition(".")[2] if first.kind == "reshape" else f"{first.kind} {first.name}"

@@ -1,6 +1,4 @@
-"""What the chapter on Fig. 4 alone needs.
-
-Convergent-beam patterns of both domains by abTEM: discs from plane waves, the light between them from frozen phonons.
+"""What the chapter on Fig. 4 alone needs: three definitions of the difference of two patterns, and both domains by abTEM.
 
 Discs. While discs lie apart, each point of a disc belongs to a plane wave of its own direction. abTEM carries plane waves on
 a square grid of tilts through the thermally averaged slices, and a cubic spline fills the disc between them. Tilts along -b*
@@ -14,9 +12,6 @@ the central wave, averaged over the mirror image and over a disc. Atoms move ind
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from scipy.ndimage import convolve, gaussian_filter, map_coordinates
 
 from figures_pkg.crystal.structure import ermno3, structure
@@ -34,8 +29,7 @@ def difference_maps(a, b, *, sigma_px=4.0):
     """
     Maps of the difference between two patterns of one shape under three definitions: "pearson", "window" and "ratio".
 
-    All three are unchanged when both patterns are exchanged. "pearson" and "window" do not change when a pattern is multiplied or offset; "ratio" is
-    formed after both patterns are scaled to one mean. ``sigma_px`` is the width of the window, a disc radius or a little less.
+    All are symmetric in the patterns; only "ratio" changes when one is offset. ``sigma_px`` is the width of the window, a disc radius or a little less.
     """
     return {"pearson": pearson_map(a, b), "window": window_map(a, b, sigma_px), "ratio": ratio_map(a, b)}
 
@@ -50,18 +44,11 @@ def window_map(a, b, sigma_px, floor=1e-3):
     moves from one side to the other, and is blind to a change of the strength of a disc. The small e² takes it to zero where
     neither pattern varies; where noise is larger than e, it is 1, because noise is not correlated.
     """
-    if not sigma_px > 0:
-        raise ValueError(f"sigma_px is {sigma_px}; a window needs a positive width, for instance a disc radius")
     first, second = (pattern / pattern.mean() for pattern in comparable(a, b))
-
-    def around(values):
-        """Mean with the window's weights around each pixel."""
-        return gaussian_filter(values, sigma_px)
-
-    mean_a, mean_b = around(first), around(second)
-    spread_a = np.maximum(around(first**2) - mean_a**2, 0) + floor**2
-    spread_b = np.maximum(around(second**2) - mean_b**2, 0) + floor**2
-    delta = 1 - (around(first * second) - mean_a * mean_b + floor**2) / np.sqrt(spread_a * spread_b)
+    mean_a, mean_b, square_a, square_b, product = (gaussian_filter(each, sigma_px) for each in (first, second, first**2, second**2, first * second))
+    spread_a = np.maximum(square_a - mean_a**2, 0) + floor**2
+    spread_b = np.maximum(square_b - mean_b**2, 0) + floor**2
+    delta = 1 - (product - mean_a * mean_b + floor**2) / np.sqrt(spread_a * spread_b)
     return like(a, np.clip(delta, 0, 2), "1 - windowed r")
 
 
@@ -75,50 +62,42 @@ def ratio_map(a, b, floor=1e-3):
     larger `floor` prevents.
     """
     first, second = (pattern / pattern.mean() for pattern in comparable(a, b))
-    if min(first.min(), second.min()) < 0:
-        raise ValueError(f"a pattern holds {min(first.min(), second.min()):.3g} times its mean; counts are not negative")
     return like(a, np.abs(first - second) / (first + second + floor), "|a - b| / (a + b)")
 
 
 @dataclass(frozen=True)
 class AbtemSettings:
-    """
-    Settings of :func:`load_or_simulate`. ``tilts_across`` plane waves lie across a disc, an odd number of at least 5.
-
-    Six ``slices`` per period are converged, two merge neighbouring layers; ``gpts`` along b* and c of (100, 108) reach 4.7 1/Å. Frozen phonons use
-    ``supercell`` cells along each direction, two slices per period, and the mean of ``configurations`` slabs of displaced atoms.
-    """
+    """Settings of :func:`load_or_simulate`."""
 
     thickness_nm: float
     convergence_mrad: float
     energy_kev: float = 200.0
-    tilts_across: int = 7
-    slices: int = 6
-    gpts: tuple = (100, 108)
+    tilts_across: int = 7  # plane waves across a disc, an odd number of at least 5
+    slices: int = 6  # per period: six are converged, two merge neighbouring layers; frozen phonons take two
+    gpts: tuple = (100, 108)  # along b* and c; these reach 4.7 1/Å
     g_max_inv_angstrom: float = 1.5
-    supercell: int = 3
-    configurations: int = 3
+    supercell: int = 3  # cells along each direction for frozen phonons
+    configurations: int = 3  # slabs of displaced atoms, of which the mean is taken
     seed: int = 0
     phonon_gpts: tuple = (100, 108)
 
 
 @dataclass(frozen=True)
 class AbtemState:
-    """
-    One polarization as abTEM sees it: a library of plane waves over the cone, whose slot of +P holds this state whichever it is, and diffuse beams.
+    """One polarization as abTEM sees it."""
 
-    ``diffuse`` (n_b, n_c) is the mean intensity of the beams of the supercell in Fourier order, as fractions of the incident beam; where a reflection
-    sits, the mean of its neighbours.
-    """
-
-    discs: Library
-    diffuse: np.ndarray
+    discs: Library  # of plane waves over the cone; its slot of +P holds this state, whichever it is
+    diffuse: np.ndarray  # (n_b, n_c): mean intensity of the supercell's beams in Fourier order, at reflections that of the neighbours
 
 
 def load_or_simulate(path, settings):
     """Both domains by abTEM, ``{+1: state, -1: state}``, stored at ``path`` (.npz), computed anew when settings or the code behind them differ."""
     stored = stored_arrays(path, _simulated, [asdict(settings), structure()], lambda: _simulated(settings))
-    return {sign: AbtemState(_as_library(settings, stored[f"discs{sign:+d}"]), stored[f"diffuse{sign:+d}"]) for sign in (+1, -1)}
+    hkl, periods, tilts = _axes(settings)
+    g_b, g_c = reflections(ermno3(+1), settings.g_max_inv_angstrom)[1:]
+    axes = (periods * ermno3(+1).cell_angstrom[0] / 10, tilts, tilts)
+    waves = {sign: spline_coefficients(stored[f"discs{sign:+d}"]) for sign in (+1, -1)}
+    return {sign: AbtemState(Library(hkl, g_b, g_c, *axes, waves[sign], settings.energy_kev), stored[f"diffuse{sign:+d}"]) for sign in waves}
 
 
 def _simulated(settings):
@@ -154,11 +133,7 @@ def simulate_diffuse(settings, polarization):
 
 
 def abtem_pattern(state, preset, settings):
-    """
-    The pattern of one domain on the detector of a preset, without noise and blur: discs and diffuse scattering (det_y, det_x), fractions of the beam.
-
-    The preset's convergence must be that of the settings.
-    """
+    """The pattern of one domain on the detector of a preset, discs and diffuse scattering without noise and blur, (det_y, det_x), fractions of the beam."""
     if preset.beam.convergence_mrad != settings.convergence_mrad:
         both = f"{preset.beam.convergence_mrad:g} mrad and the settings {settings.convergence_mrad:g} mrad"
         raise ValueError(f"the preset has a convergence of {both}; take the preset's value for both")
@@ -184,21 +159,3 @@ def _axes(settings):
         raise ValueError(f"{count} tilts and {settings.thickness_nm:g} nm given; expected an odd number of at least 5 tilts and 3 periods, 1.9 nm")
     edge = settings.convergence_mrad
     return reflections(crystal, settings.g_max_inv_angstrom)[0], np.arange(last - 2, last + 2), np.linspace(-edge, edge, count)
-
-
-def _as_library(settings, samples):
-    """The samples of one domain as a table of plane waves that patterns are drawn from."""
-    (_, periods, tilts), crystal = _axes(settings), ermno3(+1)
-    axes = (periods * crystal.cell_angstrom[0] / 10, tilts, tilts)
-    return Library(*reflections(crystal, settings.g_max_inv_angstrom), *axes, spline_coefficients(samples), settings.energy_kev)
-
-
-def difference_map(ax: Axes, delta: xr.DataArray, reach: float = 0.75, relative: bool = False) -> AxesImage:
-    """Draw the middle of a map of differences from 0 to 1, row 0 at the top, to ``reach`` (1/Å); ``relative`` divides by the largest value shown."""
-    near = delta.sel(det_y=slice(-reach, reach), det_x=slice(-reach, reach))
-    values = near.values / (near.values.max() if relative else 1.0)
-    edges = (float(near.det_x[0]), float(near.det_x[-1]), float(near.det_y[-1]), float(near.det_y[0]))
-    drawn = ax.imshow(values, cmap="inferno", vmin=0, vmax=1, extent=edges)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    return drawn

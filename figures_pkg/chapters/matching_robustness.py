@@ -1,11 +1,8 @@
-"""What the chapter on the robustness of matching alone needs.
-
-A small test scan from another model than the library's: other scattering factors, thinner slices, phonons, strain, drift.
+"""What the chapter on the robustness of matching alone needs: a small test scan from another model than the library's.
 
 A library that is tested on scans made from itself always looks good. Here the crystal scatters with Kirkland's factors in place of
-Lobato's, in six slices per period, with another damping of the upper Laue zone; the diffuse background is that of frozen
-phonons, whose Kikuchi lines move with the crystal; the lattice stretches across the field; and the pattern wanders over the
-detector.
+Lobato's, in six slices per period, with another damping of the upper Laue zone; the diffuse background is that of frozen phonons,
+whose Kikuchi lines move with the crystal; the lattice stretches across the field; and the pattern wanders over the detector.
 """
 
 from copy import copy
@@ -26,17 +23,11 @@ OTHER = {"scattering_factors": "kirkland", "slices": 6, "gpts": (96, 108), "damp
 
 @dataclass(frozen=True)
 class Disturbance:
-    """
-    What the scan has and the library does not know of.
+    """What the scan has and the library does not know of."""
 
-    ``phonons`` is the share of the diffuse background, its halo left aside, that looks as frozen phonons make it; ``strain`` the largest stretch of
-    the lattice in reciprocal space from one side of the field to the other; ``drift_px`` the standard deviation of the pattern's walk over the
-    detector.
-    """
-
-    phonons: float = 0.0
-    strain: float = 0.0
-    drift_px: float = 0.0
+    phonons: float = 0.0  # share of the diffuse background, its halo left aside, that looks as frozen phonons make it
+    strain: float = 0.0  # stretch of the lattice in reciprocal space from one side of the field to the other
+    drift_px: float = 0.0  # standard deviation of the pattern's walk over the detector
 
 
 def other_library(thickness_nm, largest_tilt_mrad: float, crystal: Crystal | None = None, g_max_inv_angstrom: float = 1.1) -> Library:
@@ -48,12 +39,16 @@ def other_library(thickness_nm, largest_tilt_mrad: float, crystal: Crystal | Non
 def disturbed_scan(library: Library, example: Example, disturbance: Disturbance = Disturbance(), seed: int = 0) -> tuple[xr.DataArray, xr.Dataset]:
     """Simulate a small scan of two domains on a wedge with a bend, with what disturbs it: counts and truth, from the scan's own library."""
     renderer, states, rng = Renderer(example_preset(library, example), library), example_states(example), np.random.default_rng(seed)
-    states[:, 4:6] = disturbance.drift_px * _walk(rng, len(states))
+    walk = np.cumsum(rng.normal(size=(len(states), 2)), axis=0)
+    states[:, 4:6] = disturbance.drift_px * ((walk - walk.mean(axis=0)) / walk.std(axis=0))
     stretch = disturbance.strain * np.linspace(-0.5, 0.5, example.positions[1])
     background = PhononBackground.of(renderer.geometry, example.convergence_mrad) if disturbance.phonons else None
     counts = np.empty((len(states), *renderer.geometry.shape), np.uint16)
     for number, state in enumerate(states):
-        expected = _stretched(renderer, 1 + stretch[number % example.positions[1]]).expected(state)[0]
+        origin, stretched = renderer.geometry.origin, copy(renderer)  # its discs moved away from the direct beam
+        away = (1 + stretch[number % example.positions[1]]) * (renderer.optics.centres - origin)
+        stretched.optics = replace(renderer.optics, centres=origin + away)
+        expected = stretched.expected(state)[0]
         if background is not None:
             expected = expected + disturbance.phonons * _diffuse(renderer, background, state)
         counts[number] = rng.poisson(expected)
@@ -75,19 +70,6 @@ def phonon_share(library: Library, example: Example) -> float:
     return float(renderer.optics.bragg_counts * phonons.sum() / usual.sum())
 
 
-def _walk(rng, count):
-    """A walk in two directions of unit variance, without its mean, shape (count, 2)."""
-    walk = np.cumsum(rng.normal(size=(count, 2)), axis=0)
-    return (walk - walk.mean(axis=0)) / walk.std(axis=0)
-
-
-def _stretched(renderer, factor):
-    """The renderer with its discs moved away from the direct beam."""
-    origin, moved = renderer.geometry.origin, copy(renderer)
-    moved.optics = replace(renderer.optics, centres=origin + factor * (renderer.optics.centres - origin))
-    return moved
-
-
 def _diffuse(renderer, background, state):
     """What a background of frozen phonons changes in the diffuse background of one state, in counts, shape (det_y, det_x)."""
     geometry, usual = renderer.geometry, np.zeros(renderer.geometry.shape, np.float32)
@@ -95,8 +77,3 @@ def _diffuse(renderer, background, state):
     zone = geometry.origin + state[4:6] + geometry.tilt_displacement(renderer.wavelength_angstrom) @ state[2:4]
     phonons = background.at(state[0], zone)
     return usual.mean() / phonons.mean() * phonons - usual
-
-
-def thinned(counts: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Counts of the same patterns at a lower dose: each count is kept with probability `share`, so Poisson counts stay Poisson."""
-    return rng.binomial(counts, share).astype(counts.dtype)

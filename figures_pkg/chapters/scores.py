@@ -47,19 +47,18 @@ def summary(table: pd.DataFrame, scans: Sequence[str]) -> pd.DataFrame:
         row["domains by truth"] = _two(values_of(table, "domain_auc", method, "truth", scans))
         row["walls"] = _two(values_of(table, "wall_auc", method, scans=scans))
         row["vortex"] = _two(values_of(table, "vortex_accuracy", method, scans=scans))
-        for name, column in (("bend in it", "leak_bend"), ("thickness in it", "leak_thickness")):
-            row[name] = _middle(100 * values_of(table, column, method, scans=scans), "{:.0f} %")
-        row["CPU s"] = _middle(values_of(table, "cpu_s", method, scans=scans), "{:.1f}")
+        for name, column, form in (("bend in it", "leak_bend", "{:.0%}"), ("thickness in it", "leak_thickness", "{:.0%}"), ("CPU s", "cpu_s", "{:.1f}")):
+            values = values_of(table, column, method, scans=scans)
+            row[name] = form.format(np.median(values)).replace("%", " %") if values.size else ""
         rows[method] = row
     return pd.DataFrame(rows).T
 
 
 def claims_of_domains(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Who speaks of domains where: the channel chosen by rule has an evidence of one half or more.
+    Who speaks of domains where, that is, the channel chosen by rule has an evidence of one half or more; shares of scans by method.
 
-    By method, "right" is the share of the scans with domains of which it speaks with an AUC above 0.95, "false" the share of the smooth scans without
-    domains of which it speaks, "step" the same for the abrupt thickness step.
+    "right" is that of scans with domains, with an AUC above 0.95, "false" that of smooth scans without, "step" that of the abrupt thickness step.
     """
     rows = {}
     for method in methods_in_order(table):
@@ -98,7 +97,3 @@ def compared(first: float, second: float, margin: float = 0.01) -> str:
 
 def _two(values: np.ndarray) -> str:
     return f"{np.median(values):.3f} / {values.min():.3f}" if values.size else ""
-
-
-def _middle(values: np.ndarray, form: str) -> str:
-    return form.format(np.median(values)) if values.size else ""

@@ -1,4 +1,4 @@
-"""What the chapter on the structure alone needs: the crystal as a drawing and to be turned by hand, and the experiment drawn to its numbers."""
+"""What the chapter on the structure alone needs: the crystal as a drawing and to be turned by hand, its CIF, and the experiment drawn to its numbers."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -6,10 +6,8 @@ from itertools import product
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, FancyArrow, Patch, Polygon, Rectangle
+from matplotlib.patches import Circle, FancyArrow, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 
 from figures_pkg.crystal.structure import SYMMETRY, sense_of, structure
@@ -19,7 +17,6 @@ from figures_pkg.plotting.style import MINUS_P, PLUS_P, WALL
 # Colour and drawn radius in Å; red and blue are left to ±P. Radii are chosen to be seen, not ionic radii.
 ELEMENTS = {"Er": ("#2a9d6f", 0.52), "Mn": ("#7a4fa3", 0.30), "O": ("#f4f4f4", 0.24)}
 FACES = [(apex, *base) for apex in (0, 1) for base in ((2, 3), (3, 4), (4, 2))]  # corners of the six faces
-LEGEND_SIZES = {"Er": 11, "Mn": 7, "O": 6}
 LABELLED = {"000": (0, 0), "002": (0, 2), "004": (0, 4), "010": (1, 0), "030": (3, 0)}  # k and l
 GROUND = "#20242c"
 BEAM = "#2e9e4f"  # green as in the paper's Fig. 1b
@@ -50,9 +47,9 @@ class Scene:
 def scene(positions: np.ndarray, symbols, cell) -> Scene:
     """Gather what is drawn of an orthogonal cell (lengths in Å): its atoms, their repeats on its border, and every corner of its bipyramids."""
     positions, symbols = np.asarray(positions, float), np.asarray(symbols)
-    index, places = fill_box(positions, cell)
+    index, places = _fill_box(positions, cell)
     centres, corner_index, corners = bipyramids(positions, symbols, cell)
-    repeat, moved = fill_box(positions[centres], cell)
+    repeat, moved = _fill_box(positions[centres], cell)
     corners = corners[repeat] + (moved - positions[centres][repeat])[:, None]
     places = np.concatenate([places, corners.reshape(-1, 3)])
     index = np.concatenate([index, corner_index[repeat].ravel()])
@@ -67,10 +64,9 @@ def project(positions: np.ndarray) -> np.ndarray:
 
 def layer_displacements(heights: np.ndarray, period: float, gap: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """
-    Sort heights (n,) in Å, of one element along the stacking direction, into layers of a stack that repeats after ``period``.
+    Sort heights (n,) in Å, of one element, into layers that are parted by ``gap`` or more in a stack that repeats after ``period``.
 
-    Returns the mean height of each atom's layer, from 0 to ``period``, and its displacement from it, positive upward, both (n,). Layers are parted by
-    ``gap`` or more.
+    Returns the mean height of each atom's layer, from 0 to ``period``, and its displacement from it, positive upward, both (n,).
     """
     heights = np.asarray(heights, float) % period
     order = np.argsort(heights)
@@ -94,12 +90,8 @@ def exaggerate(positions: np.ndarray, symbols, cell, factor: float) -> np.ndarra
     return moved
 
 
-def fill_box(positions: np.ndarray, cell) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Repeat a cell (Å) so that atoms on a face, edge or corner also appear on the opposite ones.
-
-    Returns which atom of the cell each drawn atom repeats, (m,), and the places, (m, 3).
-    """
+def _fill_box(positions: np.ndarray, cell) -> tuple[np.ndarray, np.ndarray]:
+    """Repeat atoms on a face, edge or corner of a cell on the opposite ones: which atom each one repeats, (m,), and its place (m, 3) in Å."""
     shifts = _neighbours(cell)
     places = (np.asarray(positions)[:, None] + shifts).reshape(-1, 3)
     inside = ((places > -0.05) & (places < np.asarray(cell) + 0.05)).all(axis=1)
@@ -135,60 +127,44 @@ def draw_projection(ax: Axes, positions: np.ndarray, symbols, cell, factor: floa
     """
     Draw an orthogonal cell (Å) along its first axis, the displacements of Er from its layers enlarged by ``factor`` (more than 1).
 
-    Small open circles mark where the enlarged atoms truly are; thin arrows lead from the layer mean to where they are drawn. Returns ``"atoms"``
-    (circles, farthest first), ``"bipyramids"``, ``"layers"`` (lines by height) and ``"arrows"`` (for each drawn column of Er its place on the page
-    and true displacement in Å).
+    Arrows lead from the layer mean to the drawn atoms, open circles mark where these truly are. Returns ``"atoms"`` (circles, farthest first),
+    ``"bipyramids"``, ``"layers"`` (lines by height) and ``"arrows"`` (place on the page and true displacement in Å of each column of Er).
     """
     drawn, er = scene(positions, symbols, cell), np.asarray(symbols) == "Er"
     enlarged = drawn.places + (exaggerate(positions, symbols, cell, factor) - positions)[drawn.index]
     faces = project(drawn.corners[:, FACES].reshape(-1, 3)).reshape(-1, 3, 3)
     faces = faces[np.argsort(faces[..., 2].mean(axis=1), kind="stable"), :, :2]
-    colour = ELEMENTS["Mn"][0]
-    bipyramid = ax.add_collection(PolyCollection(faces, facecolors=colour, edgecolors=colour, alpha=0.13, lw=0.5, zorder=1))
+    violet = ELEMENTS["Mn"][0]
+    bipyramid = ax.add_collection(PolyCollection(faces, facecolors=violet, edgecolors=violet, alpha=0.13, lw=0.5, zorder=1))
     means = np.unique(np.round(layer_displacements(np.asarray(positions)[er, 2], cell[2])[0], 6))
     dashed = {"color": "0.25", "ls": "--", "lw": 1.0, "zorder": 2.5}
     layers = {float(mean): ax.plot((-0.9, cell[1] + 0.9), (mean, mean), **dashed)[0] for mean in means}
     in_front = drawn.symbols == "Er"
-    atoms = _draw_atoms(ax, project(enlarged), drawn.symbols, in_front)
-    arrows = _draw_displacements(ax, drawn.places[in_front], enlarged[in_front], factor)
+    seen, atoms = project(enlarged), []
+    for order, atom in enumerate(np.argsort(seen[:, 2], kind="stable")):
+        colour, radius = ELEMENTS[drawn.symbols[atom]]
+        style = {"facecolor": colour, "edgecolor": "0.2", "lw": 0.7, "zorder": 3 + in_front[atom] + order / len(seen)}
+        atoms.append(ax.add_patch(Circle(seen[atom, :2], radius, **style)))
+    columns = {}  # atoms of Er behind each other share a place on the page
+    for place, target in zip(project(drawn.places[in_front]), seen[in_front]):
+        columns[tuple(np.round(target[:2], 3))] = (*target[:2], place[1], (target[1] - place[1]) / (factor - 1))
+    for x, y, height, moved in columns.values():
+        style = {"arrowstyle": "-|>,head_width=0.22,head_length=0.4", "color": "black", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (x, y), (x, y - factor * moved), arrowprops=style, zorder=5)
+        ax.plot(x, height, "o", mfc="white", mec="black", ms=3.2, mew=0.9, zorder=5.2)
+    arrows = [((x, y), moved) for x, y, _, moved in columns.values()]
     ax.add_patch(Rectangle((0, 0), cell[1], cell[2], fill=False, color="0.3", lw=0.8, zorder=2))
     ax.set(aspect="equal", xlim=(-3, cell[1] + 3.4), ylim=(-4, cell[2] + 2.3))
     ax.set_axis_off()
     return {"bipyramids": bipyramid, "layers": layers, "atoms": atoms, "arrows": arrows}
 
 
-def _draw_atoms(ax: Axes, seen: np.ndarray, symbols, in_front) -> list[Circle]:
-    circles = []
-    for order, atom in enumerate(np.argsort(seen[:, 2], kind="stable")):
-        colour, radius = ELEMENTS[symbols[atom]]
-        style = {"facecolor": colour, "edgecolor": "0.2", "lw": 0.7, "zorder": 3 + in_front[atom] + order / len(seen)}
-        circles.append(ax.add_patch(Circle(seen[atom, :2], radius, **style)))
-    return circles
-
-
-def _draw_displacements(ax: Axes, true, drawn, factor: float) -> list[tuple[tuple[float, float], float]]:
-    """Arrows from the layer mean to the drawn place, and a dot where the atom truly is; one for each column of atoms."""
-    columns = {}
-    for place, target in zip(project(true), project(drawn)):
-        moved = (target[1] - place[1]) / (factor - 1)
-        columns[tuple(np.round(target[:2], 3))] = (target[0], target[1], place[1], moved)
-    for x, y, height, moved in columns.values():
-        style = {"arrowstyle": "-|>,head_width=0.22,head_length=0.4", "color": "black", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (x, y), (x, y - factor * moved), arrowprops=style, zorder=5)
-        ax.plot(x, height, "o", mfc="white", mec="black", ms=3.2, mew=0.9, zorder=5.2)
-    return [((x, y), moved) for x, y, _, moved in columns.values()]
-
-
 def label_displacements(ax: Axes, arrows: list[tuple[tuple[float, float], float]], above: float) -> list:
     """Write the true displacement in Å beside each of the ``"arrows"`` of :func:`draw_projection` whose atoms lie higher than ``above`` (Å)."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
-    labels = []
-    for (x, y), moved in arrows:
-        if y > above:
-            text = f"{moved:+.3f}".replace("-", "−")
-            where = {"ha": "center", "va": "center", "fontsize": 6.8, "bbox": box, "zorder": 6}
-            labels.append(ax.text(x, y + np.sign(moved) * 0.85, text, **where))
-    return labels
+    style = {"ha": "center", "va": "center", "fontsize": 6.8, "bbox": box, "zorder": 6}
+    shown = [(x, y + np.sign(moved) * 0.85, f"{moved:+.3f}".replace("-", "−")) for (x, y), moved in arrows if y > above]
+    return [ax.text(x, y, text, **style) for x, y, text in shown]
 
 
 def polarization_arrow(ax: Axes, sign: int, x: float, low: float, high: float) -> FancyArrow:
@@ -203,9 +179,8 @@ def polarization_arrow(ax: Axes, sign: int, x: float, low: float, high: float) -
 
 
 def draw_axes_triad(ax: Axes) -> None:
-    """Draw the directions of a projection in the lower left corner: b* to the right, c up, a towards the viewer."""
-    x, y, length = -2.3, -3.6, 1.5
-    arrow = {"arrowstyle": "-|>", "color": "0.2", "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
+    """Draw the directions in the lower left corner: b* to the right, c up, a towards the viewer."""
+    x, y, length, arrow = -2.3, -3.6, 1.5, {"arrowstyle": "-|>", "color": "0.2", "lw": 1.0, "shrinkA": 0, "shrinkB": 0}
     for dx, dy, name in ((length, 0, "b*"), (0, length, "c")):
         ax.annotate("", (x + dx, y + dy), (x, y), arrowprops=arrow)
         ax.annotate(name, (x + dx, y + dy), (4 * bool(dx), 3 * bool(dy)), textcoords="offset points", fontsize=9, style="italic",
@@ -215,32 +190,12 @@ def draw_axes_triad(ax: Axes) -> None:
     ax.annotate("a", (x, y), (-9, -5), textcoords="offset points", fontsize=9, style="italic", ha="center", va="center")
 
 
-def draw_length(ax: Axes, right: float, level: float, length: float) -> Line2D:
-    """Draw a black bar of a stated length (Å) that ends at ``right``, with its label below."""
-    bar = ax.plot((right - length, right), (level, level), color="black", lw=3, solid_capstyle="butt")[0]
-    ax.annotate(f"{length:g} Å", (right - length / 2, level), (0, -4), textcoords="offset points", ha="center", va="top", fontsize=9)
-    return bar
-
-
-def crystal_legend(figure: Figure, factor: float) -> Legend:
-    """Explain the signs of a projection below the panels."""
-    ball = {"marker": "o", "ls": "none", "mec": "0.2", "mew": 0.7}
-    handles = [Line2D([], [], mfc=ELEMENTS[name][0], ms=LEGEND_SIZES[name], label=name, **ball) for name in ELEMENTS]
-    colour = ELEMENTS["Mn"][0]
-    handles.insert(2, Patch(facecolor=colour, edgecolor=colour, alpha=0.3, label="MnO₅ bipyramid"))
-    handles.append(Line2D([], [], color="0.25", ls="--", lw=1, label="mean height of an Er layer"))
-    handles.append(Line2D([], [], ls="none", marker=r"$\uparrow$", color="black", ms=9, label=f"Er displacement, drawn × {factor:g}"))
-    handles.append(Line2D([], [], ls="none", marker="o", mfc="white", mec="black", ms=3.2, mew=0.9, label="true height of Er"))
-    return figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8.5, frameon=False)
-
-
 @dataclass(frozen=True)
 class Experiment:
     """
-    The numbers that the drawing needs.
+    The numbers of the experiment; detector places are (row, column) in pixels, rows downward as in the published pictures.
 
-    Detector places are (row, column) in pixels, rows downward as in the published pictures; on the page, row 0 of scan and
-    detector is the far side, so both are seen from above, the side of the source.
+    On the page, row 0 of scan and detector is the far side: both are seen from above, the side of the source.
     """
 
     frame_px: tuple[int, int]  # detector pixels along rows and columns
@@ -256,14 +211,19 @@ class Experiment:
     camera_length_cm: float  # calibrated
     nominal_length_cm: float  # what the microscope shows
 
+    @property
+    def radius_px(self) -> float:
+        """Radius of a diffraction disc."""
+        return self.convergence_mrad / self.mrad_per_px
+
 
 def reflections_on_detector(experiment: Experiment, orders: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Indices (k, l) of the reflections 0kl with even l whose discs lie inside the frame, and their (row, column) in pixels, both (n, 2)."""
     k, half_l = np.meshgrid(np.arange(-orders, orders + 1), np.arange(-orders, orders + 1), indexing="ij")
     indices = np.stack([k.ravel(), 2 * half_l.ravel()], axis=1)
     places = place_of(experiment, *indices.T)
-    margin = disc_radius(experiment)
-    inside = ((places > margin) & (places < np.array(experiment.frame_px) - 1 - margin)).all(axis=1)
+    radius = experiment.radius_px
+    inside = ((places > radius) & (places < np.array(experiment.frame_px) - 1 - radius)).all(axis=1)
     return indices[inside], places[inside]
 
 
@@ -273,18 +233,13 @@ def place_of(experiment: Experiment, k, l) -> np.ndarray:
     return np.array(experiment.origin_px) + k * np.array(experiment.g010_px) + l / 2 * np.array(experiment.g002_px)
 
 
-def disc_radius(experiment: Experiment) -> float:
-    """Radius of a diffraction disc in pixels."""
-    return experiment.convergence_mrad / experiment.mrad_per_px
-
-
-def disc_rim(experiment: Experiment) -> np.ndarray:
+def _disc_rim(experiment: Experiment) -> np.ndarray:
     """Points around a disc, (row, column) from its centre, shape (60, 2)."""
     phi = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    return disc_radius(experiment) * np.stack([np.sin(phi), np.cos(phi)], axis=-1)
+    return experiment.radius_px * np.stack([np.sin(phi), np.cos(phi)], axis=-1)
 
 
-def disc_colours(indices: np.ndarray) -> list[str]:
+def _disc_colours(indices: np.ndarray) -> list[str]:
     """White for the direct beam, yellow for 00l, grey for the others."""
     return ["#ffffff" if k == l == 0 else "#ffd166" if k == 0 else "#9aa3b2" for k, l in indices]
 
@@ -292,8 +247,8 @@ def disc_colours(indices: np.ndarray) -> list[str]:
 def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float) -> PolyCollection:
     """Draw the detector face-on, as published pictures show it: row 0 at the top, discs at their true places and size, a bar in mrad."""
     indices, places = reflections_on_detector(experiment)
-    rims = (places[:, None] + disc_rim(experiment))[..., ::-1]
-    discs = ax.add_collection(PolyCollection(rims, facecolors=disc_colours(indices), lw=0))
+    rims = (places[:, None] + _disc_rim(experiment))[..., ::-1]
+    discs = ax.add_collection(PolyCollection(rims, facecolors=_disc_colours(indices), lw=0))
     rim = [withStroke(linewidth=2, foreground=GROUND)]
     for name, (k, l) in LABELLED.items():
         offset, side = ((6, 2), "left") if l else ((0, -15), "center") if k else ((-7, -7), "right")
@@ -323,16 +278,12 @@ def angle_exaggeration(experiment: Experiment) -> float:
 
 def draw_experiment(ax: Axes, experiment: Experiment, every: int) -> dict:
     """
-    Draw the experiment in oblique view, from the source at the top to the detector at the bottom; only its numbers place things on the page.
+    Draw the experiment in oblique view, one in ``every`` scan positions along each direction; only its numbers place things on the page.
 
-    One in ``every`` scan positions is drawn along each direction. Returns ``"discs"`` and ``"domains"`` (PolyCollections), ``"detector"`` and
-    ``"beam"`` (Polygons), ``"wall"`` and ``"raster"`` (lines).
+    Returns ``"discs"`` and ``"domains"`` (PolyCollections), ``"detector"`` and ``"beam"`` (Polygons), ``"wall"`` and ``"raster"`` (lines).
     """
-    artists = {"detector": _draw_detector(ax, experiment), "discs": _draw_discs(ax, experiment)}
-    _draw_scattered(ax, experiment)
-    artists |= _draw_lamella(ax, experiment)
-    artists["raster"] = _draw_raster(ax, experiment, every)
-    artists["beam"] = _draw_beam(ax, experiment)
+    artists = _draw_detector(ax, experiment) | _draw_lamella(ax, experiment)
+    artists |= {"raster": _draw_raster(ax, experiment, every), "beam": _draw_beam(ax, experiment)}
     _draw_words(ax, experiment, every)
     ax.set(aspect="equal", xlim=(-4.6, 5.4), ylim=(-1.4, SOURCE_HEIGHT + 0.3))
     ax.set_axis_off()
@@ -351,7 +302,8 @@ def _detector_page(experiment: Experiment, row, col) -> np.ndarray:
     return to_page((np.asarray(col) - experiment.origin_px[1]) * unit, -(np.asarray(row) - experiment.origin_px[0]) * unit, 0.0)
 
 
-def _draw_detector(ax: Axes, experiment: Experiment) -> Polygon:
+def _draw_detector(ax: Axes, experiment: Experiment) -> dict:
+    """The frame with its grid of pixels, the discs, and cones from the probe to those of 002, 004, 030 and their opposites."""
     rows, cols = experiment.frame_px
     corners = _detector_page(experiment, np.array([0, 0, rows, rows]) - 0.5, np.array([0, cols, cols, 0]) - 0.5)
     frame = ax.add_patch(Polygon(corners, facecolor=GROUND, edgecolor="black", lw=1, zorder=0))
@@ -359,18 +311,9 @@ def _draw_detector(ax: Axes, experiment: Experiment) -> Polygon:
         ax.plot(*_detector_page(experiment, [row - 0.5] * 2, [-0.5, cols - 0.5]).T, color="#3c4352", lw=0.5, zorder=0.5)
     for col in range(32, cols, 32):
         ax.plot(*_detector_page(experiment, [-0.5, rows - 0.5], [col - 0.5] * 2).T, color="#3c4352", lw=0.5, zorder=0.5)
-    return frame
-
-
-def _draw_discs(ax: Axes, experiment: Experiment) -> PolyCollection:
-    indices, places = reflections_on_detector(experiment)
-    row, col = np.moveaxis(places[:, None] + disc_rim(experiment), -1, 0)
-    return ax.add_collection(PolyCollection(_detector_page(experiment, row, col), facecolors=disc_colours(indices), lw=0, zorder=1))
-
-
-def _draw_scattered(ax: Axes, experiment: Experiment) -> None:
-    """Cones from the probe to the discs of 002, 004, 030 and their opposites."""
-    rim = disc_rim(experiment)
+    (indices, places), rim = reflections_on_detector(experiment), _disc_rim(experiment)
+    row, col = np.moveaxis(places[:, None] + rim, -1, 0)
+    discs = ax.add_collection(PolyCollection(_detector_page(experiment, row, col), facecolors=_disc_colours(indices), lw=0, zorder=1))
     probe = to_page(0.0, 0.0, SPECIMEN_HEIGHT - LAMELLA_THICKNESS)
     for k, l in ((0, -4), (0, -2), (0, 0), (0, 2), (0, 4), (-3, 0), (3, 0)):
         page = _detector_page(experiment, *(place_of(experiment, k, l) + rim).T)
@@ -378,10 +321,11 @@ def _draw_scattered(ax: Axes, experiment: Experiment) -> None:
         across = (page - probe) @ (-along[1], along[0])
         cone = [probe, page[across.argmin()], page[across.argmax()]]
         ax.add_patch(Polygon(cone, facecolor=BEAM, alpha=0.75 if k == l == 0 else 0.4, lw=0, zorder=2))
+    return {"detector": frame, "discs": discs}
 
 
 def _draw_lamella(ax: Axes, experiment: Experiment) -> dict:
-    """The plate: two domains on its upper face, its front and right sides, the wall, and the arrows of P along c."""
+    """The plate: two domains on its upper face, its front and right sides, the wall, and arrows of ±P along c on the free margin."""
     half, top, bottom = LAMELLA_WIDTH / 2, SPECIMEN_HEIGHT, SPECIMEN_HEIGHT - LAMELLA_THICKNESS
     lean = np.tan(np.deg2rad(experiment.wall_lean_deg)) * half
     far, near = to_page(lean, half, top), to_page(-lean, -half, top)
@@ -397,23 +341,18 @@ def _draw_lamella(ax: Axes, experiment: Experiment) -> dict:
     ax.add_collection(PolyCollection(sides, facecolors=["#c98083", "#7f9fc6", "#6f8fb6"], edgecolors="0.25", lw=0.8, zorder=3))
     seam = np.array([far, near, to_page(-lean, -half, bottom)])
     wall = ax.plot(*seam.T, color=WALL, ls="--", lw=1.6, zorder=3.5)[0]
-    _draw_polarization(ax, experiment)
-    return {"domains": domains, "wall": wall}
-
-
-def _draw_polarization(ax: Axes, experiment: Experiment) -> None:
-    """Arrows of ±P in the plane of the plate, parallel to c on the detector; on the plate's free margin."""
     row, col = np.array(experiment.g002_px) / np.hypot(*experiment.g002_px)
     shape = {"arrowstyle": "-|>,head_width=0.3,head_length=0.5", "lw": 2.6, "shrinkA": 0, "shrinkB": 0}
-    for sign, colour, name, right in ((1, PLUS_P, "+P", -2.0), (-1, MINUS_P, "−P", 2.05)):
-        ends = [to_page(right + s * 0.55 * sign * col, -s * 0.55 * sign * row, SPECIMEN_HEIGHT) for s in (-1, 1)]
+    for sign, colour, name, place in ((1, PLUS_P, "+P", -2.0), (-1, MINUS_P, "−P", 2.05)):
+        ends = [to_page(place + s * 0.55 * sign * col, -s * 0.55 * sign * row, SPECIMEN_HEIGHT) for s in (-1, 1)]
         ax.annotate("", ends[1], ends[0], arrowprops={"color": colour} | shape, zorder=4)
         ax.annotate(name, ends[0], (0, -3 * sign), textcoords="offset points", color=colour, weight="bold", zorder=4,
                     ha="center", va="top" if sign > 0 else "bottom")  # fmt: skip
+    return {"domains": domains, "wall": wall}
 
 
 def _draw_raster(ax: Axes, experiment: Experiment, every: int) -> Line2D:
-    """The scanned field with one in ``every`` positions as dots; rows are scanned from left to right."""
+    """The scanned field with one in ``every`` positions as dots."""
     half = FIELD_WIDTH / 2
     corners = to_page([-half, half, half, -half], [half, half, -half, -half], SPECIMEN_HEIGHT)
     ax.add_patch(Polygon(corners, facecolor="none", edgecolor="0.15", lw=0.9, zorder=4))
@@ -457,19 +396,13 @@ def crystal_viewer(states: dict[int, np.ndarray], symbols, cell, factor: float =
     """
     HTML of an interactive view of a crystal in both polarizations, ``{+1: positions, -1: positions}`` (n, 3) along (a, b*, c) in Å.
 
-    Dragging or the arrow keys turn it; buttons choose the state, the enlargement of the Er displacements by ``factor``, and the views along [100] and
-    [001]. Without JavaScript a sentence points to the figure above, so one must stand there.
+    ``factor`` enlarges the Er displacements. Without JavaScript a sentence points to the figure above, so one must stand there.
     """
-    return piece("viewer", name, STAGE.format(name=name, label=LABEL), viewer_data(states, symbols, cell, factor), WITHOUT)
-
-
-def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float) -> dict:
-    """What the script of :func:`crystal_viewer` draws, lengths in Å from the middle of the cell, rounded to 0.001 Å."""
     middle = np.asarray(cell, float) / 2
     low, high = np.array([[0.0, -2.6, -3.0], [0.0, -2.6, 3.0]]) - [0, middle[1], 0]
     ends = np.array(list(product((-1, 1), repeat=3)))
     edges = [(a, b) for i, a in enumerate(ends) for b in ends[i + 1 :] if np.abs(a - b).sum() == 2]
-    return {
+    data = {  # lengths in Å from the middle of the cell, rounded to 0.001 Å
         "states": [_state(sign, positions, symbols, cell, factor) for sign, positions in states.items()],
         "elements": ELEMENTS,
         "face": ELEMENTS["Mn"][0],
@@ -479,6 +412,7 @@ def viewer_data(states: dict[int, np.ndarray], symbols, cell, factor: float) -> 
         "factor": factor,
         "size": round(float(np.linalg.norm(cell)) + 1.0, 3),
     }
+    return piece("viewer", name, STAGE.format(name=name, label=LABEL), data, WITHOUT)
 
 
 def _state(sign: int, positions, symbols, cell, factor: float) -> dict:
@@ -518,16 +452,7 @@ _space_group_IT_number {space_group}
 loop_
 _space_group_symop_operation_xyz
 """
-_SITES = """\
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_U_iso_or_equiv
-_atom_site_occupancy
-"""
+SITE_COLUMNS = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "U_iso_or_equiv", "occupancy")
 
 
 def cif_text(polarization=1):
@@ -535,17 +460,12 @@ def cif_text(polarization=1):
     table, sense = structure(), sense_of(polarization)
     words = {"sign": "+", "word": "plus", "pattern": "up-up-down"} if polarization > 0 else {"sign": "-", "word": "minus", "pattern": "down-down-up"}
     numbers = {"name": table["name"], "a": table["a_angstrom"], "c": table["c_angstrom"], "space_group": table["space_group"]}
-    lines = [f"'{_operation(rotation, screw)}'" for rotation, screw in SYMMETRY]
-    sites = [_site(site, sense) for site in table["sites"]]
-    return _HEAD.format(**words, **numbers) + "\n".join(lines) + "\n" + _SITES + "\n".join(sites) + "\n"
-
-
-def _operation(rotation, screw):
-    """A symmetry operation in words, e.g. ``-y,x-y,z+1/2``."""
-    parts = ["".join(f"{'+' if value > 0 else '-'}{name}" for value, name in zip(row, "xy") if value) for row in rotation]
-    return ",".join(part.removeprefix("+") for part in parts) + (",z+1/2" if screw else ",z")
-
-
-def _site(site, sense):
-    x, y, z = (sense * value % 1 for value in site["xyz"])
-    return f"{site['label']} {site['symbol']} {x:.9f} {y:.9f} {z:.9f} {site['u_iso']} 1"
+    lines = _HEAD.format(**words, **numbers).splitlines()
+    for rotation, screw in SYMMETRY:  # in words, e.g. -y,x-y,z+1/2
+        parts = ["".join(f"{'+' if value > 0 else '-'}{name}" for value, name in zip(row, "xy") if value) for row in rotation]
+        lines.append("'" + ",".join(part.removeprefix("+") for part in parts) + (",z+1/2'" if screw else ",z'"))
+    lines += ["loop_", *(f"_atom_site_{name}" for name in SITE_COLUMNS)]
+    for site in table["sites"]:
+        x, y, z = (sense * value % 1 for value in site["xyz"])
+        lines.append(f"{site['label']} {site['symbol']} {x:.9f} {y:.9f} {z:.9f} {site['u_iso']} 1")
+    return "\n".join(lines) + "\n"

@@ -11,13 +11,14 @@ from scipy.fft import dctn, fftn, idctn, ifftn
 from scipy.optimize import minimize_scalar
 
 from figures_pkg.twin.domains import FWHM_PER_SIGMA, TracedWalls, polar_axis
-from figures_pkg.twin.presets import Preset, WallStructure, known_presets
+from figures_pkg.twin.presets import Preset, WallStructure
 from figures_pkg.twin.walls import reach_nm
 
 
 @dataclass(frozen=True)
 class Landau:
-    """Landau theory of the hexagonal manganites: trimerization Q and phase Phi, and the polarization P that follows them.
+    """
+    Landau theory of the hexagonal manganites: trimerization Q and phase Phi, and the polarization P that follows them.
 
     Free energy per 30-atom cell (Artyukhin, Delaney, Spaldin, Mostovoy, Nat. Mater. 13, 42 (2014), doi 10.1038/nmat3786)::
 
@@ -75,8 +76,13 @@ def relax(order, spacing, stiffness, landau: Landau = Landau(), *, steps: int = 
     Spacing (Å) and stiffness (eV) are given along each of one to three axes; ``rate`` (1/eV) is stable up to 0.1 for Q below 1.2 Å. The boundary is
     "periodic", or "mirror", which keeps the derivative across the edge at zero; a field with a single vortex needs it.
     """
-    forward, backward, resistance = _transforms(np.shape(order), spacing, stiffness, boundary)
-    order = np.array(order, dtype=complex)
+    if boundary not in ("periodic", "mirror"):
+        raise ValueError(f"boundary is {boundary!r}; say periodic or mirror")
+    periodic, order = boundary == "periodic", np.array(order, dtype=complex)
+    turns = [np.fft.fftfreq(n) if periodic else np.arange(n) / (2 * n) for n in order.shape]
+    waves = [s * (2 * np.pi * each / d) ** 2 for each, d, s in zip(turns, spacing, stiffness, strict=True)]
+    resistance = sum(np.meshgrid(*waves, indexing="ij"))  # the energy that each wave costs
+    forward, backward = (fftn, ifftn) if periodic else (_each_part(dctn), _each_part(idctn))
     for _ in range(steps):
         order = backward(forward(order - rate * landau.slope(order)) / (1 + rate * resistance))
     return order
@@ -90,32 +96,14 @@ def checkerboard_start(shape: tuple[int, int], amplitude: float) -> np.ndarray:
 
 def windings(phase, *, periodic: bool = True) -> np.ndarray:
     """
-    How often the phase (ny, nx) in radians turns around each plaquette; on a grid that is not periodic one row and one column less.
+    How often the phase (ny, nx) in radians turns around the plaquette between nodes ``[i, j]`` and ``[i + 1, j + 1]``.
 
-    +1 where the phase grows from +x (right) towards +y (down), -1 for an antivortex, at node ``[i, j]`` for the plaquette between it and ``[i + 1, j
-    + 1]``. A periodic grid sums to zero.
+    +1 where it grows from +x (right) towards +y (down), -1 for an antivortex. A grid that is not periodic has one row and one column less of them.
     """
     phase = np.asarray(phase)
-    right = _wrapped(np.roll(phase, -1, 1) - phase)
-    down = _wrapped(np.roll(phase, -1, 0) - phase)
+    right, down = ((np.roll(phase, -1, axis) - phase + np.pi) % (2 * np.pi) - np.pi for axis in (1, 0))
     turns = np.rint((right + np.roll(down, -1, 1) - np.roll(right, -1, 0) - down) / (2 * np.pi)).astype(int)
     return turns if periodic else turns[:-1, :-1]
-
-
-def _wrapped(angle):
-    return (angle + np.pi) % (2 * np.pi) - np.pi
-
-
-def _transforms(shape, spacing, stiffness, boundary):
-    """Forward and backward transform, and the energy that a wave of each wavevector costs."""
-    if boundary not in ("periodic", "mirror"):
-        raise ValueError(f"boundary is {boundary!r}; say periodic or mirror")
-    turns = np.fft.fftfreq if boundary == "periodic" else lambda n: np.arange(n) / (2 * n)
-    waves = [s * (2 * np.pi * turns(n) / d) ** 2 for n, d, s in zip(shape, spacing, stiffness, strict=True)]
-    resistance = sum(np.meshgrid(*waves, indexing="ij"))
-    if boundary == "periodic":
-        return fftn, ifftn, resistance
-    return _each_part(dctn), _each_part(idctn), resistance
 
 
 def _each_part(transform):
@@ -132,13 +120,7 @@ MEANING = {
 
 
 def assumptions(name: str) -> list[dict]:
-    """
-    Every number of a preset with its confidence (a letter of ``MEANING``) and its reason, in the order of the file.
-
-    A preset that is based on another lists only what differs.
-    """
-    if name not in known_presets():
-        raise ValueError(f"no preset {name!r} in the package; there are {', '.join(known_presets())}")
+    """Every number in the file of a preset, in its order, with its confidence (a letter of ``MEANING``) and its reason."""
     text = (files("figures_pkg.twin") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
     values, part, rows = yaml.safe_load(text), "", []
     for line in text.splitlines():
@@ -157,9 +139,9 @@ def assumptions(name: str) -> list[dict]:
 
 def walls_in_reach(preset: Preset, truth: xr.Dataset) -> xr.DataArray:
     """
-    How many walls change the pattern of each position of a scan simulated from a preset with a texture, int8 on (scan_y, scan_x).
+    How many walls are in reach (:func:`figures_pkg.twin.walls.reach_nm`) of each position of a scan from a preset with a texture, int8 (scan_y, scan_x).
 
-    Those are nearer than :func:`figures_pkg.twin.walls.reach_nm`. Where it is two or more, all but the nearest only set the shares of +P and -P.
+    Where it is two or more, all but the nearest only set the shares of +P and -P.
     """
     if preset.texture is None:
         raise ValueError(f"preset {preset.name!r} has no texture, so no two walls meet; give one like ds2")
@@ -169,8 +151,3 @@ def walls_in_reach(preset: Preset, truth: xr.Dataset) -> xr.DataArray:
     reaches = [reach_nm(truth.thickness_nm.values, angle, sigma_nm, structure.width_factor) for angle in near.inclination_deg]
     count = (near.distances < np.array(reaches)).sum(axis=0).astype(np.int8)
     return truth.wall_distance_nm.copy(data=count).rename("walls_in_reach").assign_attrs(units="1", long_name="walls in reach")
-
-
-def shared_area_nm2(count: xr.DataArray, field_nm: tuple[float, float]) -> float:
-    """Area of the field in which two walls or more are in reach, nm²."""
-    return float((count >= 2).mean() * np.prod(field_nm))

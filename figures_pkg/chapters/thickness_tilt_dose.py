@@ -17,7 +17,7 @@ from figures_pkg.twin.presets import Preset
 
 
 def pair_index(hkl, order: int) -> list[int]:
-    """Rows of 00l and 00-l in a table of reflections, shape (n, 3); raises when the table lacks one."""
+    """Rows of 00l and 00-l in a table of reflections, shape (n, 3); ValueError when the table lacks one."""
     rows = rows_of(hkl)
     try:
         return [rows[0, 0, order], rows[0, 0, -order]]
@@ -26,11 +26,7 @@ def pair_index(hkl, order: int) -> list[int]:
 
 
 def pair_asymmetry(intensities, hkl, order: int) -> np.ndarray:
-    """
-    A(00l) = (I(00l) - I(00-l)) / (I(00l) + I(00-l)) of intensities (..., n), shape (...); positive when 00l is the brighter one.
-
-    Small negative intensities, which a spline may leave, count as zero.
-    """
+    """A(00l) = (I(00l) - I(00-l)) / (I(00l) + I(00-l)) of intensities (..., n), shape (...); negative ones, which a spline may leave, count as zero."""
     return asymmetry(*(np.maximum(intensities[..., row], 1e-9) for row in pair_index(hkl, order)))
 
 
@@ -66,8 +62,7 @@ def crystal_series(crystal: Crystal, settings: LibrarySettings, convergence_mrad
     """
     Intensities of one crystal over thickness at zero tilt, averaged over a cone with ``across`` plane waves over its diameter.
 
-    The crystal is symmetric about the plane of the beam and c. Returns hkl (n, 3), thickness in nm (t,) and intensities (t, n) as fractions of the
-    beam.
+    Returns hkl (n, 3), thickness in nm (t,) and intensities (t, n) as fractions of the beam. The plane of the beam and c must be a mirror.
     """
     hkl = reflections(crystal, settings.g_max_inv_angstrom)[0]
     tilts = cone_tilts(convergence_mrad, across)
@@ -88,11 +83,7 @@ EQUAL = 0.02  # asymmetries this close are called equal: one standard deviation 
 
 @dataclass(frozen=True)
 class State:
-    """
-    A state of +P, and how far its pattern is from that of -P without tilt.
-
-    The residual is the largest difference of the asymmetries, or chi² per incident electron, as the function says.
-    """
+    """A state of +P, and how far its pattern is from that of -P without tilt: largest difference of asymmetries, or chi² per electron."""
 
     thickness_nm: float
     tilt_b_mrad: float
@@ -105,8 +96,8 @@ class State:
         return float(np.hypot(self.tilt_b_mrad, self.tilt_c_mrad))
 
 
-def only(library: Library, keep) -> Library:
-    """The library with the rows `keep` of its reflections, which must hold the opposite of each."""
+def _only(library: Library, keep) -> Library:
+    """The library with some rows of its reflections, which must hold the opposite of each."""
     parts = {name: getattr(library, name)[keep] for name in ("hkl", "g_b", "g_c")}
     return replace(library, **parts, coefficients=np.ascontiguousarray(library.coefficients[..., keep]))
 
@@ -120,8 +111,8 @@ def chi_squared(library: Library, found, expected, convergence_mrad: float) -> n
     """
     Squared distance (...) of two patterns of whole discs (..., n) in units of the counting noise, per incident electron.
 
-    The sum over discs of (found - expected)² / (expected + background). With N electrons the distance is the root of N times this in standard
-    deviations. The background below a disc is its share of what is missing from the reflections, spread by :func:`diffuse_density`.
+    The sum over discs of (found - expected)² / (expected + background); times N it is that of N electrons. The background below a disc is its share of
+    what is missing from the reflections, spread by :func:`diffuse_density`.
     """
     expected = np.maximum(expected, 0).astype(float)
     area = np.pi * disc_radius(convergence_mrad, library.energy_kev) ** 2
@@ -137,7 +128,7 @@ def electrons_needed(chi2):
 
 def reversal_along_c(library: Library, thickness_nm: float, order: int) -> float:
     """Smallest tilt along c, in mrad, at which A(00l) of +P has the value that -P has without tilt; not a number if none."""
-    part = only(library, pair_index(library.hkl, order))
+    part = _only(library, pair_index(library.hkl, order))
     edge = part.tilt_c_mrad[-1]
     tilts = np.linspace(-edge, edge, 2 * int(round(edge / SCAN_STEP_MRAD)) + 1)
     values = pair_asymmetry(part.intensities(1, thickness_nm, 0.0, tilts), part.hkl, order)
@@ -153,35 +144,33 @@ def equal_asymmetries(library: Library, thickness_nm: float) -> State:
     """
     Smallest tilt at which +P shows the asymmetries of 002 and 004 that -P has without tilt, from a library of whole discs.
 
-    The residual is the largest difference of the asymmetries. When it exceeds ``EQUAL`` everywhere in the library, the state is the one that comes
-    closest. Tilts along b* of either sign are equivalent; the positive one is given.
+    When they differ by more than ``EQUAL`` everywhere, the state that comes closest. Tilts along b* of either sign are equivalent; the positive one is
+    given.
     """
-    part = only(library, pair_index(library.hkl, 2) + pair_index(library.hkl, 4))
+    part = _only(library, pair_index(library.hkl, 2) + pair_index(library.hkl, 4))
 
     def _asymmetries(tilt):
         discs = part.intensities(1, thickness_nm, tilt[0], tilt[1])
         return np.stack([pair_asymmetry(discs, part.hkl, order) for order in (2, 4)], axis=-1)
 
+    def _slopes(tilt):
+        """Derivatives over a step wide enough for single precision, shape (2, 2)."""
+        columns = []
+        for axis, step in enumerate(0.01 * np.eye(2)):
+            low, high = np.clip([tilt - step, tilt + step], *bounds)
+            columns.append((_asymmetries(high) - _asymmetries(low)) / (high - low)[axis])
+        return np.stack(columns, axis=-1)
+
     target = -_asymmetries((0.0, 0.0))
     edges = part.tilt_b_mrad[-1], part.tilt_c_mrad[-1]
-    bounds = np.array([[0.0, -edges[1]], edges])
-    best = None
+    bounds, best = np.array([[0.0, -edges[1]], edges]), None
     for start in _valleys(lambda tilt: np.abs(_asymmetries(tilt) - target).max(axis=-1), edges):
-        fit = least_squares(lambda tilt: _asymmetries(tilt) - target, start, lambda tilt: _slopes(_asymmetries, tilt, bounds), bounds=bounds)
+        fit = least_squares(lambda tilt: _asymmetries(tilt) - target, start, _slopes, bounds=bounds)
         state = State(float(thickness_nm), *map(float, fit.x), float(np.abs(fit.fun).max()))
         if state.residual <= EQUAL:
             return state
         best = min(best or state, state, key=lambda one: one.residual)
     return best
-
-
-def _slopes(function, place, bounds):
-    """Derivatives of a function of two tilts, over a step wide enough for single precision, shape (m, 2)."""
-    columns = []
-    for axis, step in enumerate(0.01 * np.eye(2)):
-        low, high = np.clip([place - step, place + step], *bounds)
-        columns.append((function(high) - function(low)) / (high - low)[axis])
-    return np.stack(columns, axis=-1)
 
 
 def _valleys(height, edges):
@@ -205,9 +194,9 @@ def state_grid(library: Library, thickness_nm, step_mrad: float = 0.5):
 
 def closest_state(library: Library, thickness_nm: float, grid, convergence_mrad: float) -> State:
     """
-    The state of +P whose whole pattern is closest to that of -P at one thickness and no tilt, from a library of whole discs.
+    The state of +P whose whole pattern is closest, by :func:`chi_squared`, to that of -P at one thickness and no tilt, from a library of whole discs.
 
-    The search starts at the best states of a :func:`state_grid` and may leave the thickness. The residual is chi² per electron (:func:`chi_squared`).
+    The search starts at the best states of a :func:`state_grid` and may leave the thickness.
     """
     states, discs = grid
     expected = library.intensities(-1, thickness_nm, 0.0, 0.0)
@@ -226,15 +215,15 @@ def closest_state(library: Library, thickness_nm: float, grid, convergence_mrad:
 @dataclass(frozen=True)
 class Frames:
     """
-    Pictures of +P, one for each state: shares of the beam (n, h, w), their diffuse part, and intensities of whole discs (n, m).
+    Pictures of +P, one for each state, c up and b* to the right.
 
-    c points up, b* to the right. The picture of -P at the opposite tilts is the same one turned by 180 degrees, I(-P; G; tilt) = I(+P; -G; -tilt),
-    since the direct beam lies in the middle of the frame.
+    The picture of -P at the opposite tilts is the same one turned by 180 degrees, I(-P; G; tilt) = I(+P; -G; -tilt), since the direct beam lies in the
+    middle of the frame.
     """
 
-    shares: np.ndarray
-    background: np.ndarray
-    discs: np.ndarray
+    shares: np.ndarray  # (n, h, w), of the beam
+    background: np.ndarray  # their diffuse part
+    discs: np.ndarray  # (n, m), intensities of whole discs
     scale_inv_angstrom: float
 
     def window(self, g_inv_angstrom, radius_inv_angstrom: float) -> tuple[float, float, float]:
@@ -243,17 +232,11 @@ class Frames:
         row, col = middle + np.array([-g_inv_angstrom[1], g_inv_angstrom[0]]) / self.scale_inv_angstrom
         return float(row), float(col), radius_inv_angstrom / self.scale_inv_angstrom
 
-    def total_in(self, window) -> np.ndarray:
-        """Share of the beam in a window, shape (n,)."""
-        return self.shares[:, self._inside(window)].sum(axis=1)
-
-    def background_in(self, window) -> np.ndarray:
-        """Diffuse share of the beam in a window, shape (n,)."""
-        return self.background[:, self._inside(window)].sum(axis=1)
-
-    def _inside(self, window):
+    def counts_in(self, window) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of the beam in a window and, of these, the diffuse ones, both (n,)."""
         row, col = np.indices(self.shares.shape[1:])
-        return np.hypot(row - window[0], col - window[1]) <= window[2]
+        inside = np.hypot(row - window[0], col - window[1]) <= window[2]
+        return self.shares[:, inside].sum(axis=1), self.background[:, inside].sum(axis=1)
 
 
 def upright(preset: Preset, library: Library, shape, scale_inv_angstrom: float) -> Preset:
@@ -269,8 +252,7 @@ def state_frames(library: Library, preset: Preset, states, shape=(84, 64), scale
     """
     Small upright pictures of +P for states (n, 3) of thickness (nm) and tilts along b* and c (mrad): discs on a diffuse background.
 
-    The library of plane waves must reach a disc's radius beyond the tilts. The background is what is missing from the reflections, spread by
-    :func:`diffuse_density` about the direct beam.
+    The library of plane waves must reach a disc's radius beyond the tilts. What is missing from the reflections is the background.
     """
     states = np.atleast_2d(np.asarray(states, float))
     small = upright(preset, library, shape, scale_inv_angstrom)
@@ -286,8 +268,8 @@ def counted_asymmetry(library: Library, preset: Preset, thickness_nm, convergenc
     """
     What a detector counts at 00l and 00-l of +P without tilt, whether discs overlap or not, and how far +P is from -P.
 
-    The windows are as large as a disc, but not larger than discs that touch, and count everything in them; the diffuse background is taken off.
-    Returns the asymmetry (t,) and the squared distance of the patterns of +P and -P, pixel by pixel, in units of the noise per electron (t,).
+    The windows are as large as a disc, or as one that touches the next. Returns the asymmetry of what is in them, less the diffuse background, (t,), and
+    the squared distance of the patterns of +P and -P, pixel by pixel, in units of the noise per electron, (t,).
     """
     scale, wide = 0.0145, replace(preset, beam=replace(preset.beam, convergence_mrad=convergence_mrad))
     states = [[thickness, 0.0, 0.0] for thickness in thickness_nm]
@@ -296,7 +278,7 @@ def counted_asymmetry(library: Library, preset: Preset, thickness_nm, convergenc
     reach = min(radius + 0.75 * scale, touching)
     height = order / 2 * np.min(library.g_c[library.g_c > 1e-6])
     windows = [frames.window((0.0, sign * height), reach) for sign in (1, -1)]
-    up, down = (frames.total_in(window) - frames.background_in(window) for window in windows)
+    up, down = (total - diffuse for total, diffuse in map(frames.counts_in, windows))
     turned = frames.shares[:, ::-1, ::-1]
     return asymmetry(up, down), ((frames.shares - turned) ** 2 / np.maximum(turned, 1e-12)).sum(axis=(1, 2))
 
@@ -305,8 +287,7 @@ def disc_library(library: Library, convergence_mrad: float) -> Library:
     """
     A library whose intensities are already averaged over the beam's cone, for sweeps over many states.
 
-    The average is exact at the nodes of tilt, where it is a weighted sum of spline coefficients, and interpolated between. It covers tilts less the
-    half angle, rounded up to a whole step.
+    It is exact at the nodes of tilt, interpolated between, and covers tilts less the half angle, rounded up to a whole step.
     """
     warn_of_overlap(library, convergence_mrad)
     reach = convergence_mrad / np.array([library.tilt_b_mrad[1] - library.tilt_b_mrad[0], library.tilt_c_mrad[1] - library.tilt_c_mrad[0]])

@@ -1,6 +1,7 @@
 """What the chapter on trust alone needs."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 
 import abtem
@@ -24,16 +25,9 @@ PERIODS = (16, 33, 49, 66, 82, 98, 123, 147, 164)  # 10 to 100 nm
 MAIN_SPOTS = np.array([(0, 0), (0, 2), (0, -2), (0, 4), (0, -4)])
 FAINT, RELATIVE = 1.5e-3, 0.03  # allowance: 3 % of a reflection or 1.5e-3 of the beam, whichever is more
 SIZES = {  # arguments of the slow checks: what continuous integration and a laptop can afford
-    "smoke": {
-        "engine_convergence_in_discs": {"periods": (66,), "spacing_mrad": 0.6},
-        "bloch_waves": {"g_max_inv_angstrom": 1.5},
-        "frozen_phonons": {"configurations": 4, "periods": 16},
-    },
-    "laptop": {
-        "engine_convergence_in_discs": {},
-        "bloch_waves": {"g_max_inv_angstrom": 2.0, "slices": (32, 64)},
-        "frozen_phonons": {"configurations": 12},
-    },
+    "smoke": {"engine_convergence_in_discs": {"periods": (66,), "spacing_mrad": 0.6}, "bloch_waves": {"g_max_inv_angstrom": 1.5},
+              "frozen_phonons": {"configurations": 4, "periods": 16}},
+    "laptop": {"engine_convergence_in_discs": {}, "bloch_waves": {"slices": (32, 64)}, "frozen_phonons": {"configurations": 12}},
 }
 
 
@@ -61,37 +55,44 @@ def allowance_used(intensities, reference):
     return float((apart / np.maximum(RELATIVE * reference[seen], FAINT)).max(initial=0.0))
 
 
-def runs_apart(stack, reference, tilts_mrad=TILTS_MRAD, periods=PERIODS):
-    """Allowance used (see `allowance_used`) and largest difference, per plane wave, of one `Stack` from another."""
-    orders = _orders()
-    ours, finer = (propagate(each, tilts_mrad, list(periods), orders) for each in (stack, reference))
+@cache
+def _converged_run():
+    """Intensities of +P (tilt, period, order) in twelve slices per period on a grid of 144 x 160 points, nothing damped."""
+    return propagate(crystal_stack(ermno3(+1), FINE_GPTS, FINE_SLICES), TILTS_MRAD, list(PERIODS), _orders())
+
+
+def runs_apart(stack, periods=PERIODS):
+    """Allowance used (see `allowance_used`) and largest difference, per plane wave, of a `Stack` from the converged run at some of its `PERIODS`."""
+    ours, finer = propagate(stack, TILTS_MRAD, list(periods), _orders()), _converged_run()[:, [PERIODS.index(period) for period in periods]]
     return allowance_used(ours, finer), float(np.abs(ours - finer).max())
 
 
-def converged_stack():
-    """+P in twelve slices per period on a grid of 144 x 160 points, nothing damped."""
-    return crystal_stack(ermno3(+1), FINE_GPTS, FINE_SLICES)
+def largest_error(gpts=FINE_GPTS, slices=6, periods=(16, 66, 123)):
+    """Largest difference of any reflection from the converged run, on a grid and in slices of choice."""
+    return runs_apart(crystal_stack(ermno3(+1), gpts, slices), periods)[1]
 
 
-def engine_convergence(settings=LibrarySettings(), periods=PERIODS, damped=True):
+def engine_convergence(damped=True):
     """
     The library's multislice against a converged run of itself, by single plane waves at three tilts.
 
-    In the library the beams of the first Laue ring are ``damped``. That blurs the ring's lines over tilt on purpose, which a plane wave sees and a
-    disc does not.
+    In the library the beams of the first Laue ring are ``damped``, which blurs the ring's lines over tilt: a plane wave sees it and a disc does not.
     """
-    crystal = ermno3(+1)
+    settings, crystal = LibrarySettings(), ermno3(+1)
     stack = library_stack(settings, crystal) if damped else crystal_stack(crystal, settings.gpts, settings.slices)
-    used, apart = runs_apart(stack, converged_stack(), periods=periods)
+    used, apart = runs_apart(stack)
     name = f"library's engine, {'ring damped' if damped else 'undamped'}, plane waves"
     return Check(name, "itself, 12 slices, finer grid", used, 1.0, "of the allowance", f"largest difference {apart:.1e} of the beam")
 
 
-def engine_convergence_in_discs(convergence_mrad=1.24, settings=LibrarySettings(), periods=(66, 123), spacing_mrad=0.4):
+def engine_convergence_in_discs(convergence_mrad=1.24, periods=(66, 123), spacing_mrad=0.4):
     """As `engine_convergence` with damping, for means over discs of a half angle, at each of the three tilts."""
-    cone, orders = _cone(convergence_mrad, spacing_mrad), _orders()
+    steps = np.floor(convergence_mrad / spacing_mrad)
+    line = np.arange(-steps, steps + 1) * spacing_mrad
+    grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    cone, orders = grid[np.hypot(*grid.T) <= convergence_mrad], _orders()
     tilts = (TILTS_MRAD[:, None] + cone).reshape(-1, 2)
-    stacks = library_stack(settings, ermno3(+1)), crystal_stack(ermno3(+1), FINE_GPTS, 6)
+    stacks = library_stack(LibrarySettings(), ermno3(+1)), crystal_stack(ermno3(+1), FINE_GPTS, 6)
     means = [propagate(s, tilts, list(periods), orders).reshape(3, len(cone), len(periods), -1).mean(axis=1) for s in stacks]
     note = f"largest difference {np.abs(means[0] - means[1]).max():.1e} of the beam; {len(cone)} plane waves per disc"
     name = f"library's engine, discs of {convergence_mrad:g} mrad"
@@ -115,7 +116,11 @@ def bloch_waves(g_max_inv_angstrom=2.0, periods=16, slices=(16, 32)):
     first. The potential couples beams up to twice ``g_max_inv_angstrom``.
     """
     crystal = ermno3(+1)
-    theirs, orders = _by_bloch_waves(crystal, g_max_inv_angstrom, periods)
+    factors = StructureFactor(abtem_engine.beam_along_z(crystal), g_max=2 * g_max_inv_angstrom, thermal_sigma=np.sqrt(crystal.u_iso), cutoff="hard")
+    waves = BlochWaves(factors, 200e3, sg_max=0.11, g_max=g_max_inv_angstrom)  # the excitation error keeps the Laue rings out
+    with abtem.config.set(abtem_engine.QUIET):
+        found = waves.calculate_diffraction_patterns([float(periods * crystal.cell_angstrom[0])], lazy=False)
+    theirs, orders = found.array[0], found.miller_indices[:, :2]  # all beams on the zone axis, along b* and c
     coarse, fine = (_by_thin_slices(crystal, g_max_inv_angstrom, periods, count, orders) for count in slices)
     apart = np.abs(2 * fine - coarse - theirs).max()
     note = f"{len(orders)} beams, {periods * 0.6112:.0f} nm; without the extrapolation {np.abs(fine - theirs).max():.1e}"
@@ -136,21 +141,6 @@ def frozen_phonons(configurations=8, periods=33, gpts=(288, 320), seed=1):
 
 def _orders():
     return reflections(ermno3(+1), 1.5)[0][:, 1:] * (2, 1)
-
-
-def _cone(radius_mrad, spacing_mrad):
-    line = np.arange(-np.floor(radius_mrad / spacing_mrad), np.floor(radius_mrad / spacing_mrad) + 1) * spacing_mrad
-    grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
-    return grid[np.hypot(*grid.T) <= radius_mrad]
-
-
-def _by_bloch_waves(crystal, g_max, periods):
-    """Intensities of all beams on the zone axis, and their orders along b* and c."""
-    factors = StructureFactor(abtem_engine.beam_along_z(crystal), g_max=2 * g_max, thermal_sigma=np.sqrt(crystal.u_iso), cutoff="hard")
-    waves = BlochWaves(factors, 200e3, sg_max=0.11, g_max=g_max)  # the excitation error keeps the Laue rings out
-    with abtem.config.set(abtem_engine.QUIET):
-        found = waves.calculate_diffraction_patterns([float(periods * crystal.cell_angstrom[0])], lazy=False)
-    return found.array[0], found.miller_indices[:, :2]
 
 
 def _by_thin_slices(crystal, g_max, periods, slices, orders):
@@ -176,22 +166,19 @@ PROBE_SIZES = {  # of `probe_and_library`: what continuous integration and a lap
 SETTINGS = LibrarySettings.covering((9.5, 71.0), 2.0, 2.0)  # grids and steps are the twin's
 
 
-def convergent_probe(repeats=REPEATS, gpts=(88, 96), slices=2, periods=16, convergence_mrad=1.0, places=1):
+def convergent_probe(gpts=(88, 96), slices=2, periods=16, convergence_mrad=1.0, places=1):
     """
     Discs as incoherent sums of plane waves against abTEM's probe in a supercell of some cells along b* and c; limit 1e-3 of the brightest pixel.
 
-    From 1.185 mrad on the discs touch those of the next Laue zone's beams, which lie halfway between the visible ones along b*. These beams hold next
-    to nothing, yet they interfere at the rims with the visible ones, with a sign that turns when the probe moves by half the orthogonal cell along
-    b*, 0.53 nm. A probe that is blurred over more than that, as one of 2 nm is, shows the mean, which two ``places`` give.
+    From 1.185 mrad on the discs touch those of the next Laue zone's faint beams, halfway between along b*, and interfere with them at the rims. The sign
+    turns when the probe moves by half the cell along b*, 0.53 nm; a probe of 2 nm shows the mean, which two ``places`` give.
     """
     stack = crystal_stack(ermno3(+1), gpts, slices)
-    steps, tilts = _supercell_tilts(stack, repeats, convergence_mrad)
-    discs = [
-        _through_supercell(stack, repeats, (periods,), convergence_mrad, steps, place / places)[0] for place in range(places)
-    ]
+    steps, tilts = _supercell_tilts(stack, convergence_mrad)
+    discs = [_through_supercell(stack, (periods,), convergence_mrad, steps, place / places)[0] for place in range(places)]
     ours = propagate(stack, tilts, [periods], ORDERS)[:, 0]
     apart = [float(np.abs(found * len(tilts) - ours).max() / ours.max()) for found in (np.mean(discs, axis=0), *discs)]
-    note = f"{convergence_mrad:g} mrad, {periods * 0.6112:.0f} nm, {repeats[0]} × {repeats[1]} cells, {len(tilts)} pixels per disc"
+    note = f"{convergence_mrad:g} mrad, {periods * 0.6112:.0f} nm, {REPEATS[0]} × {REPEATS[1]} cells, {len(tilts)} pixels per disc"
     note += f"; mean of {places} places along b*, one alone {max(apart[1:]):.1e}" if places > 1 else ""
     return Check("discs from plane waves", "abTEM's convergent probe", apart[0], 1e-3, "of the peak", note)
 
@@ -201,21 +188,30 @@ def probe_and_library(gpts, periods, settings=SETTINGS, convergence_mrad=1.0):
     The library, drawn by the twin's renderer, against one of abTEM's probes through six slices on a grid of choice, a row for each thickness.
 
     The discs are followed from the probe to the picture, one change at a time: plane waves through the same six slices for each period; the slices
-    and the grid of the library (six as well, so that a grid like its own shows nothing here and a finer one its band limit); its damping; its
-    splines; the drawing. Each of `CAUSES` is the largest difference in a pixel as a fraction of the brightest one, `MEANS` that between means of
-    discs. Only pixels that lie wholly inside a disc are compared, because the rim is sharp in one and shared out in the other.
+    and the grid of the library; its damping; its splines; the drawing. Each of `CAUSES` is the largest difference in a pixel as a fraction of the
+    brightest one, `MEANS` that between means of discs. Only pixels wholly inside a disc are compared, as the rim is sharp in one and shared out in
+    the other.
     """
     crystal = ermno3(+1)
     fine = crystal_stack(crystal, gpts, 6)
-    steps, tilts = _supercell_tilts(fine, REPEATS, convergence_mrad)
-    probe = _through_supercell(fine, REPEATS, periods, convergence_mrad, steps) * len(tilts)
+    steps, tilts = _supercell_tilts(fine, convergence_mrad)
+    probe = _through_supercell(fine, periods, convergence_mrad, steps) * len(tilts)
     stacks = fine, crystal_stack(crystal, settings.gpts, settings.slices), library_stack(settings, crystal)
     waves = [np.swapaxes(propagate(stack, tilts, list(periods), ORDERS), 0, 1) for stack in stacks]
     library = build_library(settings, progress=False)
-    drawn = _drawn(library, periods, steps, convergence_mrad)
-    stages = [drawn, _interpolated(library, periods, tilts), *waves[::-1], probe]
-    inside = _whole_pixels(steps, np.ptp(tilts, axis=0) / np.ptp(steps, axis=0), convergence_mrad)
-    return [_parted(period, [stage[row][inside] for stage in stages]) for row, period in enumerate(periods)]
+    rows, nm = rows_of(library.hkl), 0.1 * crystal.cell_angstrom[0] * np.asarray(periods)
+    splines = library.intensities(1, nm[:, None], tilts[:, 0], tilts[:, 1])[..., [rows[0, b // 2, l] for b, l in ORDERS.tolist()]]
+    stages = [_drawn(library, nm, steps, convergence_mrad), splines, *waves[::-1], probe]
+    spacing_mrad = np.ptp(tilts, axis=0) / np.ptp(steps, axis=0)
+    inside = np.hypot(*((np.abs(steps) + 0.5) * spacing_mrad).T) <= convergence_mrad  # pixels with all four corners in a disc
+    found = []
+    for row, thickness in enumerate(nm):
+        parts = [stage[row][inside] for stage in stages]
+        peak = parts[-1].max()
+        apart = [float(np.abs(a - b).max() / peak) for a, b in [*zip(parts, parts[1:]), (parts[0], parts[-1])]]
+        means = float(np.abs(parts[0].mean(axis=0) - parts[-1].mean(axis=0)).max() / peak)
+        found.append({"thickness (nm)": float(thickness)} | dict(zip(CAUSES, apart, strict=True)) | {MEANS: means})
+    return found
 
 
 def library_checks(rows):
@@ -228,61 +224,34 @@ def library_checks(rows):
     return checks
 
 
-def _parted(period, stages):
-    """Largest difference from each stage to the next and from the first to the last, in units of the brightest pixel."""
-    peak = stages[-1].max()
-    pairs = [*zip(stages, stages[1:]), (stages[0], stages[-1])]
-    apart = [float(np.abs(a - b).max() / peak) for a, b in pairs]
-    means = float(np.abs(stages[0].mean(axis=0) - stages[-1].mean(axis=0)).max() / peak)
-    thickness = 0.1 * period * ermno3(+1).cell_angstrom[0]
-    return {"thickness (nm)": thickness} | dict(zip(CAUSES, apart, strict=True)) | {MEANS: means}
-
-
-def _interpolated(library, periods, tilts):
-    """The library's splines read at the pixels' tilts, shape (t, m, n)."""
-    rows = rows_of(library.hkl)
-    chosen = [rows[0, b // 2, l] for b, l in ORDERS.tolist()]
-    nm = 0.1 * ermno3(+1).cell_angstrom[0] * np.asarray(periods)[:, None]
-    return library.intensities(1, nm, tilts[:, 0], tilts[:, 1])[..., chosen]
-
-
-def _drawn(library, periods, steps, convergence_mrad):
+def _drawn(library, thickness_nm, steps, convergence_mrad):
     """Pixels of the renderer as intensities of plane waves, shape (t, m, n), on a detector whose raster is the supercell's."""
     middle, base = 160, load_preset("ds1")
     frame = {"shape": (2 * middle + 1,) * 2, "origin_row_col": (middle, middle)}
     frame |= {"g002_row_col": (2.0 * REPEATS[1], 0.0), "g010_row_col": (0.0, 2.0 * REPEATS[0])}
     beam = replace(base.beam, convergence_mrad=convergence_mrad)
     preset = replace(base, pattern=replace(base.pattern, **frame), beam=beam, walls="mixture")
-    nm = 0.1 * ermno3(+1).cell_angstrom[0]
-    patterns = disc_patterns(library, preset, [[1.0, nm * period, 0.0, 0.0] for period in periods])
+    patterns = disc_patterns(library, preset, [[1.0, thickness, 0.0, 0.0] for thickness in thickness_nm])
     places = middle + ORDERS[None] * REPEATS + steps[:, None]  # columns along b*, rows along c
     pixel_mrad = 1e3 * units.wavelength_angstrom(200) / np.multiply(ermno3(+1).cell_angstrom[1:], REPEATS)
     pixels_per_disc = np.pi * convergence_mrad**2 / np.prod(pixel_mrad)
     return patterns[:, places[..., 1], places[..., 0]] * pixels_per_disc
 
 
-def _whole_pixels(steps, spacing_mrad, convergence_mrad):
-    """Which pixels of a disc lie inside it with all four corners, shape (m,)."""
-    return np.hypot(*((np.abs(steps) + 0.5) * spacing_mrad).T) <= convergence_mrad
-
-
-def _supercell_tilts(stack, repeats, convergence_mrad):
+def _supercell_tilts(stack, convergence_mrad):
     """Pixels of a disc as steps of the supercell's reciprocal lattice, shape (m, 2), and as tilts in mrad."""
-    extent = np.multiply(stack.cell_angstrom, repeats)
-    line = [np.arange(-n, n + 1) for n in repeats]
+    extent = np.multiply(stack.cell_angstrom, REPEATS)
+    line = [np.arange(-n, n + 1) for n in REPEATS]
     steps = np.stack(np.meshgrid(*line, indexing="ij"), axis=-1).reshape(-1, 2)
     tilts = 1e3 * stack.wavelength_angstrom * steps / extent
     inside = np.hypot(*tilts.T) <= convergence_mrad
     return steps[inside], tilts[inside]
 
 
-def _through_supercell(stack, repeats, periods, convergence_mrad, steps, along_b=0.0):
-    """Pixels (t, m, n) of the discs `ORDERS` of abTEM's probe behind repeated slices, fractions of the incident beam.
-
-    The probe stands in the middle of the supercell, and `along_b` of a cell further along b*.
-    """
-    potential = np.tile(abtem_engine.complex_potential(stack, 200), (1, *repeats))
-    extent, gpts = tuple(np.multiply(stack.cell_angstrom, repeats)), potential.shape[1:]
+def _through_supercell(stack, periods, convergence_mrad, steps, along_b=0.0):
+    """Pixels (t, m, n) of the discs `ORDERS` of abTEM's probe, `along_b` of a cell from the middle of a supercell, as fractions of the beam."""
+    potential = np.tile(abtem_engine.complex_potential(stack, 200), (1, *REPEATS))
+    extent, gpts = tuple(np.multiply(stack.cell_angstrom, REPEATS)), potential.shape[1:]
     sampling = tuple(length / n for length, n in zip(extent, gpts, strict=True))
     unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
     with abtem.config.set(abtem_engine.SHARP | abtem_engine.QUIET):
@@ -290,11 +259,8 @@ def _through_supercell(stack, repeats, periods, convergence_mrad, steps, along_b
         slab = abtem_engine.repeated(unit, periods)
         place = np.divide(extent, 2) + (along_b * stack.cell_angstrom[0], 0)
         waves = probe.multislice(slab, scan=abtem.CustomScan([place]), lazy=False).array
-    places = (ORDERS[None] * repeats + steps[:, None]) % gpts
+    places = (ORDERS[None] * REPEATS + steps[:, None]) % gpts
     return np.abs(np.fft.fft2(waves.reshape(-1, *gpts))[:, places[..., 0], places[..., 1]]) ** 2
-
-
-BOX_ANGSTROM, BOX_GPTS = 16.0, 1536  # around one atom: resolves 0.01 angstrom
 
 
 def published_table(name):
@@ -323,21 +289,15 @@ def potential_of_uranium(reach_angstrom=np.inf):
     """
     Difference of the projected potential of U from Kirkland's printed curve, from 0.1 Å to a reach; limit 1 %.
 
-    The curve was read off a figure whose axis ends near 5000 V Å; 1 % of its far end is 2 V Å, 4e-4 of that axis, which is finer than a figure can be
-    read.
+    The figure's axis ends near 5000 V Å; 1 % of the curve's far end is 2 V Å, 4e-4 of that axis, which is finer than a figure can be read.
     """
     distance, printed = published_table("uranium")
     chosen = (distance > 0.1) & (distance <= reach_angstrom)
-    apart = uranium(distance[chosen]) - printed[chosen]
+    box, points = 16.0, 1536  # Å around one atom, resolving 0.01 Å, by the code that fills the slices
+    along = np.fft.ifft(atom_potential("U", (points, points), (box, box)).sum(axis=0)).real * points
+    ours = CubicSpline(np.arange(1, 100) * box / points, np.log(along[1:100]))
+    apart = np.exp(ours(distance[chosen])) - printed[chosen]
     ends = f"{distance[chosen].min():.2f} to {distance[chosen].max():.2f} Å"
     note = f"mean difference {apart.mean():.1f} V Å, which is {100 * abs(apart.mean()) / printed.max():.2f} % of the curve's top"
     worst = np.abs(apart / printed[chosen]).max()
     return Check(f"projected potential of U, {ends}", "Kirkland, printed curve", worst, 0.01, "relative", note)
-
-
-def uranium(distance_angstrom):
-    """Projected potential of U at distances from its axis, V angstrom, from the code that fills the slices."""
-    gpts = (BOX_GPTS, BOX_GPTS)
-    along = np.fft.ifft(atom_potential("U", gpts, (BOX_ANGSTROM, BOX_ANGSTROM)).sum(axis=0)).real * BOX_GPTS
-    radii = np.arange(BOX_GPTS // 2) * BOX_ANGSTROM / BOX_GPTS
-    return np.exp(CubicSpline(radii[1:100], np.log(along[1:100]))(distance_angstrom))

@@ -1,8 +1,7 @@
 """What the chapter on walls alone needs: distances from every mixture, stored tables, and inclined walls computed twice.
 
-The renderer takes depth stacks for inclined walls, because they are cheap and serve every inclination. They leave out that a
-wave scattered in one column arrives in the next: at 9 mrad it moves aside by half a nanometre in 60 nm. Where the wall spreads
-over less than the probe this must fail. The supercell whose wall moves with depth and the columns that know nothing of each
+The renderer takes depth stacks for inclined walls, which are cheap and serve every inclination. They leave out that a wave scattered in one column arrives
+in the next: at 9 mrad it moves aside by half a nanometre in 60 nm. The supercell whose wall moves with depth and the columns that know nothing of each
 other use the same slices, waves and atoms, so that nothing else differs.
 """
 
@@ -22,9 +21,9 @@ CELL_NM = 18.0  # shortest supercell
 
 def chi2_per_electron(first, second, background) -> np.ndarray:
     """
-    Squared difference of discs (..., n) over expected noise, summed over discs, for one electron; all are fractions of the beam.
+    Squared difference of discs (..., n) over expected noise, summed over discs; all are fractions of the beam.
 
-    Times the electrons that the discs and their positive diffuse background share out, it is the squared significance of the difference.
+    Times the number of electrons, it is the squared significance of the difference.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     return ((first - second) ** 2 / (np.clip((first + second) / 2, 0, None) + background)).sum(axis=-1)
@@ -64,34 +63,28 @@ def by_stacks(cell: Supercell, tilt_mrad, convergence_mrad: float, probe_fwhm_nm
     half_depth = cell.profile.half_width_nm / slope / period_nm
     reach = DEPTH_STEP * np.ceil(REACH * half_depth / DEPTH_STEP)
     depths = np.arange(-reach, periods + reach + DEPTH_STEP, DEPTH_STEP)
-    tilts, weights = _waves(_cone(cell, tilt_mrad, convergence_mrad), cell.axis)
+    cone = _cone(cell, tilt_mrad, convergence_mrad)
+    along, normal = np.meshgrid(cone.along_mrad, cone.normal_mrad, indexing="ij")
+    shares = cone.weights(0, 0) ** 2  # of each wave in the beam
+    inside = shares > 0
+    pair = (normal, along) if cell.axis == 0 else (along, normal)  # along b* and c
+    tilts, weights = np.stack([each[inside] for each in pair], axis=-1), shares[inside]
     stacks = stack_intensities(-1, cell.profile.step, depths, [periods], tilts, hkl, half_depth)[:, 0]
     stacks = np.tensordot(weights, stacks, axes=1)
     spread = probe_fwhm_nm / FWHM_PER_SIGMA / slope / period_nm
     middles = periods / 2 - np.asarray(distances_nm) / slope / period_nm
-    return np.array([_seen(middle, spread, depths, stacks) for middle in middles]), stacks[0], stacks[-1]
-
-
-def _seen(middle, spread, depths, stacks):
-    """Columns under a probe; those that the wall has not reached or has left are the domains."""
-    shares = depth_weights(middle, spread, depths[0], DEPTH_STEP, len(depths))
-    beyond = stacks[-1] if middle > depths.mean() else stacks[0]  # where the wall lies deeper, the upper domain is left
-    return shares @ stacks[1:-1] + (1 - shares.sum()) * beyond
+    seen = []
+    for middle in middles:
+        shares = depth_weights(middle, spread, depths[0], DEPTH_STEP, len(depths))
+        beyond = stacks[-1] if middle > depths.mean() else stacks[0]  # columns that the wall has not reached or has left are domains
+        seen.append(shares @ stacks[1:-1] + (1 - shares.sum()) * beyond)
+    return np.array(seen), stacks[0], stacks[-1]
 
 
 def _cone(cell: Supercell, tilt_mrad, convergence_mrad: float) -> Cone:
     """Waves of one orientation on the reciprocal grid of the cell."""
     tilt = (tilt_mrad[cell.axis], tilt_mrad[1 - cell.axis])
     return Cone.around(tilt, 0.0, convergence_mrad, cone_step_mrad(cell))
-
-
-def _waves(cone: Cone, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tilts (m, 2) along b* and c of the waves of a cone, and the share of each in the beam."""
-    along, normal = np.meshgrid(cone.along_mrad, cone.normal_mrad, indexing="ij")
-    shares = cone.weights(0, 0) ** 2
-    inside = shares > 0
-    pair = (normal, along) if axis == 0 else (along, normal)
-    return np.stack([each[inside] for each in pair], axis=-1), shares[inside]
 
 
 def edge_table(path, settings: EdgeSettings) -> EdgeTable:

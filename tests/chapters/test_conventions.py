@@ -12,21 +12,14 @@ def arrows(ax):
     return [(np.array(text.xyann), np.array(text.xy)) for text in drawn]
 
 
-def test_rows_run_down_and_columns_to_the_right(ax):
-    """The arrow of the first axis points down the page, that of the second to the right."""
+def test_axes_run_as_the_array_and_the_reflections_do(ax):
+    """The first array axis down the page, the second to the right; +c towards 002, (row, col) turned into (x, y)."""
     plain_picture(ax, np.eye(3), "title", "cividis")
     array_axes(ax, "rows", "columns")
-    (right_from, right_to), (down_from, down_to) = arrows(ax)
-    assert right_to[0] > right_from[0] and right_to[1] == right_from[1]
-    assert down_to[1] < down_from[1] and down_to[0] == down_from[0]
-
-
-def test_crystal_axes_follow_the_reflections(ax):
-    """+c ends in the direction of 002, (row, col) turned into (x, y)."""
     crystal_axes(ax, g002=(-3.0, -4.0), g010=(4.0, -3.0), length=10.0)
-    ends = [end for _, end in arrows(ax)]
-    np.testing.assert_allclose(ends[0], (-8, -6))
-    np.testing.assert_allclose(ends[1], (-6, 8))
+    right, down, c, b = (end - start for start, end in arrows(ax))
+    assert right[0] > 0 == right[1] and down[1] < 0 == down[0]
+    np.testing.assert_allclose((c, b), ((-8, -6), (-6, 8)))
 
 
 def test_arrows_meet_at_a_head_to_head_wall(ax):

@@ -1,7 +1,5 @@
 """The list of differences is complete, points at tests that exist, and becomes a readable table."""
 
-import ast
-
 import pytest
 import yaml
 
@@ -10,16 +8,10 @@ from figures_pkg.chapters.differences import STATUS, differences_table, load_dif
 GOOD = {"id": "a", "group": "g", "item": "i", "paper": "p", "code": "c", "weights": "–", "consequence": "q", "book": "b", "status": "open"}
 
 
-@pytest.fixture
-def load(tmp_path):
+def load(folder, *rows):
     """Load a small list with some rows."""
-
-    def _load(*rows, **top):
-        path = tmp_path / "differences.yaml"
-        path.write_text(yaml.safe_dump({"schema": 1, "groups": {"g": "Group"}, "rows": list(rows), **top}), encoding="utf-8")
-        return load_differences(path)
-
-    return _load
+    (folder / "differences.yaml").write_text(yaml.safe_dump({"schema": 1, "groups": {"g": "Group"}, "rows": list(rows)}), encoding="utf-8")
+    return load_differences(folder / "differences.yaml")
 
 
 def test_the_books_list_is_complete_and_each_named_test_exists(repository):
@@ -28,29 +20,25 @@ def test_the_books_list_is_complete_and_each_named_test_exists(repository):
     assert {row.group for row in rows} == set(groups) and {row.status for row in rows} == set(STATUS)
     for row in rows:
         assert any(text != "–" for text in (row.paper, row.code, row.weights)) and "–" not in (row.item, row.consequence, row.book), row.id
-        if row.test:
-            file, name = row.test.split("::")
-            tree = ast.parse((repository / file).read_text(encoding="utf-8"))
-            assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, row.id
+        file, name = (row.test or "::").split("::")
+        assert not file or f"\ndef {name}(" in (repository / file).read_text(encoding="utf-8"), row.id
     assert {"divergence-sign", "divergence-zeros", "similarity-zero-vectors", "l1-half"} <= {row.id for row in rows if row.test}
 
 
-def test_table_escapes_and_links(load):
+def test_table_escapes_and_links(tmp_path):
     """Texts are escaped, silent sources are left out, and every row can be linked to."""
-    html = differences_table(load(GOOD | {"paper": "a < b"})[1])
+    html = differences_table(load(tmp_path, GOOD | {"paper": "a < b"})[1])
     assert "a &lt; b" in html and "id='difference-a'" in html and "Weights, notebook" not in html
 
 
 @pytest.mark.parametrize("rows, message", [
     ([GOOD | {"colour": "red"}], "colour"),
-    ([{key: GOOD[key] for key in GOOD if key != "book"}], "book"),
     ([GOOD | {"paper": " "}], "paper is ' '; expected text"),
     ([GOOD | {"status": "done"}], "it must be one of settled, open, harmless"),
-    ([GOOD | {"group": "h"}], "it must be one of g"),
     ([GOOD | {"test": "tests/test_x.py"}], "expected a file and a test"),
     ([GOOD, GOOD], "a is given twice"),
 ])
-def test_spoiled_rows_are_refused(load, rows, message):
+def test_spoiled_rows_are_refused(tmp_path, rows, message):
     """One clear error names the row and the rule."""
     with pytest.raises(ValueError, match=message):
-        load(*rows)
+        load(tmp_path, *rows)

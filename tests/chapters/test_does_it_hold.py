@@ -1,7 +1,6 @@
 """The table of claims says what was found, links to figures, and escapes its texts."""
 
 import json
-from html import escape
 
 import pytest
 
@@ -11,6 +10,7 @@ from figures_pkg.provenance.figures import figure_names, paper_figures
 
 CASES = [{"dataset": "ds1", "values": [-0.5, 0.25], "when": "it leans", "reason": ""},
          {"dataset": "hard", "values": [], "when": "", "reason": "no scan `hard`"}]  # fmt: skip
+TWIN = {"verdict": "does not hold", "words": "or holds", "stated": "laptop"}
 
 
 def row(verdict="holds", **fields):
@@ -25,46 +25,27 @@ def claim(**fields):
     return Claim(**(texts | fields))
 
 
-def test_the_table_holds_values_reasons_links_and_the_fold_out():
-    """Texts are escaped, and a row can be linked to."""
-    html = claims_table([claim()], {"rows": [row()]})
-    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan <code>hard</code>", "ds1: it leans",
-                 "<strong>1</strong> P", "<small>1b</small> not", "it &lt; leans", "P &amp; Q", "built in",
-                 "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>", "id='claim-a'", "<details>", "at least 0 r. b"):
+@pytest.mark.parametrize("source, words", [("twin", ()), ("record", ("the authors&#x27; scans: ds1</p>",)),
+                                           ("rehearsal", ("rehearsal: simulated stand-in: ds1</p>",))])
+def test_the_table_holds_values_reasons_links_and_verdicts(source, words):
+    """Texts are escaped; beside a measured value stands the word for its source, and the twin's verdict with where it comes from."""
+    measured = source != "twin"
+    html = claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN} if measured else None)
+    for text in ("r −0.125 (−0.5 to 0.25, n = 2)", "not tested: no scan <code>hard</code>", "ds1: it leans", "<strong>1</strong> P",
+                 "<small>1b</small> not", "it &lt; leans", "P &amp; Q", "built in", "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>",
+                 "id='claim-a'", "<details>", "at least 0 r. b", *words):  # fmt: skip
         assert text in html, text
+    assert measured == ("or holds" in html) == ("as claims.yaml states for laptop" in html) == ("Caveat on the twin." in html)
+    assert measured != ("simulated, " in html)  # the twin's word never stands at a measured value
 
 
-TWIN = {"verdict": "does not hold", "words": "or holds", "stated": "laptop"}
-
-
-@pytest.mark.parametrize("source, words", [("record", "the authors' scans"), ("rehearsal", "rehearsal: simulated stand-in")])
-def test_two_verdicts_stand_side_by_side(source, words):
-    """The measured one with the word for its source, and that on the twin with where it comes from."""
-    html = claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN})
-    assert html.index(">holds</span>") < html.index("<small>twin: </small>") < html.index(">does not hold</span>")
-    for text in ("<th>Measured value</th>", "<th>On the twin</th>", "or holds", "as claims.yaml states for laptop", f"{escape(words)}: ds1</p>",
-                 "Caveat on the twin."):  # fmt: skip
-        assert text in html, text
-    assert "simulated, " not in html  # the twin's word never stands at a measured value
-    assert "claims.yaml" not in claims_table([claim()], {"rows": [row()], "source": source}, {"a": TWIN | {"stated": ""}})
-
-
-def test_what_needs_no_scan_is_the_same_for_both():
-    """A calculation has one verdict, and its own word for what it is made of."""
+def test_what_needs_no_scan_is_the_same_for_both_and_what_was_not_measured_says_why_once():
+    """A calculation has one verdict and its own word; a claim without a value has its reason beside its case, and its data column names no source."""
     html = claims_table([claim(data="calculation")], {"rows": [row()], "source": "record"}, {"a": TWIN})
     assert "the same: no scan is measured" in html and "does not hold" not in html.partition("</style>")[2] and "<small>calculation</small>" in html
-
-
-def test_a_claim_that_was_not_measured_says_why_once():
-    """Beside its case; its data column names no source."""
     cases = [{"dataset": "ds1", "values": [], "when": "", "reason": "no domains"}]
     html = claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)], "source": "record"}, {"a": TWIN})
     assert html.count("no domains") == 1 and "<small>not measured</small>" in html and "scans" not in html.partition("</style>")[2]
-    assert claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)]}).count("no domains") == 2  # as ever on the twin
-
-
-def test_claims_newer_than_their_evaluation_are_refused():
-    """The message names the row and the command."""
     with pytest.raises(ValueError, match="new of claims.yaml has no verdict; call `figures_pkg claims`"):
         claims_table([claim(), claim(id="new")], {"rows": [row()]})
 
@@ -72,8 +53,7 @@ def test_claims_newer_than_their_evaluation_are_refused():
 def test_numbers_are_short_and_whole_ones_complete():
     """Three digits, thousands parted."""
     assert value_words([4700770.0], "parameters") == "4,700,770 parameters"
-    assert value_words([-0.35524], "") == "−0.355"
-    assert value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
+    assert value_words([-0.35524], "") == "−0.355" and value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
 
 
 def test_figures_of_claims_have_a_title_and_a_page(repository):
@@ -83,17 +63,15 @@ def test_figures_of_claims_have_a_title_and_a_page(repository):
     assert {name for each in load_claims() for name in each.figures} - set(paper_figures()) == set(TITLES)
 
 
-def test_the_command_writes_and_checks(tmp_path, monkeypatch, capsys):
-    """A verdict that differs from its row fails the check with row, old, new and value."""
+def test_the_command_checks_verdicts(tmp_path, monkeypatch, capsys):
+    """Without an evaluation it names the command; a verdict that differs from its row fails with row, old, new and value."""
     from figures_pkg.cli import main
 
-    rows = [claim(verdict={"smoke": "does not hold"})]
+    rows, out = [claim(verdict={"smoke": "does not hold"})], tmp_path / "claims.json"
     monkeypatch.setattr("figures_pkg.claims.rows.load_claims", lambda *_, **__: rows)
-    out = tmp_path / "claims.json"
-    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
-    assert "figures_pkg claims" in capsys.readouterr().err
+    words = ["claims", "--profile", "smoke", "--check", "--out", str(out)]
+    assert main(words) == 1 and "figures_pkg claims" in capsys.readouterr().err
     out.write_text(json.dumps({"schema": 1, "profile": "smoke", "data": "twin", "rows": [row("holds")]}))
-    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 1
-    assert "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
+    assert main(words) == 1 and "row a: verdict of smoke is 'does not hold', now 'holds' (-0.125" in capsys.readouterr().err
     rows[0] = claim(verdict={"smoke": "holds"})
-    assert main(["claims", "--profile", "smoke", "--check", "--out", str(out)]) == 0
+    assert main(words) == 0

@@ -1,20 +1,11 @@
 """Fig. 3 lists the stages of a network as they are, and draws each in order and to scale."""
 
-
 import numpy as np
 import pytest
 import torch
 
 from figures_pkg.chapters.fig_3 import draw_block, draw_network, stages
 from figures_pkg.model import Autoencoder, NetworkConfig
-
-
-def texts(ax) -> list[str]:
-    """All words on the axes."""
-    return [text.get_text() for text in ax.texts]
-
-
-SMALL = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=3)
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +15,10 @@ def paper():
         return stages(Autoencoder())
 
 
-def test_the_stages_of_the_paper_hold_all_parameters(paper):
-    """4,700,770, as Methods say, and no name twice."""
+def test_the_stages_are_those_of_the_methods(paper):
+    """4,700,770 parameters; 256, 64, 16, 8 px, an embedding of 32, and 8, 16, 64, 256 px; no name twice."""
     assert sum(stage.parameters for stage in paper) == 4_700_770
     assert len({stage.name for stage in paper}) == len(paper)
-
-
-def test_the_sides_are_those_of_the_methods(paper):
-    """256, 64, 16, 8 px, an embedding of 32, and 8, 16, 64, 256 px."""
     encoder, decoder = ([stage for stage in paper if stage.part == part] for part in ("encoder", "decoder"))
     assert list(dict.fromkeys(stage.side for stage in encoder)) == [256, 64, 16, 8, 1]
     assert (encoder[-1].kind, encoder[-1].channels) == ("relu", 32)
@@ -39,15 +26,11 @@ def test_the_sides_are_those_of_the_methods(paper):
 
 
 def test_a_block_is_what_the_caption_of_fig_3_says(paper):
-    """Four convolutions, two normalisations, two ReLU and one pool or upsampling, with one shortcut."""
+    """Four convolutions, two normalisations, two ReLU and one pool or upsampling; the shortcut starts before the block's first convolution."""
     for name, scale, place in (("MaxPool block 2", "pool", -1), ("UpSample block 2", "upsample", 0)):
         kinds = [stage.kind for stage in paper if stage.unit == name]
         assert [kinds.count(kind) for kind in ("convolution", "norm", "relu", scale, "add")] == [4, 2, 2, 1, 1]
         assert len(kinds) == 10 and kinds[place] == scale
-
-
-def test_a_shortcut_starts_where_the_block_does(paper):
-    """Each addition takes in what left the stage before the block's first convolution."""
     names = [stage.name for stage in paper]
     for place, stage in enumerate(paper):
         if stage.kind == "add":
@@ -56,24 +39,16 @@ def test_a_shortcut_starts_where_the_block_does(paper):
 
 
 def test_shapes_are_those_of_a_real_pass():
-    """What hooks see on the modules of a small network."""
-    net, seen = Autoencoder(SMALL, seed=0), {}
+    """What hooks see on the modules of a small network; without gradients, where embedding takes a shortcut, the stages are the same."""
+    net, seen = Autoencoder(NetworkConfig(pattern=64, filters=16, pools=(4, 2), channels=3), seed=0), {}
     for name, module in net.named_modules():
         if not list(module.children()):
             module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: tuple(out.shape[1:])}))
-    net(torch.zeros(1, 32, 32))
-    found = {stage.name: stage for stage in stages(net)}
+    net(torch.zeros(1, 64, 64))
+    with torch.inference_mode():
+        found = {stage.name: stage for stage in stages(net)}
     for name, shape in seen.items():
         assert shape == ((found[name].channels,) if len(shape) == 1 else (found[name].channels, *[found[name].side] * 2))
-
-
-def test_the_network_is_left_as_it_was():
-    """Its weights stay where they are; without gradients, where embedding takes a shortcut, the stages are the same."""
-    net = Autoencoder(NetworkConfig(pattern=64, filters=16, pools=(4, 2), channels=3), seed=0)
-    expected = stages(net)
-    with torch.inference_mode():
-        assert stages(net) == expected
-    assert all(parameter.device.type == "cpu" for parameter in net.parameters())
 
 
 def test_the_drawing_shows_every_stage_in_order_and_to_scale(ax, paper):
@@ -86,13 +61,9 @@ def test_the_drawing_shows_every_stage_in_order_and_to_scale(ax, paper):
     assert x < later and left < back and below < y
     corners = shapes["MaxPool block 1"].get_xy()[:-1]
     first, last = (np.ptp(corners[corners[:, 0] == end, 1]) for end in (corners[:, 0].min(), corners[:, 0].max()))
-    assert first - last == pytest.approx(2 * 0.3) and "64 × 64" in " ".join(texts(ax))
-    assert sum(type(patch).__name__ == "Rectangle" for patch in ax.patches) == 32 and "embedding, 32 channels" in texts(ax)
-
-
-def test_a_block_shows_its_stages_with_parameters_and_a_shortcut(ax, paper):
+    words = [text.get_text() for text in ax.texts]
+    assert first - last == pytest.approx(2 * 0.3) and "64 × 64" in " ".join(words)
+    assert sum(type(patch).__name__ == "Rectangle" for patch in ax.patches) == 32 and "embedding, 32 channels" in words
     block = [stage for stage in paper if stage.unit == "MaxPool block 1"]
-    boxes = draw_block(ax, block)
-    left = [box.get_x() for box in boxes.values()]
-    assert list(boxes) == [stage.name for stage in block] and left == sorted(left) and texts(ax).count("shortcut") == 1
-    assert {f"{stage.parameters:,}" for stage in block if stage.parameters} <= set(texts(ax))
+    left = [box.get_x() for box in draw_block(ax, block).values()]
+    assert left == sorted(left) and {"shortcut"} | {f"{stage.parameters:,}" for stage in block if stage.parameters} <= {text.get_text() for text in ax.texts}

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from figures_pkg.chapters.realism import half_maximum_radius
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 from figures_pkg.imaging import Lattice, pictures
@@ -34,14 +33,14 @@ def test_drawing_keeps_what_is_smooth():
     np.testing.assert_allclose(pictures.as_drawn(plane.T), pictures.as_drawn(plane).T)
 
 
-def test_discs_are_summed_above_their_background(discs):
+def test_discs_are_summed_above_their_background(discs, from_notebook):
     """The sum is the number of pixels times the height, whatever lies below; the area above half maximum gives the radius of the direct beam."""
     indices = [(0, 0), (1, 2), (-2, -4)]
     offsets = [np.indices(discs.shape) - LATTICE.position(k, l).reshape(2, 1, 1) for k, l in indices]
     pixels = [(np.hypot(*offset) < 4).sum() for offset in offsets]
     expected = [number * (10 * (k + 10) + l) for number, (k, l) in zip(pixels, indices)]
     np.testing.assert_allclose(pictures.disc_counts(discs, LATTICE, indices, 4.0), expected)
-    assert half_maximum_radius(discs, LATTICE.centre) == pytest.approx(5.3, abs=0.1)
+    assert from_notebook("realism", "half_maximum_radius")(discs, LATTICE.centre) == pytest.approx(5.3, abs=0.1)
 
 
 def test_background_is_what_lies_between_the_discs(discs):
@@ -54,7 +53,7 @@ def test_background_is_what_lies_between_the_discs(discs):
 
 
 @pytest.mark.parametrize("dataset", ["ds1", "ds2"])
-def test_stored_numbers_are_those_of_the_picture(dataset, realdata, monkeypatch):
+def test_stored_numbers_are_those_of_the_picture(dataset, realdata, monkeypatch, from_notebook):
     """What the package holds is what these functions measure on the published picture."""
     monkeypatch.setenv("FIGURES_PKG_REALDATA", str(realdata))
     picture, axes, stored = mean_log_counts(dataset), load_manifest()[dataset].axes, mean_pattern_numbers(dataset)
@@ -67,4 +66,4 @@ def test_stored_numbers_are_those_of_the_picture(dataset, realdata, monkeypatch)
     np.testing.assert_allclose(rings, stored["ring_counts"], atol=1e-3)
     sums = pictures.disc_counts(picture, lattice, list(stored["disc_sums"]), stored["disc_px"])
     np.testing.assert_allclose(sums, list(stored["disc_sums"].values()), atol=0.06)
-    assert half_maximum_radius(picture, lattice.centre) == pytest.approx(stored["half_maximum_radius_px"], abs=6e-3)
+    assert from_notebook("realism", "half_maximum_radius")(picture, lattice.centre) == pytest.approx(stored["half_maximum_radius_px"], abs=6e-3)

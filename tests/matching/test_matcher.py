@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.chapters.matching import match_mean
 from figures_pkg.cli import main
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching import DiscGeometry, average_over_discs, disc_residuals, match, match_scores, prepare
@@ -104,16 +103,14 @@ def test_neither_blocks_nor_a_cluster_change_the_maps(scan):
         xr.testing.assert_identical(match(cut, matcher, progress=False), alone)
 
 
-def test_a_mean_pattern_known_to_a_share_returns_its_state(matcher, library):
+def test_a_mean_pattern_known_to_a_share_returns_its_state(matcher, library, from_notebook):
     sign, points = states(3, 9)
     hkl = {(g_b, g_c): (int(k), int(l)) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c)}
     for state, point, values in zip(sign, points, discs(matcher.library, sign, points)):
         sums = {hkl[tuple(g)]: 1e4 * value for g, value in zip(matcher.library.g, values)}
-        found = match_mean(sums, library, CONVERGENCE).isel(start=0)
+        found = from_notebook("matching", "match_mean")(sums, library, CONVERGENCE).iloc[0]
         assert found.polarization == state and abs(found.thickness_nm - point[2]) < 0.01
         assert abs(found.tilt_c_mrad - point[1]) < 0.01 < found.tilt_c_mrad_error
-    with pytest.raises(ValueError, match="eight are needed"):
-        match_mean({(0, 2): 5.0, (0, 4): 4.0, (9, 99): 1.0}, library, CONVERGENCE)
 
 
 def test_too_few_counts_and_noise_without_a_net_are_refused(scan, library):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.chapters.matching import over_pieces
 from figures_pkg.matching import measure_walls
 from figures_pkg.matching.matcher import FITTED
 from figures_pkg.twin.walls import across_wall, build_columns
@@ -57,14 +56,14 @@ def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope)
     assert np.abs(patterns.distance_nm.values - DISTANCES)[inside].mean() < 0.4
 
 
-def test_an_upright_wall_is_a_mixture(matcher, columns):
+def test_an_upright_wall_is_a_mixture(matcher, columns, from_notebook):
     walls, patterns = measure_walls(matched(matcher, columns, 0.0), matcher, CONVERGENCE, columns=columns)
     assert (np.abs(walls.width_nm) < 0.6).all()
-    assert np.abs(over_pieces(patterns.line_nm - DISTANCES, patterns)).max() < 0.15
+    assert np.abs(from_notebook("matching", "over_pieces")(patterns.line_nm - DISTANCES, patterns)).max() < 0.15
     assert np.nanmin(patterns.share.values[DISTANCES > 5]) > 0.95
 
 
-def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns):
+def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns, from_notebook):
     """Patterns of a straight wall, moved to and fro along it, disagree about its place."""
     maps = matched(matcher, columns, 0.14)
     straight, _ = measure_walls(maps, matcher, CONVERGENCE, 40.0, columns=columns)
@@ -75,7 +74,7 @@ def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns):
     assert bent.position_nm_error.values.max() > 4 * straight.position_nm_error.values.max()
     truth = DISTANCES.copy()
     truth[8:16] -= STEP_NM * NORMAL[1]
-    assert (np.abs(over_pieces(patterns.line_nm - truth, patterns)) < 3 * bent.position_nm_error.values).all()
+    assert (np.abs(from_notebook("matching", "over_pieces")(patterns.line_nm - truth, patterns)) < 3 * bent.position_nm_error.values).all()
 
 
 def test_a_map_without_a_wall_is_refused(matcher, columns):

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from figures_pkg.chapters.realism import half_maximum_radius, spacings
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.diffraction import build_library
@@ -43,21 +42,22 @@ def pair(request):
     )
 
 
-def test_lattice_is_the_published_one(pair):
+def test_lattice_is_the_published_one(pair, from_notebook):
     """The preset has the lattice fitted to the picture. A fit that starts 2 px off finds spacings, angle and centre within 2 % of it."""
     pattern, lattice, turn = pair.preset.pattern, pair.lattice, np.array([[1, 0.02], [-0.02, 1]])
     for ours, fitted in zip((pattern.origin_row_col, pattern.g002_row_col, pattern.g010_row_col), (lattice.centre, lattice.g002, lattice.g010)):
         np.testing.assert_allclose(ours, fitted)
     guess = Lattice(tuple(np.add(lattice.centre, (1.5, -1.5))), tuple(turn @ lattice.g002), tuple(turn @ lattice.g010))
     found = refine_lattice(pair.mean, guess, pair.radius_px)
-    here, there = (list(spacings(each).values()) for each in (found, lattice))
+    positions = from_notebook("realism", "positions")
+    here, there = (list(positions(each, 1.0).values()) for each in (found, lattice))
     np.testing.assert_allclose(here[2:], there[2:], rtol=0.02)
     assert np.linalg.norm(np.subtract(found.centre, lattice.centre)) < 0.02 * np.linalg.norm(lattice.g002)
 
 
-def test_disc_radius_is_the_published_one(pair):
+def test_disc_radius_is_the_published_one(pair, from_notebook):
     """The direct beam has the published half-maximum radius within 2 % for DS1; that of DS2, too bright, is narrower."""
-    radius = half_maximum_radius(pair.picture, pair.lattice.centre)
+    radius = from_notebook("realism", "half_maximum_radius")(pair.picture, pair.lattice.centre)
     assert radius == pytest.approx(pair.published["half_maximum_radius_px"], rel={"ds1": 0.02, "ds2": 0.10}[pair.name])
 
 
