@@ -77,8 +77,7 @@ def _add_overwrite(command, what: str = "replace an existing file") -> None:
 
 def _opened_scan(name: str, options):
     """A dataset by its name, with the source and profile asked for, or a scan by its path."""
-    from figures_pkg.data import open_scan
-    from figures_pkg.data.datasets import open_dataset
+    from figures_pkg.data import open_dataset, open_scan
 
     return open_scan(name) if Path(name).suffix else open_dataset(name, options.source, options.profile)
 
@@ -312,8 +311,7 @@ def _add_matching_commands(commands) -> None:
 
 
 def _domains(options) -> None:
-    from figures_pkg.data import load_manifest
-    from figures_pkg.data.datasets import open_dataset
+    from figures_pkg.data import load_manifest, open_dataset
     from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
     from figures_pkg.imaging import expected_lattice
     from figures_pkg.workspace import check_target

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from figures_pkg.data.axes import Axes as Calibration
 from figures_pkg.data.hspy import HspyWriter
-from figures_pkg.data.mib import write_mib
+from figures_pkg.data.scan import write_mib
 from figures_pkg.plotting.maps import outline
 from figures_pkg.plotting.style import HIGHLIGHT
 from figures_pkg.workspace import replacing

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from figures_pkg.data.datasets import open_dataset
+from figures_pkg.data import open_dataset
 from figures_pkg.diffraction import Library, load_or_build
 from figures_pkg.evaluate.channels import at_positions, open_embedding
 from figures_pkg.evaluate.known import known_domains, known_maps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,10 @@ DETECTOR_DIMS = ("det_y", "det_x")
 DIMS = SCAN_DIMS + DETECTOR_DIMS
 ORIENTATIONS = ("lab", "camera")
 SOURCES = ("twin", "record", "rehearsal", "user")
+
+
+class ScanFileError(ValueError):
+    """A file that is no scan we can open: what it holds, what was expected, what to do."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,8 @@ class Axes:
         Distance between scan positions, and reciprocal size of a detector pixel: one number or a pair (y, x).
     origin_row_col
         Pixel (row, col), with fractions, at which the detector coordinates are zero; rows count downward in the orientation in which the scan is opened.
-    beam_energy_kev, convergence_mrad
-        Energy of the electrons, and half angle of the probe.
-    camera_length_cm
-        The nominal one, as in the file names of the record ("CL12").
+    beam_energy_kev, convergence_mrad, camera_length_cm
+        Energy of the electrons, half angle of the probe, and the nominal camera length, as in the file names of the record ("CL12").
     """
 
     scan_step_nm: float | tuple[float, float] | None = None
@@ -51,8 +53,7 @@ class Axes:
 
     def updated(self, other: Axes) -> Axes:
         """These axes with every value that ``other`` knows put in place of our own."""
-        known = {f.name: getattr(other, f.name) for f in fields(other) if getattr(other, f.name) is not None}
-        return replace(self, **known)
+        return replace(self, **{name: value for name, value in vars(other).items() if value is not None})
 
     def flipped(self, rows: int) -> Axes:
         """These axes after the detector's ``rows`` have been put upside down."""
@@ -74,16 +75,7 @@ def pair(value) -> tuple[float, float]:
 
 
 def check_scan(scan: xr.DataArray) -> None:
-    """
-    Raise unless ``scan`` has exactly the dimensions (scan_y, scan_x, det_y, det_x) in this order.
-
-    Raises
-    ------
-    TypeError
-        If it is no ``xarray.DataArray``.
-    ValueError
-        If the dimensions differ, with the call that repairs them where there is one.
-    """
+    """Raise a TypeError or ValueError unless ``scan`` is a DataArray with the dimensions (scan_y, scan_x, det_y, det_x) in this order."""
     if not isinstance(scan, xr.DataArray):
         raise TypeError(f"expected an xarray.DataArray with dimensions {DIMS}, got {type(scan).__name__}; "
                         "open files with figures_pkg.data.open_scan")
@@ -110,14 +102,10 @@ def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, ti
 
     Parameters
     ----------
-    data
-        Array (scan_y, scan_x, det_y, det_x), normally of dask.
-    axes
-        Calibration in the orientation of ``data``; in the attributes nan stands for what it does not know.
-    orientation, source, path, title, format
-        Attributes of the result, described in :func:`figures_pkg.data.open_scan`.
-    extra
-        Further attributes, kept where they do not clash with ours.
+    data, axes
+        Array (scan_y, scan_x, det_y, det_x), normally of dask; its calibration, where the attributes have nan for what is not known.
+    orientation, source, path, title, format, extra
+        Attributes of the result, described in :func:`figures_pkg.data.open_scan`, and further ones where they do not clash with these.
     """
     if source not in SOURCES:
         raise ValueError(f"source={source!r}: expected one of {SOURCES}")
@@ -125,19 +113,13 @@ def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, ti
         warnings.warn(f"{path}: {' and '.join(axes.missing)} unknown, so these coordinates count pixels (units 'px'); "
                       f"pass axes=Axes({axes.missing[0]}=...) to open_scan", stacklevel=3)
     origin = axes.origin_row_col or (data.shape[2] / 2, data.shape[3] / 2)
+    known = {name: float("nan") if value is None else value for name, value in vars(axes).items()}
     attrs = dict(extra or {}) | {
-        "beam_energy_kev": float(_or_nan(axes.beam_energy_kev)),
-        "orientation": orientation,
-        "origin_row_col": pair(origin),
-        "source": source,
-        "path": path,
-        "title": title,
-        "scan_step_nm": pair(_or_nan(axes.scan_step_nm)),
-        "det_scale_inv_angstrom": pair(_or_nan(axes.det_scale_inv_angstrom)),
-        "camera_length_cm": float(_or_nan(axes.camera_length_cm)),
-        "convergence_mrad": float(_or_nan(axes.convergence_mrad)),
-        "format": format,
-    }
+        "beam_energy_kev": float(known["beam_energy_kev"]), "orientation": orientation, "origin_row_col": pair(origin),
+        "source": source, "path": path, "title": title,
+        "scan_step_nm": pair(known["scan_step_nm"]), "det_scale_inv_angstrom": pair(known["det_scale_inv_angstrom"]),
+        "camera_length_cm": float(known["camera_length_cm"]), "convergence_mrad": float(known["convergence_mrad"]), "format": format,
+    }  # fmt: skip
     coordinates = {}
     for dims, step, start, unit in ((SCAN_DIMS, axes.scan_step_nm, (0.0, 0.0), "nm"),
                                     (DETECTOR_DIMS, axes.det_scale_inv_angstrom, origin, "1/angstrom")):  # fmt: skip
@@ -145,11 +127,3 @@ def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, ti
         for dim, one_step, zero in zip(dims, pair(1.0 if step is None else step), start):
             coordinates[dim] = xr.Variable(dim, (np.arange(data.shape[DIMS.index(dim)]) - zero) * one_step, units)
     return xr.DataArray(data, coordinates, DIMS, name="counts", attrs=attrs)
-
-
-def _or_nan(value):
-    return float("nan") if value is None else value
-
-
-class ScanFileError(ValueError):
-    """A file that is no scan we can open: what it holds, what was expected, what to do."""

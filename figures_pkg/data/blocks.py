@@ -58,7 +58,11 @@ def finished(work: Callable, items: Iterable, shared: tuple, threads: int, progr
     When a ``dask.distributed`` client is active its workers do the work, and what is `shared` is sent to each of them once; `work` must then
     be a function of a module. Stopped early, also by Ctrl-C, what has not begun is left undone. ``progress`` is the text of a bar on stderr.
     """
-    client, items = active_client(), list(items)
+    distributed = sys.modules.get("distributed")  # not imported for this
+    try:
+        client = distributed.default_client() if distributed else None
+    except ValueError:  # imported, but no client was made
+        client = None
     pool = client.get_executor() if client else ThreadPoolExecutor(threads)
     shared = tuple(client.scatter(list(shared), broadcast=True, hash=False)) if client and shared else shared
     tasks = {pool.submit(work, item, *shared): item for item in items}
@@ -68,15 +72,6 @@ def finished(work: Callable, items: Iterable, shared: tuple, threads: int, progr
         for task in tasks:
             task.cancel()
         pool.shutdown()
-
-
-def active_client():
-    """The ``dask.distributed`` client that is active in this process, or None; the package is not imported for it."""
-    distributed = sys.modules.get("distributed")
-    try:
-        return distributed.default_client() if distributed else None
-    except ValueError:  # imported, but no client was made
-        return None
 
 
 def scan_digest(scan: xr.DataArray) -> str:

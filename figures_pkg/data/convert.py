@@ -17,9 +17,7 @@ from pathlib import Path
 
 import filelock
 import xarray as xr
-import zarr
 from tqdm import tqdm
-from zarr.codecs import BloscCodec
 
 from figures_pkg.workspace import available_cores, check_target, replacing
 
@@ -44,21 +42,21 @@ def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: boo
     ----------
     path, orientation, axes, how_to_open
         As for :func:`figures_pkg.data.open_scan`; calibration and orientation are stored.
-    target
-        Folder to make, ends in ``.zarr``; returned.
-    overwrite
-        Whether an existing target may be replaced, at the very end.
-    workers
-        Threads; by default as many as cores, at most 4, and fewer where their blocks would fill more than half a GB.
-    progress
-        Whether to draw a bar on stderr.
+    target, overwrite
+        Folder to make, ends in ``.zarr``; returned. An existing one is replaced, at the very end, if `overwrite` says so.
+    workers, progress
+        Threads, by default as many as cores, at most 4, and fewer where their blocks would fill more than half a GB; a bar on stderr.
     """
     target = check_target(target, ".zarr", overwrite)
     scan = open_scan(path, orientation, axes, **how_to_open)
     part = target.with_name(target.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
     with _alone(part):
-        finished = _finished_blocks(part / "finished.txt", _identity(Path(path), scan))
+        source = Path(path)
+        stat = os.stat(source / "zarr.json" if source.is_dir() else source)
+        layout = [scan.shape, str(scan.dtype), _chunk_shape(scan), str(scan.attrs)]
+        identity = hashlib.sha256(json.dumps([str(source.resolve()), stat.st_size, stat.st_mtime_ns, *layout]).encode()).hexdigest()
+        finished = _finished_blocks(part / "finished.txt", identity)
         store = _open_store(part / "store.zarr", scan, fresh=not finished)
         block = math.prod(scan.data.chunksize) * scan.dtype.itemsize
         workers = workers or max(1, min(4, available_cores(), int(500e6 // block)))
@@ -83,9 +81,8 @@ def _alone(part: Path) -> Iterator[None]:
 
 def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
     """
-    First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded.
-
-    The first line is the identity, each further one a block; a line cut short by a crash is cut off.
+    First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded. The first line is the
+    identity, each further one a block; a line cut short by a crash is cut off.
     """
     lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.exists() else []
     if lines and lines[0] != f"{identity}\n":
@@ -97,42 +94,32 @@ def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
     return {(int(y), int(x)) for y, x in map(str.split, whole)}
 
 
-def _identity(source: Path, scan: xr.DataArray) -> str:
-    """A text that differs when earlier partial work belongs to another source or layout."""
-    stat = os.stat(source / "zarr.json" if source.is_dir() else source)
-    told = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, scan.shape, str(scan.dtype), _chunk_shape(scan),
-            str(scan.attrs)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def _open_store(path: Path, scan: xr.DataArray, fresh: bool):
+    """The array of counts in a new or a continued store; attributes that are nan, so unknown, are left out, since JSON has no nan."""
+    import zarr  # slow to import
+    from zarr.codecs import BloscCodec
 
-
-def _open_store(path: Path, scan: xr.DataArray, fresh: bool) -> zarr.Array:
-    """The array of counts in a new or a continued store."""
     if not fresh:
         return zarr.open_array(path, mode="r+", path=ARRAY)
     group = zarr.open_group(path, mode="w", zarr_format=3)
     for dim in DIMS:
         coordinate = group.create_array(dim, data=scan[dim].values, dimension_names=(dim,))
         coordinate.attrs.update(scan[dim].attrs)
+    plain = {}
+    for key, value in scan.attrs.items():
+        parts = value if isinstance(value, tuple) else [value]
+        if key not in _NOT_STORED and not any(isinstance(part, float) and math.isnan(part) for part in parts):
+            plain[key] = list(value) if isinstance(value, tuple) else value
     return group.create_array(
-        ARRAY, shape=scan.shape, dtype=scan.dtype, chunks=_chunk_shape(scan), dimension_names=DIMS,
-        attributes=_plain_attributes(scan), compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), config={"write_empty_chunks": True})
-
-
-def _plain_attributes(scan: xr.DataArray) -> dict:
-    """The scan's attributes as JSON; nan stands for unknown and is left out, since JSON has no nan."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in scan.attrs.items()}
-    for key, value in list(plain.items()):
-        parts = value if isinstance(value, list) else [value]
-        if key in _NOT_STORED or any(isinstance(part, float) and math.isnan(part) for part in parts):
-            del plain[key]
-    return plain
+        ARRAY, shape=scan.shape, dtype=scan.dtype, chunks=_chunk_shape(scan), dimension_names=DIMS, attributes=plain,
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), config={"write_empty_chunks": True})
 
 
 def _chunk_shape(scan: xr.DataArray) -> tuple[int, ...]:
     """Chunks of whole patterns, about ``CHUNK_BYTES`` and nearly square on the scan, that divide the dask blocks evenly: two blocks never share one."""
     positions = max(1, int(CHUNK_BYTES // (scan.shape[2] * scan.shape[3] * scan.dtype.itemsize)))
     block_y, block_x = scan.data.chunksize[:2]
-    size_x = _divisor(block_x, max(1, math.isqrt(positions), positions // block_y))
+    size_x = _divisor(block_x, max(math.isqrt(positions), positions // block_y))
     size_y = _divisor(block_y, positions // size_x)
     return size_y, size_x, *scan.shape[2:]
 
@@ -142,7 +129,7 @@ def _divisor(number: int, at_most: int) -> int:
     return max(size for size in range(1, max(1, min(number, at_most)) + 1) if number % size == 0)
 
 
-def _copy_blocks(scan: xr.DataArray, store: zarr.Array, finished: set, notes, workers: int, progress: bool) -> None:
+def _copy_blocks(scan: xr.DataArray, store, finished: set, notes, workers: int, progress: bool) -> None:
     """Copy every block that is not `finished`; note each once it is in the store."""
     places = block_places(scan)
     todo = [place for place in places if (place[0].start, place[1].start) not in finished]
@@ -159,10 +146,10 @@ def _copy_blocks(scan: xr.DataArray, store: zarr.Array, finished: set, notes, wo
         return block.nbytes
 
     done = scan.nbytes * (1 - len(todo) / len(places))
-    with tqdm(desc="converting", total=scan.nbytes, initial=int(done), unit="B", unit_scale=True, disable=not progress) as bar:
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for task in as_completed([pool.submit(copy, place) for place in todo]):
-                    bar.update(task.result())
-            finally:  # after an error or Ctrl-C nothing new is begun
-                pool.shutdown(cancel_futures=True)
+    bar = tqdm(desc="converting", total=scan.nbytes, initial=int(done), unit="B", unit_scale=True, disable=not progress)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        try:
+            for task in as_completed([pool.submit(copy, place) for place in todo]):
+                bar.update(task.result())
+        finally:  # after an error or Ctrl-C nothing new is begun
+            pool.shutdown(cancel_futures=True)

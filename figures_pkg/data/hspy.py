@@ -38,12 +38,23 @@ def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, 
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise ScanFileError(f"{path}: {_damage(error)}") from error
+        if found := re.search(r"eof = (\d+).*stored_eof = (\d+)", str(error)):
+            damage = f"truncated: it has {found[1]} of {found[2]} bytes"
+        elif "signature not found" in str(error):
+            damage = "its header is not HDF5's, so it is damaged or not a .hspy file"
+        else:
+            damage = f"HDF5 cannot open it ({error})"
+        raise ScanFileError(f"{path}: {damage}; fetch or copy it again") from error
     with file:
         version = _check_version(path, file)
         group = _choose(path, file, experiment)
-        data = _dataset(path, group)
-        labels = _axis_labels(path, group, data.ndim)
+        data = group.get("data")
+        if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
+            raise ScanFileError(f"{path}: signal {group.name!r} holds no array of numbers; the file is incomplete or of another kind")
+        missing = [f"axis-{index}" for index in range(data.ndim) if f"axis-{index}" not in group]
+        if missing:
+            raise ScanFileError(f"{path}: signal {group.name!r} lacks {', '.join(missing)}; the file is incomplete, fetch it again")
+        labels = [{key: _plain(value) for key, value in group[f"axis-{index}"].attrs.items()} for index in range(data.ndim)]
         order = _order(path, data, labels, scan_shape)
         axes, name = _calibration(group, labels, order), data.name
         title = _text(_attributes(group, "metadata/General").get("title", "")) or group.name.split("/")[-1].replace("__unnamed__", "")
@@ -51,16 +62,6 @@ def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, 
     extra = {key: value for key, value in noted.items() if value != ""}
     source = extra.pop("source", "user")
     return Opened(hdf5_reader(path, name), axes, f"hspy {version}", order=order, title=title, source=source, extra=extra)
-
-
-def _damage(error: OSError) -> str:
-    """Say in our words why HDF5 refused a file."""
-    found = re.search(r"eof = (\d+).*stored_eof = (\d+)", str(error))
-    if found:
-        return f"truncated: it has {found[1]} of {found[2]} bytes; fetch or copy it again"
-    if "signature not found" in str(error):
-        return "its header is not HDF5's, so it is damaged or not a .hspy file; fetch or copy it again"
-    return f"HDF5 cannot open it ({error}); fetch or copy it again"
 
 
 def _check_version(path: Path, file: h5py.File) -> str:
@@ -89,22 +90,6 @@ def _choose(path: Path, file: h5py.File, experiment: str | None) -> h5py.Group:
     shapes = {name: getattr(file["Experiments"][name].get("data"), "shape", None) for name in names}
     wanted = "none was chosen" if experiment is None else f"there is no {experiment!r}"
     raise ScanFileError(f"{path} holds {len(names)} signals and {wanted}: {shapes}; choose with experiment=\"...\"")
-
-
-def _dataset(path: Path, group: h5py.Group) -> h5py.Dataset:
-    data = group.get("data")
-    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
-        raise ScanFileError(f"{path}: signal {group.name!r} holds no array of numbers; the file is incomplete or of "
-                            "another kind")
-    return data
-
-
-def _axis_labels(path: Path, group: h5py.Group, ndim: int) -> list[dict]:
-    """The attributes of axis-0, axis-1, … as plain Python values."""
-    missing = [f"axis-{index}" for index in range(ndim) if f"axis-{index}" not in group]
-    if missing:
-        raise ScanFileError(f"{path}: signal {group.name!r} lacks {', '.join(missing)}; the file is incomplete, fetch it again")
-    return [{key: _plain(value) for key, value in group[f"axis-{index}"].attrs.items()} for index in range(ndim)]
 
 
 def _order(path: Path, data: h5py.Dataset, labels: list[dict], scan_shape) -> tuple[int, ...]:
@@ -136,10 +121,15 @@ def _calibration(group: h5py.Group, labels: list[dict], order) -> Axes:
     length = _number(_attributes(group, "metadata/Acquisition_instrument/TEM/Detector/Diffraction").get("camera_length"))
     scan = [labels[axis] for axis in order[:2]] if len(labels) == 4 else []
     detector = [labels[axis] for axis in order[2:]] if len(labels) == 4 else labels
+    zeros = []
+    for label in detector:
+        offset, scale = _number(label.get("offset")), _number(label.get("scale"))
+        if offset is not None and scale:
+            zeros.append(0.0 - offset / scale)
     return Axes(scan_step_nm=_steps(scan, length_in_nm),
                 det_scale_inv_angstrom=_steps(detector, lambda unit: reciprocal_in_inv_angstrom(unit, energy)),
-                origin_row_col=_origin(detector), beam_energy_kev=energy, camera_length_cm=nominal or length,
-                convergence_mrad=_number(tem.get("convergence_angle")))
+                origin_row_col=(zeros[0], zeros[1]) if len(zeros) == 2 else None, beam_energy_kev=energy,
+                camera_length_cm=nominal or length, convergence_mrad=_number(tem.get("convergence_angle")))
 
 
 def _steps(labels: list[dict], convert) -> tuple[float, float] | None:
@@ -150,18 +140,6 @@ def _steps(labels: list[dict], convert) -> tuple[float, float] | None:
         return None
     first, second = (scale * factor for scale, factor in zip(scales, factors))
     return first, second
-
-
-def _origin(labels: list[dict]) -> tuple[float, float] | None:
-    """Pixel (row, col) at which both detector axes are zero."""
-    zeros = []
-    for label in labels:
-        offset, scale = _number(label.get("offset")), _number(label.get("scale"))
-        if offset is None or not scale:
-            return None
-        zeros.append(0.0 - offset / scale)
-    row, col = zeros
-    return row, col
 
 
 def _attributes(group: h5py.Group, path: str) -> dict:
@@ -190,8 +168,8 @@ def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: di
     """
     Write everything but the counts into an empty file and return the group of the signal.
 
-    The traps of the authors' files are kept on purpose: the beam energy in V, ``$A^{-1}$``, a convergence angle of
-    nan, the format version 3.0 with ``package="pyxem"``. Readers must cope with them, so ours are tested on them.
+    The traps of the authors' files are kept for the tests of our readers: the beam energy in V, ``$A^{-1}$``, a convergence angle of nan,
+    the format version 3.0 with ``package="pyxem"``.
     """
     volts = np.int32(round((axes.beam_energy_kev or 0) * 1000))
     length = math.nan if axes.camera_length_cm is None else float(axes.camera_length_cm)
@@ -247,13 +225,6 @@ class HspyWriter:
         gzip level, 1 to 9.
     extra, fingerprint
         Strings and numbers for ``original_metadata``, for instance ``source="twin"``, preset and seed, and what the content depends on.
-
-    Examples
-    --------
-    >>> with HspyWriter("twin.hspy", (64, 64, 256, 256), chunks=(32, 32, 32, 32), scan_step_nm=1.4,
-    ...                 det_scale_inv_angstrom=0.009555, origin_row_col=(124.0, 128.6)) as writer:  # doctest: +SKIP
-    ...     for origin in writer.missing():
-    ...         writer.write(origin, render(origin))
     """
 
     def __init__(self, path, shape, *, chunks, scan_step_nm, det_scale_inv_angstrom, origin_row_col,
@@ -287,7 +258,15 @@ class HspyWriter:
         Store the patterns at scan positions ``origin_yx`` onward, (n_y, n_x, det_y, det_x): one or more whole chunks on the chunk grid;
         only at the scan's end may a block be shorter.
         """
-        self._check_block(origin_yx, block)
+        if block.dtype != self.dtype:
+            raise TypeError(f"block of {block.dtype}: expected {self.dtype}; convert it, minding the range")
+        if block.ndim != 4 or block.shape[2:] != self.shape[2:]:
+            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.shape[2:]}")
+        for start, count, size, chunk in zip(origin_yx, block.shape, self.shape, self.chunks):
+            whole = count % chunk == 0 or start + count == size
+            if start % chunk or not whole or not 0 <= start <= start + count <= size or count == 0:
+                raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin_yx)}: expected whole chunks of "
+                                 f"{self.chunks[:2]} inside the scan {self.shape[:2]}, starting on that grid")
         cy, cx = self.chunks[:2]
         for y, x in itertools.product(range(0, block.shape[0], cy), range(0, block.shape[1], cx)):
             origin, pieces = (origin_yx[0] + y, origin_yx[1] + x), self._compressed(block[y:y + cy, x:x + cx])
@@ -295,18 +274,6 @@ class HspyWriter:
                 for corner, piece in pieces:
                     self._dataset.id.write_direct_chunk(origin + corner, piece)
                 self._written.add(origin)
-
-    def _check_block(self, origin, block) -> None:
-        """Raise unless the block has the right type and covers whole chunks inside the scan."""
-        if block.dtype != self.dtype:
-            raise TypeError(f"block of {block.dtype}: expected {self.dtype}; convert it, minding the range")
-        if block.ndim != 4 or block.shape[2:] != self.shape[2:]:
-            raise ValueError(f"block of shape {block.shape}: expected (n_y, n_x) + {self.shape[2:]}")
-        for start, count, size, chunk in zip(origin, block.shape, self.shape, self.chunks):
-            whole = count % chunk == 0 or start + count == size
-            if start % chunk or not whole or not 0 <= start <= start + count <= size or count == 0:
-                raise ValueError(f"block of {block.shape[:2]} positions at {tuple(origin)}: expected whole chunks of "
-                                 f"{self.chunks[:2]} inside the scan {self.shape[:2]}, starting on that grid")
 
     def _compressed(self, column: np.ndarray) -> list[tuple[tuple[int, int], bytearray]]:
         """The chunks of one column (≤cy, ≤cx, det_y, det_x), each with its corner on the detector."""
@@ -321,11 +288,9 @@ class HspyWriter:
 
     def close(self) -> Path:
         """Give the file its name; a RuntimeError if blocks are missing, and then nothing is left on the disk."""
-        if missing := self.missing():
-            error = RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; write them before closing")
-            self._stack.__exit__(type(error), error, None)
-            raise error
-        self._stack.close()
+        with self._stack:
+            if missing := self.missing():
+                raise RuntimeError(f"{self.path}: {len(missing)} blocks are missing, the first at {missing[0]}; write them before closing")
         return self.path
 
     def __enter__(self) -> HspyWriter:

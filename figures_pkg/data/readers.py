@@ -15,6 +15,7 @@ import dask.array as da
 import deflate
 import h5py
 import numpy as np
+from dask.array.core import normalize_chunks
 from dask.base import tokenize
 from numcodecs.shuffle import Shuffle
 
@@ -29,50 +30,36 @@ _READ_BYTES = 16 << 20  # frames with headers pass through a buffer of this size
 
 
 class Stored(Protocol):
-    """
-    Four-dimensional data in a file. Readers are small, picklable, and open the file in the process that reads.
-
-    ``piece`` is the shape that is stored together, (1, 1, det_y, det_x) where patterns simply follow each other.
-    ``read_into(box, out)`` fills ``out``, a view with any strides, with the values inside ``box``.
-    """
+    """Four-dimensional data in a file. Readers are small, picklable, and open the file in the process that reads."""
 
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype
-    piece: tuple[int, ...]
+    piece: tuple[int, ...]  # what is stored together, (1, 1, det_y, det_x) where patterns simply follow each other
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
-        """Fill ``out`` with the values inside ``box``."""
+        """Fill ``out``, a view with any strides, with the values inside ``box``."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """
-    A file that was understood but not read: the reader of its counts, its calibration in the file's own orientation, and its labels.
-
-    ``order`` is the stored axis of each of (scan_y, scan_x, det_y, det_x); ``format`` is for people, such as "hspy 3.0".
-    """
+    """A file that was understood but not read: the reader of its counts, its calibration in the file's own orientation, and its labels."""
 
     stored: Stored
     axes: Axes
-    format: str
+    format: str  # for people, such as "hspy 3.0"
     orientation: str = "lab"
-    order: tuple[int, ...] = (0, 1, 2, 3)
+    order: tuple[int, ...] = (0, 1, 2, 3)  # the stored axis of each of (scan_y, scan_x, det_y, det_x)
     title: str = ""
     source: str = "user"
     extra: dict = field(default_factory=dict)
 
 
 class LazyScan:
-    """
-    A stored array seen with the scan axes first and the rows in the wanted order; slicing it reads from the file.
+    """A stored array seen with the scan axes first, with ``flip`` with the rows upside down, for nothing; slicing it reads from the file."""
 
-    ``order`` is the stored axis of each of (scan_y, scan_x, det_y, det_x). With ``flip`` the detector rows are upside down: readers write
-    through a reversed view, so it costs nothing.
-    """
-
-    def __init__(self, stored: Stored, order=(0, 1, 2, 3), flip: bool = False):
-        self.stored, self.order, self.flip = stored, tuple(order), flip
+    def __init__(self, stored: Stored, order: tuple[int, ...], flip: bool):
+        self.stored, self.order, self.flip = stored, order, flip
         self.shape = tuple(stored.shape[axis] for axis in order)
         self.dtype, self.ndim = stored.dtype, 4
 
@@ -95,10 +82,8 @@ class LazyScan:
         stat = os.stat(self.stored.path)
         token = tokenize(str(self.stored.path), stat.st_mtime_ns, stat.st_size, type(self.stored).__name__,
                          self.shape, str(self.dtype), self.order, self.flip)
-        piece = [self.stored.piece[axis] for axis in self.order[:2]]
-        blocks = scan_blocks(self.shape, piece, self.dtype.itemsize) + ((self.shape[2],), (self.shape[3],))
-        return da.from_array(self, chunks=blocks, name=f"scan-{token}", asarray=False,
-                             meta=np.empty((0,) * 4, self.dtype))
+        blocks = scan_blocks(self.shape, [self.stored.piece[axis] for axis in self.order[:2]], self.dtype.itemsize)
+        return da.from_array(self, chunks=(*blocks, *self.shape[2:]), name=f"scan-{token}", asarray=False, meta=np.empty((0,) * 4, self.dtype))
 
 
 def box_and_rest(key, shape) -> tuple[Box, tuple]:
@@ -115,19 +100,10 @@ def box_and_rest(key, shape) -> tuple[Box, tuple]:
     box: list[tuple[int, int]] = []
     rest: list = []
     for item, size in zip(key, shape):
-        if isinstance(item, slice):
-            taken = range(size)[item]
-            low, high = (min(taken[0], taken[-1]), max(taken[0], taken[-1]) + 1) if len(taken) else (0, 0)
-            rest.append(slice(None, None, taken.step))
-        elif np.ndim(item):
-            taken = np.arange(size)[item]
-            low, high = (int(taken.min()), int(taken.max()) + 1) if taken.size else (0, 0)
-            rest.append(taken - low)
-        else:
-            low = range(size)[item]
-            high = low + 1
-            rest.append(0)
+        taken = np.arange(size)[item]
+        low, high = (int(taken.min()), int(taken.max()) + 1) if taken.size else (0, 0)
         box.append((low, high))
+        rest.append(slice(None, None, item.step) if isinstance(item, slice) else taken - low)
     return tuple(box), tuple(rest)
 
 
@@ -141,20 +117,16 @@ def scan_blocks(shape, piece, itemsize: int) -> tuple[tuple[int, ...], tuple[int
     pattern = shape[2] * shape[3] * itemsize
     target = min(BLOCK_BYTES, max(shape[0] * shape[1] * pattern / 16, 1e6))
     size_y, size_x = min(piece[0], shape[0]), min(piece[1], shape[1])
-    if size_y * size_x * pattern > LARGEST_BLOCK_BYTES:
-        size_y, size_x = _split(size_y, size_x, int(LARGEST_BLOCK_BYTES // pattern))
+    if size_y * size_x * pattern > LARGEST_BLOCK_BYTES:  # narrower along y first
+        positions = int(LARGEST_BLOCK_BYTES // pattern)
+        size_y = max(1, min(size_y, positions // size_x))
+        size_x = max(1, min(size_x, positions // size_y))
         logger.warning("stored chunks span %s scan positions, too many for one block; blocks of %s are read and each chunk "
                        "is decoded more than once. `figures_pkg convert` makes a faster copy", tuple(piece), (size_y, size_x))
     else:
         size_x = _grow(size_x, shape[1], target / (size_y * pattern))
         size_y = _grow(size_y, shape[0], target / (size_x * pattern)) if size_x >= shape[1] else size_y
-    return _cuts(shape[0], size_y), _cuts(shape[1], size_x)
-
-
-def _split(size_y: int, size_x: int, positions: int) -> tuple[int, int]:
-    """A smaller block of at most ``positions`` scan positions, narrower along y first."""
-    size_y = max(1, min(size_y, positions // size_x))
-    return size_y, max(1, min(size_x, positions // size_y))
+    return normalize_chunks((size_y, size_x), shape[:2])
 
 
 def _grow(piece: int, length: int, wanted: float) -> int:
@@ -162,12 +134,6 @@ def _grow(piece: int, length: int, wanted: float) -> int:
     pieces = math.ceil(length / piece)
     blocks = math.ceil(pieces / max(1, int(wanted // piece)))
     return min(math.ceil(pieces / blocks) * piece, length)
-
-
-def _cuts(length: int, size: int) -> tuple[int, ...]:
-    """``length`` as a sum of ``size`` and a rest."""
-    whole, rest = divmod(length, size)
-    return (size,) * whole + ((rest,) if rest else ())
 
 
 class FrameReader:
@@ -186,26 +152,21 @@ class FrameReader:
 
     def read_into(self, box: Box, out: np.ndarray) -> None:
         """Fill ``out`` with the values inside ``box``, one read per scan row."""
-        (y0, y1), (x0, x1) = box[:2]
-        with open(self.path, "rb", buffering=0) as file:
-            for y, target in zip(range(y0, y1), out):
-                self._read_run(file, y * self.shape[1] + x0, x1 - x0, box[2:], target)
-
-    def _read_run(self, file, first: int, count: int, detector: Box, target: np.ndarray) -> None:
-        """Fill ``target`` (count, rows, cols) from ``count`` frames beginning with frame number ``first``."""
+        (y0, y1), (x0, x1), rows, cols = box
         fields = [("header", np.void, self.header)] if self.header else []
         record = np.dtype(fields + [("frame", self.stored_dtype, self.shape[2:])])
-        start = self.offset + first * record.itemsize
-        as_stored = not self.header and self.stored_dtype.isnative and target.shape[1:] == self.shape[2:]
-        if as_stored and target.flags.c_contiguous:
-            read_exactly(file, start, target)
-            return
-        rows, cols = (slice(*edges) for edges in detector)
+        as_stored = not self.header and self.stored_dtype.isnative and out.shape[2:] == self.shape[2:]
         step = max(1, _READ_BYTES // record.itemsize)
-        for begin in range(0, count, step):
-            frames = np.empty(min(step, count - begin), record)
-            read_exactly(file, start + begin * record.itemsize, frames)
-            target[begin:begin + step] = frames["frame"][:, rows, cols]
+        with open(self.path, "rb", buffering=0) as file:
+            for y, target in zip(range(y0, y1), out):
+                start = self.offset + (y * self.shape[1] + x0) * record.itemsize
+                if as_stored and target.flags.c_contiguous:
+                    read_exactly(file, start, target)
+                    continue
+                for begin in range(0, x1 - x0, step):
+                    frames = np.empty(min(step, x1 - x0 - begin), record)
+                    read_exactly(file, start + begin * record.itemsize, frames)
+                    target[begin:begin + step] = frames["frame"][:, slice(*rows), slice(*cols)]
 
 
 def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
@@ -222,10 +183,9 @@ def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
 
 def hdf5_reader(path: Path, name: str) -> Stored:
     """
-    The fastest reader that a dataset allows.
+    The fastest reader that a dataset allows: direct for a contiguous one and for chunks that are plain, gzip-compressed or byte-shuffled.
 
-    Chunks that are plain, gzip-compressed or byte-shuffled are read directly, and so is a contiguous dataset. Any
-    other filter or byte order is left to h5py, which decodes one chunk at a time under a lock.
+    Any other filter or byte order is left to h5py, which decodes one chunk at a time under a lock.
     """
     with h5py.File(path) as file:
         dataset = file[name]
@@ -307,21 +267,18 @@ class ChunkReader:
             values[:] = self.fill
             return values.reshape(shape)
         raw = read_exactly(file, position, np.empty(size, np.uint8))
-        if self._applied("gzip", skipped):
+        applied = [name for bit, name in enumerate(self.filters) if not skipped >> bit & 1]
+        if "gzip" in applied:
             try:
                 raw = np.frombuffer(deflate.zlib_decompress(raw, math.prod(self.piece) * self.dtype.itemsize), np.uint8)
             except deflate.DeflateError as error:
                 raise OSError(f"{self.path}: a compressed chunk is damaged ({error}); fetch or copy the file again") from error
-        if self._applied("shuffle", skipped):
+        if "shuffle" in applied:
             planes = raw.reshape(self.dtype.itemsize, *self.piece)[(slice(None), *inside)]
             Shuffle(self.dtype.itemsize).decode(np.ascontiguousarray(planes).reshape(-1), values.view(np.uint8))
         else:
             values.reshape(shape)[...] = raw.view(self.dtype).reshape(self.piece)[inside]
         return values.reshape(shape)
-
-    def _applied(self, name: str, skipped: int) -> bool:
-        """Whether a filter of the dataset was applied to a chunk whose mask of skipped filters is given."""
-        return name in self.filters and not skipped >> self.filters.index(name) & 1
 
 
 def _overlap(place, piece, box: Box) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

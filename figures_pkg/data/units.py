@@ -13,19 +13,12 @@ from scipy import constants
 REST_EV = constants.m_e * constants.c**2 / constants.e
 UNCALIBRATED = {"", "px", "pixel", "pixels", "none", "_none_", "undefined", "<undefined>", "t.undefined"}
 _NM = {"nm": 1.0, "A": 0.1, "um": 1e3, "pm": 1e-3, "mm": 1e6, "m": 1e9}
-_ANGLES_MRAD = {"mrad": 1.0, "rad": 1e3}
+_ANGLES = {"mrad": 1e-3, "rad": 1.0}
 _LOWEST_VOLTS = 5e3  # no scanning diffraction below 5 keV or above 5 MeV, so the number itself tells V from keV
 
 
 def wavelength_angstrom(beam_energy_kev: float) -> float:
-    """
-    Relativistic wavelength of electrons in Å: h c / sqrt(E (E + 2 m c²)); a ValueError unless the energy is a positive number.
-
-    Examples
-    --------
-    >>> round(wavelength_angstrom(200), 6)
-    0.025079
-    """
+    """Relativistic wavelength of electrons in Å: h c / sqrt(E (E + 2 m c²)); a ValueError unless the energy is a positive number."""
     if not (math.isfinite(beam_energy_kev) and beam_energy_kev > 0):
         raise ValueError(f"beam_energy_kev={beam_energy_kev!r}: expected a positive number, such as 200")
     energy = beam_energy_kev * 1e3
@@ -85,8 +78,8 @@ def reciprocal_in_inv_angstrom(unit: str, beam_energy_kev: float | None) -> floa
     inverse = re.fullmatch(r"1/(\w+)|(\w+)(?:\^|\*\*)?-1", word)
     if inverse and (inverse[1] or inverse[2]) in _NM:
         return 0.1 / _NM[inverse[1] or inverse[2]]
-    if word in _ANGLES_MRAD and beam_energy_kev is not None:
-        return _ANGLES_MRAD[word] * 1e-3 / wavelength_angstrom(beam_energy_kev)
+    if word in _ANGLES and beam_energy_kev is not None:
+        return _ANGLES[word] / wavelength_angstrom(beam_energy_kev)
     _warn_unknown(unit, word, "an inverse length such as 1/Å, $A^{-1}$ or 1/nm, or mrad with a known beam energy")
     return None
 

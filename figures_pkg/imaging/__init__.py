@@ -7,23 +7,5 @@ from .detectors import Annulus, Box, CenterOfMass, Disc, asymmetry
 from .lattice import Lattice, disc_radius_px, expected_lattice, refine_lattice
 from .one_pass import summarise
 
-__all__ = [
-    "Annulus",
-    "Box",
-    "CenterOfMass",
-    "Disc",
-    "Lattice",
-    "along_and_across",
-    "asymmetry",
-    "com_noise",
-    "descan_planes",
-    "disc_radius_px",
-    "expected_lattice",
-    "fit_descan",
-    "refine_lattice",
-    "remove_descan",
-    "scatter",
-    "summarise",
-    "to_mrad",
-    "wavelength_angstrom",
-]
+__all__ = ["Annulus", "Box", "CenterOfMass", "Disc", "Lattice", "along_and_across", "asymmetry", "com_noise", "descan_planes", "disc_radius_px",
+           "expected_lattice", "fit_descan", "refine_lattice", "remove_descan", "scatter", "summarise", "to_mrad", "wavelength_angstrom"]  # fmt: skip

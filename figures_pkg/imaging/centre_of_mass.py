@@ -15,45 +15,31 @@ def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name
     """
     Components of a centre of mass along a direction of the pattern and across it, (scan_y, scan_x) each, in its unit.
 
-    The direction on the detector is (row, col), such as ``lattice.g002`` for +c; its length does not matter. The second component is
-    turned from the first by 90°, rows to columns.
+    The direction on the detector is (row, col), such as ``lattice.g002`` for +c, of any length; the second is turned from it by 90°, rows to columns.
     """
     row, col = np.asarray(axis_row_col, float) / np.hypot(*axis_row_col)
     y, x = images[f"{name}_y"], images[f"{name}_x"]
     return y * row + x * col, y * col - x * row
 
 
-def com_noise(images: xr.Dataset, name: str = "com", variance_per_count: float = 1.0) -> xr.Dataset:
+def com_noise(images: xr.Dataset, name: str = "com") -> xr.Dataset:
     """
     Standard deviation of the centre of mass at each position, from counting statistics alone, as ``<name>_y`` and ``<name>_x``.
 
-    For Poisson counts N at the vectors g, σ² = Σ (g − COM)² N / (Σ N)², each axis on its own; masks and backgrounds are
-    propagated too. It needs the counts as the detector gave them: rescaled data give a wrong noise.
-
-    Parameters
-    ----------
-    images, name
-        From :func:`summarise`, and which centre of mass.
-    variance_per_count
-        Variance of a pixel divided by its mean count. 1 is Poisson. A detector that counts one electron in several
-        pixels has independent electrons but dependent counts: with m counts per electron it is near m.
+    For Poisson counts N at the vectors g, σ² = Σ (g − COM)² N / (Σ N)², each axis on its own; masks and backgrounds are propagated too. It needs
+    the counts as the detector gave them: rescaled data give a wrong noise. Where a detector counts one electron in m pixels, counts depend on
+    each other, their variance is near m times the mean, and the deviation is √m times this one.
     """
-    if not variance_per_count > 0:
-        raise ValueError(f"variance_per_count={variance_per_count!r}: expected a positive number; 1 is Poisson")
-    factor = float(np.sqrt(variance_per_count))
-    deviations = {f"{name}_{axis}": images[f"{name}_{axis}_std"] for axis in "yx"}
-    return xr.Dataset({key: value.copy(data=value.values * factor) for key, value in deviations.items()},
-                      attrs=dict(images.attrs))
+    return xr.Dataset({f"{name}_{axis}": images[f"{name}_{axis}_std"].copy() for axis in "yx"}, attrs=dict(images.attrs))
 
 
 def scatter(vector_map: xr.DataArray, dim: str = "scan_x") -> float:
     """
     Noise of a map as its neighbours tell it: what remains when everything smooth over three positions is taken out.
 
-    The robust spread (1.4826 × median absolute value) of the second differences a − 2b + c along ``dim``, divided by
-    √6. White noise of standard deviation σ gives σ; walls and features up to a few per cent of the positions do not
-    matter. More than :func:`com_noise` predicts means more than counting noise: a detector that shares electrons
-    between pixels, or a probe that flickers.
+    The robust spread (1.4826 × median absolute value) of the second differences a − 2b + c along ``dim``, divided by √6. White noise of standard
+    deviation σ gives σ; walls and features up to a few per cent of the positions do not matter. More than :func:`com_noise` predicts means more
+    than counting noise: a detector that shares electrons between pixels, or a probe that flickers.
     """
     if vector_map.sizes.get(dim, 0) < 3:
         raise ValueError(f"{dim!r} has {vector_map.sizes.get(dim, 0)} positions; expected at least 3 of one of {vector_map.dims}")
@@ -66,21 +52,11 @@ def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
     Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
 
     A plane also swallows what the specimen itself does linearly across the scan, such as a bend of constant curvature
-    (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``
-    if there is one, and say so beside the result.
+    (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``, booleans
+    (scan_y, scan_x), if there is one, and say so beside the result. Positions without a centre of mass (nan) are left out.
 
-    Parameters
-    ----------
-    images, name
-        From :func:`summarise`, and which centre of mass: its variables are ``<name>_y`` and ``<name>_x``.
-    where
-        Boolean (scan_y, scan_x): positions to fit; by default all. Positions without a centre of mass (nan) are left out.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``<name>_y`` and ``<name>_x``: the planes on (scan_y, scan_x), in the unit of the centre of mass. Their
-        attributes ``slope_scan_y``, ``slope_scan_x`` are slopes per unit of the scan coordinates (1/Å per nm).
+    The result has the planes ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x), in the unit of the centre of mass. Their
+    attributes ``slope_scan_y``, ``slope_scan_x`` are slopes per unit of the scan coordinates (1/Å per nm).
     """
     y, x = (images[dim] - images[dim].mean() for dim in SCAN_DIMS)
     y, x = (values.broadcast_like(images[f"{name}_y"]).transpose(*SCAN_DIMS) for values in (y, x))
@@ -119,22 +95,11 @@ def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles:
     The centre of mass of the direct beam is no measure of descan: its disc is filled unevenly, and how unevenly changes
     with bend and thickness. The rims of the discs hardly move, and what is left of the effect averages out over discs that
     fill from different sides. So the mean pattern of each of ``tiles`` × ``tiles`` parts of the scan gets a lattice of its
-    own, and a plane is fitted to the centres.
+    own, and a plane is fitted to the centres. Each part must hold enough counts to show its discs.
 
-    Parameters
-    ----------
-    scan
-        Scan with detector coordinates in 1/Å.
-    lattice, radius_px
-        Of the mean pattern, from :func:`refine_lattice`, and the radius of a disc.
-    tiles
-        Parts along each side of the scan; each must hold enough counts to show its discs.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``com_y`` and ``com_x`` on (scan_y, scan_x) in 1/Å, zero in the middle of the scan, ready for
-        :func:`remove_descan`; a positive value means that the pattern lies lower, or further right.
+    The scan has detector coordinates in 1/Å; the lattice is that of its mean pattern, with the radius of a disc. The result has ``com_y`` and ``com_x``
+    on (scan_y, scan_x) in 1/Å, zero in the middle of the scan, ready for :func:`remove_descan`; a positive value means that the pattern lies lower,
+    or further right.
     """
     pieces = [np.array_split(np.arange(scan.sizes[dim]), tiles) for dim in SCAN_DIMS]
     tile_of = [np.repeat(np.arange(tiles), [len(part) for part in parts]) for parts in pieces]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from figures_pkg.data.axes import DETECTOR_DIMS, check_scan
+from figures_pkg.data.axes import DETECTOR_DIMS
 
 Pair = tuple[float, float]
 
@@ -20,12 +20,7 @@ class Disc:
     radius_px: float
 
     def __post_init__(self):
-        _check_positive(self, radius_px=self.radius_px)
-
-    @classmethod
-    def from_inv_angstrom(cls, scan: xr.DataArray, g_row_col: Pair, radius_inv_angstrom: float) -> Disc:
-        """The disc around the point ``g_row_col`` (1/Å, in the scan's detector coordinates)."""
-        return cls(_pixel_at(scan, g_row_col), radius_inv_angstrom / _pixel_size(scan))
+        _check_round(self.centre_row_col, "radius_px", self.radius_px)
 
     def mask(self, shape: tuple[int, int]) -> np.ndarray:
         """Boolean mask of a detector of ``shape``; a ValueError if the disc reaches over the edge, where part of its counts would be missing without a sign."""
@@ -46,16 +41,9 @@ class Annulus:
     outer_px: float
 
     def __post_init__(self):
-        _check_positive(self, outer_px=self.outer_px)
+        _check_round(self.centre_row_col, "outer_px", self.outer_px)
         if not 0 <= self.inner_px < self.outer_px:
             raise ValueError(f"{self}: expected 0 <= inner_px < outer_px")
-
-    @classmethod
-    def from_inv_angstrom(cls, scan: xr.DataArray, inner_inv_angstrom: float, outer_inv_angstrom: float,
-                          g_row_col: Pair = (0.0, 0.0)) -> Annulus:
-        """The annulus around ``g_row_col`` (1/Å; by default the origin of the scan's detector coordinates)."""
-        pixel = _pixel_size(scan)
-        return cls(_pixel_at(scan, g_row_col), inner_inv_angstrom / pixel, outer_inv_angstrom / pixel)
 
     def mask(self, shape: tuple[int, int]) -> np.ndarray:
         """Boolean mask of a detector of ``shape``."""
@@ -87,10 +75,13 @@ class Box:
 def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
     """
     The pixels of a detector, an object with a method ``mask(shape)`` or an array (det_y, det_x): a boolean mask, or float64 weights.
-
     Another shape, no pixel inside or a weight that is not finite are a ValueError, in which the detector has the ``name``.
     """
-    mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(_in_order(detector, name))
+    if isinstance(detector, xr.DataArray):
+        if set(detector.dims) != set(DETECTOR_DIMS):
+            raise ValueError(f"detector {name!r} has dimensions {detector.dims}, expected {DETECTOR_DIMS}")
+        detector = detector.transpose(*DETECTOR_DIMS).values
+    mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(detector)
     if mask.shape != tuple(shape):
         raise ValueError(f"detector {name!r} has shape {mask.shape}, but the scan's patterns are {tuple(shape)} "
                          "(det_y, det_x); make the mask for this scan")
@@ -106,28 +97,18 @@ def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
     return mask
 
 
-def _in_order(detector, name: str):
-    """A labelled mask with its axes in the order (det_y, det_x); other masks as they are."""
-    if not isinstance(detector, xr.DataArray):
-        return detector
-    if set(detector.dims) != set(DETECTOR_DIMS):
-        raise ValueError(f"detector {name!r} has dimensions {detector.dims}, expected {DETECTOR_DIMS}")
-    return detector.transpose(*DETECTOR_DIMS)
-
-
 def _distance_squared(centre_row_col: Pair, shape: tuple[int, int]) -> np.ndarray:
     """Squared distance of every pixel from a point, in pixels, (det_y, det_x)."""
     rows, cols = np.ogrid[:shape[0], :shape[1]]
     return (rows - centre_row_col[0]) ** 2 + (cols - centre_row_col[1]) ** 2
 
 
-def _check_positive(detector, **values: float) -> None:
-    centre = np.asarray(detector.centre_row_col, float)
+def _check_round(centre_row_col: Pair, name: str, value: float) -> None:
+    centre = np.asarray(centre_row_col, float)
     if centre.shape != (2,) or not np.isfinite(centre).all():
-        raise ValueError(f"centre_row_col={detector.centre_row_col!r}: expected two finite numbers (row, col)")
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value!r}: expected a positive number of pixels")
+        raise ValueError(f"centre_row_col={centre_row_col!r}: expected two finite numbers (row, col)")
+    if not value > 0:
+        raise ValueError(f"{name}={value!r}: expected a positive number of pixels")
 
 
 def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
@@ -139,20 +120,6 @@ def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
     if step == 0 or not np.allclose(values, start + step * np.arange(values.size), rtol=0, atol=1e-6 * abs(step) * values.size):
         raise ValueError(f"coordinate {dim!r} is not evenly spaced; give the scan evenly spaced coordinates")
     return float(start), float(step)
-
-
-def _pixel_at(scan: xr.DataArray, g_row_col: Pair) -> Pair:
-    check_scan(scan)
-    row, col = ((g - start) / step for g, (start, step) in zip(g_row_col, (linear_axis(scan, dim) for dim in DETECTOR_DIMS)))
-    return row, col
-
-
-def _pixel_size(scan: xr.DataArray) -> float:
-    """Size of a pixel in 1/Å; discs need square pixels."""
-    height, width = (abs(linear_axis(scan, dim)[1]) for dim in DETECTOR_DIMS)
-    if not np.isclose(height, width, rtol=1e-3):
-        raise ValueError(f"pixels of {height} x {width} 1/angstrom are not square; pass a mask instead")
-    return float(np.mean([height, width]))
 
 
 def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
@@ -177,13 +144,9 @@ class CenterOfMass:
     COM = Σ m (N − b) g / Σ m (N − b). With a background pattern B, N − B takes the place of N − b. Nothing is clipped
     at zero, because clipping biases the centre of mass of noisy patterns.
 
-    Parameters
-    ----------
-    mask
-        Pixels m to use, a Disc, Annulus, Box or boolean array; by default the whole pattern. Leave dead pixels out here.
-    background
-        A Disc, Annulus, Box or boolean array χ where a constant level is measured in each pattern, or an array of
-        numbers (det_y, det_x) to subtract from every pattern; by default nothing.
+    ``mask`` are the pixels m, a Disc, Annulus, Box or boolean array; by default the whole pattern. Leave dead pixels out here.
+    ``background`` is a Disc, Annulus, Box or boolean array χ where a constant level is measured in each pattern, or an array of
+    numbers (det_y, det_x) to subtract from every pattern; by default nothing.
     """
 
     mask: object = None
@@ -211,49 +174,40 @@ class Moments:
         rows, cols = values.sum(axis=1), values.sum(axis=0)
         return rows.sum(), rows @ np.arange(rows.size), cols @ np.arange(cols.size)
 
-    def masks(self) -> dict[str, np.ndarray]:
-        """0/1 detectors to add to the pass."""
-        masks = {"mask": self.mask, "level": self.level, "overlap": self.overlap}
-        return {f"{self.name}/{key}": mask for key, mask in masks.items() if mask is not None}
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Weighted detectors to add to the pass: moments inside the mask, and of the part where it meets the background."""
+    def detectors(self) -> dict[str, np.ndarray]:
+        """Detectors to add to the pass: 0/1 ones, and moments inside the mask and of the part where it meets the background."""
         row, col = np.indices(self.inside.shape, dtype=float)
-        weights: dict[str, np.ndarray] = {}
+        found = {"mask": self.mask, "level": self.level, "overlap": self.overlap}
         if self.mask is not None:
-            weights |= {key: values * self.inside for key, values in (("row", row), ("col", col), ("row2", row**2), ("col2", col**2))}
+            found |= {key: values * self.inside for key, values in (("row", row), ("col", col), ("row2", row**2), ("col2", col**2))}
         if self.overlap is not None:
-            weights |= {"overlap row": row * self.overlap, "overlap col": col * self.overlap}
-        return {f"{self.name}/{key}": values for key, values in weights.items()}
+            found |= {"overlap row": row * self.overlap, "overlap col": col * self.overlap}
+        return {f"{self.name}/{key}": values for key, values in found.items() if values is not None}
 
     def centre(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """
-        Centre of mass and its standard deviation in pixels from the corner: "row", "col", "row_std", "col_std", float64 (scan_y, scan_x).
+        Centre of mass and its standard deviation in pixels from the corner, from the maps of the pass: "row", "col", "row_std", "col_std".
 
-        They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to
-        first order. The sums are the maps of the pass by name.
+        They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to first order.
         """
+        def masked_sum(key: str) -> np.ndarray:
+            """A sum inside the mask; without a mask, that of the whole pattern."""
+            return np.asarray(sums[key if self.mask is None else f"{self.name}/{'mask' if key == 'total' else key}"], float)
+
         level = 0.0 if self.level is None else sums[f"{self.name}/level"] / self.level.sum()
         fixed = (0.0, 0.0, 0.0) if self.pattern is None else self._of(self.pattern * self.inside)
-        total, *first = (np.asarray(self._sum(sums, key), float) for key in ("total", "row", "col"))
+        total = masked_sum("total")
         net = total - level * self.area[0] - fixed[0]
         net = np.where(net > 0, net, np.nan)
         out = {}
-        for axis, key in enumerate(("row", "col")):
-            centre = (first[axis] - level * self.area[1 + axis] - fixed[1 + axis]) / net
-            out[key] = centre
-            out[f"{key}_std"] = np.sqrt(np.maximum(self._variance(sums, key, axis, total, first[axis], centre), 0)) / net
+        for axis, key in enumerate(("row", "col"), start=1):
+            first = masked_sum(key)
+            out[key] = centre = (first - level * self.area[axis] - fixed[axis]) / net
+            # Σ w² N with w the weight that a count has in Σ m (N − b) (x − centre), where b itself is made of counts
+            variance = masked_sum(f"{key}2") - 2 * centre * first + centre**2 * total
+            if self.level is not None:
+                share = (self.area[axis] - centre * self.area[0]) / self.level.sum()
+                common = sums[f"{self.name}/overlap {key}"] - centre * sums[f"{self.name}/overlap"]
+                variance = variance - 2 * share * common + share**2 * sums[f"{self.name}/level"]
+            out[f"{key}_std"] = np.sqrt(np.maximum(variance, 0)) / net
         return out
-
-    def _sum(self, sums, key: str) -> np.ndarray:
-        """A sum inside the mask; without a mask, that of the whole pattern."""
-        return sums[key if self.mask is None else f"{self.name}/{'mask' if key == 'total' else key}"]
-
-    def _variance(self, sums, key, axis, total, first, centre) -> np.ndarray:
-        """Σ w² N with w the weight that a count has in Σ m (N − b) (x − centre), where b itself is made of counts."""
-        variance = self._sum(sums, f"{key}2") - 2 * centre * first + centre**2 * total
-        if self.level is not None:
-            share = (self.area[1 + axis] - centre * self.area[0]) / self.level.sum()
-            common = sums[f"{self.name}/overlap {key}"] - centre * sums[f"{self.name}/overlap"]
-            variance = variance - 2 * share * common + share**2 * sums[f"{self.name}/level"]
-        return variance

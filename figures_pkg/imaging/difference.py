@@ -28,24 +28,9 @@ def pearson_map(a, b, where=None):
 
         delta(q) = (z_a(q) − z_b(q))² / (2 N),   sum over q of delta(q) = 1 − r,
 
-    since the sums of z_a² and z_b² are N and that of z_a z_b is N r. The square makes bright discs count most.
-
-    Parameters
-    ----------
-    a, b
-        Patterns of one shape.
-    where
-        Boolean mask of the pixels that take part; others are zero in the map.
-
-    Returns
-    -------
-    array of the shape and type of `a`
-        Not negative; its sum is 1 − r, from 0 (equal up to scale and offset) to 2 (opposite).
-
-    Raises
-    ------
-    ValueError
-        For different shapes, no pixels, values that are not finite, or a pattern that is constant.
+    since the sums of z_a² and z_b² are N and that of z_a z_b is N r. The square makes bright discs count most. The map has the shape and type
+    of `a`, is not negative, and its sum is from 0 (equal up to scale and offset) to 2 (opposite). Pixels outside the boolean mask `where` take
+    no part and are zero. Different shapes, no pixels, values that are not finite, or a constant pattern are a ValueError.
     """
     first, second = comparable(a, b)
     chosen = np.ones(first.shape, bool) if where is None else np.asarray(where, bool)
@@ -58,7 +43,7 @@ def pearson_map(a, b, where=None):
 
 def move_onto(pattern, centre, target):
     """
-    Move a mean pattern by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
+    A mean pattern moved by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
 
     Pixels without any count, which are dead, take the median of their neighbours first; they would travel otherwise.
     """
@@ -72,9 +57,8 @@ def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius
     """
     Sum a map over the disc of each reflection, or average it where its values are no shares of a whole, and rank them.
 
-    ``positions`` are (row, col) in px by name; discs that hang over the rim of the map are left out, and a ValueError if all do. A pixel
-    belongs to a disc when its centre does. The table has the index ``reflection``, strongest first, with ``value``, ``share`` (of the sum
-    of the column) and ``rank`` from 1.
+    ``positions`` are (row, col) in px by name; discs that hang over the rim of the map are left out, and a ValueError if all do. The table has
+    the index ``reflection``, strongest first, with ``value``, ``share`` (of the sum of the column) and ``rank`` from 1.
     """
     values = np.asarray(delta, float)
     rows, cols = np.indices(values.shape)
@@ -118,21 +102,10 @@ def like(pattern, values: np.ndarray, name: str):
 
 def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Lattice, radius_px: float):
     """
-    Mean patterns of groups of positions, moved so that all lattices lie on that of the first.
+    Mean patterns (det_y, det_x) of groups of positions, boolean maps (scan_y, scan_x) by name, moved so that all lattices lie on that of the first.
 
-    The descan error moves one average against another by a fraction of a pixel.
-
-    Parameters
-    ----------
-    scan, groups
-        Counts, and boolean maps (scan_y, scan_x) by name.
-    guess, radius_px
-        Lattice to start from, and the radius of a disc.
-
-    Returns
-    -------
-    patterns, lattices
-        Name -> mean pattern (det_y, det_x) after moving; name -> its lattice before that.
+    The descan error moves one average against another by a fraction of a pixel. The lattices before the move, fitted from a guess with the
+    radius of a disc, are returned too, both by name.
     """
     means = summarise(scan, com=False, mean=False, groups=groups).group_mean_pattern
     patterns = {name: means.sel(group=name) for name in groups}
@@ -143,9 +116,8 @@ def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Latt
 
 def reflection_table(delta, lattice: Lattice, radius_px: float, mean: bool = False) -> pd.DataFrame:
     """
-    The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences (h, w); named "004", "00-4" and so on.
-
-    Lattice and disc radius are those of the patterns behind the map; ``mean`` is that of :func:`rank_reflections`.
+    The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences; named "004", "00-4" and so on. Lattice and disc radius
+    are those of the patterns behind the map; ``mean`` is that of :func:`rank_reflections`.
     """
     inside = lattice.reflections(delta.shape, 1.5 * radius_px, orders=4)
     places = {f"0{k}{l}": tuple(lattice.position(k, l)) for k, l in inside}

@@ -34,23 +34,11 @@ def plus(typingctx, accumulator, value):
 @njit(nogil=True, cache=True)
 def accumulate(block, order, starts, runs, first_run, spans, first_span, weights, sums, exact, weighted):
     """
-    Add the patterns of a block to all sums of the pass.
+    Add the patterns of a block, (n, det_y, det_x) and C-contiguous, to all sums of the pass.
 
-    Parameters
-    ----------
-    block
-        Patterns, (n, det_y, det_x), C-contiguous.
-    order, starts
-        Indices of the patterns sorted by label, and where each label begins in them (labels + 1 entries).
-    runs, first_run
-        0/1 detectors as rows of (first column, last column + 1, detector), and where each detector row begins.
-    spans, first_span, weights
-        The same for weighted detectors, with their weights (detectors, det_y, det_x), float64.
-    sums
-        Sum pattern of each label, (labels, det_y, det_x). Its type is that of all sums over pixels.
-    exact, weighted
-        Results: (n, 5 + detectors), int64 for counts or float64, with total, first moments along rows and columns, second
-        moments along rows and columns, in pixels from the corner, then the 0/1 detectors; (n, weighted detectors), float64.
+    ``order`` are their indices sorted by label, and ``starts`` where each label begins in them (labels + 1 entries). Detectors are as in
+    ``one_pass.Plan``. Added to are ``sums``, the pattern of each label, whose type is that of all sums over pixels; ``exact``, (n, 5 + detectors)
+    int64 for counts or float64, the moments in pixels from the corner and the 0/1 detectors; and ``weighted``, (n, weighted detectors) float64.
     """
     buffer = np.zeros((BATCH,) + block.shape[1:], block.dtype)
     column = np.zeros(block.shape[2], sums.dtype)
@@ -209,12 +197,7 @@ def sum_log1p(block, total):
 
 @njit(nogil=True, cache=True)
 def multiply_1p(block, product):
-    """
-    Multiply ``product`` (det_y, det_x) by 1 + value of every pattern.
-
-    The sum of logarithms is the logarithm of the product, and a product costs one multiplication where a logarithm
-    costs some forty. The caller keeps the product below the largest double, see :func:`split_power`.
-    """
+    """Multiply ``product`` (det_y, det_x), kept below the largest double by the caller, by 1 + value of every pattern: a fortieth of a logarithm's time."""
     for i in range(block.shape[0]):
         for y in range(block.shape[1]):
             for x in range(block.shape[2]):
@@ -224,9 +207,8 @@ def multiply_1p(block, product):
 @njit(nogil=True, cache=True)
 def split_power(bits, power):
     """
-    Move the power of two of positive doubles into ``power``, leaving a number from 1 to 2.
-
-    ``bits`` is the product seen as int64: sign, 11 bits of the exponent plus 1023, 52 bits of the fraction.
+    Move the power of two of positive doubles into ``power``, leaving a number from 1 to 2. ``bits`` is the product seen as int64: sign, 11 bits
+    of the exponent plus 1023, 52 bits of the fraction.
     """
     for y in range(bits.shape[0]):
         for x in range(bits.shape[1]):

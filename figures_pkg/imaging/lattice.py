@@ -1,4 +1,7 @@
-"""The lattice of reflections in a mean pattern: as the manifest expects it, and refined on the rims of the discs."""
+"""The lattice of discs in a mean pattern: as the manifest expects it, refined on the rims of the discs, and the counts in and between them.
+
+The counts can be measured alike on a published picture of a mean pattern and on a simulated scan.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +10,15 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from figures_pkg.data.axes import pair
 from figures_pkg.data.units import disc_radius
 from figures_pkg.record.manifest import Dataset
 
 CIRCLE_REACH_PX = 1.25  # how far discs are searched anew with another circle
+HUBER_PX = 0.5  # a disc further off than this counts in inverse proportion
+PICTURE_PX = 115  # the authors' notebooks draw the 256 x 256 pixels of a mean pattern on so many
+LABEL = np.s_[10:64, 10:64]  # where the pictures carry their label
+RINGS_PX = np.concatenate([[9, 11, 14, 18, 22, 28, 32, 36, 40], np.arange(47, 174, 7)])  # bounds of the rings
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Lattice:
         """The same lattice on a detector whose pixels are ``binning`` times as large."""
         shift = (binning - 1) / (2 * binning)  # the centre of pixel 0 moves when pixels are joined
         g002, g010 = (np.array(g) / binning for g in (self.g002, self.g010))
-        return Lattice(_pair(np.array(self.centre) / binning - shift), _pair(g002), _pair(g010), self.rms_px / binning, self.n_discs)
+        return Lattice(pair(np.array(self.centre) / binning - shift), pair(g002), pair(g010), self.rms_px / binning, self.n_discs)
 
     def reflections(self, shape: tuple[int, int], margin_px: float, orders: int = 8) -> np.ndarray:
         """Indices (k, l), l even, of the reflections at least ``margin_px`` inside a frame; shape ``(n, 2)``."""
@@ -44,11 +52,6 @@ class Lattice:
         places = np.array([self.position(*index) for index in indices])
         inside = ((places >= margin_px) & (places <= np.array(shape) - 1 - margin_px)).all(axis=1)
         return indices[inside]
-
-
-def _pair(row_col: Any) -> tuple[float, float]:
-    row, col = row_col
-    return float(row), float(col)
 
 
 def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
@@ -72,23 +75,13 @@ def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds
 
     Parameters
     ----------
-    pattern
-        Mean pattern in counts, shape ``(det_y, det_x)``.
-    guess
-        A lattice right to about half a disc's radius at the outer reflections.
-    radius_px
-        Radius of a disc.
-    rounds
-        How often discs are located anew; the search narrows each time.
-    reach_px
-        How far from its expected place a disc is searched in the first round; by default 0.7 radii.
-    widest_px
-        Circles up to this much larger than the disc are tried; zero keeps to the radius.
-
-    Returns
-    -------
-    Lattice
-        With ``rms_px``, the weighted scatter of the discs about it, and ``n_discs``.
+    pattern, guess
+        Mean pattern in counts, (det_y, det_x), and a lattice right to about half a disc's radius at the outer reflections.
+    radius_px, rounds
+        Radius of a disc, and how often discs are located anew; the search narrows each time.
+    reach_px, widest_px
+        How far from its expected place a disc is searched in the first round, by default 0.7 radii; and how much larger than the disc
+        circles may be, zero for the radius alone.
 
     Raises
     ------
@@ -124,21 +117,19 @@ def _rims(logarithm: np.ndarray, lattice: Lattice, radius: float, reach: float) 
     return np.column_stack([indices, places, fall])[inside & clear]
 
 
-def _ring(image: np.ndarray, centres: np.ndarray, radius: float, angles: int = 32) -> np.ndarray:
+def _ring(image: np.ndarray, centres: np.ndarray, radius: float) -> np.ndarray:
     """Mean of an image on circles, shape of ``centres`` without its last axis."""
-    phi = np.linspace(0, 2 * np.pi, angles, endpoint=False)
+    phi = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     rows = centres[..., 0, None] + radius * np.sin(phi)
     cols = centres[..., 1, None] + radius * np.cos(phi)
     return map_coordinates(image, [rows, cols], order=1, mode="nearest").mean(axis=-1)
 
 
-def _fit(found: np.ndarray, guess: Lattice, radius_px: float, huber_px: float = 0.5) -> Lattice:
-    """Centre, g002 and g010 by iterated least squares; a disc further off than ``huber_px`` counts in inverse proportion."""
+def _fit(found: np.ndarray, guess: Lattice, radius_px: float) -> Lattice:
+    """Centre, g002 and g010 by iterated least squares, in which discs that stray count little."""
     if len(found) < 6:
-        raise ValueError(
-            f"only {len(found)} discs have a rim near the expected lattice; six are needed. "
-            f"Check centre, vectors and radius: {guess}, {radius_px} px"
-        )
+        raise ValueError(f"only {len(found)} discs have a rim near the expected lattice; six are needed. "
+                         f"Check centre, vectors and radius: {guess}, {radius_px} px")
     k, l, row, col, fall = found.T
     columns, places = np.stack([np.ones_like(k), l / 2, k], axis=1), np.stack([row, col], axis=1)
     weight = fall.copy()
@@ -146,8 +137,8 @@ def _fit(found: np.ndarray, guess: Lattice, radius_px: float, huber_px: float = 
         root = np.sqrt(weight)[:, None]
         solution = np.linalg.lstsq(columns * root, places * root, rcond=None)[0]
         away = np.linalg.norm(places - columns @ solution, axis=1)
-        weight = fall * np.minimum(1, huber_px / np.maximum(away, 1e-9))
-    centre, g002, g010 = map(_pair, solution)
+        weight = fall * np.minimum(1, HUBER_PX / np.maximum(away, 1e-9))
+    centre, g002, g010 = map(pair, solution)
     return Lattice(centre, g002, g010, float(np.sqrt(np.average(away**2, weights=weight))), len(found))
 
 
@@ -155,17 +146,70 @@ def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float
     """
     Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted: a guess for :func:`refine_lattice`.
 
-    Parameters
-    ----------
-    entry
-        A measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError.
-    scan
-        The scan, or its stand-in from the twin; gives the beam energy and the size of a pixel.
+    The entry is a measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError. The scan, or its stand-in
+    from the twin, gives the beam energy and the size of a pixel.
     """
     names = ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")
     missing = [name for name in names if name not in entry.axes]
     if missing:
         raise ValueError(f"the manifest's entry {entry.id!r} has no {', '.join(missing)}; choose that of a scan, such as 'ds1'")
-    centre, g002, g010 = (_pair(entry.axes[name].value) for name in names)
+    centre, g002, g010 = (pair(entry.axes[name].value) for name in names)
     convergence_mrad: Any = entry.acquisition["convergence_mrad"].value
     return Lattice(centre, g002, g010), disc_radius_px(convergence_mrad, scan)
+
+
+def as_drawn(mean_log: np.ndarray) -> np.ndarray:
+    """
+    What a mean log pattern (det_y, det_x) looks like, in counts, after it was drawn like the published ones and read back.
+
+    Drawing shrank each axis to 115 pixels with a Hann window, and reading it back interpolates linearly, which blurs by about
+    two pixels; only pictures that share this blur are comparable. The input is the mean over the scan of ln(1 + counts), so
+    ``exp(blurred) - 1`` lies below the mean counts (Jensen's inequality).
+    """
+    axes = []  # matrices of what drawing did to each axis
+    for length in mean_log.shape:
+        step, pixels = length / PICTURE_PX, np.arange(length)
+        centres = (np.arange(PICTURE_PX) + 0.5) * step - 0.5
+        distance = np.abs(pixels - centres[:, None]) / step
+        shrink = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0)
+        shrink /= shrink.sum(axis=1, keepdims=True)
+        axes.append(np.stack([np.interp(pixels, centres, hat) for hat in np.eye(PICTURE_PX)], axis=1) @ shrink)
+    return np.expm1(axes[0] @ np.asarray(mean_log, float) @ axes[1].T)
+
+
+def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float, dead: tuple = ()) -> np.ndarray:
+    """
+    Mask of the pixels between the discs, further from lattice points than ``clearance_px``, a disc's radius and its blur; without the label of
+    the published pictures and 6 px around each of the ``dead`` pixels (row, col).
+    """
+    pixels = np.indices(shape).transpose(1, 2, 0)
+    basis = np.stack([lattice.g002, lattice.g010], axis=1)
+    cells = (pixels - lattice.centre) @ np.linalg.inv(basis).T
+    mask = np.linalg.norm((cells - np.round(cells)) @ basis.T, axis=-1) >= clearance_px
+    mask[LABEL] = False
+    for place in dead:
+        mask &= np.linalg.norm(pixels - place, axis=-1) > 6
+    return mask
+
+
+def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edges_px=RINGS_PX) -> np.ndarray:
+    """Mean counts of a picture on the pixels of ``mask`` in rings around the direct beam, one less than their bounds; nan below 40 pixels."""
+    radius = np.hypot(*(np.indices(picture.shape) - np.reshape(lattice.centre, (2, 1, 1))))
+    sums, numbers = (np.histogram(radius[mask], edges_px, weights=w)[0] for w in (picture[mask], None))
+    return np.where(numbers >= 40, sums / np.maximum(numbers, 1), np.nan)
+
+
+def disc_counts(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
+    """
+    Counts in discs above the background beside them, for pairs (k, l) of reflections 0kl; negative where a disc does not rise above it.
+
+    A pixel belongs to a disc when its centre is nearer than ``radius_px``. The background is the mean 8 to 10 px away, half-way to the next disc.
+    """
+    rows, cols = np.indices(picture.shape)
+    found = []
+    for k, l in indices:
+        row, col = lattice.position(k, l)
+        distance = np.hypot(rows - row, cols - col)
+        floor = picture[(distance > 8) & (distance < 10)].mean()
+        found.append((picture[distance < radius_px] - floor).sum())
+    return np.array(found)

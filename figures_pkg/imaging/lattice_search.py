@@ -15,6 +15,7 @@ import scipy.fft
 from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter, median_filter
 
 from figures_pkg.crystal.structure import structure
+from figures_pkg.data.axes import pair
 from figures_pkg.diffraction.library import Library
 
 from .lattice import Lattice, refine_lattice
@@ -49,15 +50,12 @@ class Zone:
     @classmethod
     def of(cls, first: float, second: float, angle_deg: float = 90.0, name: str = "the zone axis", second_order: int = 1) -> "Zone":
         """
-        A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise.
+        A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise, from 20 to 160 degrees.
 
-        ``second_order`` is the l of the second vector: 1 for 001, 2 where the odd 00l are extinct. Lengths that are not positive and angles
-        outside 20 to 160 degrees are a ValueError.
+        ``second_order`` is the l of the second vector: 1 for 001, 2 where the odd 00l are extinct.
         """
         if not (first > 0 and second > 0 and 20 <= angle_deg <= 160):
-            raise ValueError(
-                f"a net needs two positive lengths and 20 to 160 degrees between them, got {first}, {second} and {angle_deg}"
-            )
+            raise ValueError(f"a net needs two positive lengths and 20 to 160 degrees between them, got {first}, {second} and {angle_deg}")
         turn = np.radians(angle_deg)
         across, height = float(second * np.cos(turn)), float(second * np.sin(turn))
         return cls(((first, 0.0), (across, height)), first, 2 * height / second_order, name)
@@ -73,9 +71,18 @@ class Zone:
         """The net of the reflections that a library holds and that reach 1e-4 of the beam somewhere in it; a ValueError if they all lie on one line."""
         seen = library.coefficients.max(axis=(0, 1, 2)) > WEAKEST
         vectors = np.stack([library.g_b, library.g_c], axis=1)[seen]
-        index, order = library.hkl[:, 1:], [np.flatnonzero(library.hkl[:, axis])[0] for axis in (1, 2)]
-        g010 = abs(library.g_b[order[0]] / index[order[0], 0])
-        return cls(_shortest_basis(vectors, name), float(g010), float(2 * abs(library.g_c[order[1]] / index[order[1], 1])), name)
+        lengths = np.linalg.norm(vectors, axis=1)
+        ordered = vectors[np.argsort(lengths)][int(lengths.min() < 1e-9):]
+        first = ordered[0]
+        across = np.abs(ordered[:, 0] * first[1] - ordered[:, 1] * first[0]) > 1e-6 * (first @ first)
+        if not across.any():
+            raise ValueError(f"all reflections of {name} lie on one line; build the library with a larger g_max_inv_angstrom")
+        second = ordered[across][0]
+        if first[0] * second[1] - first[1] * second[0] < 0:
+            second = -second
+        k, l = (np.flatnonzero(library.hkl[:, axis])[0] for axis in (1, 2))
+        g010, g002 = abs(library.g_b[k] / library.hkl[k, 1]), 2 * abs(library.g_c[l] / library.hkl[l, 2])
+        return cls((pair(first), pair(second)), float(g010), float(g002), name)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -100,31 +107,11 @@ def reduced(matrix: np.ndarray) -> np.ndarray:
         first, second = second, first
 
 
-def _shortest_basis(vectors, name):
-    """Shortest vector, and the shortest one that is not along it, as nested tuples; anticlockwise."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    ordered = vectors[np.argsort(lengths)][int(lengths.min() < 1e-9) :]
-    first = ordered[0]
-    across = np.abs(ordered[:, 0] * first[1] - ordered[:, 1] * first[0]) > 1e-6 * (first @ first)
-    if not across.any():
-        raise ValueError(f"all reflections of {name} lie on one line; build the library with a larger g_max_inv_angstrom")
-    second = ordered[across][0]
-    if first[0] * second[1] - first[1] * second[0] < 0:
-        second = -second
-    return tuple(map(float, first)), tuple(map(float, second))
-
-
-def _integer_matrices(largest):
-    """All 2 x 2 matrices of whole numbers up to 3 with a determinant from 1 to `largest` in size, shape (n, 2, 2)."""
-    entries = np.arange(-3, 4)
-    matrices = np.stack(np.meshgrid(*[entries] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2)
-    size = np.abs(np.rint(np.linalg.det(matrices)))
-    return matrices[(size >= 1) & (size <= largest)].astype(float)
-
-
 def _best_match(net, zone, scale, up):
     """The map from (row, col) in 1/Å to px with the least distortion, and that distortion; infinite if none fits."""
-    coarser = _integer_matrices(4 if scale else 1)  # of the net that was found, in terms of the zone's
+    matrices = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2)
+    size = np.abs(np.rint(np.linalg.det(matrices)))
+    coarser = matrices[(size >= 1) & (size <= (4 if scale else 1))].astype(float)  # of the net that was found, in terms of the zone's
     maps = net @ np.linalg.inv(coarser) @ np.linalg.inv(zone.matrix)
     strain = np.linalg.svd(maps, compute_uv=False)
     off = strain[:, 0] / strain[:, 1] - 1
@@ -140,9 +127,7 @@ def _cleaned(mean_pattern) -> np.ndarray:
     """Counts with dead, hot and undefined pixels replaced by the median of their neighbours; refused when there is no picture."""
     pattern = np.asarray(mean_pattern)
     if pattern.ndim != 2 or min(pattern.shape) < 32:
-        raise ValueError(
-            f"a mean pattern has two axes of at least 32 px, got shape {pattern.shape}; average the scan over its positions"
-        )
+        raise ValueError(f"a mean pattern has two axes of at least 32 px, got shape {pattern.shape}; average the scan over its positions")
     counts = np.nan_to_num(pattern.astype(float), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
     middle = median_filter(counts, 3)
     away = np.log1p(counts) - np.log1p(middle)
@@ -162,17 +147,15 @@ def _contrast(counts, wide_px) -> np.ndarray:
 
 def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
     """
-    The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, and how clear they are.
-
-    The vectors are zero when there are not two peaks across each other. The clearness is the mean autocorrelation on the eight nearest
-    points of the net over the scatter of the whole map. Changes over more than ``wide_px`` count as background.
+    The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, zero when no two peaks lie across each other;
+    and how clear they are: the mean autocorrelation on the eight nearest points of the net over the scatter of the whole map.
     """
     image = _contrast(counts, wide_px)
     correlation = _autocorrelation(image)
     peaks = _peaks(correlation)
     candidates = peaks[:STRONGEST] + sorted(peaks[STRONGEST:40], key=np.linalg.norm)[:SHORTEST]
     pairs = [np.stack(pair, axis=1) for pair in combinations(candidates, 2)]
-    bases = [reduced(pair) for pair in pairs if _across(pair)]
+    bases = [reduced(pair) for pair in pairs if abs(np.linalg.det(pair)) > 0.25 * np.linalg.norm(pair, axis=0).prod()]  # over 15 degrees apart
     if not bases:
         return np.zeros((2, 2)), 0.0
     best = max(bases, key=lambda basis: _on_net(correlation, basis).sum())
@@ -183,9 +166,8 @@ def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
 
 def _place_net(counts, basis) -> np.ndarray:
     """
-    A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics.
-
-    The phase of a harmonic is that of the mean disc, so an unevenly filled disc moves it a little; the rims mend that later.
+    A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics. The phase of a harmonic is
+    that of the mean disc, so an unevenly filled disc moves it a little; the rims mend that later.
     """
     image = _contrast(counts, np.linalg.norm(basis, axis=0).min() / 2)
     middle = (np.array(counts.shape) - 1) / 2
@@ -231,11 +213,6 @@ def _summit(image, place):
     return np.clip(shift, -0.5, 0.5)
 
 
-def _across(pair):
-    """Whether two vectors differ in direction by more than about 15 degrees."""
-    return abs(np.linalg.det(pair)) > 0.25 * np.linalg.norm(pair, axis=0).prod()
-
-
 def _on_net(correlation, basis, orders=ORDERS):
     """The autocorrelation at the points of a net, shape (n,); zero outside the map."""
     places = (np.array(correlation.shape) // 2)[:, None] + basis @ orders.T
@@ -257,9 +234,7 @@ def _polished(peaks, basis):
 def _steepest_radius(counts, beam, basis) -> float:
     """
     Radius in px at which the counts fall most, on average over the brightest discs, each of them counted alike.
-
-    A blur of standard deviation s makes a disc of radius r seem smaller by about s² / 2r: in all by 3 % in the twin of DS1 and
-    by 6 % in that of DS2.
+    A blur of standard deviation s makes a disc of radius r seem smaller by about s² / 2r: by 3 % in the twin of DS1, by 6 % in that of DS2.
     """
     spacing = np.linalg.norm(basis, axis=0).min()
     radii = np.arange(0.5, 0.95 * spacing, 0.25)
@@ -276,16 +251,13 @@ def _steepest_radius(counts, beam, basis) -> float:
     return float(radii[best + 4] + (0.125 * (before - after) / curve if curve < 0 else 0.0))
 
 
-def _direct_beam(counts, anywhere, basis, centre):
+def _direct_beam(counts, anywhere, basis):
     """(row, col) of the direct beam, and the brightness of the next disc relative to it."""
-    size = min(counts.shape)
     nodes = _nodes(counts.shape, anywhere, basis, 2)
     around = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
     brightness = _at(counts, nodes[:, None] + around).mean(axis=1)
-    expected = (np.array(counts.shape) - 1) / 2 if centre is None else np.array(centre, float)
-    away = np.linalg.norm(nodes - expected, axis=1)
-    weighted = -away if centre is not None else brightness * np.exp(-0.5 * (away / (size / 4)) ** 2)
-    best = weighted.argmax()
+    away = np.linalg.norm(nodes - (np.array(counts.shape) - 1) / 2, axis=1)
+    best = (brightness * np.exp(-0.5 * (away / (min(counts.shape) / 4)) ** 2)).argmax()
     return nodes[best], float(np.delete(brightness, best).max() / max(brightness[best], 1e-9))
 
 
@@ -303,56 +275,28 @@ def _at(image, places):
 
 @dataclass(frozen=True)
 class FoundLattice:
-    """
-    A lattice, and how well it describes the pattern.
+    """A lattice, and how well it describes the pattern."""
 
-    Attributes
-    ----------
-    lattice
-        Centre, 002 and 010 in px, rows downward.
-    matrix
-        Px per 1/Å, shape (2, 2): (row, col) of a vector is ``matrix @ (g_b, g_c)``, counted from the centre.
-    radius_px
-        Radius of the discs, where their counts fall most.
-    rms_px, n_discs
-        Weighted scatter of the discs about the lattice, and how many took part in the fit.
-    distortion
-        Longest over shortest axis of the ellipse that a circle in reciprocal space becomes, less one.
-    rotation_deg
-        From image up to +c, anticlockwise on the screen.
-    scale_inv_angstrom
-        Mean size of a pixel, if the lengths of the zone are right.
-    second_brightest
-        Counts of the brightest other disc over those of the disc taken for the direct beam; near 1 the choice is doubtful.
-    """
-
-    lattice: Lattice
-    matrix: np.ndarray
-    radius_px: float
-    rms_px: float
-    n_discs: int
-    distortion: float
-    rotation_deg: float
-    scale_inv_angstrom: float
-    second_brightest: float
+    lattice: Lattice  #: centre, 002 and 010 in px, rows downward
+    matrix: np.ndarray  #: px per 1/Å, shape (2, 2): (row, col) of a vector is ``matrix @ (g_b, g_c)``, counted from the centre
+    radius_px: float  #: of the discs, where their counts fall most
+    rms_px: float  #: weighted scatter of the discs about the lattice
+    n_discs: int  #: how many took part in the fit
+    distortion: float  #: longest over shortest axis of the ellipse that a circle in reciprocal space becomes, less one
+    rotation_deg: float  #: from image up to +c, anticlockwise on the screen
+    scale_inv_angstrom: float  #: mean size of a pixel, if the lengths of the zone are right
+    second_brightest: float  #: counts of the brightest other disc over those of the direct beam; near 1 the choice is doubtful
 
 
-def find_lattice(
-    mean_pattern: np.ndarray,
-    zone: Zone | None = None,
-    *,
-    scale_inv_angstrom: float | None = None,
-    up: tuple[float, float] = (-1.0, 0.0),
-    centre: tuple[float, float] | None = None,
-    radius_px: float | None = None,
-) -> FoundLattice:
+def find_lattice(mean_pattern: np.ndarray, zone: Zone | None = None, *, scale_inv_angstrom: float | None = None,
+                 up: tuple[float, float] = (-1.0, 0.0), radius_px: float | None = None) -> FoundLattice:
     """
     Find the reflections of a zone axis in a mean pattern and fit their lattice to the rims of the discs.
 
     What geometry cannot tell. A net looks the same after half a turn, so +c and −c are equally good: the one nearer to `up` is
     taken, which should be the recorded orientation. Seen from behind, the net of a rectangle also looks the same: the screen is
     taken to show the pattern unmirrored, with c a quarter turn anticlockwise from b. The direct beam is the brightest disc, those
-    near the middle of the frame preferred, or the disc nearest to `centre`.
+    near the middle of the frame preferred.
 
     Parameters
     ----------
@@ -362,12 +306,8 @@ def find_lattice(
         The net to expect; ErMnO3 along [100] by default.
     scale_inv_angstrom
         Size of a pixel if it is known to 10 %. Then the net is also found when whole rows of it are too weak to see.
-    up
-        (row, col) of the direction near which +c is expected; image up by default.
-    centre
-        (row, col) near the direct beam.
-    radius_px
-        Radius of the discs, if known; else it is measured.
+    up, radius_px
+        (row, col) of the direction near which +c is expected, image up by default; radius of the discs, if known, else it is measured.
 
     Raises
     ------
@@ -379,13 +319,30 @@ def find_lattice(
     net, linear = _matched_net(counts, zone, scale_inv_angstrom, up)
     _refuse_overlap(radius_px, net)
     basis = linear @ zone.matrix
-    beam, second = _direct_beam(counts, _place_net(counts, basis), basis, centre)
+    beam, second_brightest = _direct_beam(counts, _place_net(counts, basis), basis)
     rough = radius_px or _steepest_radius(counts, beam, basis)
     _refuse_overlap(rough, basis)
-    fitted = _fitted(counts, Lattice(tuple(beam), tuple(basis[:, 1]), tuple(basis[:, 0])), rough)
+    guess = Lattice(tuple(beam), tuple(basis[:, 1]), tuple(basis[:, 0]))
+    spacing = min(np.hypot(*guess.g002), np.hypot(*guess.g010))
+    rough = max(rough, 2.0)
+    try:
+        fitted = refine_lattice(counts, guess, rough, rounds=2, reach_px=min(0.7 * rough, 2.5), widest_px=1.75)
+    except ValueError as error:
+        raise ValueError(f"no lattice found: a net with a spacing of {spacing:.1f} px was, but {error}") from error
+    if fitted.rms_px > 0.12 * spacing:
+        raise ValueError(f"no lattice found: {fitted.n_discs} discs scatter by {fitted.rms_px:.1f} px about a net with a spacing of "
+                         f"{spacing:.1f} px; average more positions, or give the radius of the discs")
     basis = np.stack([fitted.g010, fitted.g002], axis=1)
     radius = radius_px or _steepest_radius(counts, np.array(fitted.centre), basis)
-    return _result(fitted, basis @ np.linalg.inv(zone.matrix), zone, radius, second)
+    screen = basis @ np.linalg.inv(zone.matrix)  # from (row, col) in 1/Å to px
+    matrix = screen @ np.array([[0, -1], [1, 0]])  # from (g_b, g_c)
+    left, strain, right = np.linalg.svd(screen)
+    row, col = (left @ right) @ (-1, 0)
+    g010, g002 = matrix[:, 0] * zone.g010, matrix[:, 1] * zone.g002
+    lattice = Lattice(fitted.centre, pair(g002), pair(g010), fitted.rms_px, fitted.n_discs)
+    return FoundLattice(lattice, matrix, radius, fitted.rms_px, fitted.n_discs, distortion=float(strain[0] / strain[1] - 1),
+                        rotation_deg=float(np.degrees(np.arctan2(-col, -row))), scale_inv_angstrom=float(1 / np.sqrt(strain.prod())),
+                        second_brightest=second_brightest)
 
 
 def _matched_net(counts, zone, scale, up):
@@ -393,57 +350,23 @@ def _matched_net(counts, zone, scale, up):
     found = [_find_net(counts, min(counts.shape) / width) for width in WIDTHS]
     found = sorted([(net, clear) for net, clear in found if clear > LEAST_CLEARNESS], key=lambda pair: -pair[1])
     if not found:
-        raise ValueError(
-            f"no lattice found in the pattern of {counts.shape[0]} x {counts.shape[1]} px: its autocorrelation has no clear net of "
-            "peaks. Discs may overlap (use a smaller convergence angle), the counts may be too few (average more positions), or "
-            "the crystal may be far from a zone axis; look at the logarithm of the pattern"
-        )
+        raise ValueError(f"no lattice found in the pattern of {counts.shape[0]} x {counts.shape[1]} px: its autocorrelation has no clear net of "
+                         "peaks. Discs may overlap (use a smaller convergence angle), the counts may be too few (average more positions), or "
+                         "the crystal may be far from a zone axis; look at the logarithm of the pattern")
     matches = [(net, *_best_match(net, zone, scale, up)) for net, _ in found]
     for net, linear, off in matches:
         if off <= LARGEST_DISTORTION:
             return net, linear
     net, _, off = matches[0]
     size = f" at {1 / scale:.4g} px per 1/Å" if scale else ""
-    raise ValueError(
-        f"the discs form a net with {_described(net)} px; {zone.name} has {_described(zone.matrix)} 1/Å{size}. The closest match is "
-        f"distorted by {100 * off:.0f} % (limit {100 * LARGEST_DISTORTION:.0f} %): another zone axis or crystal, or a wrong pixel size; give "
-        "the right zone or scale"
-    )
+    raise ValueError(f"the discs form a net with {_described(net)} px; {zone.name} has {_described(zone.matrix)} 1/Å{size}. The closest match is "
+                     f"distorted by {100 * off:.0f} % (limit {100 * LARGEST_DISTORTION:.0f} %): another zone axis or crystal, or a wrong pixel size; "
+                     "give the right zone or scale")
 
 
 def _refuse_overlap(radius, basis):
     """Refuse discs that are larger than half the spacing of the net."""
     spacing = np.linalg.norm(basis, axis=0).min()
     if radius is not None and radius > 0.5 * spacing:
-        raise ValueError(
-            f"the discs overlap: their radius is {radius:.1f} px and the lattice spacing {spacing:.1f} px. Intensities of single "
-            "discs cannot be told apart then; record with a smaller convergence angle"
-        )
-
-
-def _fitted(counts, guess, radius):
-    """The lattice fitted to the rims; refused when they do not lie on it."""
-    spacing = min(np.hypot(*guess.g002), np.hypot(*guess.g010))
-    try:
-        radius = max(radius, 2.0)
-        fitted = refine_lattice(counts, guess, radius, rounds=2, reach_px=min(0.7 * radius, 2.5), widest_px=1.75)
-    except ValueError as error:
-        raise ValueError(f"no lattice found: a net with a spacing of {spacing:.1f} px was, but {error}") from error
-    if fitted.rms_px > 0.12 * spacing:
-        raise ValueError(
-            f"no lattice found: {fitted.n_discs} discs scatter by {fitted.rms_px:.1f} px about a net with a spacing of "
-            f"{spacing:.1f} px; average more positions, or give the radius of the discs"
-        )
-    return fitted
-
-
-def _result(fitted, screen, zone, radius, second):
-    """Everything that is told about a fitted lattice; `screen` maps (row, col) in 1/Å to px."""
-    matrix = screen @ np.array([[0, -1], [1, 0]])  # from (g_b, g_c)
-    left, strain, right = np.linalg.svd(screen)
-    row, col = (left @ right) @ (-1, 0)
-    g010, g002 = matrix[:, 0] * zone.g010, matrix[:, 1] * zone.g002
-    lattice = Lattice(fitted.centre, tuple(map(float, g002)), tuple(map(float, g010)), fitted.rms_px, fitted.n_discs)
-    turn, scale = np.degrees(np.arctan2(-col, -row)), 1 / np.sqrt(strain.prod())
-    numbers = (float(strain[0] / strain[1] - 1), float(turn), float(scale), second)
-    return FoundLattice(lattice, matrix, radius, fitted.rms_px, fitted.n_discs, *numbers)
+        raise ValueError(f"the discs overlap: their radius is {radius:.1f} px and the lattice spacing {spacing:.1f} px. Intensities of single "
+                         "discs cannot be told apart then; record with a smaller convergence angle")

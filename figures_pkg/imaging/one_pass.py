@@ -37,7 +37,8 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
 
     The work is one task per dask block, so it runs in threads, or on a cluster when a ``dask.distributed.Client`` is
     active. Sums of integer counts are exact and do not depend on the blocks; floating-point data are summed in double
-    precision. Memory holds a few blocks, whatever the size of the scan.
+    precision. Memory holds a few blocks, whatever the size of the scan. Another object, wrong dimensions, a detector that does not fit, an empty
+    group, and data with nan are a TypeError or a ValueError.
 
     Parameters
     ----------
@@ -46,16 +47,13 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     detectors
         Name -> Disc, Annulus, Box or any other object with a method ``mask(shape)``; boolean mask or weights (det_y, det_x).
     com
-        True for the centre of mass of whole patterns, a :class:`CenterOfMass`, a mapping from names to either for
-        several at once, or False.
+        True for the centre of mass of whole patterns, a :class:`CenterOfMass`, a mapping from names to either, or False.
     mean, maximum, mean_log
         Which patterns to gather: mean, largest value, and mean of ln(1 + N), the average of the paper's log-transformed
         data (Methods of doi:10.1038/s41524-024-01265-y). It lies below ln(1 + mean).
-    groups
-        Name -> boolean mask (scan_y, scan_x); the mean pattern of each is gathered in the same pass.
-    threads
-        How many blocks to work on at once; by default one per processor (at least four when reading from a file, so
-        that the disk does not wait), fewer if their blocks would not fit in 0.7 GB.
+    groups, threads
+        Name -> boolean mask (scan_y, scan_x) of positions whose mean pattern is gathered in the same pass. How many blocks to work on at once; by
+        default one per processor (at least four from a file, so that the disk does not wait), fewer if their blocks would not fit in 0.7 GB.
 
     Returns
     -------
@@ -66,11 +64,6 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
         origin of the detector coordinates, y grows downward with the detector row, x to the right with the column.
         On (det_y, det_x): ``mean_pattern``, ``max_pattern``, ``mean_log_pattern``. On (group, det_y, det_x):
         ``group_mean_pattern``, with ``group_size``. Coordinates and attributes are the scan's.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For another object, wrong dimensions, a detector that does not fit, an empty group, or data with nan.
     """
     check_scan(scan)
     if scan.dtype.kind not in "buif":
@@ -79,17 +72,21 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
         raise ValueError(f"scan of shape {scan.shape} is empty; select at least one position and one pixel")
     rows, columns, *frame = scan.shape
     positions, shape = (rows, columns), (frame[0], frame[1])
-    moments = [Moments(spec, shape, name) for name, spec in _com_specs(com).items()]
+    moments = []
+    for name, spec in (com if isinstance(com, Mapping) else {"com": com}).items():
+        if not isinstance(spec, (bool, CenterOfMass)) and spec is not None:
+            raise TypeError(f"com={spec!r} ({name}): expected True, False, a CenterOfMass, or a mapping from names to those")
+        if spec:
+            moments.append(Moments(CenterOfMass() if spec is True else spec, shape, name))
     detectors = {name: detector_weights(detector, shape, name) for name, detector in (detectors or {}).items()}
     taken = OWN_NAMES | {f"{one.name}_{axis}{end}" for one in moments for axis in "yx" for end in ("", "_std")}
     if taken & set(detectors):
         raise ValueError(f"detector names {sorted(taken & set(detectors))} are names of other results; rename these detectors")
     gathered = {f"detector/{name}": mask for name, mask in detectors.items()}
     for one in moments:
-        gathered |= one.masks() | one.weights()
+        gathered |= one.detectors()
     plan = make_plan(shape, gathered, maximum, mean_log)
-    members = _members(groups or {}, positions)
-    labels, members_of = _labels(members)
+    members, labels, members_of = _labels(groups or {}, positions)
     partial = _gather(scan, plan, labels, threads)
     sums = maps_of(partial, plan, positions)
     bad = np.argwhere(~np.isfinite(sums["total"]))
@@ -99,23 +96,23 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
     images = {"total": "total"} | {name: f"detector/{name}" for name in detectors}
     variables = {name: (SCAN_DIMS, sums[key], {"units": "counts"}) for name, key in images.items()}
     for one in moments:
-        variables |= _com(scan, one, sums)
-    variables |= _patterns(partial, rows * columns, mean) | _group_means(partial, members, members_of)
+        found = one.centre(sums)
+        for axis, key, dim in (("y", "row", "det_y"), ("x", "col", "det_x")):
+            start, step = linear_axis(scan, dim)
+            units = {"units": scan[dim].attrs.get("units", "px")}
+            deviation = {**units, "long_name": "standard deviation expected from Poisson counts"}
+            variables[f"{one.name}_{axis}"] = (SCAN_DIMS, start + step * found[key], {**units, "sign_convention": SIGNS})
+            variables[f"{one.name}_{axis}_std"] = (SCAN_DIMS, abs(step) * found[f"{key}_std"], deviation)
+    variables |= _patterns(partial, rows * columns, mean, members, members_of)
     coordinates = {dim: scan.coords[dim].variable for dim in DIMS if dim in scan.coords}
     return xr.Dataset(variables, coordinates | ({"group": list(members)} if members else {}), dict(scan.attrs))
 
 
-def _com_specs(com) -> dict[str, CenterOfMass]:
-    named = com if isinstance(com, Mapping) else {"com": com}
-    specs = {name: CenterOfMass() if one is True else one for name, one in named.items() if one not in (False, None)}
-    for name, spec in specs.items():
-        if not isinstance(spec, CenterOfMass):
-            raise TypeError(f"com={spec!r} ({name}): expected True, False, a CenterOfMass, or a mapping from names to those")
-    return specs
-
-
-def _members(groups: Mapping, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The positions of each group as boolean arrays (scan_y, scan_x)."""
+def _labels(groups: Mapping, shape: tuple[int, int]) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
+    """
+    The positions of each group as boolean arrays (scan_y, scan_x), and a label per position, such that positions of one label are in the same
+    groups; None without groups. The third array, (labels, groups) booleans, says which groups each label belongs to.
+    """
     members = {}
     for name, mask in groups.items():
         if isinstance(mask, xr.DataArray) and set(mask.dims) == set(SCAN_DIMS):
@@ -126,20 +123,11 @@ def _members(groups: Mapping, shape: tuple[int, int]) -> dict[str, np.ndarray]:
         if not mask.any():
             raise ValueError(f"group {name!r} has no position; leave it out or widen its condition")
         members[name] = mask
-    return members
-
-
-def _labels(members: dict[str, np.ndarray]) -> tuple[np.ndarray | None, np.ndarray]:
-    """
-    A label per position, (scan_y, scan_x), such that positions of one label are in the same groups; None without groups.
-
-    The second array, (labels, groups) booleans, says which groups each label belongs to.
-    """
     if not members:
-        return None, np.zeros((1, 0), bool)
+        return members, None, np.zeros((1, 0), bool)
     stack = np.stack([mask.ravel() for mask in members.values()], axis=1)
     members_of, labels = np.unique(stack, axis=0, return_inverse=True)
-    return labels.reshape(next(iter(members.values())).shape), members_of
+    return members, labels.reshape(shape), members_of
 
 
 def maps_of(partial: Partial, plan: Plan, shape: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -156,21 +144,9 @@ def maps_of(partial: Partial, plan: Plan, shape: tuple[int, int]) -> dict[str, n
     return maps
 
 
-def _com(scan: xr.DataArray, moments: Moments, sums: dict[str, np.ndarray]) -> dict:
-    """A centre of mass in the unit of the detector coordinates, with its deviation, as variables."""
-    found = moments.centre(sums)
-    variables = {}
-    for axis, key, dim in (("y", "row", "det_y"), ("x", "col", "det_x")):
-        start, step = linear_axis(scan, dim)
-        units = {"units": scan[dim].attrs.get("units", "px")}
-        deviation = {**units, "long_name": "standard deviation expected from Poisson counts"}
-        variables[f"{moments.name}_{axis}"] = (SCAN_DIMS, start + step * found[key], {**units, "sign_convention": SIGNS})
-        variables[f"{moments.name}_{axis}_std"] = (SCAN_DIMS, abs(step) * found[f"{key}_std"], deviation)
-    return variables
-
-
-def _patterns(partial: Partial, positions: int, mean: bool) -> dict:
-    variables = {}
+def _patterns(partial: Partial, positions: int, mean: bool, members: dict[str, np.ndarray], members_of: np.ndarray) -> dict:
+    """The patterns that were gathered, over all positions and over each group, as variables."""
+    variables: dict[str, tuple] = {}
     if mean:
         variables["mean_pattern"] = (DETECTOR_DIMS, sum(partial.sums.values()) / positions, {"units": "counts"})
     if partial.largest is not None:
@@ -179,36 +155,25 @@ def _patterns(partial: Partial, positions: int, mean: bool) -> dict:
         if not np.isfinite(partial.log_sum).all():
             raise ValueError("mean_log=True: ln(1 + N) needs values above -1, and the data hold smaller ones")
         variables["mean_log_pattern"] = (DETECTOR_DIMS, partial.log_sum / positions, {"long_name": "mean of ln(1 + counts)"})
+    if members:
+        sizes = np.array([mask.sum() for mask in members.values()])
+        means = [reduce(np.add, (partial.sums[int(label)] for label in np.flatnonzero(inside))) / size for inside, size in zip(members_of.T, sizes)]
+        variables["group_mean_pattern"] = (("group", *DETECTOR_DIMS), np.stack(means), {"units": "counts"})
+        variables["group_size"] = ("group", sizes)
     return variables
-
-
-def _group_means(partial: Partial, members: dict[str, np.ndarray], members_of: np.ndarray) -> dict:
-    if not members:
-        return {}
-    sizes = np.array([mask.sum() for mask in members.values()])
-    means = [reduce(np.add, (partial.sums[int(label)] for label in np.flatnonzero(inside))) / size for inside, size in zip(members_of.T, sizes)]
-    return {"group_mean_pattern": (("group", *DETECTOR_DIMS), np.stack(means), {"units": "counts"}),
-            "group_size": ("group", sizes)}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    The detectors of a pass as tables; small, picklable, and the same for all blocks.
+    """The detectors of a pass as tables; small, picklable, and the same for all blocks. Each touches its own pixels only."""
 
-    ``masks`` and ``weights`` are the names of the 0/1 detectors and of the weighted ones, in the order of their columns in the result.
-    ``runs`` are (n, 3) rows of (first column, last column + 1, detector) sorted by detector row, and ``first_run`` is where each row begins:
-    a 0/1 detector touches its own pixels only. ``spans`` and ``first_span`` are the same for weighted detectors, one span per row from the
-    first to the last weight other than zero, and ``values`` their weights, (weighted detectors, det_y, det_x) float64.
-    """
-
-    masks: tuple[str, ...]
-    weights: tuple[str, ...]
-    runs: np.ndarray
-    first_run: np.ndarray
-    spans: np.ndarray
+    masks: tuple[str, ...]  # names of the 0/1 detectors, in the order of their columns in the result
+    weights: tuple[str, ...]  # and of the weighted ones
+    runs: np.ndarray  # (n, 3) rows of (first column, last column + 1, 0/1 detector), sorted by detector row
+    first_run: np.ndarray  # where each detector row begins in them
+    spans: np.ndarray  # the same for weighted detectors, one span per row from the first to the last weight other than zero
     first_span: np.ndarray
-    values: np.ndarray
+    values: np.ndarray  # their weights, (weighted detectors, det_y, det_x) float64
     maximum: bool
     mean_log: bool
     shape: tuple[int, int]
@@ -248,18 +213,13 @@ def _by_row(shape: tuple[int, int], tables: list[np.ndarray]) -> tuple[np.ndarra
 
 @dataclass
 class Partial:
-    """
-    What the pass has gathered so far.
+    """What the pass has gathered so far."""
 
-    ``maps``: (y, x) of a block's first position -> its sums over pixels, (positions_y, positions_x, columns), exact ones (moments and
-    0/1 detectors) and weighted ones. ``sums``: label -> sum of its patterns, int64 or float64 (det_y, det_x). ``largest`` and
-    ``log_sum``: maximum pattern and sum of ln(1 + N), or None.
-    """
-
+    # (y, x) of a block's first position -> its sums over pixels, (positions_y, positions_x, columns), exact ones (moments and 0/1) and weighted ones
     maps: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    sums: dict[int, np.ndarray] = field(default_factory=dict)
-    largest: np.ndarray | None = None
-    log_sum: np.ndarray | None = None
+    sums: dict[int, np.ndarray] = field(default_factory=dict)  # label -> sum of its patterns, int64 or float64 (det_y, det_x)
+    largest: np.ndarray | None = None  # the maximum pattern
+    log_sum: np.ndarray | None = None  # the sum of ln(1 + N)
 
     def add(self, other: Partial) -> None:
         """Take over what ``other`` has gathered elsewhere in the scan."""
@@ -283,7 +243,6 @@ def merge(partials: list[Partial]) -> Partial:
 def reduce_block(block: np.ndarray, plan: Plan, corner: tuple[int, int], labels: np.ndarray | None = None) -> Partial:
     """
     Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x), whose first position is ``corner`` (y, x).
-
     The patterns of each label, one integer per position, are summed on their own; by default all have one label.
     """
     if block.shape[2:] != plan.shape or (labels is not None and labels.shape != block.shape[:2]):
@@ -304,9 +263,10 @@ def _reduce_patterns(patterns, plan: Plan, labels, exact, weighted) -> Partial:
     """Fill ``exact`` and ``weighted`` (n, columns), and return the patterns that were gathered."""
     found, counts = np.unique(labels, return_counts=True)
     order, starts = np.argsort(labels, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
-    sums = np.zeros((len(found), *patterns.shape[1:]), _sum_type(patterns.dtype))
-    accumulate(patterns, order, starts, plan.runs, plan.first_run, plan.spans, plan.first_span, plan.values,
-               sums, exact, weighted)
+    widest = {"u": np.uint64, "i": np.int64}.get(patterns.dtype.kind, np.float64)
+    narrow = np.uint32 if patterns.dtype in (np.uint8, np.uint16) else widest  # in which 65,536 values can be added without overflow
+    sums = np.zeros((len(found), *patterns.shape[1:]), narrow)
+    accumulate(patterns, order, starts, plan.runs, plan.first_run, plan.spans, plan.first_span, plan.values, sums, exact, weighted)
     wide = sums.astype(exact.dtype)
     largest, log_sum = patterns.max(axis=0) if plan.maximum else None, _log_sum(patterns) if plan.mean_log else None
     return Partial({}, {int(label): pattern for label, pattern in zip(found, wide)}, largest, log_sum)
@@ -319,13 +279,6 @@ def countable(block: np.ndarray) -> np.ndarray:
     rare = {"f2": np.float32, "i1": np.int64, "i2": np.int64, "i4": np.int64, "u8": np.int64}  # not worth loops of their own
     dtype = rare.get(f"{block.dtype.kind}{block.dtype.itemsize}", block.dtype.newbyteorder("="))
     return np.ascontiguousarray(block, dtype)
-
-
-def _sum_type(dtype: np.dtype) -> type:
-    """The narrowest type in which 65,536 values of ``dtype`` can be added without overflow, or float64."""
-    if dtype.kind == "u":
-        return np.uint32 if dtype.itemsize <= 2 else np.uint64
-    return np.int64 if dtype.kind == "i" else np.float64
 
 
 def _log_sum(patterns: np.ndarray) -> np.ndarray:
@@ -345,14 +298,6 @@ def _gather(scan: xr.DataArray, plan: Plan, labels: np.ndarray | None, threads: 
     """Reduce all blocks of a scan, in threads or on a cluster, and merge the results in a tree, so that few of them wait in memory."""
     data = scan.data if scan.chunks is None else scan.data.rechunk({2: -1, 3: -1})
     threads = threads or blocks_in_flight(data)
-    final, layer = _layer(data, plan, labels, threads)
-    graph = HighLevelGraph.from_collections(final[0], layer, dependencies=[] if scan.chunks is None else [data])
-    with dask.config.set(num_workers=threads):
-        return Delayed(final, graph, layer=final[0]).compute()
-
-
-def _layer(data, plan: Plan, labels: np.ndarray | None, threads: int) -> tuple[tuple, dict]:
-    """The key of the result, and the tasks that lead to it from the blocks of ``data``: keys of dask, or views of an array."""
     name, places = f"one-pass-{uuid.uuid4().hex}", block_places(data, BLOCKS_PER_THREAD * threads)
     stored = isinstance(data, da.Array)
     blocks = [(data.name, i, j, 0, 0) for i, j in np.ndindex(data.numblocks[:2])] if stored else [data[place] for place in places]
@@ -366,7 +311,9 @@ def _layer(data, plan: Plan, labels: np.ndarray | None, threads: int) -> tuple[t
         merged = {(name, level, k): (merge, keys[k:k + MERGED_AT_ONCE]) for k in range(0, len(keys), MERGED_AT_ONCE)}
         layer |= merged
         keys = list(merged)
-    return keys[0], layer
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[data] if stored else [])
+    with dask.config.set(num_workers=threads):
+        return Delayed(keys[0], graph, layer=name).compute()
 
 
 def blocks_in_flight(data) -> int:

@@ -16,7 +16,7 @@ from figures_pkg.data.published import box_image_numbers, chip_dead_pixels, mean
 from figures_pkg.data.scan import open_scan
 from figures_pkg.data.units import disc_radius
 from figures_pkg.imaging import Box, Lattice
-from figures_pkg.imaging.pictures import as_drawn, between_discs, ring_background
+from figures_pkg.imaging.lattice import as_drawn, between_discs, ring_background
 from figures_pkg.record.fetch import origin_of
 from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
 from figures_pkg.record.scans import locate

@@ -9,8 +9,8 @@ import xarray as xr
 
 from figures_pkg.data.units import wavelength_angstrom
 from figures_pkg.imaging import Lattice, refine_lattice
+from figures_pkg.imaging.lattice import as_drawn, disc_counts
 from figures_pkg.imaging.lattice_search import FoundLattice, Zone, find_lattice
-from figures_pkg.imaging.pictures import as_drawn, disc_counts
 from figures_pkg.record.manifest import Dataset, Fact
 
 from .counts import Statistics

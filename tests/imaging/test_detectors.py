@@ -1,26 +1,18 @@
-"""Detectors in pixels and in 1/Å, their areas and edges, and the asymmetry of opposite ones."""
+"""Areas and edges of detectors, and the asymmetry of opposite ones."""
 
 import numpy as np
 import pytest
-from drawn_patterns import scan_of
 
-from figures_pkg.imaging import Box, Disc, asymmetry
-
-
-def test_detectors_in_inverse_angstrom_land_on_the_pixels():
-    """Discs given in 1/Å in the scan's coordinates equal those given in pixels."""
-    scan = scan_of(np.zeros((1, 1, 32, 30), np.uint16))
-    disc = Disc.from_inv_angstrom(scan, (-0.02, 0.03), 0.045)
-    np.testing.assert_allclose((*disc.centre_row_col, disc.radius_px), (13, 16, 4.5))
-    assert (disc.mask((32, 30)) == Disc((13, 16), 4.5).mask((32, 30))).all()
+from figures_pkg.imaging import Annulus, Box, Disc, asymmetry
 
 
 def test_areas_and_edges_of_detectors():
     """A disc has the area of a circle, a box is half-open, and detectors that make no sense are refused."""
     assert abs(Disc((50.3, 49.8), 30).mask((100, 100)).sum() / (np.pi * 900) - 1) < 0.005
     assert Box((2, 4), (5, 8)).mask((10, 10)).sum() == 6
-    for make, message in ((lambda: Disc((1, 2), -1), "positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
-                          (lambda: Disc((np.nan, 2), 1), "finite"), (lambda: Box((0.5, 2), (0, 1)), "whole pixels")):
+    for make, message in ((lambda: Disc((1, 2), -1), "radius_px=-1.*positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
+                          (lambda: Disc((np.nan, 2), 1), "finite"), (lambda: Box((0.5, 2), (0, 1)), "whole pixels"),
+                          (lambda: Annulus((1, 2), 5, 4), "inner_px < outer_px")):
         with pytest.raises(ValueError, match=message):
             make()
 

@@ -1,66 +1,121 @@
-"""The lattice of discs: as the manifest expects it, and refined where the discs lie."""
+"""The lattice of discs: as the manifest expects it, refined where the discs lie; and what is measured in and between them."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from figures_pkg.data import load_manifest
+from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
 from figures_pkg.imaging import Lattice, expected_lattice, refine_lattice
+from figures_pkg.imaging.lattice import as_drawn, between_discs, disc_counts, ring_background
+from figures_pkg.twin import load_preset
 
 pytestmark = pytest.mark.physics
 
 TRUE = Lattice((124.0, 128.6), (-17.41, -5.89), (-6.74, 18.88))
-
-
-@pytest.fixture(scope="module")
-def axes_only():
-    """What is asked of a scan: its beam energy and its pixel."""
-    return xr.DataArray(np.zeros((2, 2)), {"det_x": [0.0, 0.009555]}, ("det_y", "det_x"), attrs={"beam_energy_kev": 200.0})
+ROWS, COLS = np.indices((256, 256))
 
 
 @pytest.mark.parametrize("name, radius_px", [("ds1", 5.17), ("ds2", 3.17)])
-def test_lattice_and_radius_are_those_of_the_manifest(axes_only, name, radius_px):
-    """Centre and vectors are the manifest's; the radius is angle / wavelength (0.02508 Angstrom) / pixel."""
+def test_lattice_and_radius_are_those_of_the_manifest(name, radius_px):
+    """Centre and vectors are the manifest's; the radius is angle / wavelength (0.02508 Angstrom) / pixel. A file of weights has no lattice."""
+    scan = xr.DataArray(np.zeros((2, 2)), {"det_x": [0.0, 0.009555]}, ("det_y", "det_x"), attrs={"beam_energy_kev": 200.0})
     entry = load_manifest()[name]
-    lattice, radius = expected_lattice(entry, axes_only)
+    lattice, radius = expected_lattice(entry, scan)
     np.testing.assert_allclose(lattice.centre, entry.axes["origin_row_col_px"].value)
     np.testing.assert_allclose(lattice.position(0, 2), np.add(lattice.centre, entry.axes["g002_row_col_px"].value))
     np.testing.assert_allclose(lattice.position(1, 0), np.add(lattice.centre, entry.axes["g010_row_col_px"].value))
     assert radius == pytest.approx(radius_px, abs=0.01)
-
-
-def test_entry_without_axes_is_refused(axes_only):
-    """A file of weights has no lattice; the error says which entry to take."""
     with pytest.raises(ValueError, match="'ca-ds1' has no origin.*'ds1'"):
-        expected_lattice(load_manifest()["ca-ds1"], axes_only)
+        expected_lattice(load_manifest()["ca-ds1"], scan)
 
 
-def discs(lattice, radius=5.0, shape=(256, 256)):
+@pytest.fixture(scope="module")
+def soft_discs():
     """A pattern with soft discs of falling intensity on a sloping background."""
-    y, x = np.indices(shape)
-    pattern = 20 - 0.03 * y + 0.01 * x
-    for k, l in lattice.reflections(shape, 0):
-        row, col = lattice.position(k, l)
+    pattern = 20 - 0.03 * ROWS + 0.01 * COLS
+    for k, l in TRUE.reflections(pattern.shape, 0):
+        row, col = TRUE.position(k, l)
         height = 200 * np.exp(-(((row - 124) ** 2 + (col - 128) ** 2) / 80**2)) * (1 + 0.5 * np.sin(3 * k + l))
-        pattern = pattern + height / (1 + np.exp((np.hypot(y - row, x - col) - radius) / 0.5))
+        pattern = pattern + height / (1 + np.exp((np.hypot(ROWS - row, COLS - col) - 5) / 0.5))
     return pattern
 
 
-def test_refines_a_poor_guess():
-    """From three pixels and 2 % off the fit comes back to 0.05 px."""
+def test_refines_a_poor_guess(soft_discs):
+    """From three pixels and 2 % off the fit comes back to 0.05 px; an empty pattern is refused."""
     guess = Lattice((126.0, 126.8), (-17.8, -5.7), (-6.5, 19.2))
-    found = refine_lattice(discs(TRUE), guess, 5.0)
+    found = refine_lattice(soft_discs, guess, 5.0)
     assert np.allclose(found.centre, TRUE.centre, atol=0.1)
     assert np.allclose([found.g002, found.g010], [TRUE.g002, TRUE.g010], atol=0.05)
+    with pytest.raises(ValueError, match="only 0 discs"):
+        refine_lattice(np.ones((256, 256)), guess, 5.0)
 
 
-def test_binning_keeps_the_places():
+def test_binning_keeps_the_places(soft_discs):
     """Joining 2 x 2 pixels moves the lattice as ``scaled`` says."""
-    binned = discs(TRUE).reshape(128, 2, 128, 2).mean(axis=(1, 3))
-    found = refine_lattice(binned, TRUE.scaled(2), 2.5)
+    found = refine_lattice(soft_discs.reshape(128, 2, 128, 2).mean(axis=(1, 3)), TRUE.scaled(2), 2.5)
     assert np.allclose(found.centre, TRUE.scaled(2).centre, atol=0.15)
 
 
-def test_an_empty_pattern_is_refused():
-    with pytest.raises(ValueError, match="only 0 discs"):
-        refine_lattice(np.ones((256, 256)), TRUE, 5.0)
+def test_drawing_keeps_what_is_smooth():
+    """A constant stays, a plane stays but at the rim, and noise is averaged; both axes are treated alike."""
+    assert as_drawn(np.full((256, 256), 1.5)) == pytest.approx(np.expm1(1.5))
+    plane = (ROWS + 2 * COLS) / 300
+    np.testing.assert_allclose(np.log1p(as_drawn(plane))[4:-4, 4:-4], plane[4:-4, 4:-4], atol=1e-4)
+    noise = np.random.default_rng(1).standard_normal((256, 256)) * 0.01
+    assert as_drawn(noise).std() < 0.6 * noise.std()
+    np.testing.assert_allclose(as_drawn(plane.T), as_drawn(plane).T)
+
+
+@pytest.fixture(scope="module")
+def hard_discs():
+    """Discs of 5.3 px on a background of 7 counts; that of 0kl holds 10 (k + 10) + l counts per pixel more."""
+    image = np.full((256, 256), 7.0)
+    for k in range(-2, 3):
+        for l in range(-4, 5, 2):
+            row, col = TRUE.position(k, l)
+            image[np.hypot(ROWS - row, COLS - col) < 5.3] += 10 * (k + 10) + l
+    return image
+
+
+def test_discs_are_summed_above_their_background(hard_discs, from_notebook):
+    """The sum is the number of pixels times the height, whatever lies below; the area above half maximum gives the radius of the direct beam."""
+    indices = [(0, 0), (1, 2), (-2, -4)]
+    pixels = [(np.hypot(ROWS - row, COLS - col) < 4).sum() for row, col in (TRUE.position(k, l) for k, l in indices)]
+    expected = [number * (10 * (k + 10) + l) for number, (k, l) in zip(pixels, indices)]
+    np.testing.assert_allclose(disc_counts(hard_discs, TRUE, indices, 4.0), expected)
+    assert from_notebook("realism", "half_maximum_radius")(hard_discs, TRUE.centre) == pytest.approx(5.3, abs=0.1)
+
+
+def test_background_is_what_lies_between_the_discs(hard_discs):
+    """No ring between the discs holds a disc; dead pixels and the label are masked."""
+    mask = between_discs(TRUE, hard_discs.shape, 6.5, dead=((150, 115),))
+    assert (hard_discs[mask] == 7).all() and mask.mean() > 0.3
+    assert not mask[150, 115] and not mask[20, 20]
+    rings = ring_background(hard_discs, TRUE, mask)
+    assert np.nanmax(abs(rings - 7)) < 1e-12 and np.isfinite(rings).sum() > 20
+
+
+@pytest.mark.parametrize("dataset", ["ds1", "ds2"])
+def test_stored_numbers_are_those_of_the_picture(dataset, realdata, monkeypatch, tmp_path, repository, from_notebook):
+    """What the package holds is what these functions measure on the published picture. Without the picture there is None."""
+    with pytest.raises(ValueError, match="'ds9'; there are those of ds1, ds2"):
+        mean_pattern_numbers("ds9")
+    monkeypatch.setenv("FIGURES_PKG_REALDATA", str(tmp_path))
+    assert mean_log_counts(dataset) is None
+    monkeypatch.setenv("FIGURES_PKG_REALDATA", str(realdata))
+    picture, axes, stored = mean_log_counts(dataset), load_manifest()[dataset].axes, mean_pattern_numbers(dataset)
+    if picture is None:
+        pytest.skip("the published pictures are not there")
+    picture = picture.astype(float)
+    if dataset == "ds1":
+        table = repository / "figures_pkg/chapters/published/ds1_rings.csv"
+        inner, outer, counts = np.loadtxt(table, delimiter=",", comments=["#", "inner"], unpack=True)
+        edges, ring_means = np.append(inner, outer[-1]), from_notebook("the-data", "ring_means")
+        assert ring_means(picture, (124.0, 128.6), edges) == pytest.approx(counts, abs=1e-3)
+    lattice = Lattice(*(tuple(axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
+    mask = between_discs(lattice, picture.shape, stored["clearance_px"], load_preset(dataset).detector.dead_pixels)
+    np.testing.assert_allclose(ring_background(picture, lattice, mask, stored["rings_px"]), stored["ring_counts"], atol=1e-3)
+    sums = disc_counts(picture, lattice, list(stored["disc_sums"]), stored["disc_px"])
+    np.testing.assert_allclose(sums, list(stored["disc_sums"].values()), atol=0.06)
+    assert from_notebook("realism", "half_maximum_radius")(picture, lattice.centre) == pytest.approx(stored["half_maximum_radius_px"], abs=6e-3)

@@ -7,22 +7,10 @@ from figures_pkg.chapters.conventions import AXES, FRAME, LETTER, ORIGIN, SPOT, 
 from figures_pkg.data.scan import open_scan
 from figures_pkg.imaging import Box, summarise
 
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """The test card as a file: the beam stands 2 rows below and 1 column left of the origin, inside the F a reflection shines."""
-    return write_letter(tmp_path_factory.mktemp("orientation") / "letter.hspy")
+UPPER, LOWER = Box((2, 5), (15, 18)), Box((15, 18), (15, 18))
 
 
-def expected_com(row_sign: float) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of mass of beam (100) and reflection (60), with rows growing downward (+1) or upward (−1)."""
-    weight = np.where(LETTER, 60, 0)
-    row = (100 * (11 - ORIGIN[0]) + weight * (SPOT[0] - ORIGIN[0])) / (100 + weight)
-    col = (100 * (10 - ORIGIN[1]) + weight * (SPOT[1] - ORIGIN[1])) / (100 + weight)
-    return row_sign * row * AXES.det_scale_inv_angstrom, col * AXES.det_scale_inv_angstrom
-
-
-def test_the_letter_and_the_frame_tell_all_orientations_apart():
+def test_the_letter_tells_all_orientations_apart():
     """No flip, turn or transposition maps the F onto itself, so each of them would be seen."""
     square = np.zeros((8, 8), bool)
     square[:7] = LETTER
@@ -31,24 +19,20 @@ def test_the_letter_and_the_frame_tell_all_orientations_apart():
                for image in images) == 1
 
 
-def test_vdf_com_and_mean_pattern_keep_the_orientation_of_the_file(path):
-    """In "lab" orientation the F stands upright, the beam below the origin has com_y > 0, the reflection pulls up and right."""
-    images = summarise(open_scan(path), {"vdf": Box((2, 5), (15, 18)), "below": Box((15, 18), (15, 18))})
+@pytest.mark.parametrize("orientation, sign, box", [("lab", 1, UPPER), ("camera", -1, LOWER)])
+def test_vdf_com_and_mean_pattern_keep_the_orientation_of_the_file(tmp_path, orientation, sign, box):
+    """In "lab" orientation the F stands upright, the beam below the origin has com_y > 0, the reflection above and right of it, bright inside the F,
+    pulls up and right. In "camera" orientation the pattern is upside down, com_y changes its sign, and com_x and the F stay."""
+    path = write_letter(tmp_path / "letter.hspy")
+    images = summarise(open_scan(path, orientation=orientation), {"vdf": box, "none": LOWER if box is UPPER else UPPER})
     np.testing.assert_array_equal(images.vdf, 60 * LETTER)
-    assert not images.below.any()
-    for axis, expected in zip("yx", expected_com(+1)):
+    assert not images.none.any()
+    weight = np.where(LETTER, 60, 0)  # of the reflection; the beam has 100 at (11, 10)
+    for axis, centre, beam, spot, side in (("y", ORIGIN[0], 11, SPOT[0], sign), ("x", ORIGIN[1], 10, SPOT[1], 1)):
+        expected = side * (100 * (beam - centre) + weight * (spot - centre)) / (100 + weight) * AXES.det_scale_inv_angstrom
         np.testing.assert_allclose(images[f"com_{axis}"], expected, atol=1e-12)
-    assert images.com_y[0, 0] > 0 > images.com_x[0, 0]
-    assert images.com_y[1, 1] < images.com_y[0, 0] and images.com_x[1, 1] > images.com_x[0, 0]
-    assert np.unravel_index(images.mean_pattern.values.argmax(), FRAME) == (11, 10)
-    np.testing.assert_allclose(images.mean_pattern[SPOT], 60 * LETTER.mean())
-
-
-def test_the_camera_orientation_turns_rows_upside_down_and_nothing_else(path):
-    """In "camera" orientation the pattern is upside down, com_y changes its sign, and com_x and the F stay."""
-    images = summarise(open_scan(path, orientation="camera"), {"vdf": Box((15, 18), (15, 18))})
-    np.testing.assert_array_equal(images.vdf, 60 * LETTER)
-    for axis, expected in zip("yx", expected_com(-1)):
-        np.testing.assert_allclose(images[f"com_{axis}"], expected, atol=1e-12)
-    lab = summarise(open_scan(path))
-    np.testing.assert_array_equal(images.mean_pattern, lab.mean_pattern[::-1])
+    assert sign * images.com_y[0, 0] > 0 > images.com_x[0, 0]
+    assert sign * images.com_y[1, 1] < sign * images.com_y[0, 0] and images.com_x[1, 1] > images.com_x[0, 0]
+    mean = images.mean_pattern.values[::sign]
+    assert np.unravel_index(mean.argmax(), FRAME) == (11, 10)
+    np.testing.assert_allclose(mean[SPOT], 60 * LETTER.mean())

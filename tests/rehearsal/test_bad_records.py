@@ -6,7 +6,7 @@ import stand_in
 from fake_zenodo import FakeZenodo, Fault
 
 from figures_pkg.cli import main
-from figures_pkg.data.datasets import open_dataset
+from figures_pkg.data import open_dataset
 from figures_pkg.record import manifest
 from figures_pkg.record.fetch import FOLDER_VARIABLE, MissingDataset, ensure, origin_of
 from figures_pkg.record.zenodo import API_VARIABLE

@@ -12,8 +12,7 @@ import pytest
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.diffraction import build_library
-from figures_pkg.imaging.lattice import Lattice, refine_lattice
-from figures_pkg.imaging.pictures import as_drawn, between_discs, disc_counts, ring_background
+from figures_pkg.imaging.lattice import Lattice, as_drawn, between_discs, disc_counts, refine_lattice, ring_background
 from figures_pkg.twin.dataset import library_settings
 from figures_pkg.twin.presets import load_preset
 from figures_pkg.twin.render import Renderer

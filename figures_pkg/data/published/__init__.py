@@ -14,9 +14,8 @@ def mean_log_counts(dataset: str) -> np.ndarray | None:
     """
     The published scan-mean log pattern as geometric-type counts, (256, 256) in "lab" orientation; None where its picture is not at hand.
 
-    The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``)
-    names the folder in ``FIGURES_PKG_REALDATA``, or keeps it as ``shared/realdata`` beside the checkout; then the book draws it
-    beside the twin.
+    The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``) names the folder
+    in ``FIGURES_PKG_REALDATA``, or keeps it as ``shared/realdata`` beside the checkout; then the book draws it beside the twin.
     """
     folder = Path(os.environ.get("FIGURES_PKG_REALDATA", repository().parent / "shared" / "realdata"))
     found = sorted(folder.rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder.is_dir() else []
@@ -30,12 +29,8 @@ def mean_pattern_numbers(dataset: str) -> dict:
     """
     Numbers measured on the published mean pattern of ``"ds1"`` or ``"ds2"``; ``mean_patterns.yaml`` holds their source.
 
-    Returns
-    -------
-    dict
-        ``half_maximum_radius_px`` of the direct beam; ``rings_px`` (n + 1) and ``ring_counts`` (n) between the discs, measured
-        ``clearance_px`` away from lattice points; ``disc_sums``, ``{(k, l): counts}`` over discs of ``disc_px``. Counts are
-        exp(mean log(1 + counts)) - 1.
+    ``half_maximum_radius_px`` of the direct beam; ``rings_px`` (n + 1) and ``ring_counts`` (n) between the discs, measured ``clearance_px``
+    away from lattice points; ``disc_sums``, ``{(k, l): counts}`` over discs of ``disc_px``. Counts are exp(mean log(1 + counts)) - 1.
     """
     known = _of_scan("mean_patterns.yaml", dataset, "mean pattern")
     return known | {"disc_sums": {(k, l): counts for k, l, counts in known["disc_sums"]}}
@@ -45,11 +40,8 @@ def box_image_numbers(dataset: str) -> dict:
     """
     Numbers measured on the published virtual images of ``"ds1"`` or ``"ds2"``; ``box_images.yaml`` holds their source.
 
-    Returns
-    -------
-    dict
-        ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, and ``blocks``, an array (16, 16) of
-        means over equal parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean pattern.
+    ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, and ``blocks``, an array (16, 16) of means over equal
+    parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean pattern.
     """
     known = _of_scan("box_images.yaml", dataset, "box images")
     images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known.items() if name.startswith("box")}
