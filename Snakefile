@@ -3,19 +3,19 @@
 #   snakemake --cores 2 --config profile=smoke data=twin
 #
 # A job is stale when what it uses has changed: the code behind its command or notebook, module by module, and the data files that this
-# code reads (figures_pkg/book/dependencies.py says how both are found), its profile, its data or the pins. A scan uses its own preset
+# code reads (figures_pkg/code.py says how both are found), its profile, its data or the pins. A scan uses its own preset
 # and the preset's base. What executes and renders notebooks does not count as code behind them. artefacts/PROFILE/code holds a
 # fingerprint of each part of the code, written when the workflow starts; comments, docstrings and layout leave it as it is.
-# Jobs run side by side on a core each, which costs less than one job on all cores. What others wait for goes first.
+# Jobs run side by side on a core each, which costs less than one job on all cores. What others wait for goes first, then what takes long.
 # Snakemake compares times first and, for small files, contents; a fresh checkout of the same code leaves the fingerprints as they are.
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir)))
-from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, executed_path, measures
-from figures_pkg.book.dependencies import installed_code
+from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, executed_path, fingerprint_files, measures
 from figures_pkg.book.jobs import Jobs, job_name
+from figures_pkg.code import installed_code
 from figures_pkg.workspace import artefacts_folder, book_folder, load_profile
 from figures_pkg.record.manifest import manifest_of
 from figures_pkg.record.scans import locate
@@ -40,6 +40,11 @@ onstart:
     JOBS.plan(workflow.dag, workflow.cores)
 
 
+def order(rule):
+    """When the jobs of a rule start among those that are ready."""
+    return lambda wildcards: JOBS.priority(rule, dict(wildcards.items()))
+
+
 def scan(wildcards):
     """The scan that a job is about, whether it is there already or not."""
     return str(locate(wildcards.dataset, wildcards.source, PROFILE, must_exist=False))
@@ -47,7 +52,7 @@ def scan(wildcards):
 
 def code(parts):
     """Fingerprints of parts of the code, as files that are newer than a result only if what they stand for is."""
-    return CODE.fingerprint_files(parts, PROFILE)
+    return fingerprint_files(CODE, parts, PROFILE)
 
 
 wildcard_constraints:
@@ -81,6 +86,7 @@ rule notebook:
         artefacts=lambda wildcards: artefacts_of(wildcards.chapter, wildcards.source, PROFILE),
     output: f"{KEPT}/notebooks/{{source}}/{{chapter}}.ipynb"
     params: profile=PROFILE
+    priority: order("notebook")
     run: package(rule, wildcards, "notebook", wildcards.chapter, "--profile", params.profile, "--data", wildcards.source)
 
 
@@ -91,7 +97,7 @@ rule twin:
     output: f"{KEPT}/{{preset}}.hspy", f"{KEPT}/{{preset}}.truth.nc"
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
-    priority: 30
+    priority: order("twin")
     run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
 
 
@@ -102,7 +108,7 @@ rule twin_field:
         pins="constraints.txt",
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
-    priority: 30
+    priority: order("twin_field")
     run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
 
 
@@ -113,7 +119,7 @@ rule model:
         scan=scan,
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.safetensors"
     params: profile=PROFILE
-    priority: 20
+    priority: order("model")
     run:
         package(rule, wildcards, "train", "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--recipe", wildcards.recipe, "--seed", wildcards.seed, "--out", output[0], "--overwrite")
@@ -126,7 +132,7 @@ rule embedding:
         scan=scan,
     output: f"{KEPT}/models/{{source}}/{{dataset}}-{{recipe}}-seed{{seed}}.nc"
     params: profile=PROFILE
-    priority: 20
+    priority: order("embedding")
     run:
         package(rule, wildcards, "embed", input.model, "--data", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--out", output[0], "--overwrite")
@@ -145,7 +151,7 @@ rule released_embedding:
     output: f"{KEPT}/models/zenodo/{{network}}.nc"
     wildcard_constraints: network="|".join(RELEASED)
     params: profile=PROFILE, grid=load_profile(PROFILE)["released_grid"]
-    priority: 20
+    priority: order("released_embedding")
     run:
         grid = ["--grid", params.grid] if params.grid else []
         package(rule, wildcards, "embed", RELEASED[wildcards.network], "--data", wildcards.network[:3], "--source", "zenodo", "--profile", params.profile,
@@ -160,7 +166,7 @@ rule domains:
         scan=scan,
     output: f"{KEPT}/domains/{{source}}/{{dataset}}.nc"
     params: profile=PROFILE
-    priority: 25
+    priority: order("domains")
     run:
         package(rule, wildcards, "domains", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile, "--out", output[0], "--overwrite")
 
@@ -175,6 +181,7 @@ rule explorer:
         known=lambda wildcards: [] if wildcards.source == "twin" else f"{KEPT}/domains/{wildcards.source}/{wildcards.dataset}.nc",
     output: f"{KEPT}/explorer/{{source}}/{{dataset}}.js"
     params: profile=PROFILE
+    priority: order("explorer")
     run:
         package(rule, wildcards, "explore", wildcards.dataset, "--source", wildcards.source, "--profile", params.profile,
                 "--embedding", input.embedding, "--out", output[0], "--overwrite")
@@ -190,7 +197,7 @@ rule scan_scores:
         truth=f"{KEPT}/{{dataset}}.truth.nc",
     output: f"{KEPT}/scores/twin/{{dataset}}.csv"
     params: profile=PROFILE
-    priority: 10
+    priority: order("scan_scores")
     run: package(rule, wildcards, "score", wildcards.dataset, "--profile", params.profile, "--out", output[0])
 
 
@@ -204,12 +211,14 @@ rule claims:
         made=lambda wildcards: claims_inputs(wildcards.source, PROFILE),
     output: f"{KEPT}/claims/{{source}}/claims.json"
     params: profile=PROFILE
+    priority: order("claims")
     run: package(rule, wildcards, "claims", "--profile", params.profile, "--data", wildcards.source, "--out", output[0])
 
 
 rule scores:
     input: expand(f"{KEPT}/scores/twin/{{dataset}}.csv", dataset=load_profile(PROFILE)["scored"])
     output: f"{KEPT}/scores/twin/table.csv"
+    priority: order("scores")
     run:
         import pandas
 

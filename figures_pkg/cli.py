@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import figures_pkg
-from figures_pkg.workspace import SOURCES
+from figures_pkg.workspace import SOURCES, artefact_path, book_folder, check_target, load_profile, replacing, repository
 
 SIZES = ("smoke", "laptop", "paper")
 SCAN = "the path of a scan, or ds1, … as in the manifest"
@@ -19,40 +19,13 @@ WIDEST_DISC_MRAD = 2.0  # a library reaches so far beyond the tilts asked for; t
 
 def main(words: list[str] | None = None) -> int:
     """
-    Run one command.
+    Run one command: words without the program's name, those of ``sys.argv`` by default.
 
-    Parameters
-    ----------
-    words
-        The command line without the program's name; taken from ``sys.argv`` by default.
-
-    Returns
-    -------
-    int
-        Exit status: 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback); 75 after an accident, where the same
-        command may well succeed: too little memory, a kernel that died.
+    The exit status is 0, or 1 after an error, which is one line on stderr (``--debug`` shows the traceback); 75 after an accident, where the same
+    command may well succeed: too little memory, a kernel that died.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_, **__: f"figures_pkg: warning: {message}\n"
-    options = _parser().parse_args(words)
-    try:
-        options.run(options)
-    except KeyboardInterrupt:
-        print("figures_pkg: interrupted; call the same command again", file=sys.stderr)
-        return 130
-    except (ValueError, KeyError, OSError, RuntimeError, MemoryError) as error:
-        if options.debug:
-            raise
-        if isinstance(error, MemoryError):
-            print(f"figures_pkg: out of memory: {error}", file=sys.stderr)
-            return 75  # TRY_AGAIN of figures_pkg.book.jobs
-        print(f"figures_pkg: {error}", file=sys.stderr)
-        return getattr(error, "exit_status", 1)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    """All commands with their options."""
     parser = argparse.ArgumentParser(prog="figures_pkg", description="Scans, their analysis, and the book: each command with --help.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"figures_pkg {figures_pkg.__version__}")
@@ -61,14 +34,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulation_commands(commands)
     _add_model_commands(commands)
     _add_matching_commands(commands)
-    _add_explore_command(commands)
     _add_book_commands(commands)
-    return parser
+    options = parser.parse_args(words)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("figures_pkg: interrupted; call the same command again", file=sys.stderr)
+        return 130
+    except (ValueError, KeyError, OSError, RuntimeError, MemoryError) as error:
+        if options.debug:
+            raise
+        full = isinstance(error, MemoryError)
+        print(f"figures_pkg: {'out of memory: ' if full else ''}{error}", file=sys.stderr)
+        return 75 if full else getattr(error, "exit_status", 1)  # TRY_AGAIN of figures_pkg.book.jobs
+    return 0
 
 
-def _add_dataset_options(command, source: str = "twin", profile: str = "which size of the twin") -> None:
-    command.add_argument("--source", choices=SOURCES, default=source, help="of a dataset given by name")
-    command.add_argument("--profile", choices=SIZES, default="laptop", help=profile)
+def _add_dataset_options(command) -> None:
+    command.add_argument("--source", choices=SOURCES, default="twin", help="of a dataset given by name")
+    command.add_argument("--profile", choices=SIZES, default="laptop", help="which size of the twin")
 
 
 def _add_overwrite(command, what: str = "replace an existing file") -> None:
@@ -82,10 +66,8 @@ def _opened_scan(name: str, options):
     return open_scan(name) if Path(name).suffix else open_dataset(name, options.source, options.profile)
 
 
-# Data: fetch, convert, inspect
-
-
 def _add_data_commands(commands) -> None:
+    """Data: fetch, convert, inspect."""
     fetch = commands.add_parser("fetch", help="download files of the record that the manifest lists")
     fetch.set_defaults(run=_fetch)
     fetch.add_argument("ids", nargs="*", metavar="ID", help="files or whole records of data_manifest.yaml; without one they are listed")
@@ -135,11 +117,9 @@ def _convert(options) -> None:
 def _inspect(options) -> None:
     from figures_pkg.inspect.findings import ScanContradicts
     from figures_pkg.inspect.first_look import inspect_dataset, inspect_scan
-    from figures_pkg.workspace import replacing
 
     if Path(options.scan).suffix:
-        shape = tuple(options.scan_shape) if options.scan_shape else None
-        look = inspect_scan(options.scan, options.expect, scan_shape=shape, progress=True)
+        look = inspect_scan(options.scan, options.expect, scan_shape=tuple(options.scan_shape) if options.scan_shape else None, progress=True)
     else:
         look = inspect_dataset(options.scan, options.source, options.profile, progress=True)
     if options.json:
@@ -150,10 +130,8 @@ def _inspect(options) -> None:
         raise ScanContradicts(look.contradictions[0])
 
 
-# Simulation: twin, simulate
-
-
 def _add_simulation_commands(commands) -> None:
+    """Simulation: twin, simulate."""
     twin = commands.add_parser("twin", help="simulate a scan with known truth")
     twin.set_defaults(run=_twin)
     twin.add_argument("preset", help="e.g. ds1")
@@ -176,7 +154,6 @@ def _add_simulation_commands(commands) -> None:
 
 
 def _numbers(text: str) -> list[float]:
-    """Numbers separated by commas."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
@@ -192,15 +169,13 @@ def _twin(options) -> None:
 def _simulate(options) -> None:
     from figures_pkg.diffraction.simulate import simulate, write_table
 
-    how = {"crystal": options.cif, "engine": options.engine, "thermal": options.thermal}
-    how |= {"configurations": options.configurations, "seed": options.seed}
-    print(write_table(simulate(options.state, options.thickness_nm, tuple(options.tilt_mrad), **how), options.out))
-
-
-# Networks: train, embed, score
+    table = simulate(options.state, options.thickness_nm, tuple(options.tilt_mrad), crystal=options.cif, engine=options.engine, thermal=options.thermal,
+                     configurations=options.configurations, seed=options.seed)  # fmt: skip
+    print(write_table(table, options.out))
 
 
 def _add_model_commands(commands) -> None:
+    """Networks: train, embed, score."""
     score = commands.add_parser("score", help="score all methods on a simulated scan against its truth")
     score.set_defaults(run=_score)
     score.add_argument("scan", metavar="DATASET", help="ds1, ds1-field2, … of the profile, or the path of a .hspy with its truth beside it")
@@ -238,7 +213,6 @@ def _train(options) -> None:
     from figures_pkg.model import load_checkpoint
     from figures_pkg.model.recipes import recipe_called, with_network_sizes
     from figures_pkg.model.train import make_fabric, save_trained, train
-    from figures_pkg.workspace import check_target, load_profile
 
     recipe = recipe_called(options.recipe or load_profile(options.profile)["recipe"])
     if sizes := {name: value for name in NETWORK if (value := getattr(options, name)) is not None}:
@@ -246,8 +220,8 @@ def _train(options) -> None:
     out = check_target(options.out, ".safetensors", options.overwrite)
     start = load_checkpoint(options.start) if options.start else None
     fabric = make_fabric(recipe, options.accelerator, options.devices, options.nodes)
-    how = {"seed": options.seed, "start": start, "micro_batch": options.micro_batch, "overwrite": options.overwrite}
-    trained = train(_opened_scan(options.data, options), recipe, out, fabric=fabric, **how)
+    trained = train(_opened_scan(options.data, options), recipe, out, fabric=fabric, seed=options.seed, start=start, micro_batch=options.micro_batch,
+                    overwrite=options.overwrite)  # fmt: skip
     if fabric.is_global_zero:
         print(save_trained(trained, out, overwrite=True))
 
@@ -258,7 +232,6 @@ def _embed(options) -> None:
     from figures_pkg.model import embed, load_checkpoint
     from figures_pkg.model.embed import keep_freed_memory, save_embedding
     from figures_pkg.model.released import position_grid, released_attributes, released_network
-    from figures_pkg.workspace import check_target
 
     out = check_target(options.out, ".nc", options.overwrite)
     net = load_checkpoint(options.model) if Path(options.model).suffix else released_network(options.model)
@@ -273,28 +246,23 @@ def _embed(options) -> None:
 def _score(options) -> None:
     from figures_pkg.evaluate.leaderboard import score_file
     from figures_pkg.record.scans import locate
-    from figures_pkg.workspace import load_profile
 
     profile = load_profile(options.profile)
     scan = Path(options.scan) if Path(options.scan).suffix else locate(options.scan, "twin", options.profile)
     seeds = options.seeds or range(profile["scored"].get(options.scan, 1))
     if unclear := [text for text in options.embedding if "=" not in text]:
         raise ValueError(f"--embedding {unclear[0]}: expected NAME=FILE")
-    embeddings = dict(text.split("=", 1) for text in options.embedding)
-    print(score_file(scan, options.out, options.recipe or profile["recipe"], seeds, embeddings))
-
-
-# Matching: domains, match
+    print(score_file(scan, options.out, options.recipe or profile["recipe"], seeds, dict(text.split("=", 1) for text in options.embedding)))
 
 
 def _add_matching_commands(commands) -> None:
+    """Matching and looking: domains, match, explore."""
     domains = commands.add_parser("domains", help="the map of the domains that figures of a scan without truth use, with its sign and evidence")
     domains.set_defaults(run=_domains)
     domains.add_argument("scan", metavar="DATASET", help="ds1 or ds2, as in the manifest")
     domains.add_argument("--out", type=Path, required=True, metavar="DOMAINS.nc", help="the netCDF file to write")
     domains.add_argument("--source", choices=SOURCES, default="zenodo", help="the authors' scan, or the twin as if it had no truth")
     domains.add_argument("--profile", choices=SIZES, default="laptop", help="fineness of the library, and which size of the twin")
-    _add_overwrite(domains)
 
     match = commands.add_parser("match", help="polarization, thickness and tilts of every pattern, by comparison with a library")
     match.set_defaults(run=_match)
@@ -306,15 +274,23 @@ def _add_matching_commands(commands) -> None:
     match.add_argument("--tilt-mrad", type=float, nargs=2, default=(5.0, 8.5), metavar=("B", "C"), help="largest tilts to look for")
     match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library here, or take it from here")
     match.add_argument("--threads", type=int, help="all processors by default")
-    _add_dataset_options(match)
-    _add_overwrite(match)
+
+    explore = commands.add_parser("explore", help="a page to look through a scan: its patterns, virtual detectors and maps")
+    explore.set_defaults(run=_explore)
+    explore.add_argument("scan", metavar="SCAN", help=SCAN)
+    explore.add_argument("--out", type=Path, required=True, metavar="PAGE.html",
+                         help="the page to write, with its data beside it; or a .js, then the data alone")  # fmt: skip
+    explore.add_argument("--embedding", type=Path, metavar="FILE.nc", help="channels to choose from, written by embed")
+    for command in (match, explore):
+        _add_dataset_options(command)
+    for command in (domains, match, explore):
+        _add_overwrite(command)
 
 
 def _domains(options) -> None:
     from figures_pkg.data import load_manifest, open_dataset
     from figures_pkg.evaluate.known import matched_domains, matching_library, write_domains
     from figures_pkg.imaging import expected_lattice
-    from figures_pkg.workspace import check_target
 
     check_target(options.out, ".nc", options.overwrite)
     scan = open_dataset(options.scan, options.source, options.profile)
@@ -325,68 +301,41 @@ def _domains(options) -> None:
 
 
 def _match(options) -> None:
+    from figures_pkg.crystal.zone import zone_crystal
+    from figures_pkg.diffraction import LibrarySettings, build_library, load_or_build
+    from figures_pkg.imaging.lattice_search import Zone
     from figures_pkg.matching import match, prepare
-    from figures_pkg.workspace import check_target, replacing
 
     check_target(options.out, ".nc", options.overwrite)
-    _check_matching(options)
-    scan = _opened_scan(options.scan, options)
-    library, net = _library(options, scan.attrs.get("beam_energy_kev", 200.0))
-    maps = match(scan, prepare(scan, library, net), options.threads)
-    with replacing(options.out) as temporary:
-        maps.to_netcdf(temporary, engine="h5netcdf")
-    print(options.out)
-
-
-def _check_matching(options) -> None:
     if (options.structure is None) != (options.zone is None):
         raise ValueError("--structure and --zone go together: the CIF, and the direction of the beam in its cell such as --zone 1 0 0")
     low, high = options.thickness_nm
     if not (0 < low < high and min(options.tilt_mrad) > 0):
         raise ValueError(f"--thickness-nm {low:g} {high:g} and --tilt-mrad {options.tilt_mrad}: expected a least and a larger largest "
                          "thickness, and positive tilts")  # fmt: skip
-
-
-def _library(options, energy_kev: float):
-    """The library to match with, and the net of its zone axis (None for ErMnO3)."""
-    from figures_pkg.crystal.zone import zone_crystal
-    from figures_pkg.diffraction import LibrarySettings, build_library, load_or_build
-    from figures_pkg.imaging.lattice_search import Zone
-
-    thickness, tilts = tuple(options.thickness_nm), [tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad]
-    given = {"energy_kev": energy_kev, "g_max_inv_angstrom": 1.1}
     zone = zone_crystal(options.structure, tuple(options.zone)) if options.structure else None
-    crystal = zone.crystal if zone else None
-    settings = LibrarySettings.covering(thickness, *tilts, crystal, **given) if zone else LibrarySettings.covering(thickness, *tilts, period_step=4, **given)
+    scan = _opened_scan(options.scan, options)
+    crystal, given = (zone.crystal, {}) if zone else (None, {"period_step": 4})
+    given |= {"energy_kev": scan.attrs.get("beam_energy_kev", 200.0), "g_max_inv_angstrom": 1.1}
+    settings = LibrarySettings.covering((low, high), *(tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad), crystal, **given)
     library = load_or_build(options.library, settings, crystal=crystal) if options.library else build_library(settings, crystal=crystal)
-    return library, Zone.of_library(library, zone.name) if zone else None
-
-
-# Pages: explore
-
-
-def _add_explore_command(commands) -> None:
-    explore = commands.add_parser("explore", help="a page to look through a scan: its patterns, virtual detectors and maps")
-    explore.set_defaults(run=_explore)
-    explore.add_argument("scan", metavar="SCAN", help=SCAN)
-    explore.add_argument("--out", type=Path, required=True, metavar="PAGE.html",
-                         help="the page to write, with its data beside it; or a .js, then the data alone")  # fmt: skip
-    explore.add_argument("--embedding", type=Path, metavar="FILE.nc", help="channels to choose from, written by embed")
-    _add_dataset_options(explore)
-    _add_overwrite(explore)
+    maps = match(scan, prepare(scan, library, Zone.of_library(library, zone.name) if zone else None), options.threads)
+    with replacing(options.out) as temporary:
+        maps.to_netcdf(temporary, engine="h5netcdf")
+    print(options.out)
 
 
 def _explore(options) -> None:
-    from figures_pkg.interactive.explorer_maps import check_page, explore
+    from figures_pkg.interactive.explorer_page import explore
 
-    out = check_page(options.out, options.overwrite)
+    if options.out.suffix not in (".html", ".js"):
+        raise ValueError(f"--out is {str(options.out)!r}; give a name that ends in .html for a page, or in .js for its data alone")
+    out = check_target(options.out, options.out.suffix, options.overwrite)
     print(explore(_opened_scan(options.scan, options), options.scan, out, options.source, options.profile, options.embedding))
 
 
-# The book: claims, notebook, render, book, doctor, figures, prepare, pdf, course, release
-
-
 def _add_book_commands(commands) -> None:
+    """The book: claims, notebook, render, book, doctor, figures, prepare, pdf, course, release."""
     claims = commands.add_parser("claims", help="evaluate the claims of the paper on what a profile has made")
     claims.set_defaults(run=_claims)
     claims.add_argument("--out", type=Path, help="the .json to write; by default among the profile's artefacts")
@@ -420,23 +369,22 @@ def _add_book_commands(commands) -> None:
 
     pdf = commands.add_parser("pdf", help="the built book as one PDF, printed by Chromium")
     pdf.set_defaults(run=_pdf)
+    pdf.add_argument("--profile", default="laptop", help="smoke, laptop or paper")
     pdf.add_argument("--out", type=Path, metavar="FILE.pdf", help="book/_build/pdf/companion.pdf by default")
     course = commands.add_parser("course", help="notebooks for students and teachers, in one archive")
     course.set_defaults(run=_course)
+    course.add_argument("--profile", default="smoke", help="smoke, laptop or paper")
     course.add_argument("--out", type=Path, metavar="FILE.zip", help="dist/companion-VERSION-course.zip by default")
     release = commands.add_parser("release", help="gather pages, PDF and notebooks of the built book, with checksums")
     release.set_defaults(run=_release)
     release.add_argument("--out", type=Path, metavar="FOLDER", help="dist by default")
-    for command, profile in ((pdf, "laptop"), (course, "smoke")):
-        command.add_argument("--profile", default=profile, help="smoke, laptop or paper")
 
 
 def _claims(options) -> None:
-    from figures_pkg.book.dependencies import installed_code
     from figures_pkg.claims.rows import load_claims
     from figures_pkg.claims.run import changed_verdicts, evaluate_claims, read_verdicts, verdict_counts
+    from figures_pkg.code import installed_code
     from figures_pkg.provenance.figures import figure_names
-    from figures_pkg.workspace import artefact_path
 
     rows = load_claims(figures=figure_names())
     out = options.out or artefact_path("claims/claims.json", options.data, options.profile)
@@ -503,14 +451,12 @@ def _figures(options) -> None:
 
 def _pdf(options) -> None:
     from figures_pkg.book.pdf import PDF, cover_lines, make_pdf
-    from figures_pkg.workspace import book_folder
 
     print(make_pdf(book_folder(), options.out or book_folder() / PDF, cover_lines(book_folder(), options.profile)))
 
 
 def _course(options) -> None:
     from figures_pkg.book.release import STEM, write_course
-    from figures_pkg.workspace import book_folder, repository
 
     print(write_course(options.out or repository() / "dist" / f"{STEM}-course.zip", book_folder() / "_toc.yml", options.profile))
 
@@ -518,6 +464,5 @@ def _course(options) -> None:
 def _release(options) -> None:
     from figures_pkg.book.pdf import PDF
     from figures_pkg.book.release import STEM, write_release
-    from figures_pkg.workspace import book_folder, repository
 
     print(*write_release(options.out or repository() / "dist", STEM, book_folder(), book_folder() / PDF), sep="\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import logging
@@ -11,14 +10,14 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from figures_pkg.code import ROOT, code_fingerprint
+
 SOURCES = ("twin", "zenodo")
-CODE = Path(__file__).resolve().parents[1]  # the folder that holds the package, in a checkout its root
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the workflow reads hundreds of small files
 
 logger = logging.getLogger(__name__)
@@ -26,11 +25,9 @@ logger = logging.getLogger(__name__)
 
 def repository() -> Path:
     """The root of the checkout that this package was installed from; FileNotFoundError if it was installed without the notebooks beside it."""
-    if not (CODE / "data_manifest.yaml").is_file():
-        raise FileNotFoundError(
-            f"the book's notebooks and manifest were expected in {CODE}; clone the repository and install with `pip install -e .`"
-        )
-    return CODE
+    if not (ROOT / "data_manifest.yaml").is_file():
+        raise FileNotFoundError(f"the book's notebooks and manifest were expected in {ROOT}; clone the repository and install with `pip install -e .`")
+    return ROOT
 
 
 def artefacts_folder(profile: str) -> Path:
@@ -67,19 +64,11 @@ def read_front_matter(path: Path) -> dict:
 
 def load_profile(profile: str) -> dict:
     """
-    Read a profile.
+    Read a profile; a ValueError lists those there are.
 
-    Returns
-    -------
-    dict
-        ``parameters`` for the notebooks; ``twin_size``, the size of the twin's scans; ``recipe``, what a network is trained
-        by unless told otherwise; ``released_grid``, positions a side at which the authors' networks are applied on a processor, None
-        for all; ``scored``, number of seeds by scan on which all methods are scored.
-
-    Raises
-    ------
-    ValueError
-        If there is no such profile; the message lists those there are.
+    It holds ``parameters`` for the notebooks; ``twin_size``, the size of the twin's scans; ``recipe``, what a network is trained by unless told
+    otherwise; ``released_grid``, positions a side at which the authors' networks are applied on a processor, None for all; ``scored``, number of
+    seeds by scan on which all methods are scored.
     """
     path = repository() / "notebooks" / "profiles" / f"{profile}.yaml"
     if not path.is_file():
@@ -103,19 +92,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     A temporary name beside a file to be; what is written there takes the file's place when all went well.
 
-    The temporary name has the suffix of the file and is different for every call, so several processes may write the same
-    file: the last one wins. The file gets the usual permissions (those that the process's umask leaves). When the block
-    raises, also on Ctrl-C, what was written is removed and a file of before stays as it was.
-
-    Parameters
-    ----------
-    path
-        The file; its folder is made if there is none.
-
-    Yields
-    ------
-    pathlib.Path
-        Where to write. Nothing is there yet.
+    The folder is made if there is none. The temporary name has the suffix of the file and is different for every call, so several processes may
+    write the same file: the last one wins. The file gets the usual permissions (those that the process's umask leaves). When the block raises,
+    also on Ctrl-C, what was written is removed and a file of before stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,16 +108,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def stored_arrays(path: str | Path, code: Callable, settings, make: Callable[[], dict]) -> dict:
     """
-    Arrays stored at a path, or made and stored there when they are missing or come from other settings or other code.
+    Arrays stored in an ``.npz`` file, or made and stored there when they are missing or come from other settings or other code.
 
     Processes that ask for the same path wait for one another. A file that holds anything else is a ValueError, and left as it is.
 
     Parameters
     ----------
-    path
-        An ``.npz`` file.
     code
-        Function whose code decides the numbers, see :func:`code_fingerprint`.
+        Function whose code decides the numbers, see :func:`figures_pkg.code.code_fingerprint`.
     settings
         What else decides them; anything that JSON can hold.
     make
@@ -165,74 +142,6 @@ def stored_arrays(path: str | Path, code: Callable, settings, make: Callable[[],
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, key=key, **arrays)
     return arrays
-
-
-def code_fingerprint(function: Callable) -> str:
-    """SHA-256 of the definitions behind a function: its own, and those of the package that they name, without comments and docstrings."""
-    found: dict[tuple[str, str], str] = {}
-    waiting = [(function.__module__, function.__qualname__)]
-    while waiting:
-        place = waiting.pop()
-        if place not in found:
-            found[place], used = _definition(*place)
-            waiting += used
-    return hashlib.sha256("\n".join(f"{module} {name} {code}" for (module, name), code in sorted(found.items())).encode()).hexdigest()
-
-
-def _definition(module: str, name: str) -> tuple[str, set[tuple[str, str]]]:
-    """The code that defines a name of a module, and the (module, name) pairs of the package that it uses."""
-    defined, imported = _names_of(module)
-    statements, used = defined.get(name, []), {imported[name]} if name in imported else set()
-    for node in (node for statement in statements for node in ast.walk(statement)):
-        if isinstance(node, ast.Name):
-            used |= {(module, node.id)} if node.id in defined else {imported[node.id]} if node.id in imported else set()
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in imported:
-            origin = ".".join(filter(None, imported[node.value.id]))
-            used |= {(origin, node.attr)} if _file_of(origin) else set()
-    return plain_code(statements), used
-
-
-def _names_of(module: str) -> tuple[dict[str, list], dict[str, tuple[str, str]]]:
-    """The statements that define each name of a module, and the (module, name) behind each one that it imports from the package."""
-    path = _file_of(module)
-    return _names_in(path, path.stat().st_mtime_ns, module) if path else ({}, {})
-
-
-@lru_cache(maxsize=200)
-def _names_in(path, changed_ns, module):
-    tree, defined, imported = ast.parse(path.read_text(encoding="utf-8")), {}, {}
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    for statement in tree.body:
-        targets = getattr(statement, "targets", [getattr(statement, "target", statement)])
-        for node in (node for target in targets for node in (ast.walk(target) if isinstance(target, ast.expr) else [target])):
-            if name := getattr(node, "name", getattr(node, "id", None)):
-                defined.setdefault(name, []).append(statement)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            origin = ".".join([*package[: len(package) + 1 - node.level], *filter(None, [node.module])]) if node.level else node.module
-            imported |= {alias.asname or alias.name: (origin, alias.name) for alias in node.names if origin.startswith(__package__)}
-    return defined, imported
-
-
-def _file_of(module: str) -> Path | None:
-    """The file of a module of the package, or None."""
-    base = CODE.joinpath(*module.split("."))
-    return next((path for path in (base.with_name(f"{base.name}.py"), base / "__init__.py") if path.is_file()), None)
-
-
-def plain_code(node) -> str:
-    """A syntax tree as text, without docstrings, places and empty fields, of which newer versions of Python have more."""
-    if isinstance(node, list):
-        return f"[{','.join(plain_code(each) for each in node if not is_text(each))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != [] and name not in ("ctx", "kind")]
-    return f"{type(node).__name__}({','.join(f'{name}={plain_code(value)}' for name, value in fields)})"
-
-
-def is_text(node: ast.AST) -> bool:
-    """Whether a statement is nothing but a text, as a docstring is."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def check_target(path: str | Path, suffix: str, overwrite: bool = False) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "figures_pkg"
-ORDER = ("workspace crystal plotting record data diffraction imaging twin model matching evaluate inspect interactive provenance "
+ORDER = ("code workspace crystal plotting record data diffraction imaging twin model matching evaluate inspect interactive provenance "
          "claims chapters book cli __main__").split()
 ALONE = {  # public names that one notebook alone uses, and why they stay in a shared room
     "figures_pkg.crystal.zone.example_cif": "gives the files that lie in its room",

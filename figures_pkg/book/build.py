@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,18 +44,23 @@ def prepare(chapters: Sequence[str], data: str, profile: str, cores: int | None 
 
 def render_book(data: str, profile: str, clean: bool = False) -> Path:
     """Render the executed notebooks of all chapters, with passports, gallery and what lies beside the pages; returns ``index.html``."""
-    from .gallery import add_figures, add_landing, notice_of, shown_figures
+    from .gallery import add_figures, shown_figures
     from .render import render, ship, shipped_files
 
     notebooks = [executed_path(chapter, data, profile) for chapter in CHAPTERS]
     shown, shipped = shown_figures(data, profile), shipped_files(data, profile)
+    notice = ""
+    if any(each.published.passport["origin"] == "rehearsal" for each in shown.values()):
+        from figures_pkg.plotting.style import SOURCE_WORDS
+
+        notice = SOURCE_WORDS["rehearsal"]
 
     def complete(folder: Path) -> None:
-        """Add what only the time of rendering knows."""
+        """Add what only the time of rendering knows: the figures, and what the landing page says of the source."""
         add_figures(folder, shown)
-        add_landing(folder, data)
+        shutil.copyfile(book_folder() / f"landing-{data}.md", folder / "landing.md")
 
-    index = render(book_folder(), notebooks, complete, notice_of(shown), clean)
+    index = render(book_folder(), notebooks, complete, notice, clean)
     ship(index.parent, shipped)
     return index
 
@@ -86,23 +92,18 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
             status = subprocess.run([sys.executable, "-m", "snakemake", *words], stderr=log, check=False).returncode
     except Timeout:
         raise RuntimeError(f"another build runs in {repository()}; wait for it, then call again: what it has made is kept") from None
-    if status:
-        options = f"--profile {profile} --data {data}" + (f" --cores {cores}" if cores else "")
-        raise RuntimeError(_summary(", ".join(targets) or "the book", logs, f"figures_pkg {again} {options}"))
-
-
-def _summary(what: str, logs: Path, again: str) -> str:
-    """What failed, why, where its log is, and how to go on."""
-    failures = failures_in(logs)
+    if not status:
+        return
+    what, failures = ", ".join(targets) or "the book", failures_in(logs)
     if not failures:
-        return f"{what} was not made; the workflow ended with:\n{_last_lines(logs / 'workflow.log')}"
+        raise RuntimeError(f"{what} was not made; the workflow ended with:\n{_last_lines(logs / 'workflow.log')}")
     lines = [f"{what} was not made; {number(len(failures), 'job')} failed:"]
     for failure in failures:
         lines += [f"- {failure['name']}: {failure['reason']}", f"  log: {failure['log']}"]
         if not sys.stdout.isatty():
             lines.append(_last_lines(Path(failure["log"])))
-    lines.append(f"What could be made without them is kept. Go on with: {again}")
-    return "\n".join(lines)
+    options = f"--profile {profile} --data {data}" + (f" --cores {cores}" if cores else "")
+    raise RuntimeError("\n".join([*lines, f"What could be made without them is kept. Go on with: figures_pkg {again} {options}"]))
 
 
 def _last_lines(path: Path) -> str:

@@ -1,13 +1,16 @@
-"""Which notebooks there are, and which scans and artefacts they and the claims read; nothing heavy is imported until a scan is looked for."""
+"""Which notebooks there are, and which scans, artefacts and code they and the claims use; nothing heavy is imported until a scan is looked for."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from figures_pkg.code import Code
 from figures_pkg.record.manifest import load_manifest, read_yaml
 from figures_pkg.record.scans import locate
-from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, fields_of, load_profile, read_front_matter, repository, scans_of
+from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, fields_of, load_profile, read_front_matter, replacing, repository, scans_of
 
 NOTEBOOKS = repository() / "notebooks"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
@@ -97,3 +100,24 @@ def claims_inputs(data: str, profile: str) -> list[str]:
 def measures() -> list[str]:
     """Dotted names of the functions that the rows of ``claims.yaml`` are measured by."""
     return sorted({row["measure"] for row in read_yaml(repository() / "claims.yaml")["rows"] if "measure" in row})
+
+
+def fingerprint_files(code: Code, parts: Iterable[str], profile: str) -> list[str]:
+    """
+    Write the fingerprint of each part of the code to a file of its own, as old as the part's last change that counts; returns the paths.
+
+    A file that holds the fingerprint already keeps its time. The first one of a part takes the time of its source, so that
+    results from before there were fingerprints are compared with that. Several processes may write at once.
+    """
+    paths = []
+    for part in parts:
+        path, text = artefacts_folder(profile) / "code" / f"{part.replace('::', '/')}.sha256", code.fingerprint(part) + "\n"
+        known = path.read_text(encoding="utf-8") if path.is_file() else None
+        if known != text:
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+                if known is None:
+                    source = (code.root / part.partition("::")[0]).stat()
+                    os.utime(temporary, ns=(source.st_atime_ns, source.st_mtime_ns))
+        paths.append(str(path))
+    return paths

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jupytext
 import nbformat
-import papermill
-from papermill.exceptions import PapermillExecutionError
 
-from figures_pkg.provenance.figures import paper_figures
-from figures_pkg.provenance.passports import PassportError, read_passport
-from figures_pkg.provenance.writer import figures_folder, memory, model_facts, sha256, write_passport
+from figures_pkg.code import installed_code
+from figures_pkg.provenance.figures import PassportError, figures_folder, memory, model_facts, paper_figures, read_passport, sha256, write_passport
 from figures_pkg.record.manifest import MANIFEST_VARIABLE, manifest_of
 from figures_pkg.workspace import load_profile, replacing, repository
 
-from .chapters import artefacts_of, chapter_path, datasets_of, executed_path, source_of
-from .dependencies import installed_code
+from .chapters import artefacts_of, chapter_path, datasets_of, executed_path, fingerprint_files, source_of
 from .jobs import NEXT, TRY_AGAIN
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
@@ -54,17 +49,8 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     """
     Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
 
-    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran. Cells that belong to the other kind of
-    scan are left out, see :func:`for_source`.
-
-    Parameters
-    ----------
-    source
-        A text notebook that jupytext can read, with a cell tagged ``parameters``.
-    target
-        The executed ``.ipynb`` to write.
-    parameters
-        Values for names that the ``parameters`` cell sets; other names are an error.
+    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran; a name that this cell does not set is
+    an error. Cells that belong to the other kind of scan are left out, see :func:`for_source`.
 
     Raises
     ------
@@ -73,35 +59,36 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     LostKernel
         If the kernel does not start within ten minutes, or dies.
     """
-    source, target = Path(source), Path(target)
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    notebook = jupytext.read(source)
+    _set_parameters(notebook, source, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
-    plain = target.with_name(f".{target.stem}.source.ipynb")
-    jupytext.write(for_source(_with_parameters(source, parameters), parameters.get("data", "twin") == "twin"), plain)
+    plain, kept = target.with_name(f".{target.stem}.source.ipynb"), target.with_name(f"{target.stem}.failed.ipynb")
+    jupytext.write(for_source(notebook, parameters.get("data", "twin") == "twin"), plain)
+    how = {"kernel_name": "python3", "cwd": str(source.parent), "log_output": False, "start_timeout": KERNEL_START_S}
     try:
         with replacing(target) as running:
-            _run(plain, running, source, target.with_name(f"{target.stem}.failed.ipynb"))
+            try:
+                papermill.execute_notebook(str(plain), str(running), progress_bar=sys.stderr.isatty(), **how)
+            except PapermillExecutionError as error:
+                os.replace(running, kept)
+                raise FailedCell(f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}. The whole traceback is in {kept}") from error
+            except RuntimeError as error:  # of Jupyter's client; an error in a cell is the one above
+                raise LostKernel(f"{source.name}: the kernel did not start, or died, perhaps out of memory ({error}){NEXT}") from error
+            done = nbformat.read(running, as_version=4)
+            for each in (done, *done.cells):  # what differs from run to run
+                each.metadata.pop("papermill", None)
+                each.metadata.pop("execution", None)
+            nbformat.write(done, running)
     finally:
         plain.unlink(missing_ok=True)
     return target
 
 
-def _run(plain: Path, running: Path, source: Path, kept: Path) -> None:
-    how = {"kernel_name": "python3", "cwd": str(source.parent), "log_output": False, "start_timeout": KERNEL_START_S}
-    try:
-        papermill.execute_notebook(str(plain), str(running), progress_bar=sys.stderr.isatty(), **how)
-    except PapermillExecutionError as error:
-        os.replace(running, kept)
-        raise FailedCell(
-            f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}. The whole traceback is in {kept}"
-        ) from error
-    except RuntimeError as error:  # of Jupyter's client; an error in a cell is the one above
-        raise LostKernel(f"{source.name}: the kernel did not start, or died, perhaps out of memory ({error}){NEXT}") from error
-    _forget_times(running)
-
-
-def _with_parameters(source: Path, parameters: dict) -> nbformat.NotebookNode:
-    """Read a notebook and write values into its ``parameters`` cell."""
-    notebook = jupytext.read(source)
+def _set_parameters(notebook: nbformat.NotebookNode, source: Path, parameters: dict) -> None:
+    """Write values into a notebook's ``parameters`` cell."""
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ValueError(f"{source} has {len(cells)} cells tagged 'parameters'; a chapter needs exactly one")
@@ -110,20 +97,9 @@ def _with_parameters(source: Path, parameters: dict) -> nbformat.NotebookNode:
         places = [i for i, line in enumerate(lines) if line.split("=")[0].strip() == name]
         if not places:
             raise ValueError(f"{source} sets no parameter {name!r}; its parameters cell reads: {cells[0].source!r}")
-        comment = "  #" + lines[places[0]].split("#", 1)[1] if "#" in lines[places[0]] else ""
-        lines[places[0]] = f"{name} = {value!r}{comment}"
+        _, sign, comment = lines[places[0]].partition("#")
+        lines[places[0]] = f"{name} = {value!r}" + (f"  {sign}{comment}" if sign else "")
     cells[0].source = "\n".join(lines)
-    return notebook
-
-
-def _forget_times(path: Path) -> None:
-    """Drop what differs from run to run."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-    nbformat.write(notebook, path)
 
 
 def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.NotebookNode:
@@ -134,34 +110,23 @@ def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.N
     other book leaves them out. A figure that is left out leaves a card with its label, so that numbers and references are the same in both books.
     Where a figure of both books needs other words for a measured scan, they stand in the metadata of its cell, as ``measured: {caption: …, alt: …}``.
     """
-    absent = MEASURED if truth_known else TRUTH
-    kept = []
+    absent, kept = MEASURED if truth_known else TRUTH, []
     for cell in notebook.cells:
-        _reword(cell, truth_known)
+        words, shown = cell.metadata.pop(MEASURED, {}), cell.metadata.get("mystnb", {})
+        figure = shown.get("figure", {})
+        if "caption" in words and not truth_known:
+            figure["caption"] = words["caption"]
+        if "alt" in words and not truth_known:
+            shown["image"]["alt"] = words["alt"]
         if absent not in cell.metadata.get("tags", []):
             kept.append(cell)
-        elif name := (figure := cell.metadata.get("mystnb", {}).get("figure", {})).get("name"):
-            kept.append(_card(name, figure.get("caption", ""), absent, cell.get("id")))
+        elif name := figure.get("name"):
+            picture, words, reason, elsewhere = WORDS[absent]
+            title = figure.get("caption", "").split(". ")[0].removeprefix("Left: ").rstrip(".")
+            text = CARD.format(picture=picture, name=name, words=words, reason=reason, title=f": {title}" if title else "", elsewhere=elsewhere)
+            kept.append(nbformat.v4.new_markdown_cell(text, **({"id": cell["id"]} if "id" in cell else {})))
     notebook.cells = kept
     return notebook
-
-
-def _reword(cell: nbformat.NotebookNode, truth_known: bool) -> None:
-    words, shown = cell.metadata.pop(MEASURED, {}), cell.metadata.get("mystnb", {})
-    if truth_known:
-        return
-    if "caption" in words:
-        shown["figure"]["caption"] = words["caption"]
-    if "alt" in words:
-        shown["image"]["alt"] = words["alt"]
-
-
-def _card(name: str, caption: str, absent: str, identity: str | None) -> nbformat.NotebookNode:
-    """A numbered figure that says what is not drawn, in the first sentence of its caption, and why."""
-    picture, words, reason, elsewhere = WORDS[absent]
-    title = caption.split(". ")[0].removeprefix("Left: ").rstrip(".")
-    text = CARD.format(picture=picture, name=name, words=words, reason=reason, title=f": {title}" if title else "", elsewhere=elsewhere)
-    return nbformat.v4.new_markdown_cell(text, **({"id": identity} if identity else {}))
 
 
 def make_chapter(chapter: str, data: str, profile: str) -> Path:
@@ -183,40 +148,21 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
     datasets_of(chapter, data, profile, must_exist=True)
     made_of, start = checksums_of(chapter, data, profile), datetime.now(UTC).replace(microsecond=0)
     code = installed_code()
-    code.fingerprint_files(code.behind_notebook(chapter_path(chapter)), profile)
+    fingerprint_files(code, code.behind_notebook(f"notebooks/{chapter}.md"), profile)
     parameters = load_profile(profile)["parameters"] | {"data": data}
-    with _manifest_for_kernel(data):
-        done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)
+    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))  # for the kernel: another record's says nothing of the twin
+    done = execute(chapter_path(chapter), executed_path(chapter, data, profile), parameters)
     if announced:
         artefacts = [model_facts(Path(path), profile) for path in artefacts_of(chapter, data, profile)]
         complete_passports(figures_folder(profile, data), chapter, announced, start, {"artefacts": artefacts, "inputs": made_of})
     return done
 
 
-@contextmanager
-def _manifest_for_kernel(data: str):
-    """Within the block, kernels that start read the manifest of a source: another record's says nothing of the twin."""
-    before = os.environ.get(MANIFEST_VARIABLE)
-    os.environ[MANIFEST_VARIABLE] = str(manifest_of(data))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[MANIFEST_VARIABLE]
-        else:
-            os.environ[MANIFEST_VARIABLE] = before
-
-
 def complete_passports(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:
     """
     Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
 
-    Parameters
-    ----------
-    announced
-        Ids of the figures that the chapter's notebook publishes.
-    start
-        When the run began; a passport from before was not written by it.
+    ``announced`` are the ids of the figures that the chapter's notebook publishes. A passport from before ``start`` was not written by this run.
     """
     for path in folder.glob("*.json"):
         passport = read_passport(path, f"figures_pkg notebook {chapter}")
@@ -232,18 +178,10 @@ def complete_passports(folder: Path, chapter: str, announced: list[str], start: 
 
 def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
     """
-    Checksums of everything that the workflow's rule for a notebook takes as input.
+    Checksums by name of everything that the workflow's rule for a notebook takes as input.
 
-    Parameters
-    ----------
-    chapter, data, profile
-        As for :func:`figures_pkg.book.chapters.datasets_of`.
-
-    Returns
-    -------
-    dict
-        Name -> SHA-256 of a file, empty for one that is not there; of code its fingerprint (:mod:`figures_pkg.book.dependencies`). Files of
-        the repository are named by their path in it, scans and artefacts by what they are.
+    Of a file the SHA-256, empty for one that is not there; of code its fingerprint (:mod:`figures_pkg.code`). Files of the repository are named
+    by their path in it, scans and artefacts by what they are.
     """
     source, code, known = f"notebooks/{chapter}.md", installed_code(), memory(profile)
     files = {name: repository() / name for name in (source, f"notebooks/profiles/{profile}.yaml", "constraints.txt")}

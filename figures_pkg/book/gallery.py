@@ -1,23 +1,29 @@
 """The pages' side of the passports: folded below each figure, all figures in a gallery, and how many are out of date."""
 
-import shutil
 import warnings
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import nbformat
 from PIL import Image
 
-from figures_pkg.claims.rows import load_claims
-from figures_pkg.plotting.style import SOURCE_WORDS
-from figures_pkg.provenance.figures import figure_names, paper_figures
-from figures_pkg.provenance.passports import PublishedFigure, changed_inputs, claim_links, passport_html, published_figures, stale_badge
+from figures_pkg.provenance.figures import PublishedFigure, changed_inputs, figure_names, paper_figures, published_figures, write_passport
 from figures_pkg.provenance.regression import Change, check_figures, load_tolerances, references_folder, summaries_of, write_references
-from figures_pkg.provenance.writer import write_passport
+from figures_pkg.record.manifest import read_yaml
 from figures_pkg.workspace import repository
 
 from .execute import checksums_of
 
+CLAIMS_PAGE = "does-it-hold.html"  # beside the figures' pages; a row of its table is #claim- and the claim's id
+ORIGIN = {
+    "twin": "simulated scan (digital twin)",
+    "record": "measured: authors' record",
+    "rehearsal": "rehearsal: simulated stand-in",
+    "user": "measured: own file",
+    "simulation": "simulation, no scan",
+    "model": "drawn from a model, no scan",
+}
 THUMBNAIL_PX = 560  # across, twice what a phone shows
 THUMBNAIL_QUALITY = 88  # of the JPEG, without loss of colour: red and blue mean something here
 HEAD = """# All figures of the paper
@@ -43,10 +49,14 @@ def shown_figures(data: str, profile: str) -> dict[str, Shown]:
 
     Two figures with one name, a claim about a figure that no notebook makes, and a figure without passport or data each raise.
     """
-    claims = load_claims(figures=figure_names()) if (repository() / "claims.yaml").is_file() else []
+    file, names = repository() / "claims.yaml", figure_names()
+    claims = read_yaml(file)["rows"] if file.is_file() else []  # the command and the chapter of the claims check the rest of each row
+    for claim in claims:
+        if unknown := sorted(set(claim["figures"]) - set(names)):
+            raise ValueError(f"claims.yaml, row {claim['id']!r}: no figure is called {unknown[0]!r}; there are: {', '.join(sorted(names))}")
     kept = published_figures(paper_figures(data=data), profile, data)
     now = {chapter: checksums_of(chapter, data, profile) for chapter in {each.figure.chapter for each in kept.values()}}
-    return {name: Shown(each, [claim.id for claim in claims if name in claim.figures], changed_inputs(each.passport, now[each.figure.chapter]))
+    return {name: Shown(each, [claim["id"] for claim in claims if name in claim["figures"]], changed_inputs(each.passport, now[each.figure.chapter]))
             for name, each in kept.items()}  # fmt: skip
 
 
@@ -76,10 +86,9 @@ def check_references(profile: str) -> list[Change]:
 
 def update_references(profile: str) -> str:
     """Store the numbers behind all figures of the twin as references, and say where; RuntimeError if a figure is out of date."""
-    kept, rules, folder = _of_today(profile), load_tolerances(), references_folder(profile)
+    kept, rules = _of_today(profile), load_tolerances()
     write_references(profile, {name: summaries_of(each, rules) for name, each in kept.items()})
-    near = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return f"{len(kept)} references written to {near}"
+    return f"{len(kept)} references written to {references_folder(profile).relative_to(repository())}"
 
 
 def _of_today(profile: str) -> dict[str, PublishedFigure]:
@@ -90,43 +99,33 @@ def _of_today(profile: str) -> dict[str, PublishedFigure]:
     return {name: each.published for name, each in shown.items()}
 
 
-def notice_of(shown: dict[str, Shown]) -> str:
-    """What every page says above its text: that the book was rehearsed on stand-ins, where a figure was drawn from one."""
-    return SOURCE_WORDS["rehearsal"] if any(each.published.passport["origin"] == "rehearsal" for each in shown.values()) else ""
-
-
-def add_landing(folder: Path, data: str) -> None:
-    """Give the landing page what is said of the source: ``landing-twin.md`` or ``landing-zenodo.md`` of the book's text."""
-    shutil.copyfile(folder.parent / f"landing-{data}.md", folder / "landing.md")
-
-
 def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
     """
-    Give the staged pages their passports, the gallery, and the sentence that counts what is out of date.
+    Give the staged notebooks in a folder their passports, the gallery, and the sentence that counts what is out of date.
 
-    ``folder`` has the staged notebooks (``book/executed``); the files of the figures are copied to ``figures`` in it.
+    Picture, drawing, thumbnail and passport of each figure, the latter with its claims of now, are copied to ``figures`` in the folder.
     """
     (folder / "figures").mkdir(exist_ok=True)
     for name, each in shown.items():
-        _copy_files(folder / "figures", name, each)
+        files = folder / "figures" / name
+        for kind in (".png", ".svg"):
+            files.with_suffix(kind).write_bytes(each.published.base.with_suffix(kind).read_bytes())
+        write_passport(files.with_suffix(".json"), each.published.passport | {"claims": each.claims, "changed_inputs": each.changed})
+        with Image.open(files.with_suffix(".png")) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+        small.save(folder / "figures" / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0)
     for chapter in {each.published.figure.chapter for each in shown.values()}:
-        _insert_passports(folder / f"{chapter}.ipynb", shown)
+        notebook, cells = nbformat.read(folder / f"{chapter}.ipynb", as_version=4), []
+        for cell in notebook.cells:
+            cells.append(cell)
+            if (each := shown.get(cell.metadata.get("mystnb", {}).get("figure", {}).get("name"))) is not None:
+                text = passport_html(each.published.passport, each.claims, each.changed)
+                cells.append(nbformat.v4.new_markdown_cell(text, id=f"passport-{each.published.figure.id}"))
+        notebook.cells = cells
+        nbformat.write(notebook, folder / f"{chapter}.ipynb")
     (folder / "gallery.md").write_text(gallery_page(shown), encoding="utf-8")
     (folder / "figures-status.md").write_text(status_sentence(shown) + "\n", encoding="utf-8")
-
-
-def _insert_passports(path: Path, shown: dict[str, Shown]) -> None:
-    """Put the folded passport below each published figure of a staged notebook."""
-    notebook = nbformat.read(path, as_version=4)
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        each = shown.get(cell.metadata.get("mystnb", {}).get("figure", {}).get("name"))
-        if each is not None:
-            text = passport_html(each.published.passport, each.claims, each.changed)
-            cells.append(nbformat.v4.new_markdown_cell(text, id=f"passport-{each.published.figure.id}"))
-    notebook.cells = cells
-    nbformat.write(notebook, path)
 
 
 def gallery_page(shown: dict[str, Shown]) -> str:
@@ -166,12 +165,59 @@ def _card(name: str, each: Shown) -> str:
     return "\n".join([*lines, downloads, ":::", ""])
 
 
-def _copy_files(folder: Path, name: str, each: Shown) -> None:
-    """Picture, drawing, thumbnail, and the passport with its claims of now."""
-    for kind in ("png", "svg"):
-        (folder / f"{name}.{kind}").write_bytes(each.published.base.with_suffix(f".{kind}").read_bytes())
-    write_passport(folder / f"{name}.json", each.published.passport | {"claims": each.claims, "changed_inputs": each.changed})
-    with Image.open(each.published.base.with_suffix(".png")) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    small.save(folder / f"{name}-small.jpg", quality=THUMBNAIL_QUALITY, subsampling=0)
+def passport_html(passport: dict, claims: list[str], changed: list[str]) -> str:
+    """
+    The passport of a figure, folded, as ``<details>`` without blank lines, so that Markdown takes it as one block; all texts are escaped.
+
+    ``claims`` are the ids of those that the figure supports, ``changed`` the inputs that changed since it was made.
+    """
+    machine, software = passport["machine"], passport["software"]
+    packages = ", ".join(f"{name} {version}" for name, version in software["packages"].items())
+    memory = f", {machine['peak_memory_mb']} MB at most" if machine.get("peak_memory_mb") else ""
+    tree = {"clean": "unchanged files", "edited": "with edited files"}.get(software["tree"], "state unknown")
+    told = {
+        "Of the paper": escape(passport["panel"]),
+        "Drawn by": "<br>".join(_code(text) for text in [passport["notebook"], *passport["functions"]]),
+        "Data": escape(ORIGIN[passport["origin"]]) + "".join(f"<br>{_file(scan, ('preset', 'size', 'seed'))}" for scan in passport["scans"]),
+        "Parameters": escape(", ".join(f"{name} = {value}" for name, value in passport["settings"].items())),
+        "Read by the chapter": "<br>".join(_file(model, ("recipe", "seed")) for model in passport.get("artefacts", [])),
+        "Supports the claims": claim_links(claims),
+        "Code": f"{_code(software['commit'][:12]) if software['commit'] else 'commit unknown'}, {tree}",
+        "Pins": f"{_short(software['pins_sha256'])}, Python {escape(software['python'])}, {escape(packages)}",
+        "Computed on": escape(f"{machine['device']}, {machine['system']}"),
+        "Cost": escape(f"{machine['wall_s']:.0f} s, {machine['cpu_s']:.0f} s of processors{memory}: {machine['measured']}"),
+        "Made": escape(passport["made"].replace("T", " ").replace("+00:00", " UTC")),
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in told.items() if value)
+    badge = f" {stale_badge(changed)}" if changed else ""
+    files = f'<p>Picture, drawing and passport to download: <a href="gallery.html#{escape(passport["id"])}-card">gallery</a></p>'
+    return f'<details class="passport"><summary>Passport of {escape(passport["panel"])}{badge}</summary><dl>{rows}</dl>{files}</details>'
+
+
+def _file(facts: dict, names: tuple[str, ...]) -> str:
+    """A scan or model with what is told of it, and its checksum; an embedding by a released network names the file of the weights."""
+    told = [escape(f"{name} {facts[name]}") for name in names if facts.get(name) is not None]
+    if "weights_file" in facts:
+        name = f"{facts['weights_id']}, " if "weights_id" in facts else ""
+        told.append(f"the authors' network {escape(name)}{_code(facts['weights_file'])}, {_short(facts.get('weights_sha256', ''))}")
+    return f"{_code(facts['file'])} ({', '.join(told)}{'; ' if told else ''}{_short(facts['sha256'])})"
+
+
+def _short(checksum: str) -> str:
+    """The beginning of a checksum, the whole as its title."""
+    return f'<code title="{escape(checksum)}">sha256 {escape(checksum[:12])}…</code>' if checksum else "checksum unknown"
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"
+
+
+def stale_badge(changed: list[str]) -> str:
+    """The amber badge of a figure whose inputs changed, colour and words, with the first inputs as its title."""
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f'<span class="figure-stale" title="{escape(", ".join(changed[:3]) + more)}">out of date</span>'
+
+
+def claim_links(claims: list[str]) -> str:
+    """HTML links to the rows of the claims, as seen from a page with figures."""
+    return ", ".join(f'<a href="{CLAIMS_PAGE}#claim-{escape(claim)}">{escape(claim)}</a>' for claim in claims)

@@ -18,6 +18,13 @@ TRY_AGAIN = 75  # exit status of a command that an accident ended, such as a ker
 BY_PEOPLE = (signal.SIGINT, signal.SIGTERM)  # signals of somebody who wants the job to end
 NEXT = "; call the same command again"  # what a command says after an accident, and the workflow does
 FAILURES, COSTS = "failures.json", "costs.json"
+RECORD = ", authors' data"
+# What others wait for starts first.
+WAITED_FOR = {"twin": 4, "twin_field": 4, "domains": 3, "model": 2, "embedding": 2, "released_embedding": 2, "scan_scores": 1, "scores": 1, "explorer": 1,
+              "claims": 1}  # fmt: skip
+# CPU seconds of long chapters and rules in the smoke profile, for jobs that no build has timed yet.
+LONG = {"trust": 90, "recipes": 70, "small-network": 70, "walls": 60, "matching-robustness": 50, "fig-4": 50, "claims": 50, "matching": 40,
+        "thickness-tilt-dose": 30}  # fmt: skip
 NAMES = {
     "book": "pages of the book",
     "notebook": "chapter {title}",
@@ -34,38 +41,26 @@ NAMES = {
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
-    """
-    What a job is called in the book's words.
-
-    Examples
-    --------
-    >>> job_name("model", {"dataset": "ds2", "recipe": "smoke", "seed": "0", "source": "twin"})
-    'network for ds2 (smoke, seed 0)'
-    """
+    """What a job is called in the book's words, such as "network for ds2 (smoke, seed 0)"."""
     words = dict(wildcards.items())
     if "chapter" in words:
         text = (repository() / "notebooks" / f"{words['chapter']}.md").read_text(encoding="utf-8")
         title = re.search(r"^# (.+)$", text, re.MULTILINE)
         words["title"] = f"“{title[1].strip() if title else words['chapter']}”"
     name = NAMES.get(rule, rule).format_map(words)
-    return f"{name}, authors' data" if words.get("source") == "zenodo" else name
+    return name + RECORD if words.get("source") == "zenodo" else name
 
 
 class Jobs:
     """
-    The jobs of one build. Each runs a command, says one line when it starts and one when it ends, and writes the rest to a log.
+    The jobs of one build. Each runs a command, says one line when it starts and one when it ends, and writes the rest to a log in a folder.
 
     A job that an accident ended is tried once more: one that was killed, or whose command says so by the exit status ``TRY_AGAIN``. The folder also
-    keeps the CPU seconds of each job for the estimates of later builds, and the failures of this one for its summary.
-
-    Parameters
-    ----------
-    folder
-        Where the logs go.
+    keeps the CPU seconds of each job, for the estimates and the order of later builds, and the failures of this one for its summary.
     """
 
     def __init__(self, folder: Path):
-        self.folder, self.lock = Path(folder), threading.Lock()
+        self.folder, self.lock = folder, threading.Lock()
         self.above: dict[str, set[str]] = {}  # jobs that are left -> those before them, themselves included
         self.failures: list[dict[str, str]] = []
         self.cores = 0  # until there is a plan
@@ -75,23 +70,23 @@ class Jobs:
         except (FileNotFoundError, json.JSONDecodeError):
             self.costs = {}
 
+    def priority(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """The larger, the earlier a job starts: first what others wait for, then what takes long, by an earlier build or else by its name."""
+        name = job_name(rule, wildcards)
+        cpu_s = self.costs.get(name, self.costs.get(name.removesuffix(RECORD), LONG.get(wildcards.get("chapter", rule), 0)))
+        return 1e6 * WAITED_FOR.get(rule, 0) + cpu_s
+
     def plan(self, dag, cores: int) -> None:
         """Say how many jobs of Snakemake's graph are to be done; rules without a name only gather what others have made."""
         waiting = [job for job in dag.needrun_jobs() if job.rule.name in NAMES]
-        self.above = {_name(job): {_name(above) for above in dag.bfs(dag.dependencies, job)} for job in waiting}
+        names = {job: job_name(job.rule.name, job.wildcards) for job in dag.jobs}
+        self.above = {names[job]: {names[above] for above in dag.bfs(dag.dependencies, job)} for job in waiting}
         self.cores = cores
         why = "" if self.costs else ", since no earlier build was timed"
         print(f"{number(len(self.above), 'job')} on {number(cores, 'core')}, {self._time_left()}{why}; logs in {self.folder}", flush=True)
 
     def run(self, name: str, log: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """
-        Run the command of a job, twice after an accident.
-
-        Raises
-        ------
-        RuntimeError
-            If it failed; gives the reason and the log.
-        """
+        """Run the command of a job, twice after an accident; RuntimeError, with the reason and the log, if it failed."""
         path, begin = self.folder / f"{log}.log", time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._say(f"start  {name}")
@@ -100,7 +95,6 @@ class Jobs:
             self._say(f"again  {name}: {_reason(status, path).removesuffix(NEXT)}")
             status, cpu_s = _measured(command, path, "ab", environment)
         wall_s = time.monotonic() - begin
-        took = _duration(wall_s)
         with self.lock:
             self.cpu_s, self.wall_s = self.cpu_s + cpu_s, self.wall_s + wall_s
             lost = [other for other, above in self.above.items() if name in above and other != name] if status else []
@@ -111,11 +105,11 @@ class Jobs:
                 self.failures.append({"name": name, "reason": reason, "log": str(path)})
                 self._write(FAILURES, self.failures)
                 without = f"; {number(len(lost), 'job')} cannot be done without it" if lost else ""
-                print(f"FAILED {name}, {took}: {reason}{without}{left}", flush=True)
+                print(f"FAILED {name}, {_duration(wall_s)}: {reason}{without}{left}", flush=True)
                 raise RuntimeError(f"{name}: {reason}; the log is {path}")
             self.costs[name] = round(cpu_s, 1)
             self._write(COSTS, self.costs)
-            print(f"done   {name}, {took}{left}", flush=True)
+            print(f"done   {name}, {_duration(wall_s)}{left}", flush=True)
 
     def _time_left(self) -> str:
         """An estimate from the CPU seconds of earlier builds, stretched as much as the machine has stretched the jobs of this one."""
@@ -135,13 +129,9 @@ class Jobs:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def _name(job) -> str:
-    return job_name(job.rule.name, job.wildcards)
-
-
 def failures_in(folder: Path) -> list[dict[str, str]]:
     """Name, reason and log of the jobs that failed in the last build."""
-    path = Path(folder) / FAILURES
+    path = folder / FAILURES
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from packaging.requirements import Requirement
 
 import figures_pkg
 from figures_pkg.workspace import artefacts_folder, available_cores, repository
@@ -58,22 +59,15 @@ def this_machine() -> Machine:
 def lacks(profile: str, machine: Machine) -> list[str]:
     """What the machine lacks for a profile, in words; what an earlier build has written counts as free disk."""
     need = NEEDS.get(profile, Need(0, 0, "", ""))
-    made_gb = _size_gb(artefacts_folder(profile))
-    found = []
+    made_gb, found = 0.0, []
+    for path in artefacts_folder(profile).rglob("*"):
+        with suppress(FileNotFoundError):  # temporary files of a build vanish meanwhile
+            made_gb += path.stat().st_size / 1e9
     if machine.memory_gb < need.memory_gb:
         found.append(f"{need.memory_gb:g} GB of memory, and there are {machine.memory_gb:.1f} GB")
     if machine.free_gb + made_gb < need.disk_gb:
         found.append(f"{need.disk_gb:g} GB of disk, and {machine.free_gb:.1f} GB are free")
     return found
-
-
-def _size_gb(folder: Path) -> float:
-    """Size of the files below a folder; a file that vanishes meanwhile, as temporary ones of a build do, counts nothing."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total / 1e9
 
 
 def fitting_cores(profile: str, machine: Machine) -> int:
@@ -92,13 +86,28 @@ def check_machine(profile: str, machine: Machine) -> None:
 
 def report() -> list[str]:
     """What this machine has, what each profile needs, and what is missing, in ten lines or less."""
-    machine, pins = this_machine(), _pins()
-    absent, other = _packages(pins)
+    machine, browser = this_machine(), ""
+    pins = dict(line.split("==") for line in (repository() / "constraints.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
+    needed = [Requirement(text) for text in requires("figures_pkg") or []]
+    wanted = [need.name for need in needed if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in EXTRAS)]
+    installed = {name: found for name in {*pins, *wanted} if (found := installed_version(name))}
+    absent = [name for name in wanted if name not in installed]
+    other = [f"{name} {installed[name]} instead of {pin}" for name, pin in pins.items() if name in installed and installed[name].partition("+")[0] != pin]
+    with suppress(ImportError):
+        from .pdf import find_browser
+
+        browser = find_browser()
+    try:
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; only trainings and the released networks would be faster with one"
+    except ImportError:
+        gpu = "unknown, since torch is not installed"
     lines = [f"machine   {number(machine.cores, 'core')}, {machine.memory_gb:.1f} GB of memory, {machine.free_gb:.1f} GB free in {artefacts_folder('')}",
              f"software  Python {platform.python_version()} on {platform.system()}, figures_pkg {figures_pkg.__version__}, "
              + (f"{len(other)} of {len(pins)} pins differ: {', '.join(other[:3])}" if other else "every package as pinned"),
-             f"Chromium  {_browser() or 'not found: no PDF, and no check of pages in a browser'}",
-             f"GPU       {_gpu()}"]  # fmt: skip
+             f"Chromium  {browser or 'not found: no PDF, and no check of pages in a browser'}",
+             f"GPU       {gpu}"]  # fmt: skip
     for name, need in NEEDS.items():
         missing = lacks(name, machine)
         verdict = f"needs {' and '.join(missing)}" if missing else f"fits, {number(fitting_cores(name, machine), 'job')} at a time"
@@ -107,41 +116,9 @@ def report() -> list[str]:
     return [*lines, f"missing   {install if absent else 'nothing'}"]
 
 
-def _pins() -> dict[str, str]:
-    lines = (repository() / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if line and line[0] != "#")
-
-
-def _packages(pins: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Packages that the project names and that are not installed, and installed ones with another version than their pin."""
-    from packaging.requirements import Requirement
-
-    needed = [Requirement(text) for text in requires("figures_pkg") or []]
-    wanted = [need.name for need in needed if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in EXTRAS)]
-    installed = {name: found for name in {*pins, *wanted} if (found := _version(name))}
-    different = [f"{name} {installed[name]} instead of {pin}" for name, pin in pins.items() if name in installed and installed[name].partition("+")[0] != pin]
-    return [name for name in wanted if name not in installed], different
-
-
-def _version(name: str) -> str:
+def installed_version(name: str) -> str:
+    """Version of an installed package, empty for one that is not there."""
     try:
         return version(name)
     except PackageNotFoundError:
         return ""
-
-
-def _browser() -> str:
-    try:
-        from .pdf import find_browser
-    except ImportError:
-        return ""
-    return find_browser()
-
-
-def _gpu() -> str:
-    """The GPU that torch sees; nothing needs one."""
-    try:
-        import torch
-    except ImportError:
-        return "unknown, since torch is not installed"
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none; only trainings and the released networks would be faster with one"

@@ -26,13 +26,9 @@ class Page:
     data_bytes: int  # of the numbers that interactive figures carry inside the page
 
 
-def read_page(path: Path) -> Page:
-    """Anchors, links and loaded files of one HTML file; read once as long as it stays as it is."""
-    return _parsed(path, path.stat().st_mtime_ns)
-
-
 @cache
-def _parsed(path: Path, changed: int) -> Page:
+def read_page(path: Path) -> Page:
+    """Anchors, links and loaded files of one HTML file, read once."""
     soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
     anchors = {tag[name] for name in ("id", "name") for tag in soup.find_all(attrs={name: True})}
     fetching = [tag for tag in soup.find_all(list(FETCHES)) if tag.name != "link" or FETCHED_LINKS & set(tag.get("rel") or ())]
@@ -49,26 +45,17 @@ def page_names(html: Path) -> list[str]:
 
 def broken_links(html: Path) -> list[str]:
     """Links and loaded files that lead nowhere inside a folder of pages, as page, address and what is missing; other hosts are not asked."""
-    pages = {name: read_page(html / name) for name in page_names(html)}
-    found = []
+    pages, found = {name: read_page(html / name) for name in page_names(html)}, []
     for name, page in pages.items():
         for address in dict.fromkeys(page.links + page.loads):
-            if problem := _problem(html, pages, name, address):
-                found.append(f"{name}: {address}: {problem}")
+            target, fragment = _inside(name, address), unquote(urldefrag(address).fragment)
+            if target is None:
+                continue
+            if not (html / target).exists() or target.startswith(".."):
+                found.append(f"{name}: {address}: there is no {target}")
+            elif fragment and target in pages and fragment not in pages[target].anchors | {"top"}:
+                found.append(f"{name}: {address}: {target} has no place called {fragment}")
     return found
-
-
-def _problem(html: Path, pages: dict[str, Page], name: str, address: str) -> str:
-    """What is wrong with one address on one page; empty if nothing is."""
-    target = _inside(name, address)
-    if target is None:
-        return ""
-    if not (html / target).exists() or target.startswith(".."):
-        return f"there is no {target}"
-    fragment = unquote(urldefrag(address).fragment)
-    if fragment and target in pages and fragment not in pages[target].anchors | {"top"}:
-        return f"{target} has no place called {fragment}"
-    return ""
 
 
 def _inside(name: str, address: str) -> str | None:
@@ -123,10 +110,6 @@ FETCHED = re.compile(
 )
 
 
-class ForeignHost(RuntimeError):
-    """A built page would ask another host for something when it is opened."""
-
-
 def foreign_requests(text: str) -> list[str]:
     """Addresses on other hosts that a page or a style sheet fetches by itself."""
     return [next(filter(None, match.groups())) for match in FETCHED.finditer(text)]
@@ -134,10 +117,7 @@ def foreign_requests(text: str) -> list[str]:
 
 def refuse_foreign_hosts(html: Path) -> None:
     """Raise if any page or style sheet below a folder fetches from another host."""
-    found = {
-        f"{path.relative_to(html)}: {address}"
-        for path in [*html.rglob("*.html"), *html.rglob("*.css")]
-        for address in foreign_requests(path.read_text(encoding="utf-8"))
-    }
+    files = [*html.rglob("*.html"), *html.rglob("*.css")]
+    found = {f"{path.relative_to(html)}: {address}" for path in files for address in foreign_requests(path.read_text(encoding="utf-8"))}
     if found:
-        raise ForeignHost("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))
+        raise RuntimeError("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))

@@ -42,6 +42,7 @@ def make_pdf(book: Path, target: Path, cover: list[str]) -> Path:
     """
     Write the built book, in ``_build/html`` of its folder, as one PDF, with the lines of a title page, the title first.
 
+    It is printed twice: the first time to learn on which page each chapter begins, the second with these numbers in the contents.
     FileNotFoundError if the book is not built or no browser of the Chromium family is installed, RuntimeError if the browser fails.
     """
     html, target = book / "_build" / "html", check_target(target, ".pdf", overwrite=True)
@@ -51,8 +52,24 @@ def make_pdf(book: Path, target: Path, cover: list[str]) -> Path:
     if not browser:
         raise FileNotFoundError(f"no PDF can be made: Chromium is not found. Install Chromium or Chrome (set {BROWSER_VARIABLE} to its program "
                                 "when it is not on the PATH); the pages in _build/html need neither")  # fmt: skip
+    chapters = chapters_of(html)
     with tempfile.TemporaryDirectory(prefix="figures_pkg-pdf-") as scratch:
-        _print_book(browser, html, target, cover, Path(scratch))
+        page, paper = Path(scratch) / "book.html", Path(scratch) / "book.pdf"
+        log.info("printing %d chapters, twice", len(chapters))
+        page.write_text(printed(html, cover), encoding="utf-8")
+        begins = _begins(_print(browser, page, paper), chapters)
+        page.write_text(printed(html, cover, begins), encoding="utf-8")
+        if _begins(_print(browser, page, paper), chapters) != begins:
+            raise RuntimeError("the chapters moved while the numbers were set; the table of contents would be wrong")
+        writer, parents = PdfWriter(clone_from=paper), {"": None}
+        writer.add_metadata({"/Title": cover[0]})
+        for chapter in chapters:  # bookmarks
+            number = begins[chapter.anchor] - 1
+            if chapter.part not in parents:
+                parents[chapter.part] = writer.add_outline_item(title=chapter.part, page_number=number)
+            writer.add_outline_item(title=chapter.title, page_number=number, parent=parents[chapter.part])
+        with replacing(target) as temporary:
+            writer.write(temporary)
     return target
 
 
@@ -69,19 +86,6 @@ def find_browser() -> str:
     if named:
         return shutil.which(named) or ""
     return next(filter(None, map(shutil.which, BROWSERS + BROWSER_FILES)), "")
-
-
-def _print_book(browser: str, html: Path, target: Path, cover: list[str], scratch: Path) -> None:
-    """Print twice: the first time to learn on which page each chapter begins, the second with these numbers in the contents."""
-    chapters, page, paper = chapters_of(html), scratch / "book.html", scratch / "book.pdf"
-    page.write_text(printed(html, cover), encoding="utf-8")
-    log.info("printing %d chapters, twice", len(chapters))
-    begins = _begins(_print(browser, page, paper), chapters)
-    page.write_text(printed(html, cover, begins), encoding="utf-8")
-    if _begins(_print(browser, page, paper), chapters) != begins:
-        raise RuntimeError("the chapters moved while the numbers were set; the table of contents would be wrong")
-    with replacing(target) as temporary:
-        _with_outline(paper, chapters, begins, cover[0]).write(temporary)
 
 
 def _print(browser: str, page: Path, paper: Path) -> Path:
@@ -104,18 +108,6 @@ def _begins(paper: Path, chapters: list[Chapter]) -> dict[str, int]:
     return {chapter.anchor: reader.get_destination_page_number(places[chapter.anchor]) + 1 for chapter in chapters}
 
 
-def _with_outline(paper: Path, chapters: list[Chapter], begins: dict[str, int], title: str) -> PdfWriter:
-    """The printed pages with a bookmark for each part and chapter."""
-    writer, parents = PdfWriter(clone_from=paper), {"": None}
-    writer.add_metadata({"/Title": title})
-    for chapter in chapters:
-        page = begins[chapter.anchor] - 1
-        if chapter.part not in parents:
-            parents[chapter.part] = writer.add_outline_item(title=chapter.part, page_number=page)
-        writer.add_outline_item(title=chapter.title, page_number=page, parent=parents[chapter.part])
-    return writer
-
-
 @dataclass(frozen=True)
 class Chapter:
     """One page of the book, as the navigation lists it."""
@@ -133,7 +125,11 @@ class Chapter:
 def chapters_of(html: Path) -> list[Chapter]:
     """The pages of a built book in reading order, the landing page first."""
     soup = _soup(html / "index.html")
-    found, part = [Chapter("", _heading(soup), "index.html")], ""
+    heading = soup.select_one("article h1")
+    if heading is None:
+        raise ValueError("a page of the book has no heading; build the book before printing it")
+    title = "".join(text for text in heading.find_all(string=True) if text.parent.name != "a" or text != "#").strip()  # without the sign that links to it
+    found, part = [Chapter("", title, "index.html")], ""
     for tag in soup.select("nav.bd-links p.caption, nav.bd-links a.internal"):
         if tag.name == "p":
             part = tag.get_text(" ", strip=True)
@@ -152,46 +148,28 @@ def printed(html: Path, cover: list[str], pages: dict[str, int] | None = None) -
     ``pages`` has the page number of each chapter by its anchor; without it the table of contents has room for the numbers.
     """
     html = html.resolve()
-    chapters = chapters_of(html)
-    title = f'<div class="cover"><p class="title">{escape(cover[0])}</p>{"".join(f"<p>{escape(line)}</p>" for line in cover[1:])}</div>'
-    body = [title, _contents(chapters, pages or {}), *(_article(html, chapter, chapters) for chapter in chapters)]
-    return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
-            f"<title>{escape(cover[0])}</title>{_head(html)}</head><body>{''.join(body)}</body></html>")
-
-
-def _soup(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
-def _heading(soup: BeautifulSoup) -> str:
-    """The first heading of a page, without the sign that links to it."""
-    heading = soup.select_one("article h1")
-    if heading is None:
-        raise ValueError("a page of the book has no heading; build the book before printing it")
-    return "".join(text for text in heading.find_all(string=True) if text.parent.name != "a" or text != "#").strip()
-
-
-def _head(html: Path) -> str:
-    """Styles of the book and the script for equations, from the landing page and ours after them."""
-    kept = []
-    for tag in _soup(html / "index.html").head.select("link[rel=stylesheet], script"):
-        if tag.name == "script" and MATHJAX not in (tag.get("src", "") + tag.get_text()).lower():
-            continue
-        for name in {"href", "src"} & set(tag.attrs):
-            tag[name] = (html / urlsplit(tag[name]).path).as_uri()
-        kept.append(str(tag))
-    return "".join(kept) + f"<style>{files(__package__).joinpath('printed.css').read_text(encoding='utf-8')}</style>"
-
-
-def _contents(chapters: list[Chapter], pages: dict[str, int]) -> str:
-    rows, part = [], ""
+    chapters, part, head = chapters_of(html), "", []
+    rows = [f'<div class="cover"><p class="title">{escape(cover[0])}</p>{"".join(f"<p>{escape(line)}</p>" for line in cover[1:])}</div>',
+            '<div class="contents"><p class="title">Contents</p>']  # fmt: skip
     for chapter in chapters:
         if chapter.part != part:
             part = chapter.part
             rows.append(f'<p class="part">{escape(part)}</p>')
-        number = pages.get(chapter.anchor, "000")
+        number = (pages or {}).get(chapter.anchor, "000")
         rows.append(f'<p class="entry"><a href="#{chapter.anchor}">{escape(chapter.title)}</a><span>{number}</span></p>')
-    return f'<div class="contents"><p class="title">Contents</p>{"".join(rows)}</div>'
+    for tag in _soup(html / "index.html").head.select("link[rel=stylesheet], script"):  # styles, and the script for equations
+        if tag.name == "link" or MATHJAX in (tag.get("src", "") + tag.get_text()).lower():
+            for name in {"href", "src"} & set(tag.attrs):
+                tag[name] = (html / urlsplit(tag[name]).path).as_uri()
+            head.append(str(tag))
+    head.append(f"<style>{files(__package__).joinpath('printed.css').read_text(encoding='utf-8')}</style>")
+    body = [*rows, "</div>", *(_article(html, chapter, chapters) for chapter in chapters)]
+    return (f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
+            f"<title>{escape(cover[0])}</title>{''.join(head)}</head><body>{''.join(body)}</body></html>")  # fmt: skip
+
+
+def _soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def _article(html: Path, chapter: Chapter, chapters: list[Chapter]) -> str:

@@ -11,12 +11,12 @@ import jupytext
 import nbformat
 
 import figures_pkg
-from figures_pkg.provenance.writer import sha256
+from figures_pkg.provenance.figures import sha256
 from figures_pkg.workspace import check_target, replacing
 
 from .chapters import CHAPTERS, chapter_path
 from .execute import for_source
-from .theme import add_colab_cell, repository_url
+from .render import add_colab_cell, repository_url
 
 STEM = f"companion-{figures_pkg.__version__}"  # how the names of a release begin
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
@@ -109,22 +109,17 @@ def course_notebook(chapter: str, profile: str) -> nbformat.NotebookNode:
 
 def without_answers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The notebook with room for an answer wherever one was folded away."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _strip(cell.source.splitlines())
-    return notebook
-
-
-def _strip(lines: list[str]) -> str:
-    kept, fence = [], ""
-    for line in lines:
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+        kept, fence = [], ""
+        for line in cell.source.splitlines():
+            if fence:
+                fence = "" if line.strip() == fence else fence
+            elif opened := ANSWER.match(line):
+                fence = opened[1]
+                kept.append(YOURS)
+            else:
+                kept.append(line)
         if fence:
-            fence = "" if line.strip() == fence else fence
-        elif opened := ANSWER.match(line):
-            fence = opened[1]
-            kept.append(YOURS)
-        else:
-            kept.append(line)
-    if fence:
-        raise ValueError(f"an answer opens with {fence} and never ends; close it with {fence} on a line of its own")
-    return "\n".join(kept)
+            raise ValueError(f"an answer opens with {fence} and never ends; close it with {fence} on a line of its own")
+        cell.source = "\n".join(kept)
+    return notebook

@@ -1,4 +1,4 @@
-"""The explorer: a scan made small enough for a web page, beside its patterns and maps, with a virtual detector to be dragged; loaded on demand."""
+"""The explorer: a scan made small enough for a web page with all its maps, and a virtual detector to be dragged; its data are loaded on demand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.ndimage import distance_transform_edt
 
 from figures_pkg.data.axes import DIMS, SCAN_DIMS, check_scan
 from figures_pkg.imaging.detectors import linear_axis
-from figures_pkg.workspace import replacing
+from figures_pkg.workspace import artefact_path, replacing
 
 from .frames import colour_codes
 from .page import element_id, piece
@@ -32,6 +33,14 @@ WITHOUT = "The explorer needs JavaScript; the figure on this page shows the same
 OVERLAYS = {"com": "COM as arrows", "domains": "domains", "wall": "wall", "held": "hold the position"}
 READOUT = {"position": "Position", "value": "Map here", "counts": "In the aperture here", "centre": "Aperture at", "disc": "Aperture",
            "com": "COM of this pattern"}  # fmt: skip
+DATA, TRUTH, MATCHED, NETWORK = "from the data", "truth of the twin", "matched to the library", "from the autoencoder"
+KNOWN_MAPS = {
+    "polarization": ("domains: weight of +P less −P", "RdBu_r", True),
+    "thickness_nm": ("thickness", "viridis", False),
+    "tilt_b_mrad": ("tilt along b*", "PuOr_r", False),
+    "tilt_c_mrad": ("tilt along c", "PuOr_r", False),
+    "wall_distance_nm": ("distance from the wall, positive in +P", "RdBu_r", True),
+}
 HELP = (
     "Move over the map and the pattern follows; a click holds the position. Drag the circle on the pattern to move it, its rim to "
     "resize it; two fingers, plus and minus, or the wheel after a click resize it too. Arrow keys move what is in focus, "
@@ -110,14 +119,30 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
     """
     check_scan(scan)
     bins = choose_bins(scan.shape)
-    small = _binned(scan, *bins)
+    small = scan.coarsen(dict(zip(DIMS, (bins[0], bins[0], bins[1], bins[1]))), boundary="trim").sum()  # without what fills no bin at the far edges
+    small = small.astype(np.int32 if scan.dtype.kind in "bui" else np.float32).compute()
+    if not small.size or not np.isfinite(small.values).all() or small.values.min() < 0:
+        raise ValueError(f"the scan of shape {small.shape} has no, negative or missing counts; expected counts of at least zero")
+    if float(small.sum(DIMS[2:]).max()) / UNIT >= 2**31:
+        raise ValueError(f"a pattern holds more than {2**31 * UNIT:.0f} counts; divide the scan by a constant first")
     maps = [layer.values.coarsen(dict.fromkeys(SCAN_DIMS, bins[0]), boundary="trim").mean().transpose(*SCAN_DIMS).values.astype(float) for layer in layers]
-    _check(small, layers, maps)
+    for layer, values in zip(layers, maps, strict=True):
+        if values.shape != small.shape[:2] or not np.isfinite(values).all():
+            raise ValueError(f"map {layer.key!r} has shape {values.shape} or missing values; expected finite ones on {small.shape[:2]}")
+    axes = [linear_axis(small, dim) for dim in DIMS]
+    units = [str(small[dim].attrs.get("units", "px")).replace("angstrom", "Å") for dim in ("scan_y", "det_y")]
+    about = {"words": words, "start": [axis[0] for axis in axes], "pitch": [axis[1] for axis in axes], "units": units}
+    about |= {"maps": [_map_head(*pair) for pair in zip(layers, maps, strict=True)]} | _looks(small, layers) | _aperture(small, bins[1], lattice, radius_px)
+    stored = [np.round(65535 * (values - values.min()) / (np.ptp(values) or 1.0)).astype("<u2").tobytes() for values in maps]
     for step in STEPS:
         codes, table = quantise(small.values, step)
-        head = _head(small, bins, step, table, words) | {"maps": [_map_head(*pair) for pair in zip(layers, maps, strict=True)]}
-        head |= _looks(small, layers) | _aperture(small, bins[1], lattice, radius_px)
-        packed = Packed(_compressed(codes, head, maps), head)
+        head = {"shape": list(small.shape), "bins": list(bins), "step": step, "table": table.tolist(), "unit": UNIT} | about
+        text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
+        flat = codes.reshape(small.shape[0] * small.shape[1], -1).T
+        median = np.median(flat, axis=1).astype(np.uint8)
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)  # noise has no repetitions to find
+        parts = [len(text).to_bytes(4, "little"), text, median.tobytes(), (flat - median[:, None]).tobytes(), *stored]
+        packed = Packed(b"".join(map(packer.compress, parts)) + packer.flush(), head)
         if len(packed.payload) * 4 / 3 < MOST_BYTES:
             return packed
     raise ValueError(f"a scan of shape {scan.shape} packs to {len(packed.payload) * 4 / 3e6:.1f} MB; expected at most {MOST_BYTES / 1e6:.0f}: "
@@ -168,11 +193,7 @@ def read_script(path: str | Path) -> Packed:
 
 
 def unpack(packed: Packed) -> xr.DataArray:
-    """
-    The scan as the browser sees it: decoded counts with coordinates, float64 (scan_y, scan_x, det_y, det_x) in memory.
-
-    Every count is a multiple of 1/128. Takes `MOST_CODES` times 8 bytes at most.
-    """
+    """The scan as the browser sees it, in memory: decoded counts, float64 multiples of 1/128, with the coordinates of the joined positions and pixels."""
     body, head = _inflated(packed.payload)
     shape = head["shape"]
     positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
@@ -197,18 +218,8 @@ def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = N
 
     Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that are opened
     from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a sentence says so, and the
-    figure `still` stays. What the numbers mean is said at :func:`pack`.
-
-    Parameters
-    ----------
-    packed
-        From :func:`read_script` or :func:`pack`.
-    file
-        Address of the data file relative to the page.
-    still
-        Id of the static figure, which is hidden as soon as the explorer is open.
-    name
-        The element's id; by default ``explorer-1``, ``explorer-2``, …
+    figure `still` stays. What the numbers mean is said at :func:`pack`. The address of `file` is relative to the page; `still` is the id of the
+    static figure, which is hidden as soon as the explorer is open; the element's id is `name`, by default ``explorer-1``, ``explorer-2``, …
     """
     name, megabytes = element_id("explorer", name), len(packed.script()) / 1e6
     data = {"key": packed.key, "bytes": len(packed.payload), "file": file, "still": still, "open": f"Open the explorer ({megabytes:.1f} MB)"}
@@ -227,28 +238,85 @@ def write_page(packed: Packed, path: str | Path, title: str) -> Path:
     return path
 
 
-def _binned(scan: xr.DataArray, scan_bin: int, det_bin: int) -> xr.DataArray:
-    """Counts of joined positions and pixels, int32 in memory; what does not fill a bin at the far edges is left out."""
-    sizes = dict(zip(DIMS, (scan_bin, scan_bin, det_bin, det_bin)))
-    small = scan.coarsen(sizes, boundary="trim").sum()
-    return small.astype(np.int32 if scan.dtype.kind in "bui" else np.float32).compute()
+def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", profile: str = "laptop", embedding: Path | None = None) -> Path:
+    """
+    Pack a scan of counts with all maps that there are of it, into a page (``.html``, its data beside it) or as data alone (``.js``).
+
+    ``name`` is its identifier in the manifest, with ``source`` and ``profile``, or its path; ``embedding`` is a netCDF file of channels to choose from.
+    What is known of it is the truth beside a simulated scan, or the matched domains of one of the record where they were made.
+    """
+    from figures_pkg.data import load_manifest
+    from figures_pkg.evaluate.channels import open_embedding
+    from figures_pkg.evaluate.known import known_maps
+    from figures_pkg.evaluate.walls import walls_by_course
+    from figures_pkg.imaging import expected_lattice, refine_lattice, summarise
+    from figures_pkg.plotting.style import SOURCE_WORDS
+    from figures_pkg.twin.truth import read_truth, truth_path
+
+    images, lattice, radius_px, known = summarise(scan), None, 0.0, None
+    if not Path(name).suffix:  # the lattice fitted to the mean pattern, and the radius of a disc in pixels
+        guess, radius_px = expected_lattice(load_manifest()[name.partition("-field")[0]], scan)
+        lattice = refine_lattice(images.mean_pattern.values, guess, radius_px)
+    if scan.source == "twin":
+        known = read_truth(scan.path) if truth_path(scan.path).exists() else None
+    elif lattice is not None and source == "zenodo" and artefact_path(f"domains/{name}.nc", source, profile).is_file():
+        known = walls_by_course(known_maps(scan, name, source, profile), lattice.g002)
+    layers = _com_layers(scan, images, lattice, radius_px) + known_layers(known)
+    if embedding is not None:
+        layers += _network_layers(open_embedding(embedding), known)
+    title = f"{name if lattice else Path(name).name}, {SOURCE_WORDS[scan.source]}"
+    packed = pack(scan, layers, {"source": scan.source, "title": title}, lattice, radius_px)
+    return write_page(packed, out, title) if out.suffix == ".html" else write_script(packed, out)
 
 
-def _check(small: xr.DataArray, layers: list[Layer], maps: list[np.ndarray]) -> None:
-    if not small.size or not np.isfinite(small.values).all() or small.values.min() < 0:
-        raise ValueError(f"the scan of shape {small.shape} has no, negative or missing counts; expected counts of at least zero")
-    if float(small.sum(DIMS[2:]).max()) / UNIT >= 2**31:
-        raise ValueError(f"a pattern holds more than {2**31 * UNIT:.0f} counts; divide the scan by a constant first")
-    for layer, values in zip(layers, maps, strict=True):
-        if values.shape != small.shape[:2] or not np.isfinite(values).all():
-            raise ValueError(f"map {layer.key!r} has shape {values.shape} or missing values; expected finite ones on {small.shape[:2]}")
+def _com_layers(scan: xr.DataArray, images: xr.Dataset, lattice, radius_px: float) -> list[Layer]:
+    """
+    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
+
+    With a lattice of the mean pattern the shift of the pattern by the descan coils is taken off (a plane), and the component along c comes first.
+    """
+    from figures_pkg.imaging import descan_planes, remove_descan
+
+    com = images if lattice is None else remove_descan(images, descan_planes(scan, lattice, radius_px))
+    y, x = (1e3 * (com[f"com_{axis}"] - com[f"com_{axis}"].mean()) for axis in "yx")
+    units = "10⁻³ " + str(scan.det_y.attrs.get("units", "px")).replace("angstrom", "Å")
+    layers = [Layer("com_y", "COM downward", DATA, y, units, "PuOr_r", True), Layer("com_x", "COM to the right", DATA, x, units, "PuOr_r", True)]
+    if lattice is None:
+        return layers
+    row, col = np.array(lattice.g002) / np.hypot(*lattice.g002)
+    return [Layer("com_c", "COM along c", DATA, y * row + x * col, units, "PuOr_r", True), *layers]
 
 
-def _head(small: xr.DataArray, bins, step: float, table: np.ndarray, words: dict) -> dict:
-    axes = [linear_axis(small, dim) for dim in DIMS]
-    units = [str(small[dim].attrs.get("units", "px")) for dim in ("scan_y", "det_y")]
-    head = {"shape": list(small.shape), "bins": list(bins), "step": step, "table": table.tolist(), "unit": UNIT, "words": words}
-    return head | {"start": [axis[0] for axis in axes], "pitch": [axis[1] for axis in axes], "units": [u.replace("angstrom", "Å") for u in units]}
+def known_layers(known: xr.Dataset | None) -> list[Layer]:
+    """The truth of a simulated scan, or what matching found in a measured one; distances without any wall are infinite and left out."""
+    if known is None:
+        return []
+    group = TRUTH if known.attrs.get("basis", "truth") == "truth" else MATCHED
+    if group == MATCHED:  # the domains as figures show them, without poor fits; other maps have there what the nearest good fit has
+        fields = [name for name in ("thickness_nm", "tilt_b_mrad", "tilt_c_mrad") if name in known]
+        if "poor_fit" in known and not known.poor_fit.all():
+            nearest = distance_transform_edt(known.poor_fit.values, return_distances=False, return_indices=True)
+            known = known.assign({name: known[name].copy(data=known[name].values[tuple(nearest)]) for name in fields})
+        known = known.assign(polarization=known.domain)
+    layers = []
+    for name, (title, cmap, centred) in KNOWN_MAPS.items():
+        if name in known and np.isfinite(known[name].values).all():
+            if group == MATCHED:
+                title = title.replace("the wall", "the matched wall") if "the wall" in title else f"matched {title.partition(':')[0]}"
+            layers.append(Layer(name, title, group, known[name], known[name].attrs.get("units", "").replace("1", ""), cmap, centred))
+    return layers
+
+
+def _network_layers(embedding: xr.DataArray, known: xr.Dataset | None) -> list[Layer]:
+    """The rotated domain channel and every channel of an embedding that varies, (channel, scan_y, scan_x)."""
+    from figures_pkg.evaluate.channels import LEAST_R, domain_channel, name_channels
+
+    layers = [Layer("domain_channel", "domain channel, rotated to steps", NETWORK, domain_channel(embedding, known), "", "RdBu_r", True)]
+    for number, image, named in zip(embedding.channel.values, embedding, name_channels(embedding, known), strict=True):
+        if np.ptp(image.values) > 0:
+            title = f"channel {int(number)}" + (f": {named.name}, |r| {abs(named.correlation):.2f}" if abs(named.correlation) >= LEAST_R else "")
+            layers.append(Layer(f"channel_{int(number)}", title, NETWORK, image.reset_coords(drop=True).transpose(*SCAN_DIMS)))
+    return layers
 
 
 def _map_head(layer: Layer, values: np.ndarray) -> dict:
@@ -281,18 +349,6 @@ def _aperture(small: xr.DataArray, det_bin: int, lattice, radius_px: float) -> d
     return {"disc": {"row": row, "col": col, "radius": max(0.75, 1.1 * radius_px / det_bin)}, "lattice": head}
 
 
-def _compressed(codes: np.ndarray, head: dict, maps: list[np.ndarray]) -> bytes:
-    """Head, medians, differences from them, and maps. Noise has no repetitions to find, so Huffman codes alone are smallest."""
-    flat = codes.reshape(head["shape"][0] * head["shape"][1], -1).T
-    median = np.median(flat, axis=1).astype(np.uint8)
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
-    parts = [len(text).to_bytes(4, "little"), text, median.tobytes(), (flat - median[:, None]).tobytes()]
-    for values in maps:
-        parts.append(np.round(65535 * (values - values.min()) / (np.ptp(values) or 1.0)).astype("<u2").tobytes())
-    return b"".join(map(packer.compress, parts)) + packer.flush()
-
-
 def _inflated(payload: bytes) -> tuple[memoryview, dict]:
     try:
         whole = memoryview(zlib.decompress(payload, 31))
@@ -304,13 +360,14 @@ def _inflated(payload: bytes) -> tuple[memoryview, dict]:
 
 def _stage(name: str) -> str:
     boxes = "".join(f'<label><input type="checkbox" data-part="show-{key}">{text}</label>' for key, text in OVERLAYS.items())
+    canvas = ('<canvas data-part="{}" tabindex="0" role="application" aria-label="{}" aria-describedby="' + name + '-help"></canvas>').format
     numbers = "".join(f'<dt>{text}</dt><dd data-part="{part}"></dd>' for part, text in READOUT.items())
     return f"""<div class="companion-row"><label for="{name}-choice">Map</label><select id="{name}-choice" data-part="choice"></select>{boxes}</div>
 <div class="explorer-panels">
-<figure><figcaption data-part="title"></figcaption>{_canvas(name, "map", MAP)}
+<figure><figcaption data-part="title"></figcaption>{canvas("map", MAP)}
 <div class="explorer-scale"><span data-part="low"></span><canvas data-part="scale" role="img" aria-label="colours from low to high"></canvas>\
 <span data-part="high"></span></div></figure>
-<figure><figcaption>pattern at the position</figcaption>{_canvas(name, "pattern", PATTERN)}
+<figure><figcaption>pattern at the position</figcaption>{canvas("pattern", PATTERN)}
 <div class="companion-control"><label for="{name}-radius">radius</label>\
 <input type="range" id="{name}-radius" data-part="radius" min="0.75" max="1" step="0.25" value="0.75"><output for="{name}-radius"></output></div>
 <div class="companion-row" data-part="jumps" role="group" aria-label="Put the aperture on a reflection"></div></figure>
@@ -319,8 +376,3 @@ def _stage(name: str) -> str:
 <p class="companion-unseen" aria-live="polite" data-part="said"></p>
 <p>Data: <span data-part="source"></span>.</p>
 <p id="{name}-help">{HELP}</p>"""
-
-
-def _canvas(name: str, part: str, label: str) -> str:
-    """A canvas that can be reached by keyboard."""
-    return f'<canvas data-part="{part}" tabindex="0" role="application" aria-label="{label}" aria-describedby="{name}-help"></canvas>'

@@ -1,6 +1,7 @@
 """Sliders over precomputed pictures: one self-contained piece of HTML that needs no network and no kernel."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -28,47 +29,24 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """
-    A picture beside others.
-
-    Attributes
-    ----------
-    frames : int array
-        Index of the frame for every place of the sliders, one dimension for each axis.
-    turned : bool
-        Whether the frames are shown turned by 180 degrees.
-    colour : str
-        Of the title and the bars.
-    cmap, limits
-        A colour map and positive ends of its own; by default those of the slider.
-    """
+    """A picture beside others."""
 
     title: str
-    frames: np.ndarray
-    turned: bool = False
-    colour: str = ""
+    frames: np.ndarray  # index of the frame for every place of the sliders, one dimension for each axis
+    turned: bool = False  # whether the frames are shown turned by 180 degrees
+    colour: str = ""  # of the title and the bars
     cmap: str = PALETTE
-    limits: tuple = ()
+    limits: tuple = ()  # positive ends of its own colours; by default those of the slider
 
 
 @dataclass(frozen=True)
 class Bar:
-    """
-    A number between -1 and 1 for each panel and place of the sliders, shown as a bar.
-
-    Attributes
-    ----------
-    values : array, shape (panels, one length for each axis)
-    windows : pair of (row, col, radius) in px, optional
-        Where to count it in noisy pictures: the difference of both windows over their sum.
-    floors : array, shape (frames,), optional
-        Background in one window as a share of the beam, taken off before.
-    """
+    """A number between -1 and 1 for each panel and place of the sliders, shown as a bar."""
 
     name: str
-    values: np.ndarray
-    windows: tuple = ()
-    floors: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    values: np.ndarray  # shape (panels, one length for each axis)
+    windows: tuple = ()  # two of (row, col, radius) in px: where to count it in noisy pictures, the difference of both over their sum
+    floors: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of each frame: background in one window as a share of the beam, taken off before
 
 
 def frame_slider(frames, axes, panels=None, bars=(), doses=(), *, note="", zoom=4, name=None) -> str:
@@ -112,11 +90,17 @@ def frame_slider(frames, axes, panels=None, bars=(), doses=(), *, note="", zoom=
             raise ValueError(f"{len(frames)} frames do not fill sliders of {shape} places; give one frame for each place, or panels")
         panels = [Panel("", np.arange(len(frames)).reshape(shape))]
     _check(frames, shape, panels, bars, doses)
+    sliders = [(f"axis-{i}", axis.name, len(axis.values), axis.start) for i, axis in enumerate(axes)] + [("dose", "dose", len(doses), 0)] * bool(len(doses))
+    stage = [f'<div class="companion-control"><label for="{name}-{key}">{escape(label)}</label><input type="range" id="{name}-{key}" min="0" '
+             f'max="{length - 1}" step="1" value="{start}"><output for="{name}-{key}"></output></div>' for key, label, length, start in sliders]  # fmt: skip
+    stage += ['<button type="button" class="frames-again">new noise</button>'] * bool(len(doses))
     figures = "".join(_panel_figure(panel, *frames.shape[1:], zoom) for panel in panels)
-    stage = [_controls(name, axes, doses), f'<div class="frames-panels">{figures}</div>', _bar_rows(panels, bars)]
+    stage += [f'<div class="frames-panels">{figures}</div>', _bar_rows(panels, bars) if bars else ""]
     stage += [f'<p aria-live="polite" class="frames-status"></p><p>{note}</p>']
-    return piece("frames", name, "\n".join(stage), _script_data(frames, axes, panels, bars, doses), WITHOUT,
-                 more=("noise.js",), after=_value_tables(axes, panels, bars))  # fmt: skip
+    tables = [_table(axes, f"{bar.name} of {panel.title}".removesuffix(" of "), values)
+              for bar in bars for panel, values in zip(panels, np.asarray(bar.values), strict=True)]  # fmt: skip
+    after = f"<details><summary>The bars as tables</summary>{''.join(tables)}</details>" if bars else ""
+    return piece("frames", name, "\n".join(stage), _script_data(frames, axes, panels, bars, doses), WITHOUT, more=("noise.js",), after=after)
 
 
 def encode(frames) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +126,7 @@ def colour_codes(cmap: str) -> str:
     return base64.b64encode(colours.tobytes()).decode()
 
 
-def _check(frames, shape, panels, bars, doses) -> None:
+def _check(frames, shape, panels: Sequence[Panel], bars: Sequence[Bar], doses) -> None:
     if frames.ndim != 3 or not frames.size or not np.isfinite(frames).all() or frames.min() < 0:
         raise ValueError(f"frames have shape {frames.shape}; expected finite pictures (n, h, w) without negative pixels")
     for panel in panels:
@@ -165,47 +149,26 @@ def _script_data(frames, axes, panels, bars, doses) -> dict:
     """What the script draws: codes and scales of the frames, colours, axes, panels, bars, doses."""
     codes, scales = encode(frames)
     high = float(frames.max()) or 1.0
+    shown, rows = [], []
+    for panel in panels:
+        low, top = panel.limits or (LOW * high, high)
+        shown.append({"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist(), "low": float(low),
+                      "high": float(top), "colours": colour_codes(panel.cmap)})  # fmt: skip
+    for bar in bars:
+        floors = np.asarray(bar.floors, float) if np.size(bar.floors) else np.zeros(len(frames))
+        rows.append({"name": bar.name, "values": np.round(np.reshape(bar.values, (len(panels), -1)), 4).tolist(),
+                     "windows": [list(map(float, window)) for window in bar.windows], "floors": [float(f"{x:.5g}") for x in floors]})  # fmt: skip
+    values = [[v if isinstance(v, str) else float(f"{v:.6g}") if v % 1 else int(v) for v in axis.values] for axis in axes]
     return {
         "shape": list(frames.shape[1:]),
         "codes": base64.b64encode(codes.tobytes()).decode(),
         "scales": [float(f"{scale:.6g}") for scale in scales],
-        "axes": [{"name": a.name, "unit": a.unit, "values": [_plain(v) for v in a.values], "start": a.start} for a in axes],
-        "panels": [_panel_data(panel, panel.limits or (LOW * high, high)) for panel in panels],
-        "bars": [_bar_data(bar, len(panels), len(frames)) for bar in bars],
+        "axes": [{"name": a.name, "unit": a.unit, "values": places, "start": a.start} for a, places in zip(axes, values)],
+        "panels": shown,
+        "bars": rows,
         "doses": [int(dose) for dose in doses],
         "seed": SEED,
     }
-
-
-def _plain(value):
-    return value if isinstance(value, str) else float(f"{value:.6g}") if value % 1 else int(value)
-
-
-def _panel_data(panel: Panel, limits: tuple) -> dict:
-    look = {"low": float(limits[0]), "high": float(limits[1]), "colours": colour_codes(panel.cmap)}
-    return {"title": panel.title, "turned": bool(panel.turned), "frames": np.ravel(panel.frames).tolist()} | look
-
-
-def _bar_data(bar: Bar, panels: int, frames: int) -> dict:
-    values = np.round(np.reshape(bar.values, (panels, -1)), 4).tolist()
-    floors = np.asarray(bar.floors, float) if np.size(bar.floors) else np.zeros(frames)
-    windows = [list(map(float, window)) for window in bar.windows]
-    return {"name": bar.name, "values": values, "windows": windows, "floors": [float(f"{x:.5g}") for x in floors]}
-
-
-def _controls(name: str, axes, doses) -> str:
-    """A labelled native slider for each axis, and for the dose when there is a choice."""
-    rows = [_control(f"{name}-axis-{i}", axis.name, len(axis.values), axis.start) for i, axis in enumerate(axes)]
-    if len(doses):
-        rows.append(_control(f"{name}-dose", "dose", len(doses), 0))
-        rows.append('<button type="button" class="frames-again">new noise</button>')
-    return "\n".join(rows)
-
-
-def _control(identity: str, label: str, length: int, start: int) -> str:
-    bounds = f'min="0" max="{length - 1}" step="1" value="{start}"'
-    return (f'<div class="companion-control"><label for="{identity}">{escape(label)}</label>'
-            f'<input type="range" id="{identity}" {bounds}><output for="{identity}"></output></div>')  # fmt: skip
 
 
 def _panel_figure(panel: Panel, height: int, width: int, zoom: float) -> str:
@@ -217,8 +180,6 @@ def _panel_figure(panel: Panel, height: int, width: int, zoom: float) -> str:
 
 def _bar_rows(panels, bars) -> str:
     """A table of bars: a row for each bar, a column for each panel; the script fills in numbers and lengths."""
-    if not bars:
-        return ""
     cell = ('<td><div class="frames-track"><span class="frames-fill" style="background: {}"></span>'
             '<span class="frames-dot" hidden></span></div><span class="frames-number"></span><span class="frames-found"></span></td>')  # fmt: skip
     head = "".join(f'<th scope="col">{escape(panel.title)}</th>' for panel in panels)
@@ -227,27 +188,19 @@ def _bar_rows(panels, bars) -> str:
     return f'<table class="frames-bars"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _value_tables(axes, panels, bars) -> str:
-    """The bars as tables inside a fold: rows run over all axes but the last, columns over the last."""
-    if not bars:
-        return ""
-    pairs = [(bar, panel, values) for bar in bars for panel, values in zip(panels, np.asarray(bar.values), strict=True)]
-    tables = [_table(axes, f"{bar.name} of {panel.title}".removesuffix(" of "), values) for bar, panel, values in pairs]
-    return f"<details><summary>The bars as tables</summary>{''.join(tables)}</details>"
-
-
 def _table(axes, caption: str, values) -> str:
+    """A bar of a panel as a table: rows run over all axes but the last, columns over the last."""
+
+    def number(value) -> str:
+        return escape(value if isinstance(value, str) else f"{value:g}".replace("-", "−"))
+
     *outer, last = axes
-    head = "".join(f'<th scope="col">{_number(value)}</th>' for value in last.values)
+    head = "".join(f'<th scope="col">{number(value)}</th>' for value in last.values)
     rows = []
     for place in np.ndindex(*[len(axis.values) for axis in outer]):
-        label = ", ".join(_number(axis.values[i]) for axis, i in zip(outer, place))
+        label = ", ".join(number(axis.values[i]) for axis, i in zip(outer, place))
         rows.append(f'<tr><th scope="row">{label}</th>{"".join(f"<td>{signed(value)}</td>" for value in values[place])}</tr>')
     names = [escape(f"{axis.name} ({axis.unit})" if axis.unit else axis.name) for axis in axes]
     title = f"{escape(caption)}; rows: {' and '.join(names[:-1]) or 'value'}, columns: {names[-1]}"
     return (f'<div class="frames-scroll" tabindex="0" role="region" aria-label="{title}"><table><caption>{title}</caption>'
             f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>")  # fmt: skip
-
-
-def _number(value) -> str:
-    return escape(value if isinstance(value, str) else f"{value:g}".replace("-", "−"))

@@ -68,30 +68,14 @@ def _read(file: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """
-    One of the two pictures.
+    """One of the two pictures."""
 
-    Attributes
-    ----------
-    title : str
-        A few words, shown on its button.
-    values : array, shape (h, w)
-        Finite.
-    alt : str
-        What is seen, in words.
-    limits : pair of floats
-        Ends of its colours.
-    cmap : str
-    logarithmic : bool
-        Whether equal ratios have equal steps of colour; then the lower limit is positive.
-    """
-
-    title: str
-    values: np.ndarray
-    alt: str
-    limits: tuple[float, float]
+    title: str  # a few words, shown on its button
+    values: np.ndarray  # (h, w), finite
+    alt: str  # what is seen, in words
+    limits: tuple[float, float]  # ends of its colours
     cmap: str = "magma"
-    logarithmic: bool = False
+    logarithmic: bool = False  # whether equal ratios have equal steps of colour; then the lower limit is positive
 
 
 def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", name: str | None = None) -> str:
@@ -116,7 +100,13 @@ def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", 
         For pictures of different shapes, missing values, or limits that make no colours.
     """
     pictures, name = (first, second), element_id("blink", name)
-    _check(pictures)
+    shapes = [np.shape(picture.values) for picture in pictures]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 2:
+        raise ValueError(f"pictures have shapes {shapes[0]} and {shapes[1]}; expected two of one shape (h, w)")
+    for picture in pictures:
+        low, high = picture.limits
+        if not np.isfinite(picture.values).all() or not low < high or (picture.logarithmic and low <= 0):
+            raise ValueError(f"picture {picture.title!r} has missing values or colours from {low} to {high}; expected low < high, positive on a logarithm")
     stage = """<div class="companion-row" data-part="buttons" role="group" aria-label="Which picture is shown"></div>
 <div class="companion-control"><label for="{0}-mix">{1} to {2}</label>\
 <input type="range" id="{0}-mix" data-part="mix" min="0" max="100" step="5" value="0"><output for="{0}-mix"></output></div>"""
@@ -136,13 +126,3 @@ def _figure(picture: Picture, width: int) -> str:
     return (f'<figure><figcaption style="color: {ink("")}">{escape(picture.title)}</figcaption>'
             f'<img src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}" '
             f'alt="{escape(picture.alt, quote=True)}" style="width: {width}px"></figure>')  # fmt: skip
-
-
-def _check(pictures: tuple[Picture, Picture]) -> None:
-    shapes = [np.shape(picture.values) for picture in pictures]
-    if shapes[0] != shapes[1] or len(shapes[0]) != 2:
-        raise ValueError(f"pictures have shapes {shapes[0]} and {shapes[1]}; expected two of one shape (h, w)")
-    for picture in pictures:
-        low, high = picture.limits
-        if not np.isfinite(picture.values).all() or not low < high or (picture.logarithmic and low <= 0):
-            raise ValueError(f"picture {picture.title!r} has missing values or colours from {low} to {high}; expected low < high, positive on a logarithm")

@@ -94,6 +94,7 @@ def independent_maps(features: Features, seed: int = 0, components: int = 6) -> 
     """
     from sklearn.decomposition import FastICA
     values = features.whitened(components).astype(float)
+
     model = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
     return features.maps(_fit(model.fit_transform, values), f"PCA{components}+ICA")
 
@@ -102,6 +103,7 @@ def positive_maps(features: Features, seed: int = 0, components: int = 8) -> xr.
     """Abundances of patterns that are positive and add up to the data (non-negative matrix factorization, doi 10.1038/44565)."""
     from sklearn.decomposition import NMF
     patterns = features.patterns.reshape(-1, features.patterns[0, 0].size)
+
     model = NMF(components, init="nndsvda", max_iter=200, tol=1e-3, random_state=seed)
     return features.maps(_fit(model.fit_transform, patterns - patterns.min(axis=0)), f"NMF{components}")
 
@@ -110,6 +112,7 @@ def cluster_map(features: Features, seed: int = 0, components: int = 6) -> xr.Da
     """One channel: how much nearer the first of two cluster centres is than the second (k-means on whitened scores)."""
     from sklearn.cluster import KMeans
     values = features.whitened(components)
+
     distances = KMeans(2, n_init=10, random_state=seed).fit(values).transform(values)
     return features.maps(distances[:, 1:] - distances[:, :1], f"k-means on {components}")
 
@@ -118,6 +121,7 @@ def mixture_map(features: Features, seed: int = 0, components: int = 8) -> xr.Da
     """One channel: log odds of the two classes of a Gaussian mixture on whitened scores."""
     from sklearn.mixture import GaussianMixture
     values = features.whitened(components).astype(float)
+
     model = GaussianMixture(2, n_init=5, max_iter=500, random_state=seed)
     _fit(model.fit, values)
     odds = model._estimate_weighted_log_prob(values)  # log of weight times density; predict_proba saturates at 0 and 1
@@ -129,6 +133,8 @@ def _fit(call, values: np.ndarray):
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
+        from sklearn.exceptions import ConvergenceWarning
+
         warnings.simplefilter("ignore", ConvergenceWarning)
         return call(values)
 

@@ -12,7 +12,7 @@ import yaml
 
 from figures_pkg.workspace import replacing, repository
 
-from .passports import PublishedFigure
+from .figures import PublishedFigure
 
 LEVELS = (1, 5, 25, 50, 75, 95, 99)  # percent
 BLOCKS = 4  # along each of the last two axes
@@ -44,19 +44,6 @@ def summarise(array: np.ndarray, any_order: bool = False, logarithm: bool = Fals
     blocks = np.sort(np.nanstd(values.reshape(len(values), -1), axis=1))[::-1] if any_order else _blocks(values)
     found["blocks"] = _short(blocks)
     return found
-
-
-def smoothness(image: np.ndarray) -> float:
-    """Correlation of neighbouring pixels along the last two axes, the mean over both."""
-    values = np.asarray(image, float)
-    pairs = (values[..., 1:, :], values[..., :-1, :]), (values[..., 1:], values[..., :-1])
-    return float(np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs]))
-
-
-def spread(summary: dict) -> float:
-    """The size of a change that would matter: the standard deviation, or a hundredth of the size where an array hardly varies."""
-    _, deviation, size = summary["moments"]
-    return max(deviation, 0.01 * size, 1e-12)
 
 
 def _blocks(values: np.ndarray) -> np.ndarray:
@@ -94,7 +81,12 @@ class Tolerance:
 
     def summary(self, array: np.ndarray) -> dict:
         """What is kept of an array."""
-        return summarise(array, self.any_order, self.logarithm) | ({"smooth": smoothness(array)} if self.smooth else {})
+        found = summarise(array, self.any_order, self.logarithm)
+        if self.smooth:  # correlation of neighbouring pixels along the last two axes, the mean over both
+            values = np.asarray(array, float)
+            pairs = (values[..., 1:, :], values[..., :-1, :]), (values[..., 1:], values[..., :-1])
+            found["smooth"] = float(np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs]))
+        return found
 
 
 @dataclass(frozen=True)
@@ -152,11 +144,10 @@ def compare(figure: str, now: Mapping[str, dict], stored: Mapping[str, dict], to
     found = []
     for name in sorted({*now, *stored}):
         rule = _tolerance(figure, name, tolerances)
-        if name not in now or name not in stored:
-            there = ("present", "absent") if name in now else ("absent", "present")
-            found.append(Change(figure, name, "the array", *there, 0.0, rule.reason))
-            continue
-        found += _compare_array(figure, name, now[name], stored[name], rule)
+        if name in now and name in stored:
+            found += _compare_array(figure, name, now[name], stored[name], rule)
+        else:
+            found.append(Change(figure, name, "the array", *("present", "absent")[:: 1 if name in now else -1], 0.0, rule.reason))
     return found
 
 
@@ -202,7 +193,8 @@ def _compare_array(figure: str, name: str, now: dict, stored: dict, rule: Tolera
             return [Change(figure, name, key, value, reference, 0.0, rule.reason)]
     if "moments" not in stored:
         return []
-    allowed, found = rule.allowed * spread(stored), []
+    _, deviation, size = stored["moments"]
+    allowed, found = rule.allowed * max(deviation, 0.01 * size, 1e-12), []  # the size where an array hardly varies
     if rule.smooth and not now.get("smooth", 0.0) >= rule.smooth:
         found.append(Change(figure, name, "likeness of neighbours", now.get("smooth"), f"at least {rule.smooth:g}", 0.0, rule.reason))
     for key in MEASURED:

@@ -20,6 +20,8 @@ from figures_pkg.book.jobs import Jobs, job_name
 
 JOBS = Jobs(Path("logs").absolute())
 
+def order(rule):
+    return lambda wildcards: JOBS.priority(rule, wildcards)
 def package(rule, wildcards, output):
     JOBS.run(job_name(rule, wildcards), "-".join([rule, *wildcards]), [sys.executable, "job.py", output[0]])
 
@@ -31,10 +33,12 @@ rule book:
     run: package(rule, wildcards, output)
 rule twin:
     output: "scan-{preset}"
+    priority: order("twin")
     run: package(rule, wildcards, output)
 rule scan_scores:
     input: "scan-{dataset}"
     output: "scores-{dataset}"
+    priority: order("scan_scores")
     run: package(rule, wildcards, output)
 """
 JOB = """
@@ -79,17 +83,26 @@ def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
     assert "| at work on scan-ds2" in told and told.endswith("figures_pkg book --profile smoke --data twin --cores 2")
     assert (checkout / "logs/twin-ds1.log").read_text().count("at work on scan-ds1") == 2
 
+    for path in checkout.glob("s*-*"):
+        path.unlink()
     (checkout / "mended").touch()
+    (checkout / "logs/costs.json").write_text(json.dumps({"scan hard": 9, "scores on ds1": 9, "scores on hard": 1, "scan ds1": 2}))
     build.make("smoke", "twin", cores=1)
-    lines = capfd.readouterr().out.splitlines()
-    assert lines[0].startswith("3 jobs on 1 core, time unknown") and len(lines) == 7 and (checkout / "pages").exists()
-    (checkout / "pages").unlink()
-    build.make("smoke", "twin", cores=1)
-    assert capfd.readouterr().out.startswith("1 job on 1 core, about 0 s; ")
+    started = [line.removeprefix("start  ") for line in capfd.readouterr().out.splitlines() if line.startswith("start")]
+    assert started == ["scan hard", "scan ds1", "scan ds2", "scores on ds1", "scores on hard", "scores on ds2", "pages of the book"]  # what takes long first
     (checkout / ".snakemake" / "incomplete").mkdir(exist_ok=True)
     (checkout / ".snakemake" / "incomplete" / base64.b64encode(b"pages").decode()).touch()  # written after its build was killed
     build.make("smoke", "twin", cores=1)
-    assert capfd.readouterr().out.startswith("1 job on 1 core, ")
+    assert capfd.readouterr().out.startswith("1 job on 1 core, about 0 s; ")
+
+
+def test_long_jobs_go_first_without_an_earlier_build(tmp_path):
+    """By their names; on the record as the twin's did; never before what others wait for."""
+    jobs = Jobs(tmp_path)
+    jobs.costs = {"scores on ds2": 9.0}
+    order = [jobs.priority("scan_scores", {"dataset": "ds2", "source": "zenodo"}), jobs.priority("scan_scores", {"dataset": "ds1"})]
+    order += [jobs.priority("notebook", {"chapter": chapter, "source": "zenodo"}) for chapter in ("trust", "recipes", "differences")]
+    assert order == sorted(set(order), reverse=True)
 
 
 @process
@@ -113,7 +126,7 @@ def test_only_an_accident_is_tried_again(tmp_path, capsys, ending, tries, reason
 def test_an_interrupted_job_leaves_its_log(tmp_path):
     """What it said before is there."""
     sleeper = [sys.executable, "-uc", "print(1); import time; time.sleep(60)"]
-    code = f"from figures_pkg.book.jobs import Jobs; Jobs({str(tmp_path)!r}).run('scan ds1', 'twin', {sleeper!r})"
+    code = f"from pathlib import Path; from figures_pkg.book.jobs import Jobs; Jobs(Path({str(tmp_path)!r})).run('scan ds1', 'twin', {sleeper!r})"
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE) as build_process:
         assert build_process.stdout.readline() == b"start  scan ds1\n"
         log = Path(tmp_path / "twin.log")
@@ -121,15 +134,6 @@ def test_an_interrupted_job_leaves_its_log(tmp_path):
             pass
         os.killpg(build_process.pid, 2)
     assert log.read_text().startswith("1\n")
-
-
-@process
-def test_an_error_of_the_workflow_itself_is_shown(checkout):
-    """Where no job failed, the end of Snakemake's log says why."""
-    (checkout / "job.py").unlink()
-    (checkout / "Snakefile").write_text('rule book:\n    input: "nowhere"\n', encoding="utf-8")
-    with pytest.raises(RuntimeError, match="(?s)the book was not made; the workflow ended with:.*MissingInputException.*nowhere"):
-        build.make("smoke", "twin")
 
 
 def test_the_command_that_goes_on_is_the_one_that_failed(checkout, monkeypatch):
@@ -143,19 +147,20 @@ def test_the_command_that_goes_on_is_the_one_that_failed(checkout, monkeypatch):
             call()
 
 
-def test_a_second_build_is_told_of_the_first(checkout):
-    """It does nothing, and says why."""
-    (checkout / ".snakemake").mkdir()
+@process
+def test_locks_and_errors_of_the_workflow_itself(checkout, monkeypatch):
+    """
+    A second build does nothing and says why; those of a killed build stop nothing.
+
+    Snakemake is told not to look at its own, and the file of ours is free once its process is gone. Where no job failed, the end of its log says why.
+    """
+    (checkout / ".snakemake" / "locks").mkdir(parents=True)
     with FileLock(checkout / ".snakemake" / "build.lock"), pytest.raises(RuntimeError, match="another build runs in .*call again"):
         build.make("smoke", "twin")
     assert not (checkout / "logs" / "workflow.log").exists()
-
-
-def test_the_locks_of_a_killed_build_stop_nothing(checkout, monkeypatch):
-    """Snakemake is told not to look at its own, and the file of ours is free once its process is gone."""
-    calls = []
-    monkeypatch.setattr(build.subprocess, "run", lambda words, **_: calls.append(words) or subprocess.CompletedProcess(words, 0))
-    (checkout / ".snakemake" / "locks").mkdir(parents=True)
-    (checkout / ".snakemake" / "build.lock").touch()
-    build.make("smoke", "twin")
+    calls, run = [], subprocess.run
+    (checkout / "Snakefile").write_text('rule book:\n    input: "nowhere"\n', encoding="utf-8")
+    monkeypatch.setattr(build.subprocess, "run", lambda words, **how: calls.append(words) or run(words, **how))
+    with pytest.raises(RuntimeError, match="(?s)the book was not made; the workflow ended with:.*MissingInputException.*nowhere"):
+        build.make("smoke", "twin")
     assert "--nolock" in calls[0]

@@ -35,30 +35,26 @@ def test_unknown_names_list_the_known_ones(call, known):
         call()
 
 
-def test_other_fields_of_a_scan_are_read_where_the_profile_scores_them():
+def test_profiles_name_recipes_and_scans_that_exist():
+    """What a profile trains and scores is there; other fields of a scan are read where the profile scores them."""
+    recipes = pytest.importorskip("figures_pkg.model.recipes").RECIPES
+    for profile in map(load_profile, ("smoke", "laptop", "paper")):
+        assert profile["recipe"] in recipes and all(re.fullmatch(dataset_pattern(), scan) for scan in profile["scored"])
     names = {profile: {Path(path).stem for path in datasets_of("matching", "twin", profile)} for profile in ("smoke", "laptop")}
     assert names["smoke"] == {"ds1", "null-step"}
     assert names["laptop"] == names["smoke"] | {name for name in load_profile("laptop")["scored"] if name.startswith("ds1-field")}
     assert len(names["laptop"]) > 2
 
 
-@pytest.mark.parametrize("own", [{}, {"data": "twin"}])
 @pytest.mark.parametrize("data", ["twin", "zenodo"])
-def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch, own, data):
+def test_what_is_made_from_either_source_is_kept_apart(tmp_path, monkeypatch, data):
     """``{recipe}`` is what the profile trains by; a chapter about the twin has the twin's artefacts whatever is asked for."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr("figures_pkg.book.chapters.companion", lambda chapter: own | {"artefacts": ["models/ds2-{recipe}-seed1.nc"]})
-    for profile in ("smoke", "laptop", "paper"):
-        name = f"ds2-{load_profile(profile)['recipe']}-seed1.nc"
-        assert artefacts_of("fig-2", data, profile) == [str(tmp_path / profile / "models" / own.get("data", data) / name)]
-
-
-def test_profiles_name_recipes_and_scans_that_exist():
-    """What a profile trains and scores is there to be trained and scored."""
-    recipes = pytest.importorskip("figures_pkg.model.recipes").RECIPES
-    for profile in ("smoke", "laptop", "paper"):
-        assert load_profile(profile)["recipe"] in recipes
-        assert all(re.fullmatch(dataset_pattern(), scan) for scan in load_profile(profile)["scored"])
+    for own in ({}, {"data": "twin"}):
+        monkeypatch.setattr("figures_pkg.book.chapters.companion", lambda chapter, own=own: own | {"artefacts": ["models/ds2-{recipe}-seed1.nc"]})
+        for profile in ("smoke", "paper"):
+            name = f"ds2-{load_profile(profile)['recipe']}-seed1.nc"
+            assert artefacts_of("fig-2", data, profile) == [str(tmp_path / profile / "models" / own.get("data", data) / name)]
 
 
 @pytest.mark.parametrize("dataset", ["ds1", "ds1-field2", "control", "control-inclined", "null-step", "hard-field12"])

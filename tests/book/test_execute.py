@@ -48,29 +48,20 @@ without_a_name = 1
 """
 
 
-def cells(truth_known):
-    """Sources of the cells that are left."""
-    return [cell.source for cell in for_source(jupytext.reads(TEXT, fmt="md:myst"), truth_known).cells]
+@pytest.mark.parametrize(("data", "drawn"), [("twin", ["fig-needs-truth"]), ("zenodo", [])])
+def test_a_chapter_shows_what_can_be_known_of_its_scan(tmp_path, data, drawn):
+    """
+    The catalogue announces a figure that needs the truth for the twin's book only; in the other a card keeps its place.
 
-
-def test_a_simulated_scan_keeps_what_needs_the_truth():
-    """What is said of measured scans alone is left out."""
-    text = "\n".join(cells(True))
-    assert "Only with a truth" in text and "without_a_name" in text and "Only measured" not in text and "{figure}" not in text
-
-
-def test_a_measured_scan_gets_a_card_with_the_figures_label():
-    """The figure's place stays, so that later figures keep their numbers; other cells of the truth are gone."""
-    text = "\n".join(cells(False))
-    assert "Only measured" in text and "Only with a truth" not in text and "without_a_name" not in text
-    assert text.count(":name: fig-needs-truth") == 1 and "Not known for measured scans" in text and "simulated scan has: COM against tilt. The book" in text
-
-
-@pytest.mark.parametrize(("data", "drawn"), [("twin", ["fig-needs-truth"]), ("zenodo", []), (None, ["fig-needs-truth"])])
-def test_the_catalogue_knows_which_book_draws_a_figure(tmp_path, data, drawn):
-    """A figure that needs the truth is announced for the twin's book only."""
+    So later figures keep their numbers; other cells of the truth are gone, and what is said of measured scans alone is in that book alone.
+    """
     (tmp_path / "chapter.md").write_text(TEXT)
-    assert list(paper_figures(tmp_path, data)) == drawn
+    assert list(paper_figures(tmp_path, data)) == drawn and list(paper_figures(tmp_path)) == ["fig-needs-truth"]
+    text = "\n".join(cell.source for cell in for_source(jupytext.reads(TEXT, fmt="md:myst"), data == "twin").cells)
+    told = {words: words in text for words in ("Both.", "Only with a truth", "without_a_name", "Only measured", "{figure}")}
+    assert list(told.values()) == ([True, True, True, False, False] if drawn else [True, False, False, True, True])
+    if not drawn:
+        assert text.count(":name: fig-needs-truth") == 1 and "Not known for measured scans" in text and "simulated scan has: COM against tilt. The book" in text
 
 
 WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]")
@@ -84,11 +75,7 @@ def test_a_figure_of_both_books_has_words_for_each(tmp_path, data, caption):
     (cell,) = [cell for cell in for_source(jupytext.reads(WORDED, fmt="md:myst"), data == "twin").cells if "mystnb" in cell.metadata]
     assert cell.metadata["mystnb"]["figure"]["caption"] == caption == paper_figures(tmp_path, data)["fig-needs-truth"].caption
     assert "measured" not in cell.metadata
-
-
-def test_a_chapter_about_the_twin_reads_it_in_every_book(tmp_path):
-    """Its figures count as the twin's whatever the book is made from."""
-    (tmp_path / "chapter.md").write_text(TEXT.replace("datasets: [ds1]", "data: twin"))
+    (tmp_path / "chapter.md").write_text(TEXT.replace("datasets: [ds1]", "data: twin"))  # which it reads in every book
     assert [figure.source("zenodo") for figure in paper_figures(tmp_path, "zenodo").values()] == ["twin"]
 
 

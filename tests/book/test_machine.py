@@ -25,16 +25,12 @@ def test_what_does_not_fit_is_refused(memory_gb, free_gb, profile, says):
 
 
 def test_what_an_earlier_build_wrote_is_not_needed_again(tmp_path):
-    """A full disk stops no second build."""
+    """A full disk stops no second build. The memory limits the jobs side by side: a core each while there is room, never none."""
+    assert [fitting_cores("laptop", Machine(4, memory_gb, 50.0)) for memory_gb in (64.0, 5.0, 1.0)] == [4, 2, 1]
     (tmp_path / "smoke").mkdir()
     with (tmp_path / "smoke" / "scan.hspy").open("wb") as scan:
         scan.truncate(int(NEEDS["smoke"].disk_gb * 1e9))
     check_machine("smoke", Machine(2, 8.0, 0.1))
-
-
-def test_the_memory_limits_the_jobs_side_by_side():
-    """A core each while there is room; never none."""
-    assert [fitting_cores("laptop", Machine(4, memory_gb, 50.0)) for memory_gb in (64.0, 5.0, 1.0)] == [4, 2, 1]
 
 
 def test_a_build_can_be_tried_anyway(monkeypatch, capsys):
@@ -49,7 +45,8 @@ def test_a_build_can_be_tried_anyway(monkeypatch, capsys):
 
 def test_the_doctor_says_it_in_ten_lines(monkeypatch):
     """Each profile and each thing to install; a package that is missing or of another version is named."""
-    monkeypatch.setattr(machine, "_version", lambda name: {"torch": "", "numpy": "0.1"}.get(name, machine._pins().get(name, "1")))
+    found = machine.installed_version
+    monkeypatch.setattr(machine, "installed_version", lambda name: {"torch": "", "numpy": "0.1"}.get(name, found(name)))
     lines = report()
     assert len(lines) <= 10 and all(any(line.startswith(name) for line in lines) for name in NEEDS)
     assert lines[-1].startswith("missing   torch: pip install") and "numpy 0.1 instead of" in lines[1]

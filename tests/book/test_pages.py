@@ -59,21 +59,15 @@ def test_orphans_are_pages_that_nothing_leads_to(tiny):
 
 
 def test_weight_counts_each_loaded_file_once(tiny):
-    """The page, a picture shown twice, a script and a style count; a link and another page's picture do not."""
+    """The page, a picture shown twice, a script and a style count; a link, another page's picture and the numbers inside a page do not."""
     html = tiny(index='<img src="p.png"><img src="p.png?v=2"><script src="s.js"></script><link rel="stylesheet" href="c.css">'
-                      '<link rel="next" href="a.html"><a href="big.zip">get</a>', a='<img src="big.zip">')
+                      '<link rel="next" href="a.html"><a href="big.zip">get</a><script type="application/json">{"é": 1}</script>', a='<img src="big.zip">')
     for name, size in {"p.png": 1000, "s.js": 200, "c.css": 30, "big.zip": 10**6}.items():
         (html / name).write_bytes(bytes(size))
     found = weights(html)
-    assert found["index.html"] == 1230 + (html / "index.html").stat().st_size
-    assert list(found) == ["a.html", "index.html"]
-
-
-def test_data_of_interactive_figures_are_weighed_apart(tiny):
-    """The numbers inside a page are not part of its weight, a script's text is."""
-    html = tiny(index='<script type="application/json">{"é": [1, 2, 3]}</script><script>run()</script>')
-    assert data_weights(html) == {"index.html": len('{"é": [1, 2, 3]}'.encode())}
-    assert weights(html)["index.html"] == (html / "index.html").stat().st_size - data_weights(html)["index.html"]
+    data = len('{"é": 1}'.encode())
+    assert found["index.html"] == 1230 + (html / "index.html").stat().st_size - data
+    assert list(found) == ["a.html", "index.html"] and data_weights(html) == {"a.html": 0, "index.html": data}
 
 
 def test_links_of_the_book_lead_somewhere_and_every_page_is_reached(built):

@@ -1,10 +1,8 @@
 """The printed book: pages gathered in order with links that hold, and a PDF whose contents tell the right page."""
 
-import struct
-import zlib
-
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 from pypdf import PdfReader
 
 from figures_pkg.book import pdf
@@ -18,18 +16,12 @@ INTERACTIVE = ('<div id="dials"><div hidden><canvas></canvas></div><noscript><p>
 FOLDED = '<details class="hide above-input"><summary>code</summary><pre>secret()</pre></details><details><summary>More</summary><p>unfolded</p></details>'
 
 
-def png() -> bytes:
-    """One grey pixel."""
-    parts = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0\x80")), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts)
-
-
 @pytest.fixture
 def book(tmp_path):
     """A built book of three pages."""
     html = tmp_path / "book" / "_build" / "html"
     (html / "part").mkdir(parents=True)
-    (html / "p.png").write_bytes(png())
+    Image.new("L", (1, 1), 128).save(html / "p.png")
     (html / "s.css").write_text("p { color: black }")
     bodies = {
         "index.html": ("", '<h1>Start<a class="headerlink" href="#">#</a></h1><p>See <a href="part/a.html#here">there</a>.</p>'),
@@ -41,15 +33,11 @@ def book(tmp_path):
     return tmp_path / "book"
 
 
-def test_chapters_come_in_the_order_of_the_navigation(book):
-    """The landing page first, then the parts."""
+def test_links_between_chapters_hold(book):
+    """In the order of the navigation; anchors are unique, each link inside leads to one that is there, files beside the pages are no links."""
     found = chapters_of(book / "_build" / "html")
     assert [(c.part, c.title, c.page) for c in found] == [
         ("", "Start", "index.html"), ("The data", "One & only", "part/a.html"), ("End", "Two", "b.html")]
-
-
-def test_links_between_chapters_hold(book):
-    """Anchors are unique, each link inside leads to one that is there, files beside the pages are no links, other hosts stay."""
     soup = BeautifulSoup(printed(book / "_build" / "html", ["Title <1>", "line"]), "html.parser")
     ids = [tag["id"] for tag in soup.find_all(id=True)]
     assert len(ids) == len(set(ids)) and {"part-a--here", "b--here"} <= set(ids)
@@ -83,30 +71,21 @@ def test_printed_by_chromium(book, tmp_path):
         assert f"{places[title] + 1}" in texts[1].split(title)[1].split()[:1]
 
 
-def test_a_missing_browser_is_told(book, tmp_path, monkeypatch):
-    """With what to install."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(pdf.BROWSER_VARIABLE, raising=False)
-    monkeypatch.setattr(pdf, "BROWSER_FILES", ())
-    with pytest.raises(FileNotFoundError, match="Chromium is not found. Install"):
-        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"])
-
-
-def test_bad_requests_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="ends in .pdf"):
-        pdf.make_pdf(tmp_path, tmp_path / "out.ps", ["Title"])
-    with pytest.raises(FileNotFoundError, match="figures_pkg book"):
-        pdf.make_pdf(tmp_path, tmp_path / "out.pdf", ["Title"])
-
-
-def test_a_failing_browser_is_told(book, tmp_path, monkeypatch):
-    """What the browser said is in the message, and no file is left."""
-    browser = tmp_path / "browser"
+def test_what_stops_a_print_is_told(book, tmp_path, monkeypatch):
+    """A wrong name, no book, no browser with what to install, and what a failing browser said; no file is left."""
+    browser, out = tmp_path / "browser", tmp_path / "out.pdf"
     browser.write_text("#!/bin/sh\necho no display >&2\nexit 3\n")
     browser.chmod(0o755)
+    monkeypatch.setattr(pdf, "BROWSER_FILES", ())
     monkeypatch.setenv(pdf.BROWSER_VARIABLE, str(browser))
-    if not pdf.find_browser():
-        pytest.skip("scripts are no programs on this system")
-    with pytest.raises(RuntimeError, match="status 3.*no display"):
-        pdf.make_pdf(book, tmp_path / "out.pdf", ["Title"])
-    assert not (tmp_path / "out.pdf").exists()
+    cases = [(tmp_path, tmp_path / "out.ps", ValueError, "ends in .pdf"), (tmp_path, out, FileNotFoundError, "figures_pkg book")]
+    if pdf.find_browser():  # scripts are no programs on some systems
+        cases.append((book, out, RuntimeError, "status 3.*no display"))
+    for folder, target, error, message in cases:
+        with pytest.raises(error, match=message):
+            pdf.make_pdf(folder, target, ["Title"])
+    monkeypatch.delenv(pdf.BROWSER_VARIABLE)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="Chromium is not found. Install"):
+        pdf.make_pdf(book, out, ["Title"])
+    assert not out.exists()

@@ -25,6 +25,8 @@ def built(tmp_path):
 def test_release_holds_everything_with_checksums(built, tmp_path):
     """Pages, notebooks, the PDF and what lay there before; every line of the list is true."""
     dist = tmp_path / "dist"
+    with pytest.raises(FileNotFoundError, match="figures_pkg pdf"):  # an unfinished book is not released
+        write_release(dist, "x", built, built / "b.pdf")
     dist.mkdir()
     (dist / "companion-1-course.zip").write_bytes(b"course")
     made = write_release(dist, "companion-1", built, built / "a.pdf")
@@ -37,28 +39,26 @@ def test_release_holds_everything_with_checksums(built, tmp_path):
         assert archive.read("companion-1-html/index.html") == b"page"
 
 
-def test_an_unfinished_book_is_not_released(built, tmp_path):
-    """What is missing is named, and nothing is written."""
-    with pytest.raises(FileNotFoundError, match="figures_pkg pdf"):
-        write_release(tmp_path / "dist", "x", built, built / "b.pdf")
-    assert not (tmp_path / "dist").exists()
-
-
 @pytest.fixture(scope="module")
 def archive(repository, tmp_path_factory):
-    """The course of this book: name -> text."""
-    path = write_course(tmp_path_factory.mktemp("course") / "course.zip", repository / "book" / "_toc.yml")
+    """The course of this book: name -> text; the same text gives the same archive, another profile another one."""
+    folder, toc = tmp_path_factory.mktemp("course"), repository / "book" / "_toc.yml"
+    path = write_course(folder / "course.zip", toc)
+    assert write_course(folder / "again.zip", toc).read_bytes() == path.read_bytes() != write_course(folder / "paper.zip", toc, "paper").read_bytes()
     with zipfile.ZipFile(path) as file:
         return {name: file.read(name).decode() for name in file.namelist()}
 
 
 def test_every_chapter_is_there_twice(archive, repository):
-    """Numbered in the order of the book, and listed with the command that makes its data."""
+    """Numbered in the order of the book, listed with the command that makes its data; valid, without outputs, in the profile that was asked for."""
     order = chapters_in_order(repository / "book" / "_toc.yml")
     assert set(order) == set(CHAPTERS)
     names = [f"{number:02d}-{chapter}.ipynb" for number, chapter in enumerate(order, 1)]
     assert set(archive) == {"README.md"} | {f"{who}/{name}" for who in ("student", "teacher") for name in names}
     assert all(f"prepare {chapter} --profile smoke" in archive["README.md"] for chapter in order)
+    for text in (text for name, text in archive.items() if name.endswith(".ipynb")):
+        nbformat.validate(notebook := nbformat.reads(text, as_version=4))
+        assert not any(cell.get("outputs") for cell in notebook.cells) and 'profile = "smoke"' in text.replace('\\"', '"')
 
 
 def test_answers_are_with_the_teacher_only(archive):
@@ -71,25 +71,6 @@ def test_answers_are_with_the_teacher_only(archive):
     assert held >= 10 and not any(folded.search(text) for name, text in archive.items() if name.startswith("student"))
     assert count["student"]["**Your answer:**"] > 0 == count["teacher"]["**Your answer:**"]
     assert count["student"]["Exercise"] == count["teacher"]["Exercise"] > 0
-
-
-def test_notebooks_are_whole_and_open_the_small_scans(archive):
-    """Valid notebooks without outputs, in the profile that was asked for."""
-    for name, text in archive.items():
-        if name.endswith(".ipynb"):
-            notebook = nbformat.reads(text, as_version=4)
-            nbformat.validate(notebook)
-            assert not any(cell.get("outputs") for cell in notebook.cells) and 'profile = "smoke"' in text.replace('\\"', '"')
-
-
-def test_the_same_text_gives_the_same_archive(tmp_path):
-    """No date and no random id; the profile that is asked for is what the notebook opens."""
-    toc = tmp_path / "_toc.yml"
-    toc.write_text("format: jb-book\nroot: index\nchapters: [{file: executed/losses}]\n", encoding="utf-8")
-    first, second = (write_course(tmp_path / f"{n}.zip", toc, "paper") for n in (1, 2))
-    assert first.read_bytes() == second.read_bytes()
-    with zipfile.ZipFile(first) as file:
-        assert 'profile = \\"paper\\"' in file.read("student/01-losses.ipynb").decode()
 
 
 def test_text_around_an_answer_stays():

@@ -1,17 +1,31 @@
-"""Notebooks with a failed cell are refused; pages lose bytes and nothing that can be seen; what lies beside them is made first."""
+"""Notebooks with a failed cell are refused; pages lose bytes and nothing that can be seen; what lies beside them is made first; chapters open elsewhere."""
 
+import ast
 import base64
+import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
 
 from figures_pkg.book.chapters import artefacts_of
-from figures_pkg.book.execute import FailedCell
-from figures_pkg.book.pages import ForeignHost, foreign_requests, refuse_foreign_hosts
-from figures_pkg.book.render import ICONS, LANDING, _configuration, keep_shown_icons, render, ship, shipped_files, shorten_paths, stage
+from figures_pkg.book.pages import foreign_requests, refuse_foreign_hosts
+from figures_pkg.book.render import BRANCH, ICONS, LANDING, keep_shown_icons, mend, render, setup, ship, shipped_files, shorten_paths, stage
+
+
+def code_cell(source="draw()", count=1, name="", tags=(), **outputs):
+    """A code cell that ran, with what it drew by type."""
+    drawn = [nbformat.v4.new_output("display_data", data=outputs)] if outputs else []
+    return nbformat.v4.new_code_cell(source, outputs=drawn, execution_count=count, metadata={"mystnb": {"figure": {"name": name}}, "tags": list(tags)})
+
+
+def notebook(path, *cells):
+    """Write a notebook."""
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}), path)
+    return path
 
 
 @pytest.mark.parametrize("text, requests", [
@@ -27,49 +41,37 @@ from figures_pkg.book.render import ICONS, LANDING, _configuration, keep_shown_i
     ('<link rel="canonical" href="https://example.org/page">', 0),
     ('<img src="data:image/png;base64,AAAA">', 0),
 ])  # fmt: skip
-def test_what_a_browser_fetches_from_another_host_is_found(text, requests):
+def test_what_a_browser_fetches_from_another_host_is_refused(tmp_path, text, requests):
+    """The error names page and address."""
     assert len(foreign_requests(text)) == requests
-
-
-def test_the_error_names_page_and_address(tmp_path):
-    (tmp_path / "page.html").write_text('<img src="https://example.org/a.png">')
-    with pytest.raises(ForeignHost, match=r"page\.html: https://example\.org/a\.png"):
+    (tmp_path / "page.html").write_text(text)
+    if not requests:
+        return refuse_foreign_hosts(tmp_path)
+    with pytest.raises(RuntimeError, match=r"page\.html: (https?:)?//\w+\.example\.org|page\.html: https?://example\.org"):
         refuse_foreign_hosts(tmp_path)
 
 
-@pytest.mark.parametrize("outputs", [[nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])], None])
-def test_failed_or_unexecuted_cells_are_not_staged(tmp_path, outputs):
-    """A notebook that raised, or never ran, does not reach the book, and what was staged before stays."""
-    cell = nbformat.v4.new_code_cell("1 / 0", outputs=outputs or [], execution_count=1 if outputs else None)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "bad.ipynb")
+@pytest.mark.parametrize("failed", [True, False], ids=["raised", "never ran"])
+def test_failed_or_unexecuted_cells_are_not_staged(tmp_path, failed):
+    """Such a notebook does not reach the book, and what was staged before stays."""
+    cell = code_cell("1 / 0", 1 if failed else None)
+    cell.outputs = [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])] if failed else []
     (tmp_path / "executed").mkdir()
     (tmp_path / "executed" / "old.ipynb").write_text("{}")
-    with pytest.raises(FailedCell, match="bad.ipynb"):
-        stage(tmp_path, [tmp_path / "bad.ipynb"])
+    with pytest.raises(RuntimeError, match="bad.ipynb"):
+        stage(tmp_path, [notebook(tmp_path / "bad.ipynb", cell)])
     assert (tmp_path / "executed" / "old.ipynb").exists()
 
 
-def test_the_first_page_shows_a_figure_of_this_run(tmp_path):
-    """The picture comes out of the executed notebook, and no other figure does."""
-    def drawn(name, png):
-        output = nbformat.v4.new_output("display_data", data={"image/png": base64.b64encode(png).decode()})
-        return nbformat.v4.new_code_cell("draw()", outputs=[output], execution_count=1, metadata={"mystnb": {"figure": {"name": name}}})
-
-    cells = [drawn("fig-other", b"other"), drawn(LANDING, b"landing")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "good.ipynb")
-    stage(tmp_path, [tmp_path / "good.ipynb"])
-    assert (tmp_path / "executed" / f"{LANDING}.png").read_bytes() == b"landing"
+def test_the_first_page_shows_a_figure_of_this_run_and_drawings_get_lighter(tmp_path):
+    """The picture comes out of the executed notebook, and no other figure does; a staged drawing has fewer digits, other outputs stay."""
+    pictures = {name: {"image/png": base64.b64encode(name.encode()).decode()} for name in ("fig-other", LANDING)}
+    drawing = {"image/svg+xml": '<path d="M 1.23456 2"/>', "text/plain": "1.23456"}
+    stage(tmp_path, [notebook(tmp_path / "good.ipynb", *(code_cell(name=name, **data) for name, data in pictures.items()), code_cell(**drawing))])
+    assert (tmp_path / "executed" / f"{LANDING}.png").read_bytes() == LANDING.encode()
     assert sorted(path.name for path in (tmp_path / "executed").iterdir()) == [f"{LANDING}.png", "good.ipynb"]
-
-
-def test_a_notice_is_added_to_the_theme_and_changes_nothing_else(tmp_path):
-    """What every page shows comes from a copy of the configuration; without a notice the configuration itself is used."""
-    (tmp_path / "executed").mkdir()
-    (tmp_path / "_config.yml").write_text("title: T\nsphinx: {config: {html_theme_options: {navbar_persistent: []}}}\n", encoding="utf-8")
-    assert _configuration(tmp_path, "") == tmp_path / "_config.yml"
-    settings = yaml.safe_load(_configuration(tmp_path, "a rehearsal").read_text(encoding="utf-8"))
-    assert settings["title"] == "T"
-    assert settings["sphinx"]["config"]["html_theme_options"] == {"navbar_persistent": [], "announcement": "a rehearsal"}
+    staged = nbformat.read(tmp_path / "executed" / "good.ipynb", as_version=4).cells
+    assert staged[-1].outputs[0].data == {"image/svg+xml": '<path d="M 1.23 2"/>', "text/plain": "1.23456"}
 
 
 SCRIPT = ('var a={moon:[384,512,[127769,"night"],"f186","M1 2z"],"arrow-up":[1,2,[8593],"f062",["","M3"]],'
@@ -82,7 +84,7 @@ def test_icons_that_are_named_stay(tmp_path):
     script = tmp_path / ICONS
     script.parent.mkdir(parents=True)
     script.write_text(SCRIPT, encoding="utf-8")
-    (tmp_path / "index.html").write_text('<i class="fas fa-moon"></i><i class="fa-solid fa-magnifying-glass"></i>', encoding="utf-8")
+    (tmp_path / "index.html").write_text('<i class="fas fa-moon"></i><i class="fa-solid fa-magnifying-glass alfa-zhihu"></i>', encoding="utf-8")
     (tmp_path / "theme.js").write_text('i.className="fas fa-arrow-up"', encoding="utf-8")
     for _ in range(2):
         keep_shown_icons(tmp_path)
@@ -96,18 +98,8 @@ def test_only_coordinates_of_paths_are_rounded():
     assert shorten_paths(svg) == svg.replace("0.12345 -10.99999 Q", "0.12 -11 Q")
 
 
-def test_staged_drawings_are_lighter(tmp_path):
-    """A staged notebook shows the same drawing with fewer digits; its other outputs stay."""
-    data = {"image/svg+xml": '<path d="M 1.23456 2"/>', "text/plain": "1.23456"}
-    cell = nbformat.v4.new_code_cell("draw()", execution_count=1, outputs=[nbformat.v4.new_output("display_data", data=data)])
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
-    stage(tmp_path, [tmp_path / "a.ipynb"])
-    (staged,) = nbformat.read(tmp_path / "executed" / "a.ipynb", as_version=4).cells
-    assert staged.outputs[0].data == {"image/svg+xml": '<path d="M 1.23 2"/>', "text/plain": "1.23456"}
-
-
 def test_the_explorers_data_lie_beside_the_pages(tmp_path, monkeypatch):
-    """The file of the profile and source goes where its page looks for it, and the workflow makes it before the page."""
+    """The file of the profile and source goes where its page looks for it, and the workflow makes it before the page; nothing else is shipped."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     files = shipped_files("twin", "smoke")
     path = tmp_path / "smoke" / "explorer" / "twin" / "ds1.js"
@@ -118,10 +110,6 @@ def test_the_explorers_data_lie_beside_the_pages(tmp_path, monkeypatch):
     path.write_text("data")
     ship(tmp_path / "html", {"_static/explorer/ds1.js": path})
     assert (tmp_path / "html" / "_static" / "explorer" / "ds1.js").read_text() == "data"
-
-
-def test_what_nobody_makes_is_not_shipped(monkeypatch):
-    """A file that is not among a chapter's artefacts is one clear error."""
     monkeypatch.setattr("figures_pkg.book.render.companion", lambda chapter: {"ships": ["explorer/x.js"]})
     with pytest.raises(ValueError, match="'explorer/x.js', which is not among its artefacts"):
         shipped_files("twin", "smoke")
@@ -129,13 +117,15 @@ def test_what_nobody_makes_is_not_shipped(monkeypatch):
 
 @pytest.mark.parametrize(("file", "anew"), [("glossary.md", True), ("references.bib", True), ("index.md", False)])
 def test_what_all_pages_link_or_cite_renders_all(tmp_path, monkeypatch, file, anew):
-    """Sphinx writes a page again when its own text has changed, not when an entry that it cites has."""
-    book, kept = tmp_path / "book", tmp_path / "book" / "_build" / "kept"
+    """Sphinx writes a page again when its own text has changed, not when an entry that it cites has; a notice changes nothing else."""
+    book, kept, used = tmp_path / "book", tmp_path / "book" / "_build" / "kept", []
     (book / "executed").mkdir(parents=True)
-    for name in ("_config.yml", "_toc.yml", "references.bib", "glossary.md", "index.md"):
+    for name in ("_toc.yml", "references.bib", "glossary.md", "index.md"):
         (book / name).write_text("{}\n")
+    (book / "_config.yml").write_text("title: T\nsphinx: {config: {html_theme_options: {navbar_persistent: []}}}\n", encoding="utf-8")
 
-    def built(words):
+    def built(words, **_):
+        used.append(yaml.safe_load(open(words[words.index("--config") + 1], encoding="utf-8")))
         (book / "_build" / "html").mkdir(parents=True, exist_ok=True)
         (book / "_build" / "html" / "index.html").touch()
         return subprocess.CompletedProcess(words, 0)
@@ -148,6 +138,9 @@ def test_what_all_pages_link_or_cite_renders_all(tmp_path, monkeypatch, file, an
     (book / file).write_text("{}\nmore\n")
     render(book, [], lambda folder: None, "")
     assert kept.exists() != anew
+    render(book, [], lambda folder: None, "a rehearsal")
+    used[0]["sphinx"]["config"]["html_theme_options"]["announcement"] = "a rehearsal"
+    assert used[3] == used[0] and not kept.exists()
 
 
 @pytest.mark.process
@@ -161,17 +154,13 @@ def test_only_changed_pages_are_rendered_again(tmp_path, repository):
     (book / "index.md").write_text("# A book\n")
     first, second = (book / "_build" / "html" / "executed" / f"{name}.html" for name in "ab")
 
-    def write(path, text):
-        cell = nbformat.v4.new_markdown_cell(text, id="text")
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}), path)
-
     def rendered(text):
-        write(chapters[0], text)
+        notebook(chapters[0], nbformat.v4.new_markdown_cell(text, id="text"))
         before = second.stat().st_mtime_ns if second.exists() else 0
         render(book, chapters, lambda folder: None, "")
         return text.splitlines()[-1] in first.read_text(encoding="utf-8"), second.stat().st_mtime_ns != before
 
-    write(chapters[1], "# B\n\nThe second page.")
+    notebook(chapters[1], nbformat.v4.new_markdown_cell("# B\n\nThe second page.", id="text"))
     assert rendered("# A\n\nOne sentence.") == (True, True)
     assert rendered("# A\n\nAnother sentence.") == (True, False)
     before = second.stat().st_mtime_ns
@@ -179,3 +168,62 @@ def test_only_changed_pages_are_rendered_again(tmp_path, repository):
         with pytest.raises(RuntimeError, match="did not build"):
             rendered("# A new heading\n\nA [link](to-nowhere.md).")
     assert second.stat().st_mtime_ns != before
+
+
+CONFIGURED = {"binderhub_url": "https://b", "colab_url": "https://c", "thebe": False}
+
+
+@pytest.mark.parametrize("github", [True, False], ids=["GitHub", "elsewhere"])
+def test_chapters_open_elsewhere_where_the_repository_is_known(monkeypatch, tmp_path, github):
+    """
+    Buttons lead to the branch with the notebooks, and their first cell installs what they need on Colab.
+
+    What GitHub says is the repository; what is configured goes before it; without either nothing leads to a placeholder. The cell is hidden on the
+    page, does nothing elsewhere, and prepares the chapter in its profile.
+    """
+    for name, value in (("GITHUB_SERVER_URL", "https://example.org"), ("GITHUB_REPOSITORY", "owner/name")):
+        monkeypatch.setenv(name, value) if github else monkeypatch.delenv(name, raising=False)
+
+    def offered(**options) -> dict:
+        connected = {}
+        setup(SimpleNamespace(connect=lambda event, function, **_: connected.update({event: function})))
+        config = SimpleNamespace(html_theme_options={"launch_buttons": dict(CONFIGURED)} | options)
+        connected["config-inited"](None, config)
+        return config.html_theme_options
+
+    options = offered()
+    assert offered(repository_url="https://example.org/mine/own")["repository_url"] == "https://example.org/mine/own"
+    stage(tmp_path, [notebook(tmp_path / "fig-2.ipynb", code_cell("profile = 'laptop'  # size", tags=["parameters"]))])
+    first, *rest = nbformat.read(tmp_path / "executed" / "fig-2.ipynb", as_version=4).cells
+    if not github:
+        assert options["launch_buttons"] == {"thebe": False} and "repository_url" not in options and not rest and "profile" in first.source
+        return
+    assert options["repository_url"] == "https://example.org/owner/name" and options["launch_buttons"] == CONFIGURED
+    assert (options["repository_branch"], options["path_to_docs"]) == ("launch", "book")
+    assert len(rest) == 1 and first.metadata.tags == ["remove-cell"]
+    assert "https://example.org/owner/name" in first.source and "prepare fig-2 --profile laptop" in first.source
+    plain = re.sub(r"^( +)!.*$", r"\1pass", first.source, flags=re.MULTILINE)
+    condition = ast.parse(plain).body[1]
+    assert isinstance(condition, ast.If) and ast.unparse(condition.test) == "'google.colab' in sys.modules" and not condition.orelse
+    exec(compile(ast.parse(plain), "colab", "exec"), {})
+
+
+def test_the_branch_is_the_one_that_is_renewed(repository):
+    """The workflow pushes the branch that the buttons open, with the staged notebooks in it."""
+    workflow = (repository / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    assert f"git push --force origin {BRANCH}" in workflow and "git add --force book/executed" in workflow
+
+
+@pytest.mark.parametrize("before, after", [
+    ('<div role="list" class="citation-list"><p role="note">x</p></div>', '<div class="citation-list"><p role="note">x</p></div>'),
+    ('<span class="pasted-text">-0.24</span> <code>x -1</code>', '<span class="pasted-text">−0.24</span> <code>x -1</code>'),
+    ('<td class="data" >-6.13</td> <td>-0.1 ± 0.2</td> <td>22%</td> <td>ds1-2</td> <td>4e-06</td>',
+     '<td class="data" >−6.13</td> <td>−0.1 ± 0.2</td> <td>22\N{NO-BREAK SPACE}%</td> <td>ds1-2</td> <td>4e-06</td>'),
+])  # fmt: skip
+def test_citations_lose_their_role_results_have_a_minus_sign_and_thebe_goes(before, after):
+    """In sentences and tables, not in code or words; the mode that the configuration chooses stays, and so does every other script."""
+    named = [SimpleNamespace(filename=f"_static/{name}", attributes={}) for name in ("a.js", "sphinx-thebe.js")]
+    inline = [SimpleNamespace(filename=None, attributes={"body": f"const {name} = 1"}) for name in ("x", "THEBE_JS_URL")]
+    context = {"default_mode": "dark", "body": before, "script_files": [inline[1], named[0], named[1], inline[0]]}
+    mend(None, "index", "page.html", context, None)
+    assert context == {"script_files": [named[0], inline[0]], "default_mode": "dark", "body": after}

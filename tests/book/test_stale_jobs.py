@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from figures_pkg.book.dependencies import Code
+from figures_pkg.code import Code
 
 pytestmark = pytest.mark.process
 

@@ -90,6 +90,7 @@ def test_first_call_makes_pages_that_need_no_other_host(copy):
     page = (copy.html / "executed/com.html").read_text(encoding="utf-8")
     assert "smoke" in page and 'alt="a straight line"' in page and 'details class="passport"' in page
     assert (copy.html / "_static/mathjax/tex-chtml.js").is_file()
+    assert (copy.root / "book/executed/figures/com-figure-small.jpg").stat().st_size < 50_000
     passport = json.loads((copy.root / "artefacts/smoke/figures/twin/com-figure.json").read_text(encoding="utf-8"))
     assert {"notebooks/com.md", "constraints.txt", "figures_pkg/plotting/style.py"} <= set(passport["inputs"])
     assert "up to date" in copy.run("figures_pkg", "figures", "--profile", "smoke").stdout
@@ -109,10 +110,7 @@ def test_pages_rendered_after_an_edit_wear_the_badge(copy):
     assert {path.name for path in (copy.html / "_downloads").rglob("com-figure.*")} == {f"com-figure.{kind}" for kind in ("png", "svg", "json")}
     done = copy.run("figures_pkg", "figures", "--check", "--profile", "smoke")
     assert done.returncode == 1 and "com-figure: made from other text, code or data" in done.stderr
-
-
-def test_running_the_chapter_again_brings_its_figure_up_to_date(copy):
-    """For the list of figures and for the workflow."""
+    # Running the chapter again brings its figure up to date, for the list of figures and for the workflow.
     assert copy.run("figures_pkg", "notebook", "com", "--profile", "smoke").returncode == 0
     assert "up to date" in copy.run("figures_pkg", "figures", "--profile", "smoke").stdout
     assert copy.planned() == set()

@@ -61,12 +61,9 @@ def test_the_explorer_works_in_its_page(settled, violations, scheme):
 @pytest.mark.parametrize("name", ["thickness-tilt-dose", "generator"])
 def test_sliders_work_in_their_page(settled, name):
     """A key moves the slider, and what it shows is said."""
-    page = settled(f"executed/{name}.html")
-    said = lambda: page.locator(".frames-status").first.inner_text()  # noqa: E731
-    before = said()
+    page, said = settled(f"executed/{name}.html"), []
     page.locator(".frames input[type='range']").first.focus()
-    for key in ("ArrowLeft", "ArrowRight"):  # it may start at an end
+    for key in ("Shift", "ArrowLeft", "ArrowRight"):  # it may start at an end
         page.keyboard.press(key)
-        if said() != before:
-            return
-    pytest.fail(f"{name}: no key changes {before!r}")
+        said.append(page.locator(".frames-status").first.inner_text())
+    assert len(set(said)) > 1

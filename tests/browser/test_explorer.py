@@ -93,85 +93,72 @@ def picture(page, part: str) -> str:
     return page.eval_on_selector(f"[data-part='{part}']", "canvas => canvas.toDataURL()")
 
 
-def test_it_opens_on_demand_and_says_whose_data_it_shows(page, seen):
-    """Before the button nothing is loaded; afterwards the picture is gone and the numbers are those of the package."""
+def test_the_pattern_follows_the_pointer_and_a_click_holds_it(page, seen):
+    """After the button the picture is gone and all numbers are the package's, wherever the pointer goes; a click holds the position until the next."""
     assert page.locator("#still").is_hidden() and page.get_by_role("button", name="Open").is_hidden()
     assert page.locator("[data-part='source']").inner_text() == "twelve by ten positions"
     assert_same_numbers(page, seen)
-
-
-def test_the_pattern_follows_the_pointer_and_a_click_holds_it(page, seen):
-    """Moving over the map changes position, pattern and numbers; after a click the position stays until the next one."""
     before = picture(page, "pattern")
     page.mouse.move(*at(page, "map", 0.05, 0.95))
     assert numbers(page, "position")[:2] == [11, 0] and picture(page, "pattern") != before
     assert_same_numbers(page, seen)
-    page.mouse.click(*at(page, "map", 0.95, 0.05))
-    page.mouse.move(*at(page, "map", 0.5, 0.5))
-    assert numbers(page, "position")[:2] == [0, 9] and page.locator("[data-part='show-held']").is_checked()
-    page.mouse.click(*at(page, "map", 0.5, 0.5))
-    page.mouse.move(*at(page, "map", 0.35, 0.55))
-    assert numbers(page, "position")[:2] == [6, 3]
+    for move, click, position in (((0.5, 0.5), (0.95, 0.05), [0, 9]), ((0.35, 0.55), (0.5, 0.5), [6, 3])):
+        page.mouse.click(*at(page, "map", *click))
+        page.mouse.move(*at(page, "map", *move))
+        assert numbers(page, "position")[:2] == position
+    assert not page.locator("[data-part='show-held']").is_checked()
 
 
 def test_dragging_the_aperture_changes_the_image_at_once(page, seen):
-    """Inside the circle a drag moves it by the same way, elsewhere it jumps there; every picture on the way has the right counts."""
-    before, (row, col) = picture(page, "map"), aperture(page).centre_row_col
-    x, y = centre(page)
+    """
+    Inside the circle a drag moves it by the same way, elsewhere it jumps there, at the rim it changes the radius alone; all counts are right.
+
+    One far outside ends with the largest disc that lies on the detector.
+    """
+    before, (row, col), (x, y) = picture(page, "map"), aperture(page).centre_row_col, centre(page)
+    pixel = page.locator("[data-part='pattern']").bounding_box()["width"] / 40
     page.mouse.move(x, y)
     page.mouse.down()
-    pixel = page.locator("[data-part='pattern']").bounding_box()["width"] / 40
-    for steps in (1, 4, 9):
+    for steps in (1, 9):
         page.mouse.move(x + steps * pixel, y + steps * pixel)
         assert aperture(page).centre_row_col == pytest.approx((row + steps, col + steps), abs=0.02)
         assert_same_numbers(page, seen)
     page.mouse.up()
     assert picture(page, "map") != before
-    page.mouse.click(*at(page, "pattern", 0.25, 0.75))
-    assert aperture(page).centre_row_col == pytest.approx((32 * 0.75 - 0.5, 40 * 0.25 - 0.5), abs=0.1)
-    assert_same_numbers(page, seen)
-
-
-def test_the_rim_resizes_the_aperture_and_it_stays_on_the_detector(page, seen):
-    """A drag of the rim changes the radius alone; one far outside ends with the largest disc that lies on the detector."""
+    page.mouse.click(*at(page, "pattern", 0.5, 0.5))
+    assert aperture(page).centre_row_col == pytest.approx((15.5, 19.5), abs=0.1)
     page.evaluate("document.querySelector('[data-part=radius]').value = 5")
     page.locator("[data-part='radius']").dispatch_event("input")
-    disc = aperture(page)
-    pixel = page.locator("[data-part='pattern']").bounding_box()["width"] / 40
-    x, y = centre(page)
+    disc, (x, y) = aperture(page), centre(page)
     page.mouse.move(x + disc.radius_px * pixel, y)
     page.mouse.down()
-    page.mouse.move(x + (disc.radius_px - 2) * pixel, y)
-    assert aperture(page).radius_px == pytest.approx(disc.radius_px - 2, abs=0.05)
+    for way, radius in (((disc.radius_px - 2) * pixel, disc.radius_px - 2), (300, 15.99)):
+        page.mouse.move(x + way, y)
+        assert aperture(page).radius_px == pytest.approx(radius, abs=0.05)
+        assert_same_numbers(page, seen)
     assert aperture(page).centre_row_col == disc.centre_row_col
-    assert_same_numbers(page, seen)
-    page.mouse.move(x + 300, y)
-    page.mouse.up()
-    assert aperture(page).radius_px == pytest.approx(15.99)
-    assert_same_numbers(page, seen)
 
 
 def test_everything_works_with_keys(page, seen):
     """Arrows move the position or the aperture, with Shift five steps; plus and minus resize; the change is read out."""
-    page.locator("[data-part='map']").focus()
     row, col = numbers(page, "position")[:2]
+    page.locator("[data-part='map']").focus()
     for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowUp"):
         page.keyboard.press(key)
     assert numbers(page, "position")[:2] == [max(row - 6, 0), col - 1]
-    page.locator("[data-part='pattern']").focus()
     disc = aperture(page)
+    page.locator("[data-part='pattern']").focus()
     for key in ("ArrowDown", "Shift+ArrowRight", "+", "+", "-"):
         page.keyboard.press(key)
     moved = aperture(page)
-    assert moved.centre_row_col == pytest.approx(np.add(disc.centre_row_col, (1, 5)), abs=0.011)
-    assert moved.radius_px == pytest.approx(disc.radius_px + 0.5, abs=0.011)
+    assert (*moved.centre_row_col, moved.radius_px) == pytest.approx((*np.add(disc.centre_row_col, (1, 5)), disc.radius_px + 0.5), abs=0.011)
     said = page.locator("[data-part='said']").inner_text()
     assert page.locator("[data-part='counts']").inner_text() in said and page.locator("[data-part='position']").inner_text() in said
     assert_same_numbers(page, seen)
 
 
 def test_buttons_put_the_aperture_on_reflections_and_other_maps_show_their_values(page, seen, small):
-    """00l lies where the lattice has it; every map of the list has its value at the position; moving the aperture brings the dark-field image back."""
+    """00l lies where the lattice has it; every map has its value at the position; the dark-field image comes back; overlays can be switched."""
     page.get_by_role("button", name="00 minus 2").click()
     head = small.head["lattice"]
     assert aperture(page).centre_row_col == pytest.approx(np.subtract(head["centre"], head["g002"]), abs=0.0051)
@@ -184,13 +171,8 @@ def test_buttons_put_the_aperture_on_reflections_and_other_maps_show_their_value
     page.get_by_role("button", name="004", exact=True).click()
     assert page.locator("[data-part='title']").inner_text() == "virtual dark field"
     assert page.locator("[data-part='choice']").input_value() == "-1"
-
-
-def test_overlays_can_be_switched(page):
-    """Each overlay changes the map, and gives it back."""
     before = picture(page, "map")
-    for overlay in ("com", "domains", "wall"):
-        box = page.locator(f"[data-part='show-{overlay}']")
+    for box in (page.locator(f"[data-part='show-{overlay}']") for overlay in ("com", "domains", "wall")):
         was = box.is_checked()
         box.set_checked(not was)
         assert picture(page, "map") != before
@@ -201,17 +183,14 @@ def test_overlays_can_be_switched(page):
 def test_touch_moves_and_pinches(watch, explorer_file, seen):
     """A finger moves the position and the aperture; two fingers resize it."""
     page = opened(watch(explorer_file, has_touch=True, viewport={"width": 390, "height": 844}))
-    page.locator("[data-part='map']").scroll_into_view_if_needed()
-    page.touchscreen.tap(*at(page, "map", 0.95, 0.55))
-    assert numbers(page, "position")[:2] == [6, 9]
-    page.locator("[data-part='pattern']").scroll_into_view_if_needed()
-    page.touchscreen.tap(*at(page, "pattern", 0.5, 0.5))
-    assert aperture(page).centre_row_col == pytest.approx((15.5, 19.5), abs=0.15)
+    for part, place in (("map", (0.95, 0.55)), ("pattern", (0.5, 0.5))):
+        page.locator(f"[data-part='{part}']").scroll_into_view_if_needed()
+        page.touchscreen.tap(*at(page, part, *place))
+    assert numbers(page, "position")[:2] == [6, 9] and aperture(page).centre_row_col == pytest.approx((15.5, 19.5), abs=0.15)
     radius, (x, y) = aperture(page).radius_px, centre(page)
     talk = page.context.new_cdp_session(page)
     for kind, spread in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
-        points = [{"x": x - spread, "y": y, "id": 0}, {"x": x + spread, "y": y, "id": 1}]
-        talk.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        talk.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x + sign * spread, "y": y, "id": sign + 1} for sign in (-1, 1)]})
     talk.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert aperture(page).radius_px > 2 * radius
     assert_same_numbers(page, seen)

@@ -31,8 +31,12 @@ def page(watch, pieces):
     return watch(pieces)
 
 
-def test_blink_changes_by_space_slider_and_click(page):
-    """The upper picture is hidden, then seen, then half; exactly one of both is read out."""
+def test_blink_and_crystal_change_by_keys_and_clicks(watch, pieces, page):
+    """The upper picture is hidden, then seen, then half, in the place of the lower; exactly one is read out. Without scripts both are seen."""
+    plain = watch(pieces, java_script_enabled=False)
+    assert plain.locator("#blink img").nth(0).is_visible() and plain.locator("#blink img").nth(1).is_visible()
+    assert plain.locator("#blink figcaption").all_inner_texts() == ["twin", "record"]
+    assert plain.locator(".companion-stage").evaluate_all("all => all.every((each) => each.hidden)")
     over = page.locator("#blink figure").nth(1).locator("img")
     opacity = lambda: float(over.evaluate("image => getComputedStyle(image).opacity"))  # noqa: E731
     assert opacity() == 0 and page.locator("#blink figcaption").nth(0).is_visible()
@@ -48,14 +52,14 @@ def test_blink_changes_by_space_slider_and_click(page):
     assert opacity() == 0.5 and page.locator("#blink output").inner_text() == "50 % record"
     boxes = page.locator("#blink img").evaluate_all("images => images.map((image) => image.getBoundingClientRect().x)")
     assert boxes[0] == boxes[1]
-
-
-def test_without_scripts_both_pictures_are_seen(watch, pieces):
-    """Side by side, each with its title."""
-    page = watch(pieces, java_script_enabled=False)
-    assert page.locator("#blink img").nth(0).is_visible() and page.locator("#blink img").nth(1).is_visible()
-    assert page.locator("#blink figcaption").all_inner_texts() == ["twin", "record"]
-    assert page.locator(".companion-stage").evaluate_all("all => all.every((each) => each.hidden)")
+    shot = lambda: page.eval_on_selector("#viewer canvas", "canvas => canvas.toDataURL()")  # noqa: E731
+    before = shot()
+    page.locator("#viewer canvas").focus()
+    page.keyboard.press("ArrowLeft")
+    status = page.locator("#viewer [data-part='status']")
+    assert shot() != before and "turned by hand" in status.inner_text()
+    page.get_by_role("button", name="−P").click()
+    assert status.inner_text().startswith("−P")
 
 
 def test_sliders_show_the_numbers_of_the_arrays(page):
@@ -86,17 +90,6 @@ def test_noise_is_poisson_and_repeatable(page):
     uniform = np.array(found["uniform"])
     assert first == same != other and 0 <= uniform.min() and uniform.max() < 1
     assert np.histogram(uniform, 10, (0, 1))[0].min() > 1800 and abs(np.corrcoef(uniform[1:], uniform[:-1])[0, 1]) < 0.03
-
-
-def test_the_crystal_turns_with_keys(page):
-    """An arrow key changes the picture, a button the state."""
-    shot = lambda: page.eval_on_selector("#viewer canvas", "canvas => canvas.toDataURL()")  # noqa: E731
-    before = shot()
-    page.locator("#viewer canvas").focus()
-    page.keyboard.press("ArrowLeft")
-    assert shot() != before and "turned by hand" in page.locator("#viewer [data-part='status']").inner_text()
-    page.get_by_role("button", name="−P").click()
-    assert page.locator("#viewer [data-part='status']").inner_text().startswith("−P")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -73,6 +73,8 @@ def test_frames_and_bars_come_back_from_the_page(html):
     shown = [cell.text for table in tables for cell in table.tbody.find_all("td")]
     assert shown == [signed(value) for value in bars[0].values.ravel()]
     assert [signed(x) for x in (-0.004, 0.004, -0.006, -1)] == ["+0.00", "+0.00", "−0.01", "−1.00"]
+    plain = frame_slider(np.ones((3, 2, 2)), [Axis("value", "", (-1, 0, 1))])  # a sweep of one slider: no bars, no table, no dose
+    assert plain.count("<input") == 1 and "<details>" not in plain and "new noise" not in plain and stored(plain)["panels"][0]["frames"] == [0, 1, 2]
 
 
 @given(arrays(np.float64, (2, 3, 4), elements=st.floats(0, 1e6)))
@@ -81,23 +83,6 @@ def test_the_code_is_finer_than_counting_noise(counts):
     counts = counts / max(counts.max() / 1e4, 1)
     error = np.abs(decode(*encode(counts)) - counts)
     assert (error <= np.maximum(0.45 * np.sqrt(counts), 0.5)).all()
-
-
-def test_plain_frames_need_one_axis_only():
-    """A sweep of one slider, as of a decoder: no bars, no table, no dose."""
-    html = frame_slider(np.ones((3, 2, 2)), [Axis("value", "", (-1, 0, 1))])
-    assert html.count("<input") == 1 and "<details>" not in html and "new noise" not in html
-    assert stored(html)["panels"][0]["frames"] == [0, 1, 2]
-
-
-def test_a_panel_can_have_colours_of_its_own():
-    """A signed panel has its palette and ends, the other those of the slider; zero is drawn in the middle of the palette."""
-    frames = np.stack([np.ones((2, 2)), np.exp([[-1.0, 0.0], [0.5, 1.0]])])
-    panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), cmap="RdBu_r", limits=(float(np.exp(-1)), float(np.exp(1))))]
-    plain, signed_panel = stored(frame_slider(frames, [Axis("channel", "", (0,))], panels))["panels"]
-    assert plain["colours"] != signed_panel["colours"] and plain["high"] == pytest.approx(frames.max())
-    low, high = np.log([signed_panel["low"], signed_panel["high"]])
-    np.testing.assert_allclose((np.log(frames[1]) - low) / (high - low), [[0, 0.5], [0.75, 1]], atol=1e-12)
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -120,7 +105,17 @@ def test_parts_that_do_not_fit_are_refused(change, message):
 
 
 def test_pixels_of_a_picture_have_the_colours_of_their_values():
-    """Linear and logarithmic, one pixel for each value, what is beyond the limits drawn like the ends."""
+    """
+    Linear and logarithmic, one pixel for each value, what is beyond the limits drawn like the ends.
+
+    A signed panel of a slider has its palette and ends, the other those of the slider; zero is drawn in the middle of the palette.
+    """
+    frames = np.stack([np.ones((2, 2)), np.exp([[-1.0, 0.0], [0.5, 1.0]])])
+    panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), cmap="RdBu_r", limits=(float(np.exp(-1)), float(np.exp(1))))]
+    plain, signed_panel = stored(frame_slider(frames, [Axis("channel", "", (0,))], panels))["panels"]
+    low, high = np.log([signed_panel["low"], signed_panel["high"]])
+    assert plain["colours"] != signed_panel["colours"] and plain["high"] == pytest.approx(frames.max())
+    np.testing.assert_allclose((np.log(frames[1]) - low) / (high - low), [[0, 0.5], [0.75, 1]], atol=1e-12)
     html = blink(*pair(values=10.0 ** np.arange(6).reshape(2, 3), limits=(10, 1000), logarithmic=True))
     found = re.findall(r"base64,([A-Za-z0-9+/=]+)", html)
     linear, logarithmic = (matplotlib.image.imread(io.BytesIO(base64.b64decode(text)), format="png")[..., 0] for text in found)

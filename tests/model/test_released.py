@@ -16,7 +16,7 @@ from figures_pkg.model.autoencoder import count_parameters
 from figures_pkg.model.checkpoint import PublishedFileError
 from figures_pkg.model.released import WAYS, losses_table, losses_words, pattern_errors, position_grid, released_attributes, released_network, training_loss
 from figures_pkg.model.transform import InputTransform
-from figures_pkg.provenance.writer import model_facts
+from figures_pkg.provenance.figures import model_facts
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
 
 CONFIG = NetworkConfig(pattern=32, filters=4, pools=(4, 2), channels=5)

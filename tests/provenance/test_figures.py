@@ -1,44 +1,78 @@
-"""The notebooks' text says which figures of the paper there are, and contradictions are one clear error."""
+"""The notebooks' text says which figures there are; passports are read back only with their data, and tell when their figure is no longer of today."""
+
+import json
 
 import pytest
 
-from figures_pkg.provenance.figures import CatalogueError, figure_names, paper_figures
+from figures_pkg.book.gallery import passport_html, stale_badge
+from figures_pkg.provenance.figures import CatalogueError, PassportError, changed_inputs, figure_names, paper_figures, published_figures
 
 
-def test_a_published_cell_is_found_with_what_draws_it(world):
-    world.chapter("fig-9", "fig-9a")
-    (figure,) = world.figures.values()
-    assert (figure.id, figure.panel, figure.chapter, figure.caption) == ("fig-9a", "Fig. 9", "fig-9", "A line.")
-    assert figure.functions == ("fig-9.md: helper", "figures_pkg.plotting.scan_map")
-
-
-def test_figures_stand_in_the_order_of_the_paper(world):
+def test_published_cells_are_found_in_the_order_of_the_paper_with_what_draws_them(world):
     wanted = ["Fig. 2a", "Fig. 2b", "Fig. 10", "Suppl. Fig. 1"]
     for number, panel in enumerate(reversed(wanted)):
         world.chapter(f"c{number}", (f"f{number}", panel))
-    assert [figure.panel for figure in world.figures.values()] == wanted
+    first, *_ = figures = list(world.figures.values())
+    assert [figure.panel for figure in figures] == wanted
+    assert (first.id, first.chapter, first.caption, first.functions) == ("f3", "c3", "A line.", ("c3.md: helper", "figures_pkg.plotting.scan_map"))
 
 
-def test_two_figures_with_one_name_are_refused(world):
-    world.chapter("first", "fig-9a")
-    world.chapter("second", "fig-9a")
+def test_contradictions_of_the_notebooks_are_one_clear_error(world):
+    """Two figures with one name, and an announced figure without its cell."""
+    for chapter in ("first", "second"):
+        world.chapter(chapter, "fig-9a")
     for read in (paper_figures, figure_names):
         with pytest.raises(CatalogueError, match=r"'fig-9a', in first\.md and second\.md"):
             read()
-
-
-def test_an_announced_figure_needs_its_cell(world):
-    world.chapter("fig-9", "fig-9a")
-    path = world.notebooks / "fig-9.md"
+    path = world.notebooks / "second.md"
     path.write_text(path.read_text().replace("name: fig-9a}", "name: fig-9b}"))
-    with pytest.raises(CatalogueError, match=r"fig-9\.md announces the figure 'fig-9a'"):
+    with pytest.raises(CatalogueError, match=r"second\.md announces the figure 'fig-9a'"):
         paper_figures()
 
 
 def test_the_figures_of_the_book_are_all_there(repository):
     """The seven chapters publish every figure that the paper's list names, each with caption and alternative text."""
     figures = paper_figures(repository / "notebooks")
-    wanted = ["1a", "1b", "1c", "1d", "2ab", "3a", "3bc", "3de", "4ab", "4cd", "5ab", "5cd", "5ef", "s1", "s2", "s3"]
-    assert list(figures) == [f"fig-{name}" for name in wanted]
+    assert list(figures) == [f"fig-{name}" for name in "1a 1b 1c 1d 2ab 3a 3bc 3de 4ab 4cd 5ab 5cd 5ef s1 s2 s3".split()]
     assert all(figure.caption and len(figure.alt) > 40 and figure.functions for figure in figures.values())
     assert set(figures) <= set(figure_names(repository / "notebooks"))
+
+
+@pytest.fixture
+def path(world):
+    """The passport of one published figure."""
+    world.chapter("fig-9", "fig-9a")
+    return world.publish("fig-9a")
+
+
+@pytest.mark.parametrize("kind, text, message", [
+    ("npz", None, r"fig-9a\.npz missing"), ("json", None, "has no passport"), ("json", "{", "is damaged"), ("json", "[]", "no passport of 'fig-9a'"),
+])  # fmt: skip
+def test_a_missing_or_spoiled_file_is_one_clear_error(world, path, kind, text, message):
+    """It names the command that makes it again; a passport left over from an older text is not shown, nor one that no notebook makes."""
+    assert published_figures(world.figures, "smoke", "twin")["fig-9a"].passport["id"] == "fig-9a"
+    with pytest.raises(PassportError, match="no notebook makes the figure 'fig-9a'"):
+        published_figures({}, "smoke", "twin")
+    file = path.with_suffix(f".{kind}")
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(PassportError, match=f"{message}.*figures_pkg notebook fig-9 --profile smoke --data twin"):
+        published_figures(world.figures, "smoke", "twin")
+
+
+def test_changed_inputs_are_named():
+    """What changed, came or went; a passport never completed says so."""
+    made_of = {"a.py": "1", "b.py": "2", "c.py": "3"}
+    assert changed_inputs({"inputs": made_of}, made_of) == []
+    assert changed_inputs({"inputs": made_of}, {"a.py": "1", "b.py": "changed", "d.py": "4"}) == ["b.py", "c.py", "d.py"]
+    assert "unknown" in changed_inputs({}, made_of)[0]
+
+
+def test_the_page_shows_the_passport_folded(path):
+    """One block without blank lines, texts escaped, claims and badge as of now."""
+    passport = json.loads(path.read_text(encoding="utf-8")) | {"functions": ["a < b"]}
+    passport["artefacts"] = [{"file": "e.nc", "sha256": "ab" * 32, "weights_id": "ca-ds1", "weights_file": "w.pkl", "weights_sha256": "cd" * 32}]
+    html = passport_html(passport, ["split"], ["notebooks/fig-9.md"])
+    assert html.startswith("<details") and "\n" not in html and " open" not in html.split(">")[0]
+    assert all(text in html for text in ("a &lt; b", "split", "out of date", "notebooks/fig-9.md", "cdcdcdcdcdcd…"))
+    assert "the authors' network ca-ds1, <code>w.pkl</code>" in html and "out of date" not in passport_html(passport, [], [])
+    assert 'title="a, b, c and 2 more"' in stale_badge(["a", "b", "c", "d", "e"])

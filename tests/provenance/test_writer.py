@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.provenance.writer import publish, sha256
+from figures_pkg.provenance.figures import sha256
+from figures_pkg.provenance.writer import publish
 
 
 def test_everything_is_left_beside_each_other(world, scan):
@@ -26,34 +27,23 @@ def test_everything_is_left_beside_each_other(world, scan):
         assert np.array_equal(arrays["maps/a"], np.eye(3)) and arrays["tilt"] == 2.0
 
 
-def test_the_same_figure_gives_the_same_pictures(world):
-    """No date and no random name is in PNG or SVG; the variables of a Dataset become arrays of their own."""
-    world.chapter("fig-9", "fig-9a")
-    maps = xr.Dataset({"high": ("x", [1, 2]), "low": ("x", [0.5, 1])})
-    first, second = (json.loads(world.publish("fig-9a", arrays=maps).read_text()) for _ in range(2))
-    assert all(first["files"][kind] == second["files"][kind] for kind in ("png", "svg")) and set(first["arrays"]) == {"high", "low"}
+def test_the_same_figure_gives_the_same_pictures(world, scan):
+    """
+    No date and no random name is in PNG or SVG; the variables of a Dataset become arrays of their own.
 
-
-def test_the_stamp_follows_the_source(world, scan):
-    """A figure of a scan is stamped; a drawing of a model is not."""
+    A figure of a scan is stamped, a drawing of a model is not. An SVG of a hundred thousand points stays small, the figure itself as it was.
+    """
     world.chapter("fig-9", "fig-9a")
-    for source, stamped in ((scan, True), ("twin", True), (None, False)):
-        figure = plt.figure()
-        figure.gca().plot([0, 1])
-        publish(figure, "fig-9a", source, "smoke", "twin", {"a": [1.0]})
-        assert ("twin" in figure.get_supxlabel()) is stamped
+    maps, files = xr.Dataset({"high": ("x", [1, 2]), "low": ("x", [0.5, 1])}), []
+    for source, stamped in ((None, False), (None, False), (scan, True), ("twin", True)):
+        figure, ax = plt.subplots(figsize=(2, 2))
+        points = ax.scatter(*np.random.default_rng(0).random((2, 100_000)), s=1)
+        publish(figure, "fig-9a", source, "smoke", "twin", maps)
+        passport = json.loads((world.artefacts / "smoke/figures/twin/fig-9a.json").read_text())
+        files.append((passport["files"]["png"], passport["files"]["svg"]))
+        assert ("twin" in figure.get_supxlabel()) is stamped and not points.get_rasterized() and set(passport["arrays"]) == {"high", "low"}
         plt.close(figure)
-
-
-def test_very_many_points_are_pixels_in_the_drawing_only(world):
-    """An SVG of a hundred thousand points stays small, and the figure itself is left as it was."""
-    world.chapter("fig-9", "fig-9a")
-    figure, ax = plt.subplots(figsize=(2, 2))
-    points = ax.scatter(*np.random.default_rng(0).random((2, 100_000)), s=1)
-    publish(figure, "fig-9a", None, "smoke", "twin", {"a": [1.0]})
-    assert (world.artefacts / "smoke/figures/twin/fig-9a.svg").stat().st_size < 300_000
-    assert not points.get_rasterized()
-    plt.close(figure)
+    assert files[0] == files[1] and (world.artefacts / "smoke/figures/twin/fig-9a.svg").stat().st_size < 300_000
 
 
 @pytest.mark.parametrize("how, message", [

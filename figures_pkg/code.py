@@ -1,10 +1,10 @@
 """
-What a job of the workflow uses: the code and the data files behind a command, a function or a notebook, and their fingerprints.
+What a job or a stored result uses: the code and the data files behind a command, a function or a notebook, and their fingerprints.
 
-Code comes in *parts*. A part is a module such as ``figures_pkg/twin/render.py``. Only in the ``__init__`` of a package and in the modules
-at the package's top (the command line), which gather unrelated things, a part is one name: ``figures_pkg/cli.py::_twin``. So a
-re-export leads to the module that defines the name, and to nothing else. What an ``__init__`` executes beyond imports and
-definitions is the part ``…/__init__.py::import`` of everything below it.
+Code comes in *parts*. For the workflow a part is a module such as ``figures_pkg/twin/render.py``. Only in the ``__init__`` of a package and in the
+modules at the package's top (the command line), which gather unrelated things, a part is one name: ``figures_pkg/cli.py::_twin``. So a
+re-export leads to the module that defines the name, and to nothing else. For a stored result every name is a part of its own. What a module
+whose parts are names executes beyond imports and definitions is its part ``…::import``; all that lies below a package uses that of the package.
 
 A part uses what it imports, inside functions too, and the data files that it names. The name is a string such as ``"ermno3.yaml"``, in
 the file's own folder or beside the names of the folders on the way there; or one to be completed, such as
@@ -17,16 +17,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from figures_pkg.workspace import artefacts_folder, is_text, plain_code, replacing
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]  # the folder that holds the package, in a checkout its root
 PACKAGE = "figures_pkg"
 BASE = re.compile(r"^base:\s*([\w-]+)", re.MULTILINE)
 COMPLETED = re.compile(r".*\*[^*]*\.\w+")  # "*.cif", "*_rings.csv": the end of a file's name is fixed
@@ -34,25 +31,24 @@ CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?:---\n.*?^---\n|(?::[^\n]*\n)*)(.
 ELSEWHERE = {"data_manifest.yaml"}  # which manifest a job reads depends on its source; the rules name it
 
 
-class Imported(NamedTuple):
-    """One import: the name it binds, and the module and attribute behind it."""
+class Top(NamedTuple):
+    """The statements at the top of a module: imports, definitions by name, and what else is executed."""
 
-    alias: str
-    module: str
-    rest: tuple[str, ...]
+    imports: list[ast.stmt]
+    defined: dict[str, list[ast.stmt]]
+    executed: list[ast.stmt]
 
 
 class Code:
-    """The package in one checkout, by default the one that this module lies in, read once."""
+    """The package in one checkout, read once; ``by_name`` makes every name a part of its own, as for stored results."""
 
-    def __init__(self, root: str | Path = ROOT):
-        self.root = Path(root)
-        for name in ("behind_command", "behind_notebook", "fingerprint", "data_of", "_uses", "_written", "_tree", "_top", "_file", "_nodes", "_literals"):
+    def __init__(self, root: str | Path = ROOT, by_name: bool = False):
+        self.root, self.by_name = Path(root), by_name
+        for name in ("behind_command", "behind_notebook", "fingerprint", "data_of", "_uses", "_tree", "_top", "_file", "_nodes", "_literals"):
             setattr(self, name, cache(getattr(self, name)))
         inside = [p for p in (self.root / PACKAGE).rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts]
         beside = [*self.root.glob("*.yaml"), *self.root.glob("book/*.yaml")]
-        names = sorted(path.relative_to(self.root).as_posix() for path in inside + beside)
-        self.data = [name for name in names if name not in ELSEWHERE]
+        self.data = sorted({path.relative_to(self.root).as_posix() for path in inside + beside} - ELSEWHERE)
 
     def behind(self, *names: str) -> list[str]:
         """Parts that functions or modules use, themselves included; a dotted name of a package stands for all that its ``__init__`` offers."""
@@ -77,35 +73,26 @@ class Code:
 
     def fingerprint(self, part: str) -> str:
         """SHA-256 of a data file, or of parsed code without its docstrings; comments and layout do not count."""
-        path = self.root / part
-        plain = path.read_bytes() if part in self.data else plain_code(self._statements(part)).encode()
-        return hashlib.sha256(plain).hexdigest()
+        if part in self.data:
+            return hashlib.sha256((self.root / part).read_bytes()).hexdigest()
+        return hashlib.sha256(_plain_code(self._statements(part)).encode()).hexdigest()
 
     def digest(self, parts: Iterable[str]) -> str:
         """One SHA-256 for the fingerprints of several parts, in any order."""
         lines = sorted(f"{self.fingerprint(part)} {part}" for part in parts)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def fingerprint_files(self, parts: Iterable[str], profile: str) -> list[str]:
-        """
-        Write the fingerprint of each part to a file of its own, as old as the part's last change that counts; returns the paths.
-
-        A file that holds the fingerprint already keeps its time. The first one of a part takes the time of its source, so that
-        results from before there were fingerprints are compared with that. Several processes may write at once.
-        """
-        folder = artefacts_folder(profile) / "code"
-        return [str(self._written(part, folder / f"{part.replace('::', '/')}.sha256")) for part in parts]
-
     def _uses(self, part: str) -> frozenset[str]:
         """Parts that a part imports, and those of its own module that it names."""
         file, _, name = part.partition("::")
         if file in self.data:
             return frozenset()
+        package = ".".join(file.split("/")[:-1])  # as relative imports see it
         nodes, found = self._nodes(part), set()
-        chains, imports = _chains(nodes), list(_imports(nodes, _package_of(file)))
+        chains, imports = _chains(nodes), list(_imports(nodes, package))
         if name:
             heads, top = {chain[0] for chain in chains}, self._top(file)
-            imports += [each for each in _imports(top.imports, _package_of(file)) if each.alias in heads]
+            imports += [each for each in _imports(top.imports, package) if each[0] in heads]
             found |= {f"{file}::{head}" for head in heads & set(top.defined)}
         for alias, module, rest in imports:
             for tail in {chain[1:] for chain in chains if chain[0] == alias} or {()}:
@@ -127,17 +114,21 @@ class Code:
         if part is None:
             return set()
         names = module.split(".")
-        faces = [self._file(".".join(names[:depth])) for depth in range(1, len(names) + 1)]
-        executed = {f"{face}::import" for face in faces if face and _by_name(face) and self._top(face).executed}
-        if not _by_name(part) or not rest:
+        faces = filter(None, (self._file(".".join(names[:depth])) for depth in range(1, len(names) + 1)))
+        executed = {f"{face}::import" for face in faces if self._has_names(face) and self._top(face).executed}
+        if not rest or not self._has_names(part):
             return executed | {part}
         top, name, after = self._top(part), rest[0], rest[1:]
-        for each in _imports(top.imports, _package_of(part)):
-            if each.alias == name and (each.module, each.rest) != (module, rest[:1]):
-                return executed | self._resolve(each.module, each.rest + after)
+        for alias, origin, found in _imports(top.imports, ".".join(part.split("/")[:-1])):
+            if alias == name and (origin, found) != (module, rest[:1]):
+                return executed | self._resolve(origin, found + after)
         if name in top.defined:
             return executed | {f"{part}::{name}"}
         return executed | (self._resolve(f"{module}.{name}", after) or {part})
+
+    def _has_names(self, file: str) -> bool:
+        """Whether the parts of a module are its names."""
+        return file.startswith(PACKAGE) and (self.by_name or file.endswith("/__init__.py") or file.count("/") == 1)
 
     def _data_files(self, parts: set[str], picked: Collection[str]) -> set[str]:
         """Data files that parts read, each with its base."""
@@ -151,14 +142,11 @@ class Code:
                 chosen = {file for file, _ in completed}
             found |= named | chosen
         for file in [*found]:
-            while (file := self._base(file)) in self.data:
+            while file in self.data:
                 found.add(file)
+                base = BASE.search((self.root / file).read_text(encoding="utf-8")) if file.endswith(".yaml") else None
+                file = f"{file.rpartition('/')[0]}/{base[1]}.yaml" if base else ""
         return found
-
-    def _base(self, file: str) -> str | None:
-        """The data file that another one is based on."""
-        base = BASE.search((self.root / file).read_text(encoding="utf-8")) if file.endswith(".yaml") else None
-        return f"{file.rpartition('/')[0]}/{base[1]}.yaml" if base else None
 
     def data_of(self, part: str) -> tuple[set[str], set[tuple[str, str]]]:
         """Data files that a part names, and (file, name to write) of those whose names it completes."""
@@ -198,15 +186,17 @@ class Code:
         nodes, waiting = [], list(self._statements(part))
         while waiting:
             node = waiting.pop()
-            if not is_text(node):
+            if not _is_text(node):
                 nodes.append(node)
                 waiting += ast.iter_child_nodes(node)
         return nodes
 
     def _tree(self, file: str) -> ast.Module:
-        """The syntax tree of a module or of a notebook's cells."""
-        path = self.root / file
-        return ast.parse(_cells(path) if path.suffix == ".md" else path.read_text(encoding="utf-8"))
+        """The syntax tree of a module or of a notebook's cells, without magics."""
+        text = (self.root / file).read_text(encoding="utf-8")
+        if file.endswith(".md"):
+            text = "\n".join(line for line in "\n".join(CELL.findall(text)).splitlines() if not line.lstrip().startswith(("%", "!")))
+        return ast.parse(text)
 
     def _top(self, file: str) -> Top:
         """What the top level of a module does."""
@@ -217,66 +207,41 @@ class Code:
             elif names := _defined(statement):
                 for name in names:
                     top.defined.setdefault(name, []).append(statement)
-            elif not is_text(statement):
+            elif not _is_text(statement):
                 top.executed.append(statement)
         return top
 
     def _file(self, module: str) -> str | None:
         """The file of a module or package, or None where the package has none of this name."""
-        if module.split(".")[0] != PACKAGE:
-            return None
         base = module.replace(".", "/")
-        return next((file for file in (f"{base}/__init__.py", f"{base}.py") if (self.root / file).is_file()), None)
-
-    def _written(self, part: str, path: Path) -> Path:
-        """Write the fingerprint of one part, unless it is there."""
-        text = self.fingerprint(part) + "\n"
-        known = path.read_text(encoding="utf-8") if path.is_file() else None
-        if known != text:
-            with replacing(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-                if known is None:
-                    source = (self.root / part.partition("::")[0]).stat()
-                    os.utime(temporary, ns=(source.st_atime_ns, source.st_mtime_ns))
-        return path
+        files = (f"{base}/__init__.py", f"{base}.py") if module.split(".")[0] == PACKAGE else ()
+        return next((file for file in files if (self.root / file).is_file()), None)
 
 
 @cache
-def installed_code() -> Code:
+def installed_code(by_name: bool = False) -> Code:
     """The code of the checkout that this process runs, read once."""
-    return Code()
+    return Code(by_name=by_name)
 
 
-class Top(NamedTuple):
-    """The statements at the top of a module: imports, definitions by name, and what else is executed."""
-
-    imports: list[ast.stmt]
-    defined: dict[str, list[ast.stmt]]
-    executed: list[ast.stmt]
+def code_fingerprint(function: Callable) -> str:
+    """SHA-256 of the definitions and data files behind a function: its own, and those of the package that they name, without comments and docstrings."""
+    code = installed_code(by_name=True)
+    return code.digest(code.behind(f"{function.__module__}.{function.__qualname__}"))
 
 
-def _by_name(file: str) -> bool:
-    """Whether the parts of a module are its names: in the ``__init__`` of a package, and at the package's top."""
-    return file.endswith("/__init__.py") or file.count("/") == 1 and file.startswith(PACKAGE)
-
-
-def _package_of(file: str) -> str:
-    """Dotted name of the package that a module lies in, as relative imports see it."""
-    return ".".join(file.split("/")[:-1])
-
-
-def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[Imported]:
-    """What the imports among nodes bind; relative ones are seen from a package."""
+def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """What the imports among nodes bind, the module and the attribute behind it; relative ones are seen from a package."""
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.name if alias.asname else alias.name.split(".")[0]
-                yield Imported(alias.asname or bound, bound, ())
+                yield alias.asname or bound, bound, ()
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             module = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
-                yield Imported(alias.asname or alias.name, module, (alias.name,))
+                yield alias.asname or alias.name, module, (alias.name,)
 
 
 def _chains(nodes: Collection[ast.AST]) -> set[tuple[str, ...]]:
@@ -315,7 +280,16 @@ def _function_of(command: str, tree: ast.Module) -> str | None:
     return None
 
 
-def _cells(path: Path) -> str:
-    """The Python of a text notebook, without magics."""
-    lines = "\n".join(CELL.findall(path.read_text(encoding="utf-8"))).splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+def _plain_code(node) -> str:
+    """A syntax tree as text, without docstrings, places and empty fields, of which newer versions of Python have more."""
+    if isinstance(node, list):
+        return f"[{','.join(_plain_code(each) for each in node if not _is_text(each))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != [] and name not in ("ctx", "kind")]
+    return f"{type(node).__name__}({','.join(f'{name}={_plain_code(value)}' for name, value in fields)})"
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a statement is nothing but a text, as a docstring is."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

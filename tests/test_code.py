@@ -1,0 +1,97 @@
+"""What a job uses is found by reading the code; its fingerprint changes with what counts and with nothing else."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from figures_pkg.book.chapters import fingerprint_files
+from figures_pkg.code import Code
+
+NAME = "figures_pkg"
+FILES = {
+    "__init__.py": "",
+    "room/__init__.py": "from .deep.d import down as first\nfrom .presets import load\n\nLIMIT = 3\n\ndef own():\n    return LIMIT\n",
+    "room/deep/__init__.py": "import os\n\nos.environ['DEEP'] = '1'\n",
+    "room/deep/d.py": "def down():\n    return 1\n",
+    "room/user.py": 'from figures_pkg.room import load\n\nTABLES = [load(name) for name in ("leaf", "other")]\n',
+    "room/presets/leaf.yaml": "base: root\n", "room/presets/root.yaml": "", "room/presets/more.yaml": "",
+    "room/presets.py": 'def load(name):\n    return open(f"presets/{name}.yaml").read()\n',
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A checkout with a small package."""
+    for name, text in FILES.items():
+        path = tmp_path / NAME / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "behind"), [
+    ("room.first", "room/deep/__init__.py::import room/deep/d.py"),  # through the re-export, with what the package's import executes
+    ("room.own", "room/__init__.py::own room/__init__.py::LIMIT"),  # what an __init__ defines itself
+    ("room.user", "room/user.py room/presets.py room/presets/leaf.yaml room/presets/root.yaml"),  # the preset that it writes, and its base
+    ("room.presets", "room/presets.py"),
+])  # fmt: skip
+def test_a_name_leads_to_the_module_that_defines_it(root, name, behind):
+    """A notebook that completes names and writes none of them may read any file."""
+    assert Code(root).behind(f"{NAME}.{name}") == sorted(f"{NAME}/{part}" for part in behind.split())
+    (root / "page.md").write_text("```{code-cell} python\n%matplotlib inline\nfrom figures_pkg.room.presets import load\nload(input())\n```\n", encoding="utf-8")
+    names = ("presets.py", "presets/leaf.yaml", "presets/more.yaml", "presets/root.yaml")
+    assert Code(root).behind_notebook("page.md") == [f"{NAME}/room/{each}" for each in names]
+
+
+def test_a_fingerprint_is_as_old_as_the_last_change_that_counts(root, tmp_path, monkeypatch):
+    """The first takes the time of its source, words and layout change none, and several may write at once."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path / "artefacts"))
+    part, when = f"{NAME}/room/deep/d.py", 10**18
+    os.utime(root / part, ns=(when, when))
+    with ThreadPoolExecutor(4) as pool:
+        ((path,), *others) = pool.map(lambda _: fingerprint_files(Code(root), [part], "smoke"), range(8))
+    assert others == [[path]] * 7 and Path(path).stat().st_mtime_ns == when
+    for text, same in (("# why\ndef down( ):\n    '''Doc.'''\n    return (1)\n", True), ("def down():\n    return 2\n", False),
+                       ("def down(x=1):\n    return 2\n", False), ("def down(x=1):\n    return 2.0\n", False)):  # fmt: skip
+        before = Path(path).stat().st_mtime_ns
+        (root / part).write_text(text, encoding="utf-8")
+        os.utime(root / part, ns=(when, when))  # as a file from an archive
+        fingerprint_files(Code(root), [part], "smoke")
+        assert (Path(path).stat().st_mtime_ns == before) == same, text
+    assert [file.name for file in Path(path).parent.iterdir()] == ["d.py.sha256"]
+
+
+def test_every_data_file_is_read_by_a_module(repository):
+    """One that no module names would make nothing stale: name it, or its folder and suffix, in the module that reads it."""
+    code = Code(repository)
+    modules = [path.relative_to(repository).as_posix() for path in (repository / NAME).rglob("*.py")]
+    found = [code.data_of(module) for module in modules]
+    read = {file for named, completed in found for file in named | {file for file, _ in completed}}
+    assert not {file for file in code.data if file.startswith(NAME) and not file.endswith("py.typed")} - read
+    with pytest.raises(ValueError, match="'three'"):
+        code.behind_command("three")
+
+
+@pytest.mark.parametrize(("file", "old", "new", "same"), [
+    ("diffraction/potential.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
+    ("diffraction/multislice.py", "phase = wavelength", "phase = 2 * wavelength", False),
+    ("crystal/structure.py", "height = np.sqrt(3) / 2", "height = np.sqrt(2) / 2", False),
+    ("crystal/ermno3.yaml", "\n", "\n# 1\n", False),
+    ("diffraction/multislice.py", "    self.waves *= transmission", "    self.waves *= transmission  # in place", True),
+    ("diffraction/potential.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
+    ("diffraction/potential.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
+    ("twin/counts.py", "GUIDES = 64", "GUIDES = 32", True),
+])  # fmt: skip
+def test_the_code_behind_a_stored_library_is_its_key(repository, tmp_path, file, old, new, same):
+    """What the simulation uses changes it; comments, docstrings, other functions of its modules and other modules do not."""
+    shutil.copytree(repository / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / NAME / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    before, after = (Code(root, by_name=True) for root in (repository, tmp_path))
+    keys = [code.digest(code.behind("figures_pkg.diffraction.library.build_library")) for code in (before, after)]
+    assert (keys[0] == keys[1]) == same
