@@ -98,7 +98,7 @@ rule twin:
     wildcard_constraints: preset=r"(?![\w-]*-field\d)[\w-]+"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: order("twin")
-    run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--out", output[0], "--overwrite")
+    run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--out", output[0], "--libraries", KEPT, "--overwrite")
 
 
 # The same specimen with other random bend, thickness, wall courses and counts.
@@ -109,7 +109,9 @@ rule twin_field:
     output: f"{KEPT}/{{preset}}-field{{field}}.hspy", f"{KEPT}/{{preset}}-field{{field}}.truth.nc"
     params: size=load_profile(PROFILE)["twin_size"]
     priority: order("twin_field")
-    run: package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0], "--overwrite")
+    run:
+        package(rule, wildcards, "twin", wildcards.preset, "--size", params.size, "--seed", wildcards.field, "--out", output[0],
+                "--libraries", KEPT, "--overwrite")
 
 
 rule model:

@@ -138,6 +138,7 @@ def _add_simulation_commands(commands) -> None:
     twin.add_argument("--size", choices=SIZES, default="laptop")
     twin.add_argument("--seed", type=int, default=0)
     twin.add_argument("--out", type=Path, required=True, help="the .hspy to write; its truth goes beside it")
+    twin.add_argument("--libraries", type=Path, metavar="FOLDER", help="keeps the simulated library, for other scans that need the same one")
     _add_overwrite(twin)
 
     simulate = commands.add_parser("simulate", help="table of reflection intensities of one domain, by thickness")
@@ -163,7 +164,8 @@ def _numbers(text: str) -> list[float]:
 def _twin(options) -> None:
     from figures_pkg.twin import make_dataset
 
-    print(make_dataset(options.preset, size=options.size, seed=options.seed, out=options.out, overwrite=options.overwrite))
+    print(make_dataset(options.preset, size=options.size, seed=options.seed, out=options.out, libraries=options.libraries,
+                       overwrite=options.overwrite))  # fmt: skip
 
 
 def _simulate(options) -> None:

@@ -36,7 +36,7 @@ def from_notebook(repository):
     """Gives a function that a chapter defines in one of its cells, with the names that the chapter imports for it."""
     import ast
 
-    from figures_pkg.book.dependencies import CELL
+    from figures_pkg.code import CELL
 
     def _function(chapter: str, name: str):
         tree = ast.parse("\n".join(CELL.findall((repository / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8"))))

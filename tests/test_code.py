@@ -76,14 +76,14 @@ def test_every_data_file_is_read_by_a_module(repository):
 
 
 @pytest.mark.parametrize(("file", "old", "new", "same"), [
-    ("diffraction/potential.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
+    ("diffraction/multislice.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
     ("diffraction/multislice.py", "phase = wavelength", "phase = 2 * wavelength", False),
     ("crystal/structure.py", "height = np.sqrt(3) / 2", "height = np.sqrt(2) / 2", False),
     ("crystal/ermno3.yaml", "\n", "\n# 1\n", False),
     ("diffraction/multislice.py", "    self.waves *= transmission", "    self.waves *= transmission  # in place", True),
-    ("diffraction/potential.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
-    ("diffraction/potential.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
-    ("twin/counts.py", "GUIDES = 64", "GUIDES = 32", True),
+    ("diffraction/multislice.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
+    ("diffraction/multislice.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
+    ("twin/detector.py", "GUIDES = 64", "GUIDES = 32", True),
 ])  # fmt: skip
 def test_the_code_behind_a_stored_library_is_its_key(repository, tmp_path, file, old, new, same):
     """What the simulation uses changes it; comments, docstrings, other functions of its modules and other modules do not."""

@@ -14,8 +14,7 @@ from figures_pkg.crystal.structure import ermno3
 from figures_pkg.data import units
 from figures_pkg.diffraction import abtem_engine
 from figures_pkg.diffraction.library import LibrarySettings, build_library, library_stack, reflections, rows_of
-from figures_pkg.diffraction.multislice import crystal_stack, make_stack, propagate
-from figures_pkg.diffraction.potential import atom_potential, frequencies, projected_potential, scattering_factor
+from figures_pkg.diffraction.multislice import atom_potential, crystal_stack, frequencies, make_stack, projected_potential, propagate, scattering_factor
 from figures_pkg.twin.patterns import disc_patterns
 from figures_pkg.twin.presets import load_preset
 

@@ -60,28 +60,16 @@ def sense_of(polarization: int) -> int:
 
 
 def ermno3(polarization: int = 1) -> Crystal:
-    """ErMnO3 in the orthogonal cell for a beam along [100], 60 atoms in 6.112 x 10.586 x 11.420 angstrom.
-
-    Parameters
-    ----------
-    polarization : int
-        +1 (up-up-down) or -1 (the standard setting, down-down-up).
-    """
-    table, sense = structure(), sense_of(polarization)
-    orbits = [_orbit(site["xyz"]) for site in table["sites"]]
-    symbols, u_iso = ([site[name] for site, orbit in zip(table["sites"], orbits) for _ in orbit] for name in ("symbol", "u_iso"))
-    return manganite(symbols, sense * np.concatenate(orbits), u_iso, table["a_angstrom"], table["c_angstrom"])
-
-
-def _orbit(xyz):
-    """All positions equivalent to `xyz` in one hexagonal cell, shape (multiplicity, 3), each once."""
-    images = [[*(np.array(rotation) @ xyz[:2]), xyz[2] + screw / 2] for rotation, screw in SYMMETRY]
-    unique = []
-    for image in np.mod(images, 1.0):
-        distance = [np.abs((image - other + 0.5) % 1 - 0.5).max() for other in unique]
-        if not distance or min(distance) > 1e-6:
-            unique.append(image)
-    return np.array(unique)
+    """ErMnO3, +1 (up-up-down) or -1 (the standard setting, down-down-up), for a beam along [100]: 60 atoms in 6.112 x 10.586 x 11.420 angstrom."""
+    table, sense, symbols, fractions, u_iso = structure(), sense_of(polarization), [], [], []
+    for site in table["sites"]:
+        first, (x, y, z) = len(fractions), site["xyz"]
+        for image in np.mod([[*(np.array(rotation) @ (x, y)), z + screw / 2] for rotation, screw in SYMMETRY], 1.0):
+            if all(np.abs((image - other + 0.5) % 1 - 0.5).max() > 1e-6 for other in fractions[first:]):  # each place once
+                symbols.append(site["symbol"])
+                fractions.append(image)
+                u_iso.append(site["u_iso"])
+    return manganite(symbols, sense * np.array(fractions), u_iso, table["a_angstrom"], table["c_angstrom"])
 
 
 def manganite(symbols, fractions, u_iso, a_angstrom: float, c_angstrom: float) -> Crystal:
@@ -95,10 +83,7 @@ def manganite(symbols, fractions, u_iso, a_angstrom: float, c_angstrom: float) -
 
 
 def mirror_displacements(crystal: Crystal) -> np.ndarray:
-    """Places of the atoms counted from the non-polar middle between the crystal and its mirror image, in angstrom, shape (n, 3).
-
-    The crystal needs a layer of Mn at height 0, so that the mirror z -> -z meets every atom close to an atom of the same element.
-    """
+    """Places of the atoms counted from the non-polar middle between the crystal, with Mn at height 0, and its mirror image, angstrom, shape (n, 3)."""
     away, _ = ways_from_places(crystal, crystal.positions_angstrom * [1, 1, -1])
     farthest = np.linalg.norm(away, axis=1).max()
     if farthest > 1:
@@ -124,14 +109,8 @@ def polar_displacements(crystal: Crystal) -> np.ndarray:
 def formal_polarization(crystal: Crystal, charges: dict | None = None) -> float:
     """Dipole of formal charges for each volume, in microcoulomb per square centimetre, positive along +c.
 
-    An estimate of sign and size, not a Berry phase: in a crystal the charges are shared and flow as the bonds bend.
-
-    Parameters
-    ----------
-    crystal : Crystal
-        With a layer of Mn at height 0.
-    charges : dict, optional
-        Elementary charges by element, neutral in sum; Er3+, Mn3+ and O2- by default.
+    An estimate of sign and size, not a Berry phase: in a crystal the charges are shared and flow as the bonds bend. The crystal has a layer of Mn
+    at height 0; the charges, in elementary ones by element and neutral in sum, are by default those of Er3+, Mn3+ and O2-.
     """
     charges = FORMAL_CHARGES if charges is None else charges
     charge = np.array([charges[symbol] for symbol in crystal.symbols], float)

@@ -1,4 +1,4 @@
-"""Any crystal from a CIF, laid out for a beam along any of its directions that has an orthogonal cell across it.
+"""Crystals from CIF files: any along a zone axis that has an orthogonal cell across it, and hexagonal manganites in either polarization.
 
 Axes are x along the beam, then b and c across it, right-handed. The first variant, polarization +1, is the structure of the
 file; the second, -1, is its inversion partner: the other domain of a polar crystal.
@@ -8,15 +8,87 @@ import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cif import read_atoms
-from .structure import Crystal
+from .structure import Crystal, manganite
 
+if TYPE_CHECKING:
+    import ase
+
+SPACE_GROUP = 185  # P6_3cm
+CONTENT = [6, 6, 18]  # atoms per hexagonal cell of RMnO3: R, Mn, O
+NEXT_STEP = "give a CIF of a hexagonal manganite in its standard setting, such as the one of the chapter on the structure"
 LONGEST_EDGE_ANGSTROM = 40.0
 SEARCHED = 7  # lattice vectors across the beam are sought among all whole multiples up to this one
 SAME_PLACE_ANGSTROM = 0.01
+
+
+def read_atoms(path: str | Path, needs_displacements: bool = True) -> "tuple[ase.Atoms, np.ndarray]":
+    """All atoms of the cell in the first block of a CIF with a structure, and their mean squared displacements in squared angstrom.
+
+    The atoms carry their sites, ``spacegroup_kinds``, and ``info["spacegroup"]``. In hexagonal cells rounded thirds are made exact.
+    """
+    from ase.io.cif import parse_cif  # takes half a second, which no other crystal has to wait for
+
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"the crystal {str(path)!r} is not a file; give the path of a CIF")
+    try:
+        block = next(block for block in parse_cif(str(path)) if block.has_structure())
+        atoms = block.get_atoms()
+        sites = atoms.arrays["spacegroup_kinds"]
+    except Exception as error:  # whatever ASE stumbles over
+        raise ValueError(f"{path} could not be read as a CIF with a cell, its symmetry and sites ({error!r}); repair the file") from error
+    if np.any(np.array(block.get("_atom_site_occupancy", [1.0]), float) != 1):
+        raise ValueError(f"{path} has partly occupied sites; give an ordered structure, every site with occupancy 1")
+    if np.abs(atoms.cell.cellpar()[3:] - (90, 90, 120)).max() < 0.01:
+        fractions = atoms.get_scaled_positions()
+        thirds = np.round(3 * fractions[:, :2]) / 3
+        rounded = np.abs(fractions[:, :2] - thirds).max(axis=1) < 3e-4
+        fractions[rounded, :2] = thirds[rounded]
+        atoms.set_scaled_positions(fractions)
+    for name, factor in (("_atom_site_u_iso_or_equiv", 1.0), ("_atom_site_b_iso_or_equiv", 1 / (8 * np.pi**2))):
+        values = block.get(name)
+        if values is not None and all(isinstance(value, (int, float)) and value > 0 for value in values):
+            return atoms, (np.array(values, float) * factor)[sites]
+    if needs_displacements:
+        raise ValueError(f"{path} gives no positive U_iso or B_iso for each site; add the column _atom_site_U_iso_or_equiv (0.005 is usual for "
+                         "an oxide at room temperature): without vibrations a library is far from any experiment")
+    return atoms, np.zeros(len(atoms))
+
+
+def read_crystal(path: str | Path, polarization: int, needs_displacements: bool = True) -> Crystal:
+    """ErMnO3 or a relative of it from a CIF, laid out for a beam along [100]; +1 is up-up-down (2a below 4b), -1 its inverse.
+
+    The file, of space group P6_3cm (185) in the standard setting, may hold either domain and is inverted when the other one is asked for. What is
+    no such CIF, has partly occupied sites, or no U_iso and B_iso where `needs_displacements` is true, raises a `ValueError`.
+    """
+    atoms, u_iso = read_atoms(path, needs_displacements)
+    group = atoms.info["spacegroup"].no
+    if group != SPACE_GROUP:
+        raise ValueError(f"{path} has space group {group}, expected P6_3cm (185) in its standard setting; {NEXT_STEP}")
+    symbols, sites = np.array(atoms.get_chemical_symbols()), atoms.arrays["spacegroup_kinds"]
+    counts = {str(name): int((symbols == name).sum()) for name in np.unique(symbols)}
+    if sorted(counts.values()) != CONTENT or {2, 4} - set(np.bincount(sites).tolist()):
+        raise ValueError(f"{path} fills a cell with {counts}; a hexagonal manganite needs 6 R (2a, 4b), 6 Mn and 18 O; {NEXT_STEP}")
+    stored, fractions = _stored_polarization(atoms, symbols, sites, path), atoms.get_scaled_positions()
+    a, _, c = atoms.cell.lengths()
+    return manganite(symbols.tolist(), fractions if stored == polarization else -fractions, u_iso, a, c)
+
+
+def _stored_polarization(atoms, symbols, sites, path):
+    """+1 when the large cation's 2a site lies below its 4b site (up-up-down), -1 when above."""
+    for name in np.unique(symbols):
+        own, first, sizes = np.unique(sites[symbols == name], return_index=True, return_counts=True)
+        if sorted(sizes) == [2, 4]:
+            heights = dict(zip(sizes.tolist(), atoms.get_scaled_positions()[symbols == name][first, 2]))
+            buckling = (heights[2] - heights[4] + 0.25) % 0.5 - 0.25
+            if abs(buckling) < 1e-4:
+                raise ValueError(f"{path} has its cations on 2a and 4b at equal height: it is not polar, so +P and -P mean nothing")
+            return -1 if buckling > 0 else 1
+    raise ValueError(f"{path} has no cation on 2a and 4b; {NEXT_STEP}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +118,9 @@ class ZoneCrystal:
 def zone_crystal(cif: str | Path, uvw: tuple[int, int, int], up: tuple[int, int, int] | None = None) -> ZoneCrystal:
     """Read a CIF and lay its crystal out for a beam along [uvw].
 
+    A file that cannot be used and a direction without an orthogonal cell of at most 40 Å raise a `ValueError`. A warning says when no mirror
+    plane lies across the beam: the upper Laue zones of the second variant are then not exact.
+
     Parameters
     ----------
     cif
@@ -53,20 +128,9 @@ def zone_crystal(cif: str | Path, uvw: tuple[int, int, int], up: tuple[int, int,
     uvw
         Direction of the beam in the basis of the file's cell.
     up
-        Direction of c, across the beam; by default the lattice vector nearest to the file's own c axis, of those that give the
-        smallest cell.
-
-    Raises
-    ------
-    ValueError
-        For a file that cannot be used, and a direction without an orthogonal cell of at most 40 Å.
-
-    Warns
-    -----
-    UserWarning
-        When no mirror plane lies across the beam: the upper Laue zones of the second variant are then not exact.
+        Direction of c across the beam; by default the lattice vector nearest to the file's c, of those that give the smallest cell.
     """
-    atoms, u_iso = read_atoms(Path(cif))
+    atoms, u_iso = read_atoms(cif)
     edges = _orthogonal_edges(atoms, _direction(uvw, "the beam"), None if up is None else _direction(up, "up"))
     crystal = _cut_out(atoms, u_iso, edges, f"{cif}, {_bracket(uvw)}")
     shift = next(symmetry_shifts(crystal, (-1, 1, 1)), None)
@@ -98,26 +162,23 @@ def _direction(uvw, what):
 
 
 def _bracket(uvw):
-    """A direction in the usual way of writing, e.g. [110] or [1 -1 0]."""
+    """As directions are written, [110] or [1 -1 0]."""
     return f"[{('' if all(0 <= index <= 9 for index in uvw) else ' ').join(map(str, uvw))}]"
 
 
 def _translations(atoms):
     """Pure translations of the structure as fractions of the cell, shape (n, 3); the zero one first."""
     fractions, kinds = atoms.get_scaled_positions(), atoms.arrays["spacegroup_kinds"]
-    rarest = np.flatnonzero(kinds == _rarest(kinds))
-    found = []
-    for other in rarest:
-        shift = (fractions[other] - fractions[rarest[0]]) % 1
-        if _maps(fractions + shift, fractions, kinds, np.array(atoms.cell)):
-            found.append(shift)
+    rarest = _rarest(kinds)
+    shifts = (fractions[rarest] - fractions[rarest[0]]) % 1
+    found = [shift for shift in shifts if _maps(fractions + shift, fractions, kinds, np.array(atoms.cell))]
     return np.array(sorted(found, key=lambda shift: np.abs(shift).sum()))
 
 
 def _rarest(kinds):
-    """The kind of atom of which there are fewest."""
+    """Indices of the atoms of the kind of which there are fewest."""
     names, counts = np.unique(kinds, return_counts=True)
-    return names[counts.argmin()]
+    return np.flatnonzero(kinds == names[counts.argmin()])
 
 
 def _maps(images, fractions, kinds, cell):
@@ -143,8 +204,7 @@ def _orthogonal_edges(atoms, beam, up):
         told = f"{_bracket(beam)}{'' if up is None else ' and c along ' + _bracket(up)} of the cell {np.round(atoms.cell.cellpar(), 3).tolist()}"
         raise ValueError(f"no orthogonal cell with edges up to {LONGEST_EDGE_ANGSTROM:g} Å has the beam along {told}; choose a zone axis of "
                          "higher symmetry, a direction across it, or leave `up` out")
-    period = parallel[np.linalg.norm(parallel @ cell, axis=1).argmin()]
-    b, c = pair
+    period, (b, c) = parallel[np.linalg.norm(parallel @ cell, axis=1).argmin()], pair
     return np.array([period, b if np.linalg.det(np.array([period, b, c]) @ cell) > 0 else -b, c])
 
 
@@ -154,7 +214,7 @@ def _triples(first, last):
 
 
 def _pair(across, cell, up):
-    """The two vectors across the beam and each other that span the smallest area, c the one nearer to the file's c; or None."""
+    """Two vectors across the beam and each other that span the smallest area, c the one nearer to the file's; or None."""
     real = across @ cell
     size = np.linalg.norm(real, axis=1)
     order = np.argsort(size)[:200]
@@ -175,7 +235,9 @@ def _pair(across, cell, up):
 def _cut_out(atoms, u_iso, edges, where):
     """The atoms of the orthogonal cell with these edges, each once."""
     lengths, kinds = np.linalg.norm(edges @ np.array(atoms.cell), axis=1), atoms.arrays["spacegroup_kinds"]
-    origins = _cells_inside(edges)
+    origins = _triples(0, int(np.ceil(np.abs(edges).sum(axis=0).max()))) @ np.linalg.inv(edges)  # of the file's cells
+    keys = np.round((origins + 3e-8) % 1, 6) % 1  # the small offset keeps equal fractions from being rounded apart
+    origins = origins[np.unique(keys, axis=0, return_index=True)[1]]  # that differ by more than the edges
     places = (origins[:, None] + atoms.get_scaled_positions() @ np.linalg.inv(edges)).reshape(-1, 3) % 1
     atom = np.tile(np.arange(len(atoms)), len(origins))
     away = places[:, None] - places
@@ -189,13 +251,6 @@ def _cut_out(atoms, u_iso, edges, where):
     return _wrapped(Crystal(tuple(symbols.tolist()), places[kept] * lengths, np.asarray(u_iso, float)[atom[kept]], lengths))
 
 
-def _cells_inside(edges):
-    """Origins of the file's cells, as fractions of the orthogonal cell, that differ by more than its edges, shape (n, 3)."""
-    places = _triples(0, int(np.ceil(np.abs(edges).sum(axis=0).max()))) @ np.linalg.inv(edges)
-    keys = np.round((places + 3e-8) % 1, 6) % 1  # the small offset keeps equal fractions from being rounded apart
-    return places[np.unique(keys, axis=0, return_index=True)[1]]
-
-
 def _wrapped(crystal):
     """The crystal with all atoms inside its cell; rounding errors must not send one of the first layer to the last."""
     positions = (crystal.positions_angstrom + 1e-6) % crystal.cell_angstrom - 1e-6
@@ -206,9 +261,8 @@ def symmetry_shifts(crystal, signs):
     """Yield the shifts (3,) in Å after which the crystal with its axes turned by `signs` meets itself."""
     kinds = np.unique([f"{symbol} {u:.5f}" for symbol, u in zip(crystal.symbols, crystal.u_iso)], return_inverse=True)[1]
     fractions = crystal.positions_angstrom / crystal.cell_angstrom
-    turned, rarest = fractions * signs, np.flatnonzero(kinds == _rarest(kinds))
-    for other in rarest:
-        shift = fractions[other] - turned[rarest[0]]
+    turned, rarest = fractions * signs, _rarest(kinds)
+    for shift in fractions[rarest] - turned[rarest[0]]:
         if _maps(turned + shift, fractions, kinds, np.diag(crystal.cell_angstrom)):
             yield (shift % 1) * crystal.cell_angstrom
 

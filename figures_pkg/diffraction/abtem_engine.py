@@ -1,11 +1,7 @@
 """abTEM's own multislice, through its public interface, as the second engine of `simulate`.
 
-Three kinds of specimen. Our thermally averaged slices go to abTEM as a complex potential -i ln(t) / sigma, so that both
-codes propagate through identical slices. Atoms at rest use abTEM's own potential. Frozen phonons displace every atom of
-the whole slab anew in each configuration (Loane, Xu and Silcox, Acta Cryst. A47, 267 (1991)).
-
-All three take `tilt_mrad` along b* and c, `periods` (t,), thicknesses in whole periods, increasing, and `reflections` (n, 2), orders of the
-orthogonal cell along b* and c. They give intensities (t, n) as fractions of the incident beam, and the sum over all beams of the grid (t,).
+Three kinds of specimen take `tilt_mrad` along b* and c, `periods` (t,), thicknesses in whole periods, increasing, and `reflections` (n, 2), orders
+of the orthogonal cell along b* and c. They give intensities (t, n) as fractions of the incident beam, and the sum over all beams of the grid (t,).
 
 abTEM's own potential places atoms by bilinear weights on the grid. On the grids used here that changes intensities by up to
 0.007 of the incident beam against exact phases, halved on a grid twice as fine.
@@ -46,9 +42,8 @@ def at_rest(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections):
 def frozen_phonons(crystal, gpts, slices, energy_kev, tilt_mrad, periods, reflections, configurations, seed):
     """Coherent intensities from two or more frozen-phonon configurations, their standard errors (t, n), and the sum over all beams, diffuse ones too.
 
-    Every atom along the beam moves on its own, normal to the beam, so that none changes its slice; the lateral cell is one orthogonal cell,
-    whose images move together. The square of the mean wave over few configurations is too large by the diffuse part; the mean over all pairs
-    of different configurations is not, so that weak reflections may come out slightly negative.
+    Every atom along the beam moves on its own, normal to the beam, so that none changes its slice (Loane, Xu and Silcox, Acta Cryst. A47, 267
+    (1991)); the lateral cell is one orthogonal cell, whose images move together.
     """
     exits, waves = tuple(slices * period - 1 for period in periods), []
     for child in np.random.SeedSequence(seed).generate_state(configurations):
@@ -69,7 +64,8 @@ def displaced_slab(crystal, repeats, gpts, slices, seed, exit_planes=None):
 def coherent_intensity(amplitudes):
     """Unbiased square of the mean of complex amplitudes over their first axis, the configurations, and its standard error (jackknife).
 
-    The error is right for strong beams and too large by up to a half for those below the noise.
+    The square of the mean is too large by the diffuse part, the mean over all pairs is not; weak reflections may come out slightly negative. The
+    error is right for strong beams and too large by up to a half for those below the noise.
     """
     count = len(amplitudes)
     total, squares = amplitudes.sum(axis=0), (np.abs(amplitudes) ** 2).sum(axis=0)

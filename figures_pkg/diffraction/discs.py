@@ -1,4 +1,4 @@
-"""Discs of a convergent beam: their radius, and the library averaged over them.
+"""Discs of a convergent beam: the library averaged over them.
 
 A point of a disc belongs to a plane wave of its own direction, so whatever holds for discs is an average of the library over
 a cone of tilts. While discs lie apart, that average is what a detector as large as the disc counts. Where they overlap, a
@@ -38,17 +38,16 @@ def warn_of_overlap(library: Library, convergence_mrad: float) -> None:
         raise ValueError(f"convergence_mrad is {convergence_mrad}; expected a positive half angle, e.g. 0.64 for a probe of 2 nm")
     limit = overlap_mrad(library)
     if convergence_mrad > limit:
-        told = f"they touch from a convergence of {limit:.2f} mrad (half angle, {library.energy_kev:g} kV)"
-        warnings.warn(f"discs of {convergence_mrad:g} mrad overlap: {told}; beyond it intensities of single reflections cannot be read from a "
-                      "pattern", stacklevel=3)
+        warnings.warn(f"discs of {convergence_mrad:g} mrad overlap: they touch from a convergence of {limit:.2f} mrad (half angle, "
+                      f"{library.energy_kev:g} kV); beyond it intensities of single reflections cannot be read from a pattern", stacklevel=3)
 
 
 def cone_tilts(convergence_mrad: float, across: int | None = None) -> np.ndarray:
     """Tilts (n, 2) in mrad on a square grid inside a cone, `across` over the diameter (nine or more by default); their mean square is the cone's."""
     across = across or max(DISC_POINTS, int(np.ceil(2 * convergence_mrad / POINT_SPACING_MRAD)))
     line = (np.arange(across) + 0.5) / across * 2 * convergence_mrad - convergence_mrad
-    points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
-    points = points[np.hypot(*points.T) <= convergence_mrad]
+    points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1)
+    points = points[np.hypot(points[..., 0], points[..., 1]) <= convergence_mrad]
     return points * convergence_mrad / np.sqrt(2 * (points**2).sum(axis=1).mean())
 
 
@@ -60,14 +59,9 @@ def disc_means(library: Library, polarization, thickness_nm, tilt_b_mrad, tilt_c
     library
         Must reach a disc's radius beyond the tilts.
     polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad
-        Broadcast to a common shape (...,).
+        Broadcast to a common shape (...,). Fractions of the incident beam, in the order of ``library.hkl``, come in the shape (..., n).
     convergence_mrad
         Half angle of the cone; a warning names the angle from which discs overlap.
-
-    Returns
-    -------
-    array, shape (..., n)
-        Fractions of the incident beam, in the order of ``library.hkl``.
     """
     warn_of_overlap(library, convergence_mrad)
     tilts = cone_tilts(convergence_mrad)
@@ -87,12 +81,17 @@ def average_over_cone(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.n
 
     Returns
     -------
-    coefficients : float32 array, shape (m_b + 2, m_c + 2, ...)
-        Of the means, on the nodes whose discs stay inside.
-    lost : array of int, shape (2,)
-        Nodes that either tilt has lost at each end.
+    coefficients, lost
+        Of the means, on the nodes whose discs stay inside, (m_b + 2, m_c + 2, ...); and the nodes that either tilt has lost at each end, (2,).
     """
-    lost, kernel = lost_nodes(reach), _kernel(reach)
+    lost, rings, angles = lost_nodes(reach), 12, 48
+    radius, angle = np.sqrt((np.arange(rings) + 0.5) / rings), 2 * np.pi * (np.arange(angles) + 0.5) / angles
+    splines = []  # cubic B-splines around the middle of a disc, at points all over it
+    for wave, nodes in zip((np.cos, np.sin), reach):
+        half = int(np.ceil(nodes + 2)) - 1
+        x = np.abs((np.outer(radius, wave(angle)).ravel() * nodes)[:, None] - np.arange(-half, half + 1))
+        splines.append(np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.clip(2 - x, 0, None) ** 3 / 6))
+    kernel = np.einsum("pi,pj->ij", *splines) / (rings * angles)
     left = np.array(coefficients.shape[:2]) - 2 - 2 * lost
     if left.min() < 4:
         raise ValueError(f"discs that reach over {reach.max():.1f} nodes leave {left.tolist()} tilts of the library, four are needed; build one "
@@ -105,21 +104,5 @@ def average_over_cone(coefficients: np.ndarray, reach: np.ndarray) -> tuple[np.n
 
 
 def lost_nodes(reach: np.ndarray) -> np.ndarray:
-    """Nodes at either end of both tilts whose discs, of a radius of `reach` nodes, leave the grid; shape (2,)."""
+    """Nodes at either end of both tilts whose discs, of a radius of `reach` nodes, leave the grid."""
     return np.ceil(np.asarray(reach) + 2).astype(int) - 2
-
-
-def _kernel(reach, rings=12, angles=48):
-    """Mean over a disc of radius `reach` (in nodes) of the cubic B-splines around its middle, shape (odd, odd)."""
-    radius = np.sqrt((np.arange(rings) + 0.5) / rings)
-    angle = 2 * np.pi * (np.arange(angles) + 0.5) / angles
-    points = [np.outer(radius, wave(angle)).ravel() * r for wave, r in zip((np.cos, np.sin), reach)]
-    halves = [int(np.ceil(r + 2)) - 1 for r in reach]
-    along = [_b_spline(point[:, None] - np.arange(-half, half + 1)) for point, half in zip(points, halves)]
-    return np.einsum("pi,pj->ij", *along) / (rings * angles)
-
-
-def _b_spline(x):
-    """The cubic B-spline around zero."""
-    x = np.abs(x)
-    return np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.clip(2 - x, 0, None) ** 3 / 6)

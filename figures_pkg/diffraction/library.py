@@ -56,28 +56,27 @@ class LibrarySettings:
     @property
     def tilt_b_mrad(self) -> np.ndarray:
         """Tilt nodes along b*, symmetric about zero."""
-        return _symmetric_grid(self.tilt_b_max_mrad, self.tilt_step_mrad)
+        count = round(self.tilt_b_max_mrad / self.tilt_step_mrad)
+        return self.tilt_step_mrad * np.arange(-count, count + 1)
 
     @property
     def tilt_c_mrad(self) -> np.ndarray:
         """Tilt nodes along c, symmetric about zero."""
-        return _symmetric_grid(self.tilt_c_max_mrad, self.tilt_step_mrad)
+        count = round(self.tilt_c_max_mrad / self.tilt_step_mrad)
+        return self.tilt_step_mrad * np.arange(-count, count + 1)
 
     @classmethod
     def covering(cls, thickness_nm, tilt_b_mrad, tilt_c_mrad, crystal: Crystal | None = None, **settings) -> "LibrarySettings":
         """Settings of a library that covers the given values, with a node of thickness to spare on either side.
 
-        A spline is less exact in its first and last interval; a further node of thickness costs next to nothing, one of
-        tilt would, so tilts end at the first node that covers them.
+        A spline is less exact in its first and last interval, and a further node costs next to nothing in thickness, unlike in tilt.
 
         Parameters
         ----------
         thickness_nm, tilt_b_mrad, tilt_c_mrad : array-like
             Any values to be covered, for instance the two ends of a range; tilts with the radius of a disc added.
         crystal : Crystal, optional
-            Another crystal than ErMnO3; see :meth:`suiting`.
-        **settings
-            Any other field; with a crystal also the arguments of :meth:`suiting`.
+            Another crystal than ErMnO3, for which `settings` may hold the arguments of :meth:`suiting` beside any other field.
         """
         grid = cls(**settings) if crystal is None else cls.suiting(crystal, **settings)
         if not (np.min(thickness_nm) > 0 and grid.tilt_step_mrad > 0):
@@ -101,12 +100,13 @@ class LibrarySettings:
         energy, g_max = (settings.get(name, getattr(cls, name)) for name in ("energy_kev", "g_max_inv_angstrom"))
         if g_max > 0.6 * k_max_inv_angstrom:
             raise ValueError(f"g_max is {g_max:g} 1/Å; reflections need beams to nearly twice as far, raise k_max from {k_max_inv_angstrom:g}")
-        needed = np.ceil(2 * k_max_inv_angstrom * crystal.cell_angstrom[1:]).astype(int)
+        # The first Laue ring is where the Ewald sphere meets the layer 1/period above the zero layer.
+        wave_number, height = 1 / wavelength_angstrom(energy), 1 / crystal.cell_angstrom[0]
         suited = {
-            "gpts": tuple(scipy.fft.next_fast_len(int(n)) for n in needed),
+            "gpts": tuple(scipy.fft.next_fast_len(int(n)) for n in np.ceil(2 * k_max_inv_angstrom * crystal.cell_angstrom[1:])),
             "slices": sliced(crystal, thickest_slice_angstrom)[1],
             "period_step": max(int(thickness_step_nm / crystal.period_nm), 1),
-            "damping_from_inv_angstrom": max(0.9 * laue_ring_inv_angstrom(crystal.cell_angstrom[0], energy), g_max),
+            "damping_from_inv_angstrom": max(0.9 * float(np.sqrt(2 * wave_number * height - height**2)), g_max),
             "damping_nm": 5.0,
         }
         return cls(**suited | settings)
@@ -118,20 +118,9 @@ class LibrarySettings:
             del fields["scattering_factors"]
         content = [2, fields, structure()]
         if crystal is not None:
-            content += [list(crystal.symbols)]
-            content += [array.round(9).tolist() for array in (crystal.positions_angstrom, crystal.u_iso, crystal.cell_angstrom)]
+            arrays = (crystal.positions_angstrom, crystal.u_iso, crystal.cell_angstrom)
+            content += [list(crystal.symbols), *(array.round(9).tolist() for array in arrays)]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _symmetric_grid(edge, step):
-    count = round(edge / step)
-    return step * np.arange(-count, count + 1)
-
-
-def laue_ring_inv_angstrom(period_angstrom: float, energy_kev: float) -> float:
-    """Radius of the first Laue ring, 1/Å: where the Ewald sphere meets the layer 1/period above the zero layer."""
-    wave_number, height = 1 / wavelength_angstrom(energy_kev), 1 / period_angstrom
-    return float(np.sqrt(2 * wave_number * height - height**2))
 
 
 def reflections(crystal: Crystal, g_max_inv_angstrom: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,20 +156,17 @@ class Library:
         sign, thickness, tilt_b, tilt_c = np.broadcast_arrays(polarization, thickness_nm, tilt_b_mrad, tilt_c_mrad)
         if not np.all(np.abs(sign) == 1):
             raise ValueError(f"polarization is +1 or -1, got {np.unique(sign)}")
-        points = self.grid_coordinates(thickness, sign * tilt_b, sign * tilt_c).reshape(-1, 3)
+        values = {"tilt_b_mrad": sign * tilt_b, "tilt_c_mrad": sign * tilt_c, "thickness_nm": thickness}
+        points = np.stack([_grid_coordinate(name, getattr(self, name), value) for name, value in values.items()], axis=-1).reshape(-1, 3)
         result = np.empty((len(points), len(self.hkl)), np.float32)
         evaluate_many(self.coefficients, points, result)
         minus = sign.ravel() < 0
         result[minus] = result[minus][:, minus_p_index(self)]
         return result.reshape(*sign.shape, -1)
 
-    def grid_coordinates(self, thickness_nm, tilt_b_mrad, tilt_c_mrad) -> np.ndarray:
-        """Grid coordinates (ub, uc, ut) of physical points, shape (..., 3); raises outside the library."""
-        values = {"tilt_b_mrad": tilt_b_mrad, "tilt_c_mrad": tilt_c_mrad, "thickness_nm": thickness_nm}
-        return np.stack([_grid_coordinate(name, getattr(self, name), value) for name, value in values.items()], axis=-1)
-
 
 def _grid_coordinate(name, grid, value):
+    """Values counted in nodes of a grid, refused outside it."""
     value = np.asarray(value, float)
     margin = 1e-6 * (grid[1] - grid[0])
     if value.size and not (grid[0] - margin <= value.min() and value.max() <= grid[-1] + margin):
@@ -210,14 +196,12 @@ def build_library(settings=LibrarySettings(), threads: int | None = None, progre
 
     Parameters
     ----------
-    settings : LibrarySettings
-    threads : int, optional
-        All cores of this process by default.
-    progress : bool
-        Whether to show a progress bar on stderr.
-    crystal : Crystal, optional
-        Another +P than ``ermno3(+1)``: with other vibrations or displacements, or another crystal along a zone axis
-        (``zone_crystal(...).crystal``). Its inversion partner is then -P.
+    settings
+        What it covers, and how finely.
+    threads, progress
+        All cores of this process by default; and whether to show a progress bar on stderr.
+    crystal
+        Another +P than ``ermno3(+1)``, such as ``zone_crystal(...).crystal``; its inversion partner is then -P.
     """
     fingerprint = settings.fingerprint(crystal)
     if crystal is None:
@@ -277,13 +261,10 @@ def coefficient_matrix(nodes):
     """
     if nodes < 4:
         raise ValueError(f"a cubic spline needs at least 4 nodes along each axis, got {nodes}; widen the range or shorten steps")
-    size = nodes + 2
-    system = np.zeros((size, size))
+    system = np.zeros((nodes + 2, nodes + 2))
     for row in range(nodes):
         system[row, row : row + 3] = (1 / 6, 4 / 6, 1 / 6)
-    fourth_difference = (1, -4, 6, -4, 1)
-    system[nodes, :5] = fourth_difference
-    system[nodes + 1, -5:] = fourth_difference
+    system[nodes, :5] = system[nodes + 1, -5:] = (1, -4, 6, -4, 1)
     return np.linalg.inv(system)[:, :nodes]
 
 
@@ -314,12 +295,9 @@ def cubic_weights(u, nodes, weights):
 def evaluate_spline(coefficients, ub, uc, ut, out):
     """Evaluate all reflections at one point (grid coordinates, clipped to the grid) into `out`, shape (n,); GIL released.
 
-    The coefficients are float32, (n_tilt_b + 2, n_tilt_c + 2, n_thickness + 2, n). The spline may undershoot zero, by up to 0.002 of the
-    incident beam at 100 nm.
+    The coefficients are those of a `Library`. The spline may undershoot zero, by up to 0.002 of the incident beam at 100 nm.
     """
-    wb = np.empty(4, np.float32)
-    wc = np.empty(4, np.float32)
-    wt = np.empty(4, np.float32)
+    wb, wc, wt = np.empty(4, np.float32), np.empty(4, np.float32), np.empty(4, np.float32)
     b0 = cubic_weights(ub, coefficients.shape[0] - 2, wb)
     c0 = cubic_weights(uc, coefficients.shape[1] - 2, wc)
     t0 = cubic_weights(ut, coefficients.shape[2] - 2, wt)

@@ -1,13 +1,12 @@
 """Thermal diffuse scattering over the whole pattern, from frozen phonons in a supercell, and as a background on a detector.
 
 Every atom is displaced on its own (Loane, Xu and Silcox, Acta Cryst. A47, 267 (1991)), so that light falls between the reflections
-and, on its way out, is diffracted once more: Kikuchi lines and bands come by themselves. What costs is the drawing of slabs of
-displaced atoms. So a pool of displaced layers is drawn, and each layer of a few slabs takes one of them at random, moved by
-a random number of cells; then another pool. Atoms move independently, without the streaks that correlated phonons make.
+and, on its way out, is diffracted once more: Kikuchi lines and bands come by themselves, without the streaks of correlated phonons.
+Drawing displaced atoms is dear, so each layer of a few slabs takes one of a pool at random, moved by a random number of cells.
 
-Speckle makes frozen phonons dear: a background without visible grain takes minutes. So the result is a file of the package, made by
-:func:`make_table`: ErMnO3 of 52 to 60 nm along [100], for beams along the axis and tilted by up to 1.1 mrad. Around the zone
-axis all these beams give the same background within the grain, so it is one picture, which moves with the crystal.
+A background without visible grain takes minutes, so it is a file of the package, made by :func:`make_table`: ErMnO3 of 52 to 60 nm along [100],
+for beams along the axis and tilted by up to 1.1 mrad. Around the zone axis all these give the same background within the grain: one picture,
+which moves with the crystal.
 """
 
 from dataclasses import dataclass
@@ -23,8 +22,7 @@ from figures_pkg.data.units import disc_radius, interaction_constant, wavelength
 from figures_pkg.workspace import replacing
 
 from .discs import disc_kernel
-from .multislice import Multislice, free_propagator, slice_index
-from .potential import frequencies, scattering_factor
+from .multislice import Multislice, free_propagator, frequencies, scattering_factor, slice_index
 
 SLICES = 2  # per period; the second is the first moved by half a cell along b*, so one pool serves both
 
@@ -48,13 +46,8 @@ class PhononSettings:
 def diffuse_beams(crystal, settings: PhononSettings = PhononSettings(), progress: bool = False):
     """Intensities of the beams between the reflections of a crystal centred by half a period along the beam and half an edge along b*.
 
-    Returns
-    -------
-    intensities : float32 array, shape (directions, periods, 2 n_b + 1, 2 n_c + 1)
-        Fractions of the incident beam, from minus to plus the reach; where a reflection sits, the mean of the four beams beside it.
-        Their noise is that of speckle: each beam's relative error is one over the root of the number of slabs.
-    g_b, g_c : arrays, shape (2 n_b + 1,) and (2 n_c + 1,)
-        In 1/Å.
+    Float32 (directions, periods, 2 n_b + 1, 2 n_c + 1), fractions of the incident beam, and their g_b and g_c in 1/Å. Where a reflection sits is
+    the mean of the four beams beside it. Noise is that of speckle: each beam's relative error is one over the root of the number of slabs.
     """
     rng = np.random.default_rng(settings.seed)
     gpts, cell = tuple(settings.supercell * n for n in settings.gpts), settings.supercell * crystal.cell_angstrom[1:]
@@ -67,19 +60,20 @@ def diffuse_beams(crystal, settings: PhononSettings = PhononSettings(), progress
         layers = displaced_layers(crystal, settings, rng)
         for _ in range(settings.slabs_each):
             loop.waves[:] = 1
-            for passed, waves in loop.through(_slab(layers, settings, rng), propagator):
+            count = SLICES * settings.periods[-1]  # layers of the pool, each moved by a random number of cells
+            cells = rng.integers(settings.supercell, size=(count, 2)) * np.array(settings.gpts)
+            cells[1::SLICES, 0] += settings.gpts[0] // 2
+            numbers = rng.integers(settings.pool, size=count).tolist()
+            slab = (np.roll(layers[number], tuple(moved), axis=(0, 1)) for number, moved in zip(numbers, cells.tolist()))
+            for passed, waves in loop.through(slab, propagator):
                 if passed in rows:
                     total[:, rows[passed]] += waves.real**2 + waves.imag**2
-    return _between_reflections(total / (settings.pools * settings.slabs_each), settings, cell)
-
-
-def _slab(layers, settings, rng):
-    """Transmission of one slice after another: a layer of the pool, moved by a random number of cells."""
-    count = SLICES * settings.periods[-1]
-    cells = rng.integers(settings.supercell, size=(count, 2)) * np.array(settings.gpts)
-    cells[1::SLICES, 0] += settings.gpts[0] // 2
-    for number, moved in zip(rng.integers(settings.pool, size=count).tolist(), map(tuple, cells.tolist())):
-        yield np.roll(layers[number], moved, axis=(0, 1))
+    total /= settings.pools * settings.slabs_each
+    around, n = sum(np.roll(total, shift, axis) for shift in (1, -1) for axis in (-2, -1)) / 4, settings.supercell
+    total[..., ::n, ::n] = around[..., ::n, ::n]
+    halves = [int(settings.reach_inv_angstrom * length) for length in cell]
+    rising = [np.arange(-half, half + 1) for half in halves]
+    return total[..., rising[0][:, None], rising[1]].astype(np.float32), *(orders / length for orders, length in zip(rising, cell))
 
 
 def displaced_layers(crystal, settings: PhononSettings, rng: np.random.Generator) -> np.ndarray:
@@ -87,10 +81,19 @@ def displaced_layers(crystal, settings: PhononSettings, rng: np.random.Generator
     gpts, cell = tuple(settings.supercell * n for n in settings.gpts), settings.supercell * crystal.cell_angstrom[1:]
     kb, kc = frequencies(gpts, cell)
     k2, sigma, aperture = kb**2 + kc**2, interaction_constant(settings.energy_kev), _aperture(gpts, cell)
-    kinds = [(scattering_factor(symbol, k2) / np.prod(cell), *atoms) for symbol, *atoms in _first_layer(crystal, settings.supercell)]
+    moves = np.stack(np.meshgrid(*[np.arange(settings.supercell)] * 2, indexing="ij"), axis=-1).reshape(-1, 1, 2) * crystal.cell_angstrom[1:]
+    first_layer, kinds = slice_index(crystal, SLICES) == 0, []
+    for symbol in sorted(set(crystal.symbols)):
+        atoms = first_layer & (np.array(crystal.symbols) == symbol)
+        places, spread = (crystal.positions_angstrom[atoms, 1:] + moves).reshape(-1, 2), np.sqrt(np.tile(crystal.u_iso[atoms], len(moves)))
+        kinds.append((scattering_factor(symbol, k2) / np.prod(cell), places, spread[:, None]))
     layers = np.empty((settings.pool, *gpts), np.complex64)
     for layer in layers:
-        potential = sum(factor * _phases(places + rng.normal(size=places.shape) * spread, kb, kc) for factor, places, spread in kinds)
+        potential = 0
+        for factor, places, spread in kinds:
+            b, c = (places + rng.normal(size=places.shape) * spread).T.astype(np.float32)
+            phases = np.exp(-2j * np.pi * kb.astype(np.float32) * b) @ np.exp(-2j * np.pi * kc.T.astype(np.float32) * c).T
+            potential = potential + factor * phases
         transmission = np.exp(1j * sigma * np.prod(gpts) * np.fft.ifft2(potential).real)
         layer[:] = np.fft.ifft2(np.fft.fft2(transmission) * aperture)
     return layers
@@ -102,35 +105,7 @@ def _aperture(gpts, cell):
     return kb**2 + kc**2 <= (2 / 3 * min(n / length / 2 for n, length in zip(gpts, cell))) ** 2
 
 
-def _first_layer(crystal, supercell):
-    """Element, places (n, 2) and root mean square displacements (n, 1) of the atoms of the first half period, Å."""
-    inside, cell = slice_index(crystal, SLICES) == 0, crystal.cell_angstrom[1:]
-    moves = np.stack(np.meshgrid(*[np.arange(supercell)] * 2, indexing="ij"), axis=-1).reshape(-1, 1, 2) * cell
-    symbols = np.array(crystal.symbols)
-    for symbol in sorted(set(crystal.symbols)):
-        chosen = inside & (symbols == symbol)
-        places = (crystal.positions_angstrom[chosen, 1:] + moves).reshape(-1, 2)
-        yield symbol, places, np.tile(np.sqrt(crystal.u_iso[chosen]), len(moves))[:, None]
-
-
-def _phases(places, kb, kc):
-    """Sum over atoms of their phases, one product of matrices, shape (b, c)."""
-    b, c = places.T.astype(np.float32)
-    return np.exp(-2j * np.pi * kb.astype(np.float32) * b) @ np.exp(-2j * np.pi * kc.T.astype(np.float32) * c).T
-
-
-def _between_reflections(total, settings, cell):
-    """The beams up to the reach in rising order, reflections replaced by their neighbours; and both axes."""
-    n, axes = settings.supercell, (-2, -1)
-    around = sum(np.roll(total, shift, axis) for shift in (1, -1) for axis in axes) / 4
-    total[..., ::n, ::n] = around[..., ::n, ::n]
-    halves = [int(settings.reach_inv_angstrom * length) for length in cell]
-    rows = [np.arange(-half, half + 1) for half in halves]
-    return total[..., rows[0][:, None], rows[1]].astype(np.float32), *(row / length for row, length in zip(rows, cell))
-
-
-TILTS_MRAD = tuple((b, c) for b in (0.0, 0.8) for c in (-0.8, 0.0, 0.8))
-SETTINGS = PhononSettings(tilts_mrad=TILTS_MRAD, periods=(85, 92, 98), pools=15)
+SETTINGS = PhononSettings(tilts_mrad=tuple((b, c) for b in (0.0, 0.8) for c in (-0.8, 0.0, 0.8)), periods=(85, 92, 98), pools=15)
 MARGIN_PX = 12  # around the frame, for shifts
 
 

@@ -1,8 +1,7 @@
 """A table of diffracted intensities for one crystal state, from our multislice or from abTEM's.
 
-Sources. The question is that of Fig. 4b of Ludacka et al., npj Comput. Mater. 10 (2024), doi 10.1038/s41524-024-01265-y,
-which was answered there with py_multislice; the paper states a thickness of 75 nm, and neither tilt nor thermal motion.
-Tilts and polarization follow the conventions of `multislice` and `crystal`.
+The question is that of Fig. 4b of Ludacka et al., npj Comput. Mater. 10 (2024), doi 10.1038/s41524-024-01265-y, which was answered there with
+py_multislice; the paper states a thickness of 75 nm, and neither tilt nor thermal motion.
 """
 
 from dataclasses import replace
@@ -12,10 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.fft import next_fast_len
 
-from figures_pkg.crystal.cif import read_crystal
 from figures_pkg.crystal.structure import ermno3
-from figures_pkg.diffraction.multislice import crystal_stack, make_stack, propagate
-from figures_pkg.diffraction.potential import frequencies
+from figures_pkg.crystal.zone import read_crystal
+from figures_pkg.diffraction.multislice import crystal_stack, frequencies, make_stack, propagate
 from figures_pkg.workspace import replacing
 
 from . import abtem_engine
@@ -43,7 +41,7 @@ def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="li
     crystal : str or Path, optional
         CIF of space group P6_3cm in either polarization; by default the built-in ErMnO3.
     engine : str
-        "library", the multislice behind our library, here at exactly this tilt (no interpolation); or "abtem".
+        "library", the multislice behind our library, here at exactly this tilt; or "abtem".
     thermal : str
         "average": thermally averaged transmission, exact for the coherent beams of independent vibrations; both
         engines propagate through the same slices. "none": atoms at rest, in the library engine placed exactly, in abTEM by
@@ -62,27 +60,32 @@ def simulate(state, thickness_nm, tilt_mrad=(0.0, 0.0), crystal=None, engine="li
     -----
     Against twelve slices on a grid 1.5 times as fine the thermal average is converged to 2e-5 of the beam up to 100 nm.
     Atoms at rest scatter much further: at the default grid intensities are right to 0.001 at 75 nm and a twentieth of the
-    beam leaves the grid, a loss that `lost_to_band_limit` states. With vibrations that entry compares two runs, with and
-    without the cut, since most of what leaves the Bragg beams then went into thermal diffuse scattering.
+    beam leaves the grid, as `lost_to_band_limit` states. With vibrations that entry compares runs with and without the cut.
     """
     if state not in STATES:
         raise ValueError(f"state is {state!r}; expected '+P' (up-up-down) or '-P' (down-down-up)")
-    _check_engine(engine, thermal, configurations)
-    tilt = np.asarray(tilt_mrad, float)
-    if tilt.shape != (2,) or not (np.abs(tilt) <= TILT_LIMIT_MRAD).all():
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
+    if thermal not in ENGINES[engine]:
+        raise ValueError(f"engine {engine!r} has no thermal={thermal!r}; it offers {', '.join(ENGINES[engine])}")
+    if thermal == "phonons" and configurations < 2:
+        raise ValueError(f"configurations is {configurations}; the coherent part of frozen phonons needs at least 2")
+    tilt = tuple(np.atleast_1d(np.asarray(tilt_mrad, float)).tolist())
+    if np.shape(tilt) != (2,) or not (np.abs(tilt) <= TILT_LIMIT_MRAD).all():
         raise ValueError(f"tilt_mrad is {tilt_mrad!r}; expected two numbers, along b* and c, each within {TILT_LIMIT_MRAD:g} mrad")
-    tilt = tuple(tilt.tolist())
     atoms = ermno3(STATES[state]) if crystal is None else read_crystal(crystal, STATES[state], needs_displacements=thermal != "none")
-    periods, asked = _whole_periods(thickness_nm, atoms)
-    hkl = reflections(atoms, g_max_inv_angstrom)[0]
+    asked = np.atleast_1d(np.asarray(thickness_nm, float))
+    if asked.ndim != 1 or not asked.size or not (np.isfinite(asked) & (asked >= atoms.period_nm / 2)).all():
+        raise ValueError(f"thickness_nm is {thickness_nm!r}; expected positive numbers of at least half a period along the beam, "
+                         f"{atoms.period_nm / 2:.3f} nm")
+    periods, hkl = np.unique(np.round(asked / atoms.period_nm).astype(int)), reflections(atoms, g_max_inv_angstrom)[0]
     reach = kmax_inv_angstrom or KMAX_INV_ANGSTROM[thermal]
     gpts = tuple(2 * next_fast_len(int(np.ceil(reach * length)), real=True) for length in atoms.cell_angstrom[1:])
-    job = {"energy_kev": energy_kev, "tilt_mrad": tilt, "periods": periods, "reflections": hkl[:, 1:] * atoms.orders_per_index}
     extra = {"configurations": configurations, "seed": seed} if thermal == "phonons" else {}
-    found = _ENGINES[engine, thermal](atoms, gpts, **job, **extra)
+    found = _intensities(engine, thermal, atoms, gpts, energy_kev, tilt, periods, hkl[:, 1:] * atoms.orders_per_index, **extra)
     notes = {"state": state, "engine": engine, "thermal": thermal, "tilt_b_mrad": tilt[0], "tilt_c_mrad": tilt[1]}
     notes |= {"energy_kev": energy_kev, "crystal": str(crystal or "ErMnO3, built in"), "gpts": gpts, "slices_per_period": SLICES}
-    return _table(hkl, periods * atoms.cell_angstrom[0] / 10, found, notes | extra | {"asked_thickness_nm": asked})
+    return _table(hkl, periods * atoms.cell_angstrom[0] / 10, found, notes | extra | {"asked_thickness_nm": asked.tolist()})
 
 
 def write_table(table, path):
@@ -94,70 +97,28 @@ def write_table(table, path):
     return path
 
 
-def _check_engine(engine, thermal, configurations):
-    if engine not in ENGINES:
-        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}")
-    if thermal not in ENGINES[engine]:
-        raise ValueError(f"engine {engine!r} has no thermal={thermal!r}; it offers {', '.join(ENGINES[engine])}")
-    if thermal == "phonons" and configurations < 2:
-        raise ValueError(f"configurations is {configurations}; the coherent part of frozen phonons needs at least 2")
-
-
-def _whole_periods(thickness_nm, atoms):
-    """Thicknesses in whole periods, increasing and without repetition, and the asked values in nm."""
-    asked = np.atleast_1d(np.asarray(thickness_nm, float))
-    period_nm = atoms.cell_angstrom[0] / 10
-    if asked.ndim != 1 or not asked.size or not (np.isfinite(asked) & (asked >= period_nm / 2)).all():
-        raise ValueError(f"thickness_nm is {thickness_nm!r}; expected positive numbers of at least half a period along the beam, {period_nm / 2:.3f} nm")
-    return np.unique(np.round(asked / period_nm).astype(int)), asked.tolist()
-
-
-def _average_by_library(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections):
-    """Thermal average in our multislice, and what the cut of beams took, from a second run without it."""
-    stack = crystal_stack(atoms, gpts, SLICES, energy_kev)
-    beams = _all_beams(stack, tilt_mrad, periods)
-    return _chosen(beams, reflections) | {"lost_to_band_limit": _cut_off(stack, beams, tilt_mrad, periods)}
-
-
-def _average_by_abtem(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections):
-    """The same slices in abTEM's multislice."""
-    stack = crystal_stack(atoms, gpts, SLICES, energy_kev)
-    intensities, kept = abtem_engine.through_slices(stack, energy_kev, tilt_mrad, periods.tolist(), reflections)
-    lost = _cut_off(stack, _all_beams(stack, tilt_mrad, periods), tilt_mrad, periods)
-    return {"intensity": intensities, "kept_intensity": kept, "lost_to_band_limit": lost}
-
-
-def _rest_by_library(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections):
-    """Atoms at rest in our multislice, with the margin of a third that phase gratings need against aliasing."""
-    still = replace(atoms, u_iso=np.zeros_like(atoms.u_iso))
-    stack = crystal_stack(still, gpts, SLICES, energy_kev)
-    kb, kc = frequencies(gpts, stack.cell_angstrom)
-    edge = min(n / length for n, length in zip(gpts, stack.cell_angstrom, strict=True)) / 2
-    stack = make_stack(stack.transmission, stack.cell_angstrom, stack.slice_angstrom, energy_kev, np.hypot(kb, kc) < 2 / 3 * edge)
-    found = _chosen(_all_beams(stack, tilt_mrad, periods), reflections)
-    return found | {"lost_to_band_limit": 1 - found["kept_intensity"]}
-
-
-def _rest_by_abtem(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections):
-    """Atoms at rest in abTEM's own potential and multislice."""
-    intensities, kept = abtem_engine.at_rest(atoms, gpts, SLICES, energy_kev, tilt_mrad, periods.tolist(), reflections)
-    return {"intensity": intensities, "kept_intensity": kept, "lost_to_band_limit": 1 - kept}
-
-
-def _phonons_by_abtem(atoms, gpts, *, energy_kev, tilt_mrad, periods, reflections, configurations, seed):
-    """Frozen phonons in abTEM."""
-    job = (energy_kev, tilt_mrad, periods.tolist(), reflections, configurations, seed)
-    intensities, errors, kept = abtem_engine.frozen_phonons(atoms, gpts, SLICES, *job)
-    return {"intensity": intensities, "intensity_error": errors, "kept_intensity": kept, "lost_to_band_limit": 1 - kept}
-
-
-_ENGINES = {
-    ("library", "average"): _average_by_library,
-    ("library", "none"): _rest_by_library,
-    ("abtem", "average"): _average_by_abtem,
-    ("abtem", "none"): _rest_by_abtem,
-    ("abtem", "phonons"): _phonons_by_abtem,
-}
+def _intensities(engine, thermal, atoms, gpts, energy_kev, tilt_mrad, periods, reflections, **phonons):
+    """Intensities (t, n), by thickness the sum over all beams and what the cut of beams took; for phonons also errors."""
+    if engine == "abtem" and thermal != "average":  # in abTEM's own potential
+        job = (atoms, gpts, SLICES, energy_kev, tilt_mrad, periods.tolist(), reflections)
+        *found, kept = abtem_engine.frozen_phonons(*job, **phonons) if thermal == "phonons" else abtem_engine.at_rest(*job)
+        return dict(zip(("intensity", "intensity_error"), found)) | {"kept_intensity": kept, "lost_to_band_limit": 1 - kept}
+    if thermal == "none":
+        stack = crystal_stack(replace(atoms, u_iso=np.zeros_like(atoms.u_iso)), gpts, SLICES, energy_kev)
+        kb, kc = frequencies(gpts, stack.cell_angstrom)
+        edge = min(n / length for n, length in zip(gpts, stack.cell_angstrom, strict=True)) / 2
+        aperture = np.hypot(kb, kc) < 2 / 3 * edge  # phase gratings need a margin of a third against aliasing
+        beams = _all_beams(make_stack(stack.transmission, stack.cell_angstrom, stack.slice_angstrom, energy_kev, aperture), tilt_mrad, periods)
+        lost = 1 - beams.sum(axis=(1, 2))
+    else:  # what the cut took, from a second run without it
+        stack = crystal_stack(atoms, gpts, SLICES, energy_kev)
+        beams = _all_beams(stack, tilt_mrad, periods)
+        lost = (_all_beams(replace(stack, attenuation=np.ones_like(stack.attenuation)), tilt_mrad, periods) - beams).sum(axis=(1, 2))
+    if engine == "abtem":
+        intensity, kept = abtem_engine.through_slices(stack, energy_kev, tilt_mrad, periods.tolist(), reflections)
+    else:
+        intensity, kept = beams[:, reflections[:, 0], reflections[:, 1]], beams.sum(axis=(1, 2))
+    return {"intensity": intensity, "kept_intensity": kept, "lost_to_band_limit": lost}
 
 
 def _all_beams(stack, tilt_mrad, periods):
@@ -165,16 +126,6 @@ def _all_beams(stack, tilt_mrad, periods):
     shape = stack.attenuation.shape
     every = np.stack(np.unravel_index(np.arange(stack.attenuation.size), shape), axis=1)
     return propagate(stack, np.array([tilt_mrad]), periods.tolist(), every)[0].astype(float).reshape(-1, *shape)
-
-
-def _cut_off(stack, beams, tilt_mrad, periods):
-    """What the cut of beams took, by thickness: the sum over all beams of a run without the cut, less that of `beams`."""
-    uncut = replace(stack, attenuation=np.ones_like(stack.attenuation))
-    return (_all_beams(uncut, tilt_mrad, periods) - beams).sum(axis=(1, 2))
-
-
-def _chosen(beams, reflections):
-    return {"intensity": beams[:, reflections[:, 0], reflections[:, 1]], "kept_intensity": beams.sum(axis=(1, 2))}
 
 
 def _table(hkl, thickness_nm, found, notes):

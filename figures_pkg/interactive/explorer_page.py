@@ -251,7 +251,7 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
     from figures_pkg.evaluate.walls import walls_by_course
     from figures_pkg.imaging import expected_lattice, refine_lattice, summarise
     from figures_pkg.plotting.style import SOURCE_WORDS
-    from figures_pkg.twin.truth import read_truth, truth_path
+    from figures_pkg.twin.dataset import read_truth, truth_path
 
     images, lattice, radius_px, known = summarise(scan), None, 0.0, None
     if not Path(name).suffix:  # the lattice fitted to the mean pattern, and the radius of a disc in pixels

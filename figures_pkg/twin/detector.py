@@ -1,25 +1,29 @@
-"""From a state to expected counts: where the lattice falls, the discs, the diffuse background, blur and dead pixels.
+"""From a state to counts: where the lattice falls, discs, diffuse background, blur, dead pixels, and counting noise.
 
 **Discs.** A point of a disc away from its centre by k belongs to a plane wave that arrives tilted by ``k * wavelength``, so the
-intensity inside a disc is the library read around the tilt of the specimen. For one pattern the thickness and the weights
-of +P and -P are the same everywhere; contracting over them first leaves, for each reflection, a small patch of coefficients
-in the two tilts. Reading this patch at each pixel is exact: no expansion, no grid of sub-nodes.
+intensity inside a disc is the library read around the tilt of the specimen. Contracting over thickness and the weights of +P and
+-P first leaves, for each reflection, a small patch of coefficients in the two tilts; reading it at each pixel is exact.
 
 **Background.** A measured radial profile stands for thermal diffuse and other wide scattering. It gathers around the zone axis
 more than around the direct beam, so it moves, in part, when the crystal tilts. A halo of the direct beam stands for small-angle
-inelastic scattering. Counts grow and widths spread with thickness. Kikuchi lines and other structure that is not radial are
-not modelled.
+inelastic scattering. Counts grow and widths spread with thickness.
 
-Each compiled function that Python calls has all its parts in this file, because the compiler's cache looks at one file
-only and would miss a change in another.
+**Noise.** A pattern is drawn from its own stream of random words, keyed by the seed and the index of the position, so that neither
+order nor threads change a count. Philox4x32-10 is the counter-based generator of Salmon et al., SC'11 (2011), doi
+10.1145/2063384.2063405. Large means are drawn by the transformed rejection PTRS of Hörmann, Insurance: Mathematics and Economics
+12, 39 (1993), doi 10.1016/0167-6687(93)90997-4.
+
+Each compiled function has all its parts in this file: the compiler's cache would miss a change in another.
 """
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numba import njit
 from scipy.interpolate import PchipInterpolator
+from scipy.stats import poisson
 
 from figures_pkg.twin.presets import Background, Pattern
 
@@ -27,13 +31,25 @@ ONE, HALF, SIXTH, TWO_THIRDS = np.float32(1), np.float32(1 / 2), np.float32(1 / 
 STEP_PX = 0.25  # of the tabulated background, which is read linearly
 INV_ANGSTROM_PER_MRAD = 1e-3  # times 1/wavelength: an angle of 1 mrad is 1e-3 / wavelength in 1/A
 
+# The tables hold Poisson laws at the means 0, 1/8, 2/8, ... < 64. What a mean has above its table (< 1/8) is drawn
+# separately and added, because the sum of two Poisson numbers is a Poisson number: the result is exact, not rounded.
+TABLES_PER_UNIT = 8
+TABLE_LIMIT = 64
+TABLE_LENGTH = 144  # P(n >= 144 | mean 64) = 1e-17
+GUIDES = 64
+LANES = 64  # random words are made this many at a time, which lets the compiler use vector instructions
+
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
+_LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+_TO_UNIT = 1.0 / 4294967296.0
+
 
 @dataclass(frozen=True)
 class PatternGeometry:
-    """Linear map between reciprocal space and the detector.
+    """Linear map between reciprocal space and the detector, rows downward: g = (g_b, g_c) in 1/Angstrom lies at ``origin + matrix @ g``.
 
-    Rows grow downward. The measured vectors of 002 and 010 define the map, so a slight elliptic distortion of the
-    projector is kept. A vector g = (g_b, g_c) in 1/Angstrom lies at ``origin + matrix @ g``.
+    The measured vectors of 002 and 010 define the map, so a slight elliptic distortion of the projector is kept.
     """
 
     shape: tuple[int, int]
@@ -48,7 +64,7 @@ class PatternGeometry:
 
     @property
     def px_per_inv_angstrom(self) -> float:
-        """Mean scale: the square root of the area that a unit square of reciprocal space covers on the detector."""
+        """Mean scale: the square root of the area that a unit square of reciprocal space covers."""
         return math.sqrt(abs(np.linalg.det(self.matrix)))
 
     def positions(self, g) -> np.ndarray:
@@ -56,12 +72,12 @@ class PatternGeometry:
         return self.origin + np.asarray(g) @ self.matrix.T
 
     def tilt_displacement(self, wavelength_angstrom: float) -> np.ndarray:
-        """Matrix that turns a tilt (b, c) in mrad into the (row, col) displacement in px of the zone axis.
-
-        The zone axis moves against the tilt: a tilt of -4 mrad along c excites the +l side, around which the diffuse
-        scattering gathers.
-        """
+        """Matrix from a tilt (b, c) in mrad to the (row, col) displacement in px of the zone axis, which moves against the tilt."""
         return -self.matrix * INV_ANGSTROM_PER_MRAD / wavelength_angstrom
+
+    def tilt_within_disc(self, wavelength_angstrom: float) -> np.ndarray:
+        """Matrix from an offset (row, col) in px within a disc to the tilt (b, c) in mrad of the plane wave that it belongs to."""
+        return np.linalg.inv(self.matrix) * wavelength_angstrom / INV_ANGSTROM_PER_MRAD
 
 
 def psf_taps(sigma_px: float) -> np.ndarray:
@@ -75,10 +91,7 @@ def psf_taps(sigma_px: float) -> np.ndarray:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def blur(image, taps, out):
-    """Convolve an image (h + 2p, w + 2p), zero-padded by ``p = len(taps) // 2``, with the same symmetric taps along rows and columns.
-
-    `out` (h, w) receives the valid part, whose counts come from the padding too; all are float32.
-    """
+    """Convolve an image (h + 2p, w + 2p), with a rim of ``p = len(taps) // 2``, along rows and columns into `out` (h, w); all are float32."""
     height, width = out.shape
     line = np.empty(width + taps.size - 1, np.float32)
     for row in range(height):
@@ -146,12 +159,10 @@ class DiffuseModel:
     @classmethod
     def build(cls, background: Background, geometry: PatternGeometry, wavelength_angstrom: float, thickness_nm: float) -> "DiffuseModel":
         """Tabulate the profile of a preset; its heights are relative until `scaled_to`."""
-        scale = geometry.px_per_inv_angstrom
-        logarithm = PchipInterpolator(background.radius_inv_angstrom, np.log(background.counts))
-        radius_px = np.arange(0, 1.5 * np.hypot(*geometry.shape), STEP_PX)
-        nodes = np.clip(radius_px / scale, background.radius_inv_angstrom[0], background.radius_inv_angstrom[-1])
+        scale, knots = geometry.px_per_inv_angstrom, background.radius_inv_angstrom
+        nodes = np.clip(np.arange(0, 1.5 * np.hypot(*geometry.shape), STEP_PX) / scale, knots[0], knots[-1])
         return cls(
-            profile=np.exp(logarithm(nodes)).astype(np.float32),
+            profile=np.exp(PchipInterpolator(knots, np.log(background.counts))(nodes)).astype(np.float32),
             halo_counts=background.halo_counts,
             halo_sigma_px=background.halo_sigma_inv_angstrom * scale,
             follow=background.follows_tilt * geometry.tilt_displacement(wavelength_angstrom),
@@ -198,18 +209,6 @@ def _add_contracted(coefficients, weight, b0, c0, t0, wt, patch):
                 patch[i, j, r] += w0 * block[t0, r] + w1 * block[t0 + 1, r] + w2 * block[t0 + 2, r] + w3 * block[t0 + 3, r]
 
 
-@njit(nogil=True, cache=True)
-def _tilt_patch(plus, minus, plus_weight, first_b, first_c, ut, nodes_b, nodes_c):
-    """Coefficients (n, nodes_b, nodes_c) in the two tilts, from the interval (first_b, first_c) on, at one thickness."""
-    patch = np.zeros((nodes_b, nodes_c, plus.shape[3]), np.float32)
-    t0 = min(int(ut), plus.shape[2] - 4)
-    if plus_weight > 0:
-        _add_contracted(plus, plus_weight, first_b, first_c, t0, _weights(ut - t0), patch)
-    if plus_weight < 1:
-        _add_contracted(minus, 1 - plus_weight, first_b, first_c, t0, _weights(ut - t0), patch)
-    return np.ascontiguousarray(patch.transpose(2, 0, 1))
-
-
 @njit(nogil=True, cache=True, fastmath=True)
 def _read_patch(patch, vb, vc):
     """Spline value of one reflection at (vb, vc), counted from the first interval of `patch` (nb, nc)."""
@@ -239,8 +238,7 @@ def _coverage(y, x, to_radius, radius):
     """Share of the pixel at offset (y, x) that lies in a disc, and the factor that moves the offset into that share.
 
     The rim is taken as straight within a quarter of a pixel, and drawn back by the mean sagitta of the arc in it, so that
-    the area of the disc is right; a single share is to half a per cent of a pixel for a disc of 5 px. The moved offset
-    never leaves the disc.
+    the area of the disc is right; a single share is to half a per cent of a pixel for a disc of 5 px.
     """
     p, q = to_radius[0, 0] * y + to_radius[0, 1] * x, to_radius[1, 0] * y + to_radius[1, 1] * x
     squared = p * p + q * q
@@ -289,11 +287,105 @@ def draw_discs(plus, minus, plus_weight, state, centres, to_grid, to_radius, rea
     the tilts, `to_radius` to reciprocal space, scaled to px; discs are round there.
     """
     first_b, first_c = int(np.floor(state[0] - reach[0])), int(np.floor(state[1] - reach[1]))
-    nodes_b, nodes_c = int(np.floor(2 * reach[0])) + 5, int(np.floor(2 * reach[1])) + 5
-    patch = _tilt_patch(plus, minus, plus_weight, first_b, first_c, state[2], nodes_b, nodes_c)
+    mixed = np.zeros((int(np.floor(2 * reach[0])) + 5, int(np.floor(2 * reach[1])) + 5, plus.shape[3]), np.float32)
+    t0 = min(int(state[2]), plus.shape[2] - 4)
+    if plus_weight > 0:
+        _add_contracted(plus, plus_weight, first_b, first_c, t0, _weights(state[2] - t0), mixed)
+    if plus_weight < 1:
+        _add_contracted(minus, 1 - plus_weight, first_b, first_c, t0, _weights(state[2] - t0), mixed)
+    patch = np.ascontiguousarray(mixed.transpose(2, 0, 1))
     half = int(np.ceil(1.1 * radius_px)) + 2  # with a margin for the distortion
     disc = np.empty((2 * half + 1, 2 * half + 1), np.float32)
     for r in range(centres.shape[0]):
         row, col = centres[r, 0], centres[r, 1]
         if -half <= row <= image.shape[0] + half and -half <= col <= image.shape[1] + half:
             _draw_disc(patch[r], state[0] - first_b, state[1] - first_c, row, col, to_grid, to_radius, radius_px, image, disc)
+
+
+@cache
+def poisson_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative Poisson laws, ``round(2**32 * P(n <= k))`` for each mean, (512, 144) uint32, and the least k for the upper six bits of a word, uint8."""
+    means = np.arange(TABLE_LIMIT * TABLES_PER_UNIT)[:, None] / TABLES_PER_UNIT
+    law = poisson.cdf(np.arange(TABLE_LENGTH)[None], means)
+    cumulative = np.minimum(np.rint(law * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+    cumulative[:, -1] = 0xFFFFFFFF
+    starts = (np.arange(GUIDES, dtype=np.uint64) << np.uint64(26)).astype(np.uint32)
+    guide = np.stack([np.searchsorted(row, starts, side="right") for row in cumulative])
+    return cumulative, np.minimum(guide, TABLE_LENGTH - 1).astype(np.uint8)
+
+
+@njit(nogil=True, cache=True)
+def philox(c0, c1, c2, c3, k0, k1):
+    """Four random 32-bit words for a 128-bit counter and a 64-bit key, all given as uint32 words."""
+    for _ in range(10):  # two 32x32 bit products, their halves swapped and mixed with the key
+        p0, p1 = _M0 * np.uint64(c0), _M1 * np.uint64(c2)
+        c0, c1, c2, c3 = np.uint32((p1 >> _32) ^ c1 ^ k0), np.uint32(p1 & _LOW), np.uint32((p0 >> _32) ^ c3 ^ k1), np.uint32(p0 & _LOW)
+        k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
+    return c0, c1, c2, c3
+
+
+@njit(nogil=True, cache=True)
+def _transformed_rejection(mean, pixel, position, k0, k1):
+    """Draw from a Poisson law of mean >= 10 by Hörmann's PTRS; every try uses fresh words of the stream."""
+    root = math.sqrt(mean)
+    b = 0.931 + 2.53 * root
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    squeeze = 0.9277 - 3.6224 / (b - 2.0)
+    log_mean = math.log(mean)
+    attempt = np.uint32(1)
+    while True:
+        w0, w1, _, _ = philox(pixel, attempt, position, np.uint32(1), k0, k1)
+        attempt = np.uint32(attempt + np.uint32(1))
+        u = (w0 + 0.5) * _TO_UNIT - 0.5
+        v = (w1 + 0.5) * _TO_UNIT
+        distance = 0.5 - abs(u)
+        count = math.floor((2.0 * a / distance + b) * u + mean + 0.43)
+        if distance >= 0.07 and v <= squeeze:
+            return count
+        if count < 0 or (distance < 0.013 and v > distance):
+            continue
+        bound = math.log(v * inverse_alpha / (a / (distance * distance) + b))
+        if bound <= count * log_mean - mean - math.lgamma(count + 1.0):
+            return count
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _inversion(mean, word, rest_word, cumulative, guide):
+    """Draw from a Poisson law of mean < 64: table for the grid mean below, plus the small rest."""
+    row = int(mean * TABLES_PER_UNIT)
+    count = int(guide[row, word >> np.uint32(26)])
+    while word >= cumulative[row, count] and count < TABLE_LENGTH - 1:
+        count += 1
+    rest = mean - row / TABLES_PER_UNIT
+    u = rest_word * _TO_UNIT
+    if u > 1.0 - rest:  # exp(-rest) > 1 - rest, so most words are decided without the exponential
+        term = math.exp(-rest)
+        total, extra = term, 0
+        while u >= total and extra < 16:
+            extra += 1
+            term *= rest / extra
+            total += term
+        count += extra
+    return count
+
+
+@njit(nogil=True, cache=True)
+def draw_counts(mean, position, seed, largest, cumulative, guide, out):
+    """Fill `out` (h, w) uint16 with Poisson counts, at most `largest`, of the means (h, w) float32; position and seed name the random words."""
+    k0, k1 = np.uint32(seed & _LOW), np.uint32(np.uint64(seed) >> _32)
+    stream, zero = np.uint32(position), np.uint32(0)
+    flat, counts = mean.reshape(-1), out.reshape(-1)
+    words = np.empty((LANES, 4), np.uint32)  # two pixels per row
+    for start in range(0, flat.size, 2 * LANES):
+        for lane in range(LANES):
+            w0, w1, w2, w3 = philox(np.uint32(start // 2 + lane), zero, stream, zero, k0, k1)
+            words[lane, 0], words[lane, 1], words[lane, 2], words[lane, 3] = w0, w1, w2, w3
+        pairs = words.reshape(-1, 2)
+        for i in range(start, min(start + 2 * LANES, flat.size)):
+            if flat[i] < TABLE_LIMIT:
+                word, rest_word = pairs[i - start, 0], pairs[i - start, 1]
+                count = _inversion(float(flat[i]), word, rest_word, cumulative, guide)
+            else:
+                count = _transformed_rejection(float(flat[i]), np.uint32(i), stream, k0, k1)
+            counts[i] = min(count, largest)

@@ -36,7 +36,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 from scipy.special import erf, ndtr
 
-from figures_pkg.twin.presets import Preset, Texture, Wall
+from figures_pkg.twin.presets import Preset, Texture
 from figures_pkg.twin.specimen import SmoothField
 
 STATES = 6  # of the trimerization: domains 0 to 5, at 0, 60, ... 300 degrees
@@ -52,20 +52,6 @@ WALL_COLUMNS = ("wall_distance_nm", "wall_inclination_deg", "wall_charge", "wall
 def wall_phase_deg(distance_nm, half_width_nm: float) -> np.ndarray:
     """Phase across a wall, 0 to 60 degrees: ``(2/3) arctan exp(x / half width)``, exact where Q does not dip."""
     return np.degrees(2 / 3 * np.arctan(np.exp(np.clip(np.asarray(distance_nm) / half_width_nm, -60, 60))))
-
-
-def straight_wall_distance(wall: Wall, field_nm: tuple[float, float], seed: int, y_nm, x_nm) -> np.ndarray:
-    """Signed distance (nm) from the one wall of a preset at mid thickness, positive in +P: a straight line that leans, bows and wanders.
-
-    It is measured along the normal of the straight line, which is within 1 % of the shortest way for bows of a few nm.
-    """
-    half_height, lean = field_nm[0] / 2, math.radians(wall.lean_deg)
-    y, x = (np.asarray(place) - f * n for place, f, n in zip((y_nm, x_nm), wall.centre_fraction_yx, field_nm))
-    right = math.cos(lean) * x + math.sin(lean) * y
-    along = (math.cos(lean) * y - math.sin(lean) * x) / half_height
-    roughness = SmoothField.draw(wall.roughness_length_nm, np.random.default_rng([seed, 3]))
-    course = wall.sag_nm * (1 - along**2) + wall.roughness_nm * roughness(along * half_height, 0.0)
-    return (right - course) * (-1.0 if wall.plus_side == "left" else 1.0)
 
 
 def projected_width_nm(thickness_nm, inclination_deg) -> np.ndarray:
@@ -106,10 +92,11 @@ def wall_type(charge) -> np.ndarray:
 
 
 def domain_maps(preset: Preset, seed: int, y_nm, x_nm, thickness_nm) -> dict[str, np.ndarray]:
-    """Domains and walls at places of the specimen: the maps from `polarization` to `wall_normal_b` of `figures_pkg.twin.truth`.
+    """Domains and walls at places of the specimen: the maps from `polarization` to `wall_normal_b` of `figures_pkg.twin.dataset`.
 
     The seed draws the random part of the walls' courses; places and thickness are arrays of equal shape. Without walls the polarization is +1,
-    the distance infinite, and what describes a wall zero.
+    the distance infinite, and what describes a wall zero. Close to several walls the weights multiply: each alone takes P to zero, and so do all
+    at a core.
     """
     if preset.texture:
         near = TracedWalls.draw(preset.texture, preset.specimen.field_nm, seed).near(y_nm, x_nm, polar_axis(preset))
@@ -118,7 +105,27 @@ def domain_maps(preset: Preset, seed: int, y_nm, x_nm, thickness_nm) -> dict[str
     else:
         zeros = np.zeros(np.shape(y_nm))
         near = NearWalls(zeros.astype(int), np.full((1, *zeros.shape), np.inf), np.zeros(1), zeros, zeros, zeros)
-    return _described(near, thickness_nm, preset.beam.probe_fwhm_nm)
+    nearest, sign = near.distances.argmin(axis=0), np.where(near.state % 2 == 0, 1, -1)
+    distance = np.take_along_axis(near.distances, nearest[None], axis=0)[0]
+    weight = np.ones(distance.shape)
+    for apart, inclination in zip(near.distances, near.inclination_deg):
+        within = np.minimum(apart, 1e3)  # farther than any wall is wide; infinity has no fold
+        weight = weight * polarization_weight(within, projected_width_nm(thickness_nm, abs(inclination)), preset.beam.probe_fwhm_nm)
+    inclination = near.inclination_deg[nearest]
+    phase = 60.0 * near.state + near.step * wall_phase_deg(-distance, HALF_WIDTH_AB_NM)
+    return {
+        "polarization": sign * weight,
+        "domain": sign.astype(np.int8),
+        "domain_state": near.state.astype(np.int8),
+        "phase_deg": np.mod(np.round(phase, 3), 360.0),  # rounded, or domain 0 would be at 360 as often as at 0
+        "wall_distance_nm": sign * distance,
+        "wall_width_nm": projected_width_nm(thickness_nm, np.abs(inclination)),
+        "wall_inclination_deg": inclination,
+        "wall_charge": near.charge,
+        "wall_type": wall_type(near.charge),
+        "wall_step": (sign * near.step).astype(np.int8),
+        "wall_normal_b": near.normal_b,
+    }
 
 
 @dataclass(frozen=True)
@@ -143,24 +150,25 @@ class TracedWalls:
 
     texture: Texture
     field_nm: tuple[float, float]
+    polar: bool  # whether the walls run out of a core
     origin_nm: np.ndarray  # the core, or (0, 0)
     smooth_courses: tuple[PchipInterpolator, ...]
     roughness: tuple[SmoothField, ...]
 
     @classmethod
     def draw(cls, texture: Texture, field_nm: tuple[float, float], seed: int) -> "TracedWalls":
-        """Draw the random part of the courses."""
-        origin = np.multiply(texture.core_fraction_yx or (0.0, 0.0), field_nm)
+        """Lay smooth courses through the given places, and draw their random part."""
+        polar, origin = texture.core_fraction_yx is not None, np.multiply(texture.core_fraction_yx or (0.0, 0.0), field_nm)
         places = [np.multiply(course, field_nm) - origin for course in texture.course_fraction_yx]
-        courses = [_course(*place.T, polar=texture.core_fraction_yx is not None) for place in places]
+        courses = []
+        for y, x in (place.T for place in places):
+            along, across = (np.hypot(y, x), np.unwrap(np.arctan2(y, x))) if polar else (y, x)
+            if len(along) < 2 or (np.diff(along) <= 0).any():
+                raise ValueError("the course of a wall needs two or more places, each farther from the core, or from the top, than the one before")
+            courses.append(PchipInterpolator(along, across))
         streams = np.random.default_rng([seed, 3]).spawn(len(courses))
         roughness = [SmoothField.draw(texture.roughness_length_nm, rng) for rng in streams]
-        return cls(texture, field_nm, origin, tuple(courses), tuple(roughness))
-
-    @property
-    def polar(self) -> bool:
-        """Whether the walls run out of a core."""
-        return self.texture.core_fraction_yx is not None
+        return cls(texture, field_nm, polar, origin, tuple(courses), tuple(roughness))
 
     def across(self, wall: int, along_nm) -> np.ndarray:
         """Course of a wall: angle (radians, clockwise from +x) at a distance from the core, or x (nm) at y."""
@@ -195,14 +203,11 @@ class TracedWalls:
         turned = [np.mod(self.across(wall, distance) - first, 2 * np.pi) for wall in walls[1:]]
         return sum((np.mod(angle - first, 2 * np.pi) >= limit).astype(int) for limit in turned)
 
-    def states(self) -> np.ndarray:
-        """Domain 0 to 5 of each sector."""
-        later = self.texture.steps[1:] if self.polar else self.texture.steps
-        return np.mod(self.texture.first_state + np.concatenate([[0], np.cumsum(later)]), STATES).astype(int)
-
     def near(self, y_nm, x_nm, c_axis) -> NearWalls:
         """State, and the walls around each place; `c_axis` is the direction (y, x) of the polarization of +P."""
-        sector, states, count = self.sector(y_nm, x_nm), self.states(), len(self.smooth_courses)
+        sector, count = self.sector(y_nm, x_nm), len(self.smooth_courses)
+        later = self.texture.steps[1:] if self.polar else self.texture.steps
+        states = np.mod(self.texture.first_state + np.concatenate([[0], np.cumsum(later)]), STATES).astype(int)  # domain 0 to 5 of each sector
         places = np.stack([y_nm, x_nm], axis=-1)
         distances, charges, normals_b = np.empty((3, count, *sector.shape))
         for wall in range(count):
@@ -223,50 +228,20 @@ def _across(c_axis) -> np.ndarray:
     return np.array([c_axis[1], -c_axis[0]])
 
 
-def _course(y_nm, x_nm, *, polar: bool) -> PchipInterpolator:
-    """Smooth course through the given places, relative to the core where there is one."""
-    along, across = (np.hypot(y_nm, x_nm), np.unwrap(np.arctan2(y_nm, x_nm))) if polar else (y_nm, x_nm)
-    if len(along) < 2 or (np.diff(along) <= 0).any():
-        raise ValueError("the course of a wall needs two or more places, each farther from the core, or from the top, than the one before")
-    return PchipInterpolator(along, across)
-
-
 def _near_straight_wall(preset: Preset, seed: int, y_nm, x_nm) -> NearWalls:
-    """The straight wall of a preset between domain 0 (+P) and domain 1 (-P); its bow is left out of the charge."""
-    wall = preset.wall
-    distance = straight_wall_distance(wall, preset.specimen.field_nm, seed, y_nm, x_nm)
-    lean = math.radians(wall.lean_deg)
-    right = np.array([math.sin(lean), math.cos(lean)])
-    outward = right * (1 if wall.plus_side == "left" else -1)
+    """The one wall of a preset between domain 0 (+P) and domain 1 (-P), a line that leans, bows and wanders; normal and charge leave the bow out."""
+    wall, field_nm = preset.wall, preset.specimen.field_nm
+    half_height, lean, side = field_nm[0] / 2, math.radians(wall.lean_deg), 1 if wall.plus_side == "left" else -1
+    y, x = (np.asarray(place) - f * n for place, f, n in zip((y_nm, x_nm), wall.centre_fraction_yx, field_nm))
+    right = math.cos(lean) * x + math.sin(lean) * y
+    along = (math.cos(lean) * y - math.sin(lean) * x) / half_height
+    roughness = SmoothField.draw(wall.roughness_length_nm, np.random.default_rng([seed, 3]))
+    course = wall.sag_nm * (1 - along**2) + wall.roughness_nm * roughness(along * half_height, 0.0)
+    distance, outward = (right - course) * -side, np.array([math.sin(lean), math.cos(lean)]) * side
     charge, normal_b = float(outward @ polar_axis(preset)), float(outward @ _across(polar_axis(preset)))
     state = np.where(distance >= 0, 0, 1)
     flat = [np.full(state.shape, value) for value in (charge, normal_b)]
     return NearWalls(state, np.abs(distance)[None], np.array([wall.inclination_deg]), np.where(state == 0, 1, -1), *flat)
-
-
-def _described(near: NearWalls, thickness_nm, probe_fwhm_nm: float) -> dict[str, np.ndarray]:
-    """Maps of the truth. Close to several walls the weights multiply: each alone takes P to zero, and so do all at a core."""
-    nearest, sign = near.distances.argmin(axis=0), np.where(near.state % 2 == 0, 1, -1)
-    distance = np.take_along_axis(near.distances, nearest[None], axis=0)[0]
-    weight = np.ones(distance.shape)
-    for apart, inclination in zip(near.distances, near.inclination_deg):
-        within = np.minimum(apart, 1e3)  # farther than any wall is wide; infinity has no fold
-        weight = weight * polarization_weight(within, projected_width_nm(thickness_nm, abs(inclination)), probe_fwhm_nm)
-    inclination = near.inclination_deg[nearest]
-    phase = 60.0 * near.state + near.step * wall_phase_deg(-distance, HALF_WIDTH_AB_NM)
-    return {
-        "polarization": sign * weight,
-        "domain": sign.astype(np.int8),
-        "domain_state": near.state.astype(np.int8),
-        "phase_deg": np.mod(np.round(phase, 3), 360.0),  # rounded, or domain 0 would be at 360 as often as at 0
-        "wall_distance_nm": sign * distance,
-        "wall_width_nm": projected_width_nm(thickness_nm, np.abs(inclination)),
-        "wall_inclination_deg": inclination,
-        "wall_charge": near.charge,
-        "wall_type": wall_type(near.charge),
-        "wall_step": (sign * near.step).astype(np.int8),
-        "wall_normal_b": near.normal_b,
-    }
 
 
 @dataclass(frozen=True)
@@ -277,11 +252,6 @@ class WallProfile:
     screening_nm: float = 1.0  # half width of a charged wall's polar mode, no less than that of the phase; zero: as the phase
     strain: float = 0.0  # of c in the middle of a head-to-head wall, Gaussian over `screening_nm`; tail-to-tail walls have the opposite
     step: int = 1  # turn of the phase in units of 60 degrees, out of the +P domain: 1 or -1
-
-    def __post_init__(self):
-        if self.step not in (1, -1) or self.half_width_nm <= 0 or self.screening_nm < 0 or abs(self.strain) > 0.02:
-            raise ValueError("a wall has a step of 1 or -1, a positive half width, a screening length of zero or more and a strain within 0.02; "
-                             f"got {self.step}, {self.half_width_nm:g} nm, {self.screening_nm:g} nm, {self.strain:g}")
 
     def phase_deg(self, distance_nm) -> np.ndarray:
         """Phase at a distance from the wall, positive in the +P domain, where it goes to zero."""

@@ -16,22 +16,15 @@ from figures_pkg.twin.render import Renderer, lattice_lengths
 def disc_pattern(library: Library, preset: Preset, polarization: float, thickness_nm: float, tilt_mrad=(0.0, 0.0)) -> xr.DataArray:
     """The convergent-beam pattern of one state: discs without background, blur, noise and dead pixels.
 
+    Fraction of the incident beam per pixel, dimensions ``(det_y, det_x)`` in 1/Å, zero at the direct beam, rows growing downward as in the preset.
+    Where discs overlap their intensities are added, with a warning that names the angle.
+
     Parameters
     ----------
-    library
-        Must hold the thickness, and the tilts with the radius of a disc added.
-    preset
-        Gives lattice on the detector, scale and convergence; its specimen and detector do not matter.
-    polarization
-        +1, -1, or the weight of +P less that of -P.
-    thickness_nm, tilt_mrad
-        State of the specimen; tilts along b* and c (sign as in :mod:`figures_pkg.diffraction.multislice`).
-
-    Returns
-    -------
-    xarray.DataArray
-        Fraction of the incident beam per pixel, dimensions ``(det_y, det_x)`` in 1/Å, zero at the direct beam, rows
-        growing downward as in the preset. Where discs overlap their intensities are added, with a warning that names the angle.
+    library, preset
+        The library must hold the thickness, and the tilts with the radius of a disc added; the preset gives lattice, scale and convergence.
+    polarization, thickness_nm, tilt_mrad
+        +1, -1, or the weight of +P less that of -P; tilts along b* and c (sign as in :mod:`figures_pkg.diffraction.multislice`).
     """
     values = disc_patterns(library, preset, [[polarization, thickness_nm, *tilt_mrad]])[0]
     axes = {}
@@ -72,14 +65,7 @@ class Example:
 def example_scan(library: Library, example: Example = Example(), seed: int = 0) -> tuple[xr.DataArray, xr.Dataset]:
     """Simulate the scan of a crystal whose library is given, with counting noise, in memory.
 
-    Parameters
-    ----------
-    library
-        Must cover the thicknesses, and half the bend with the convergence added.
-    example
-        What to simulate.
-    seed
-        Names the noise.
+    The library must cover the thicknesses, and half the bend with the convergence added; the seed names the noise.
 
     Returns
     -------
@@ -89,20 +75,21 @@ def example_scan(library: Library, example: Example = Example(), seed: int = 0) 
         polarization, thickness_nm, tilt_b_mrad and tilt_c_mrad on (scan_y, scan_x); attributes ``origin_row_col``,
         ``g002_row_col``, ``g010_row_col`` and ``disc_radius_px``.
     """
-    renderer = Renderer(example_preset(library, example), library)
-    states = example_states(example)
-    count = len(states)
-    counts = renderer.counts(states, np.arange(count), seed).reshape(*example.positions, *renderer.geometry.shape)
+    renderer, states = Renderer(example_preset(library, example), library), example_states(example)
+    counts, pattern = renderer.counts(states, np.arange(len(states)), seed), renderer.preset.pattern
     axes = Axes(
         scan_step_nm=example.step_nm,
         det_scale_inv_angstrom=example.pixel_inv_angstrom,
-        origin_row_col=renderer.preset.pattern.origin_row_col,
+        origin_row_col=pattern.origin_row_col,
         beam_energy_kev=library.energy_kev,
         convergence_mrad=example.convergence_mrad,
     )
-    blocks = da.from_array(counts, chunks=(8, 8, *counts.shape[2:]))
+    blocks = da.from_array(counts.reshape(*example.positions, *pattern.shape), chunks=(8, 8, *pattern.shape))
     scan = build_scan(blocks, axes, orientation="lab", source="twin", path="", title="A simulated example", format="memory")
-    return scan, _truth(states, renderer, scan)
+    names, columns = {"polarization": "1", "thickness_nm": "nm", "tilt_b_mrad": "mrad", "tilt_c_mrad": "mrad"}, states.T.reshape(-1, *example.positions)
+    maps = {name: (SCAN_DIMS, column, {"units": unit}) for (name, unit), column in zip(names.items(), columns)}
+    attributes = {name: list(getattr(pattern, name)) for name in ("origin_row_col", "g002_row_col", "g010_row_col")}
+    return scan, xr.Dataset(maps, {dim: scan[dim] for dim in SCAN_DIMS}, attributes | {"disc_radius_px": renderer.optics.radius_px})
 
 
 def example_states(example: Example) -> np.ndarray:
@@ -128,25 +115,14 @@ def example_preset(library: Library, example: Example) -> Preset:
         g010_row_col=tuple(map(float, g010 * stretch * (-np.sin(up), np.cos(up)))),
         scale_inv_angstrom=example.pixel_inv_angstrom,
     )
-    electrons = {"electrons_per_pattern": example.electrons, "convergence_mrad": example.convergence_mrad}
-    specimen = {"thickness_nm": float(np.mean(example.thickness_nm)), "tilt_b_mrad": 0.0, "tilt_c_mrad": 0.0}
+    beam = {"energy_kev": library.energy_kev, "electrons_per_pattern": example.electrons, "convergence_mrad": example.convergence_mrad}
     return replace(
         base,
         title="A simulated example",
         walls="mixture",
         wall=None,
-        beam=replace(base.beam, energy_kev=library.energy_kev, **electrons),
+        beam=replace(base.beam, **beam),
         detector=replace(base.detector, counts_per_electron=1.0, bragg_share=example.bragg_share, dead_pixels=()),
-        specimen=replace(base.specimen, **specimen),
+        specimen=replace(base.specimen, thickness_nm=float(np.mean(example.thickness_nm)), tilt_b_mrad=0.0, tilt_c_mrad=0.0),
         pattern=pattern,
     )
-
-
-def _truth(states, renderer, scan):
-    """The maps that the scan was made from, on its positions."""
-    names = {"polarization": "1", "thickness_nm": "nm", "tilt_b_mrad": "mrad", "tilt_c_mrad": "mrad"}
-    columns = states.T.reshape(-1, *scan.shape[:2])
-    maps = {name: (SCAN_DIMS, column, {"units": unit}) for (name, unit), column in zip(names.items(), columns)}
-    pattern = renderer.preset.pattern
-    attributes = {name: list(getattr(pattern, name)) for name in ("origin_row_col", "g002_row_col", "g010_row_col")}
-    return xr.Dataset(maps, {dim: scan[dim] for dim in SCAN_DIMS}, attributes | {"disc_radius_px": renderer.optics.radius_px})

@@ -195,12 +195,9 @@ def known_presets() -> list[str]:
 
 
 def load_preset(name: str | Path) -> Preset:
-    """Read a preset of the package by its name, or your own by the path of its YAML file.
-
-    A name that the package does not know and a file with missing or unknown entries raise a `ValueError`.
-    """
-    if str(name).endswith((".yaml", ".yml")):
-        path = Path(name)
+    """Read a preset of the package by its name, or your own by the path of its YAML file; what is wrong with either is a `ValueError`."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise ValueError(f"no preset file at {path}; give the path of a YAML file, or one of {', '.join(known_presets())}")
         return parse_preset(path.stem, path.read_text(encoding="utf-8"))
@@ -212,15 +209,16 @@ def load_preset(name: str | Path) -> Preset:
 def parse_preset(name: str, text: str) -> Preset:
     """Turn the text of a YAML file into a checked preset.
 
-    A file that opens with ``base: ds1`` (or another preset of the package) holds only what differs from it; ``wall:
-    null`` removes a part.
+    After ``base: ds1`` (or another preset of the package) it holds only what differs; ``wall: null`` removes a part.
     """
     content = _with_base(name, yaml.safe_load(text))
     walls = content.setdefault("walls", "mixture")
-    present = {key for key in OPTIONAL if content.setdefault(key, None) is not None}
+    kinds = PARTS | {key: kind for key, kind in OPTIONAL.items() if content.setdefault(key, None) is not None}
     _require_keys(f"preset {name!r}", content, {"title", "sizes", "walls", *PARTS, *OPTIONAL})
-    kinds = PARTS | {key: OPTIONAL[key] for key in present}
-    parts = {key: _parse_part(f"preset {name!r}, {key}", kind, content[key]) for key, kind in kinds.items()}
+    parts = {}
+    for key, kind in kinds.items():
+        _require_keys(f"preset {name!r}, {key}", content[key], {field.name for field in fields(kind)})
+        parts[key] = kind(**{entry: _frozen(value) for entry, value in content[key].items()})
     sizes = {size: tuple(entry["scan"]) for size, entry in content["sizes"].items()}
     preset = Preset(name=name, title=content["title"], sizes=sizes, walls=walls, **parts)
     _check_values(preset)
@@ -246,11 +244,6 @@ def _packaged_text(name: str) -> str:
     return (files(__package__) / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def _parse_part(where: str, kind: type, content: dict):
-    _require_keys(where, content, {field.name for field in fields(kind)})
-    return kind(**{key: _frozen(value) for key, value in content.items()})
-
-
 def _frozen(value):
     return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
 
@@ -273,17 +266,18 @@ def _check_values(preset: Preset) -> None:
     radius, counts = preset.background.radius_inv_angstrom, preset.background.counts
     if len(radius) != len(counts) or list(radius) != sorted(set(radius)) or min(counts) <= 0:
         raise ValueError(f"background of preset {preset.name!r}: radius_inv_angstrom must rise and counts be positive, one for each radius")
-    _check_beam(preset)
     if not 0 <= preset.detector.bragg_share <= 1:
         raise ValueError(f"detector.bragg_share of preset {preset.name!r} is {preset.detector.bragg_share}; it is a share between 0 and 1")
-    if preset.texture:
-        _check_texture(preset.name, preset.texture)
-
-
-def _check_beam(preset: Preset) -> None:
-    """Refuse what no experiment has, and warn of discs that overlap."""
-    names = ("energy_kev", "electrons_per_pattern", "convergence_mrad")
-    positive = {f"beam.{name}": getattr(preset.beam, name) for name in names}
+    if texture := preset.texture:
+        if not len(texture.course_fraction_yx) == len(texture.steps) == len(texture.inclination_deg) > 0:
+            raise ValueError(f"texture of preset {preset.name!r}: course_fraction_yx, steps and inclination_deg need one entry for each wall")
+        if set(texture.steps) - {-1, 1} or texture.first_state not in range(6):
+            raise ValueError(f"texture of preset {preset.name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got "
+                             f"{texture.steps}, {texture.first_state}")
+        if texture.core_fraction_yx and sum(texture.steps) % 6:
+            raise ValueError(f"texture of preset {preset.name!r}: the steps around the core add up to {sum(texture.steps)}; walls that end there need "
+                             "a multiple of 6, six steps of the same sign for a vortex")
+    positive = {f"beam.{name}": getattr(preset.beam, name) for name in ("energy_kev", "electrons_per_pattern", "convergence_mrad")}
     positive |= {"thinnest place of the specimen (nm)": preset.specimen.thickness_nm - abs(preset.specimen.wedge_nm) / 2}
     for name, value in positive.items():
         if not value > 0:
@@ -293,15 +287,3 @@ def _check_beam(preset: Preset) -> None:
     if preset.beam.convergence_mrad > limit:
         warnings.warn(f"preset {preset.name!r}: discs of {preset.beam.convergence_mrad:g} mrad overlap; they touch from a convergence of "
                       f"{limit:.2f} mrad (half angle)", stacklevel=2)
-
-
-def _check_texture(name: str, texture: Texture) -> None:
-    walls = len(texture.course_fraction_yx)
-    if not walls == len(texture.steps) == len(texture.inclination_deg) > 0:
-        raise ValueError(f"texture of preset {name!r}: course_fraction_yx, steps and inclination_deg need one entry for each wall")
-    if set(texture.steps) - {-1, 1} or texture.first_state not in range(6):
-        raise ValueError(f"texture of preset {name!r}: steps are 1 or -1, of 60 degrees each, and first_state is 0 to 5; got {texture.steps}, "
-                         f"{texture.first_state}")
-    if texture.core_fraction_yx and sum(texture.steps) % 6:
-        raise ValueError(f"texture of preset {name!r}: the steps around the core add up to {sum(texture.steps)}; walls that end there need a "
-                         "multiple of 6, six steps of the same sign for a vortex")

@@ -14,8 +14,7 @@ import numpy as np
 
 from figures_pkg.data.units import disc_radius, wavelength_angstrom
 from figures_pkg.diffraction.library import Library, minus_p_index
-from figures_pkg.twin.counts import draw_counts, poisson_tables
-from figures_pkg.twin.detector import INV_ANGSTROM_PER_MRAD, DiffuseModel, PatternGeometry, blur, dead_pixel_indices, draw_discs, largest_count, psf_taps
+from figures_pkg.twin.detector import DiffuseModel, PatternGeometry, blur, dead_pixel_indices, draw_counts, draw_discs, largest_count, poisson_tables, psf_taps
 from figures_pkg.twin.domains import WALL_COLUMNS
 from figures_pkg.twin.presets import Preset
 from figures_pkg.twin.walls import WallPatterns, cubic_shares
@@ -92,25 +91,19 @@ class Renderer:
 
     def _fill_discs(self, state, pattern, optics: Optics | None = None) -> None:
         """Counts in the discs of one state, blurred, into `pattern`; of the crystal unless `optics` says otherwise."""
-        optics, shift = optics or self.optics, state[4:6]
+        crystal, optics = optics is None, optics or self.optics
         margin = len(optics.taps) // 2
         padded = np.zeros([length + 2 * margin for length in pattern.shape], np.float32)
         grid = (state[[2, 3, 1]] - optics.grid_start) / optics.grid_step
-        centres = optics.centres + (shift + margin)
-        plus_weight = 0.5 + 0.5 * state[0]
-        shape = (optics.to_grid, optics.to_radius, optics.reach, optics.radius_px)
-        if optics is self.optics and self._near_wall(state):
-            patch, grid = self._with_wall(state, plus_weight, grid)
-            draw_discs(patch, patch, 1.0, grid, centres, *shape, padded)
-        else:
-            draw_discs(optics.plus, optics.minus, plus_weight, grid, centres, *shape, padded)
+        plus, minus, plus_weight = optics.plus, optics.minus, 0.5 + 0.5 * state[0]
+        described = crystal and self.walls is not None and state.size >= 6 + len(WALL_COLUMNS)
+        if described and self.walls.touches(state[1], state[-len(WALL_COLUMNS) :]):
+            plus, grid = self._with_wall(state, plus_weight, grid)
+            minus, plus_weight = plus, 1.0
+        centres = optics.centres + (state[4:6] + margin)
+        draw_discs(plus, minus, plus_weight, grid, centres, optics.to_grid, optics.to_radius, optics.reach, optics.radius_px, padded)
         padded *= optics.bragg_counts
         blur(padded, optics.taps, pattern)
-
-    def _near_wall(self, state) -> bool:
-        """Whether the state has a wall that changes its pattern."""
-        described = self.walls is not None and state.size >= 6 + len(WALL_COLUMNS)
-        return described and self.walls.touches(state[1], state[-len(WALL_COLUMNS) :])
 
     def _with_wall(self, state, plus_weight: float, grid) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients around a state, mixed, at its thickness and with the wall added, and where the state lies in them."""
@@ -149,8 +142,7 @@ class Renderer:
         """States as a float64 array, refused when the discs would need the library beyond its grid."""
         states = np.ascontiguousarray(np.atleast_2d(states), dtype=np.float64)
         start, step, reach = self.optics.grid_start, self.optics.grid_step, np.append(self.optics.reach, 0.0)
-        last = start + step * (np.array(self.optics.plus.shape[:3]) - 3)
-        needed = states[:, [2, 3, 1]]
+        last, needed = start + step * (np.array(self.optics.plus.shape[:3]) - 3), states[:, [2, 3, 1]]
         low, high = needed.min(axis=0) - reach * step, needed.max(axis=0) + reach * step
         for name, *values in zip(("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"), low, high, start, last):
             if values[0] < values[2] or values[1] > values[3]:
@@ -164,17 +156,19 @@ class Renderer:
         """Kernel arguments before the level of the counts is known: one count in a disc that holds the whole beam."""
         library, preset = self.library, self.preset
         wavelength, scale = self.wavelength_angstrom, self.geometry.px_per_inv_angstrom
-        grids = (library.tilt_b_mrad, library.tilt_c_mrad, library.thickness_nm)
-        step = np.array([grid[1] - grid[0] for grid in grids], float)
-        inverse = np.linalg.inv(self.geometry.matrix)
+        grids = {name: getattr(library, name) for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")}
+        for name, grid in grids.items():
+            if name != "thickness_nm" and not np.allclose(grid, -grid[::-1]):
+                raise ValueError(f"{name} of the library runs from {grid[0]:g} to {grid[-1]:g}; -P follows from +P only on a grid symmetric about zero")
+        step = np.array([grid[1] - grid[0] for grid in grids.values()], float)
         return Optics(
             plus=np.ascontiguousarray(library.coefficients, np.float32),
-            minus=_minus_coefficients(library),
+            minus=np.ascontiguousarray(library.coefficients[::-1, ::-1][..., minus_p_index(library)], np.float32),
             centres=self.geometry.positions(np.stack([library.g_b, library.g_c], axis=1)),
-            grid_start=np.array([grid[0] for grid in grids], float),
+            grid_start=np.array([grid[0] for grid in grids.values()], float),
             grid_step=step,
-            to_grid=np.ascontiguousarray(inverse * wavelength / INV_ANGSTROM_PER_MRAD / step[:2, None]),
-            to_radius=np.ascontiguousarray(inverse * scale),
+            to_grid=np.ascontiguousarray(self.geometry.tilt_within_disc(wavelength) / step[:2, None]),
+            to_radius=np.ascontiguousarray(np.linalg.inv(self.geometry.matrix) * scale),
             reach=preset.beam.convergence_mrad / step[:2],
             radius_px=disc_radius(preset.beam.convergence_mrad, preset.beam.energy_kev) * scale,
             bragg_counts=1.0,
@@ -203,12 +197,3 @@ def lattice_lengths(library: Library) -> tuple[float, float]:
     """Lengths of 010 and 002 in 1/Angstrom, from the reflections of the library."""
     k, l = library.hkl[:, 1], library.hkl[:, 2]
     return float(np.median(library.g_b[k != 0] / k[k != 0])), float(2 * np.median(library.g_c[l != 0] / l[l != 0]))
-
-
-def _minus_coefficients(library: Library) -> np.ndarray:
-    """Spline coefficients of -P: those of +P for the opposite reflection and the opposite tilts."""
-    for name in ("tilt_b_mrad", "tilt_c_mrad"):
-        grid = getattr(library, name)
-        if not np.allclose(grid, -grid[::-1]):
-            raise ValueError(f"{name} of the library runs from {grid[0]:g} to {grid[-1]:g}; -P follows from +P only on a grid symmetric about zero")
-    return np.ascontiguousarray(library.coefficients[::-1, ::-1][..., minus_p_index(library)], np.float32)

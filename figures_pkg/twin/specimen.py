@@ -4,9 +4,8 @@ Everything is a function of the place in nm, so that a coarse and a fine scan of
 plane waves with random directions and phases give smooth fields of any resolution from a few hundred numbers.
 
 Beside the crystal an overview has an amorphous carbon layer along the edge with platinum markers, in the simplest terms that
-look right: carbon shows the direct beam, weakened, and the diffuse background of the foil around it, without a reflection
-of the crystal; a marker weakens the whole pattern. Neither the rings of amorphous carbon nor the crystals of the platinum
-are modelled.
+look right: carbon shows the direct beam, weakened, and the diffuse background of the foil, without reflections or rings; a
+marker weakens the whole pattern.
 """
 
 import math
@@ -61,12 +60,10 @@ class BentField:
 
     def __call__(self, y_nm, x_nm) -> np.ndarray:
         """Value at places in nm."""
-        nodes = [np.linspace(0, length, REFERENCE_NODES) for length in self.field_nm]
-        grid = np.meshgrid(*nodes, indexing="ij")
+        grid = np.meshgrid(*(np.linspace(0, length, REFERENCE_NODES) for length in self.field_nm), indexing="ij")
         ramp, smooth = self._ramp(*grid), self.smooth(*grid)
-        scale = [self.ramp_share / np.ptp(ramp), (1 - self.ramp_share) / np.ptp(smooth)]
-        reference = scale[0] * ramp + scale[1] * smooth
-        value = scale[0] * self._ramp(y_nm, x_nm) + scale[1] * self.smooth(y_nm, x_nm)
+        steepness, height = self.ramp_share / np.ptp(ramp), (1 - self.ramp_share) / np.ptp(smooth)
+        reference, value = steepness * ramp + height * smooth, steepness * self._ramp(y_nm, x_nm) + height * self.smooth(y_nm, x_nm)
         return self.mean + self.extent * (value - reference.mean()) / np.ptp(reference)
 
     def _ramp(self, y_nm, x_nm):
@@ -88,10 +85,8 @@ def specimen_fields(specimen: Specimen, seed: int) -> dict[str, BentField]:
     }
 
 
-def terrace_nm(terrace: Terrace | None, field_nm: tuple[float, float], y_nm, x_nm) -> np.ndarray:
+def terrace_nm(terrace: Terrace, field_nm: tuple[float, float], y_nm, x_nm) -> np.ndarray:
     """What an abrupt step adds to the thickness: half its height on the right of its line, minus half on the left."""
-    if terrace is None:
-        return np.zeros(np.shape(y_nm))
     centre_y, centre_x = (f * n for f, n in zip(terrace.centre_fraction_yx, field_nm))
     lean = math.radians(terrace.lean_deg)
     right = math.cos(lean) * (x_nm - centre_x) + math.sin(lean) * (y_nm - centre_y)
@@ -104,12 +99,11 @@ def nominal_positions(preset: Preset, scan_shape: tuple[int, int]) -> tuple[np.n
 
 
 def drifted_positions(preset: Preset, scan_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Where the beam really is on the drifting specimen, (y, x) in nm, each of shape `scan_shape`.
-
-    The scan runs row by row; the drift starts at zero and settles exponentially.
-    """
+    """Where the beam is on the drifting specimen, (y, x) in nm; the scan runs row by row, the drift starts at zero and settles exponentially."""
     y_nm, x_nm = np.meshgrid(*nominal_positions(preset, scan_shape), indexing="ij")
-    progress = _settling(_time(scan_shape), preset.scan.drift_settling)
+    progress, rate = _time(scan_shape), preset.scan.drift_settling
+    if rate:
+        progress = np.expm1(-rate * progress) / np.expm1(-rate)
     return tuple(nominal + total * progress for nominal, total in zip((y_nm, x_nm), preset.scan.drift_nm_yx))
 
 
@@ -130,10 +124,6 @@ def pattern_shifts(scan: Scan, scan_shape: tuple[int, int], seed: int) -> tuple[
 def _time(scan_shape):
     """Time of each position as a fraction of the scan, row after row."""
     return (np.arange(scan_shape[0] * scan_shape[1]) / (scan_shape[0] * scan_shape[1])).reshape(scan_shape)
-
-
-def _settling(time, rate):
-    return time if rate == 0 else np.expm1(-rate * time) / np.expm1(-rate)
 
 
 def coating_maps(coating: Coating, field_nm: tuple[float, float], y_nm, x_nm) -> dict[str, np.ndarray]:

@@ -6,9 +6,8 @@ them. The height and place of each column is written as the trigonometric polyno
 states: its terms of order 1 are the trimerization (K3), those of order 3 the polar mode, and the rest, below 0.02
 angstrom, what a real domain has besides. Q stays at its value in a domain; Landau theory lets it dip by 5 % in a wall.
 
-**Slices.** One for each period of 0.611 nm puts a structure of half the size (b*, or b* and c/2 for a wall across b*) into the
-transforms. Against the library's six slices this costs some per cent of a reflection at 60 nm. The renderer therefore
-takes only the difference that a wall makes from here, and everything else from the library.
+**Slices.** One for each period of 0.611 nm. Against the library's six this costs some per cent of a reflection at 60 nm, so
+the renderer takes only the difference that a wall makes from here.
 
 **Supercells.** A charged wall lies across c, a neutral one across b*. The supercell is periodic, so it holds two walls: +P in the middle
 half, -P around it. Along c the upper wall of the middle is head-to-head and the lower one tail-to-tail. Across b* both
@@ -19,13 +18,11 @@ the supercell, 0.14 mrad apart for 18 nm. Each wave is propagated once. For a pr
 meet with phases exp(-2 pi i m x0 / L), so one set of waves serves every position, and every bend that lies on the grid.
 Along the wall the crystal is periodic, waves of different tilt do not meet, and a few lines across the disc suffice.
 
-**Depth stacks.** Under an inclined wall the beam meets one domain first and then the other. The two scatter coherently, and the
-pattern is none that a sum of the patterns of +P and -P reaches. Where the wall is slanted enough that one probe sees it over
-many nanometres of depth, each column under the probe can be taken by itself. Through the wall the phase changes over
-``half width / tan(inclination)`` of depth.
+**Depth stacks.** Under an inclined wall the beam meets one domain first and then the other, and the two scatter coherently. Where the
+wall is slanted enough that one probe sees it over many nanometres of depth, each column under the probe is taken by itself;
+the phase changes in it over ``half width / tan(inclination)``.
 
-Intensities are sums over discs, as fractions of the incident beam. What a wall scatters between the discs (odd l, streaks)
-is left out, as in the library.
+Intensities are sums over discs, as fractions of the incident beam; what a wall scatters between the discs (odd l, streaks) is left out.
 """
 
 from dataclasses import dataclass, field
@@ -37,8 +34,7 @@ import scipy.fft
 
 from figures_pkg.crystal.structure import ermno3, structure, ways_from_places
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.diffraction.multislice import free_propagator
-from figures_pkg.diffraction.potential import fourier_crop, frequencies, largest_circle, log_transmission
+from figures_pkg.diffraction.multislice import fourier_crop, free_propagator, frequencies, kinds_of, largest_circle, log_transmission
 from figures_pkg.twin.domains import STATES, WallProfile, default_profile, wall_phase_deg
 
 ENERGY_KEV = 200.0  # of the tables of walls, whatever the preset
@@ -46,7 +42,6 @@ MATCH_ANGSTROM = 1.0  # corresponding atoms of two states are closer than this, 
 OVERSAMPLING = 2  # grid on which the logarithms of the atoms are added, against that of the waves
 POINTS_B, POINTS_C = 36, 80  # of the half cell, 5.293 x 11.420 angstrom: beams to 3.4 1/angstrom
 BOX_ANGSTROM = 10.5  # half of it reaches into the tail of an atom, which ends as in a crystal of this period
-KINDS = ("charged", "neutral")
 BATCH, STACK_BATCH = 4, 8  # tilts that are propagated together, through a supercell and through a stack
 LINES = 5  # across a disc, along the wall
 PHASE_STEP_DEG = 2.5  # the slices of a wall are taken from a table of phases this far apart
@@ -63,11 +58,7 @@ class PhaseModes:
     cell_angstrom: np.ndarray  # (2,) 5.293 x 11.420
 
     def displacements(self, phase_deg, polar=None) -> np.ndarray:
-        """Places along b* and c, angstrom, shape (..., n, 2), at one phase, or at one phase for each column, shape (..., n).
-
-        0, 120, 240 degrees are +P, the others of the six -P. The amplitude of the polar mode is 1 in +P and -1 in -P, and cos(3 phase), which the
-        coupling asks for, unless `polar` gives it.
-        """
+        """Places along b* and c, angstrom, (..., n, 2), at one phase or at one for each column; the polar mode is cos(3 phase) unless `polar` gives it."""
         phase = np.broadcast_to(np.radians(np.asarray(phase_deg, float)), (*np.shape(phase_deg)[:-1], len(self.symbols)))
         places = np.broadcast_to(self.coefficients[0].real, (*phase.shape, 2)).copy()
         for order in (1, 2):
@@ -91,32 +82,20 @@ class PhaseModes:
 @cache
 def phase_modes() -> PhaseModes:
     """Modes of ErMnO3 from its tabulated structure."""
-    states = [_on_parent(_state(index)) for index in range(STATES)]
-    half = len(states[0]) // 2  # the other half of the orthogonal cell projects onto the same columns
-    crystal = ermno3(+1)
+    crystal, states = ermno3(+1), []
+    for index in range(STATES):
+        turns = index // 2 if index % 2 == 0 else (index + 3) % STATES // 2
+        places = crystal.positions_angstrom + turns * crystal.cell_angstrom * [1 / 2, 1 / 6, 0]  # by a lattice vector of the parent structure
+        away, partner = ways_from_places(crystal, places if index % 2 == 0 else places * [1, 1, -1])
+        if np.linalg.norm(away, axis=1).max() > MATCH_ANGSTROM or len(set(partner)) < len(partner):
+            raise ValueError("the domain states of this structure do not share a parent lattice; check the coordinates of the CIF")
+        states.append(crystal.positions_angstrom - away)  # each atom beside that of state 0 with the same number
+    half = len(crystal.symbols) // 2  # the other half of the orthogonal cell projects onto the same columns
     coefficients = np.fft.fft(np.stack(states)[:, :half, 1:], axis=0) / STATES
     cell = crystal.cell_angstrom[1:] / (2, 1)
     symbols = np.asarray(crystal.symbols[:half])
     u_iso = np.array([crystal.u_iso[:half][symbols == symbol].mean() for symbol in symbols])
     return PhaseModes(crystal.symbols[:half], u_iso, coefficients, cell)
-
-
-def _state(index: int) -> np.ndarray:
-    """Places of the 60 atoms of domain state 0 to 5, in no particular order, shape (60, 3)."""
-    plus = ermno3(+1)
-    shift = plus.cell_angstrom * [1 / 2, 1 / 6, 0]  # a lattice vector of the parent structure
-    turns = index // 2 if index % 2 == 0 else (index + 3) % STATES // 2
-    places = plus.positions_angstrom + turns * shift
-    return places if index % 2 == 0 else places * [1, 1, -1]
-
-
-def _on_parent(places: np.ndarray) -> np.ndarray:
-    """The places reordered and moved by periods so that each lies beside the atom of state 0 with the same number."""
-    reference = ermno3(+1)
-    away, partner = ways_from_places(reference, places)
-    if np.linalg.norm(away, axis=1).max() > MATCH_ANGSTROM or len(set(partner)) < len(partner):
-        raise ValueError("the domain states of this structure do not share a parent lattice; check the coordinates of the CIF")
-    return reference.positions_angstrom - away
 
 
 @dataclass(frozen=True)
@@ -128,14 +107,10 @@ class Supercell:
     profile: WallProfile = field(default_factory=lambda: default_profile(1.0))  # of both walls
     inclination_deg: float = 0.0  # of both walls against the beam: with depth they move along +c or +b*
 
-    def __post_init__(self):
-        if self.kind not in KINDS or self.repeats < 4:
-            raise ValueError(f"a supercell is charged or neutral and has 4 or more repeats; got {self.kind!r} and {self.repeats}")
-
     @property
     def axis(self) -> int:
         """Direction of the walls' normal: 0 is b*, 1 is c."""
-        return KINDS[::-1].index(self.kind)
+        return int(self.kind == "charged")
 
     @property
     def cell_angstrom(self) -> tuple[float, float]:
@@ -155,9 +130,8 @@ class Supercell:
 
     def walls_nm(self) -> dict[str, tuple[float, int]]:
         """Place of each wall along the normal, and on which side of it +P lies: -1 below, 1 above."""
-        low, high = self.length_nm / 4, 3 * self.length_nm / 4
-        names = ("TT", "HH") if self.axis else ("neutral-", "neutral+")
-        return {names[0]: (low, 1), names[1]: (high, -1)}
+        low, high = ("TT", "HH") if self.axis else ("neutral-", "neutral+")
+        return {low: (self.length_nm / 4, 1), high: (3 * self.length_nm / 4, -1)}
 
     def columns(self, shift_nm: float = 0.0) -> tuple:
         """Symbols, places (n, 2) and u_iso of all columns, the walls moved by `shift_nm` along the normal."""
@@ -166,18 +140,14 @@ class Supercell:
         keep = np.arange(len(middle)) if axis else modes.first_layer
         offset = np.zeros((self.repeats, 1, 2))
         offset[:, 0, axis] = np.arange(self.repeats) * modes.cell_angstrom[axis]
-        distance, charge = self._distance((middle + offset)[..., axis] / 10 - shift_nm)
+        from_low = np.mod((middle + offset)[..., axis] / 10 - shift_nm, self.length_nm) - self.length_nm / 4
+        lower = from_low < self.length_nm / 4  # the nearer wall; distances are positive in +P
+        distance, charge = np.where(lower, from_low, self.length_nm / 2 - from_low), np.where(lower, -1, 1) * axis
         places = modes.displacements(self.profile.phase_deg(distance), self.profile.polar(distance, self.axis)) + offset
         places[..., 1] += 10 * self.profile.shift_nm(-charge * distance, charge)
         places += middle - modes.middle
         symbols = [modes.symbols[i] for i in keep] * self.repeats
         return symbols, places[:, keep].reshape(-1, 2), np.tile(modes.u_iso[keep], self.repeats)
-
-    def _distance(self, along_nm):
-        """Distance from the nearer wall, positive in +P, and that wall's charge."""
-        from_low = np.mod(along_nm, self.length_nm) - self.length_nm / 4
-        lower = from_low < self.length_nm / 4
-        return np.where(lower, from_low, self.length_nm / 2 - from_low), np.where(lower, -1, 1) * self.axis
 
     def transmission(self, shift_nm: float = 0.0) -> np.ndarray:
         """Thermally averaged transmission of one period, complex64, shape `gpts`."""
@@ -185,24 +155,20 @@ class Supercell:
 
     def slices(self, periods: int) -> list[np.ndarray]:
         """Transmission of every period, the walls in place at mid thickness; one for all periods where they are upright."""
-        if self.inclination_deg == 0:
-            return [self.transmission()]
         depth = (np.arange(periods) + 0.5 - periods / 2) * structure()["a_angstrom"] / 10
-        return [self.transmission(shift) for shift in depth * np.tan(np.radians(self.inclination_deg))]
+        shifts = depth * np.tan(np.radians(self.inclination_deg)) if self.inclination_deg else [0.0]
+        return [self.transmission(shift) for shift in shifts]
 
 
 def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarray:
     """Thermally averaged transmission <exp(i sigma V)> of many columns, complex64, shape `gpts`.
 
-    As `figures_pkg.diffraction.potential.log_transmission`, but the logarithm of one atom of each kind is formed once
+    As `figures_pkg.diffraction.multislice.log_transmission`, but the logarithm of one atom of each kind is formed once
     and placed by exact phases, which makes supercells of a thousand columns cheap.
     """
     fine = tuple(OVERSAMPLING * n for n in gpts)
-    kb, kc = frequencies(fine, cell_angstrom)
-    total, kinds = np.zeros(fine, complex), {}
-    for index, kind in enumerate(zip(symbols, map(float, u_iso), strict=True)):
-        kinds.setdefault(kind, []).append(index)
-    for kind, members in kinds.items():
+    (kb, kc), total = frequencies(fine, cell_angstrom), np.zeros(fine, complex)
+    for kind, members in kinds_of(symbols, u_iso).items():
         b, c = places[members].T
         phases = np.exp(-2j * np.pi * kb * b) @ np.exp(-2j * np.pi * c[:, None] * kc)
         total += _log_of_one_atom(*kind, fine, tuple(cell_angstrom)) * phases
@@ -214,9 +180,10 @@ def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarra
 @lru_cache(maxsize=16)
 def _log_of_one_atom(symbol, u_iso, gpts, cell):
     """Fourier coefficients of the logarithm of the transmission of one atom at the origin, from a box of its surroundings."""
-    parts = [_parts(n, length) for n, length in zip(gpts, cell)]
-    box = [n // part for n, part in zip(gpts, parts)]
-    edges = [length / part for length, part in zip(cell, parts)]
+    parts = []  # as many as are whole pixels and long enough for an atom's potential
+    for n, length in zip(gpts, cell):
+        parts.append(max((part for part in range(2, n + 1) if n % part == 0 and length / part >= BOX_ANGSTROM), default=1))
+    box, edges = np.floor_divide(gpts, parts).tolist(), np.divide(cell, parts).tolist()
     values = log_transmission(([symbol], np.zeros((1, 2)), np.array([u_iso]), edges), tuple(box), ENERGY_KEV)
     whole = np.zeros(gpts, complex)
     rows, cols = (np.fft.fftfreq(n, 1 / n).astype(int) % size for n, size in zip(box, gpts))
@@ -224,20 +191,12 @@ def _log_of_one_atom(symbol, u_iso, gpts, cell):
     return scipy.fft.fft2(whole)
 
 
-def _parts(points: int, length_angstrom: float) -> int:
-    """Into how many boxes an edge can be cut that are long enough for an atom's potential and hold whole pixels."""
-    parts = [part for part in range(2, points + 1) if points % part == 0 and length_angstrom / part >= BOX_ANGSTROM]
-    return max(parts, default=1)
-
-
 @lru_cache(maxsize=128)
 def domain_slice(phase_deg: float):
     """Transmission, grid and cell (angstrom) of one period at one phase; the glide plane halves c in projection."""
-    modes = phase_modes()
-    gpts, cell = (POINTS_B, POINTS_C // 2), (float(modes.cell_angstrom[0]), float(modes.cell_angstrom[1] / 2))
-    keep = modes.first_layer
-    places = modes.displacements(phase_deg)[keep]
-    return slice_transmission([modes.symbols[i] for i in keep], places, modes.u_iso[keep], gpts, cell), gpts, cell
+    modes, gpts = phase_modes(), (POINTS_B, POINTS_C // 2)
+    keep, cell = modes.first_layer, (float(modes.cell_angstrom[0]), float(modes.cell_angstrom[1] / 2))
+    return slice_transmission([modes.symbols[i] for i in keep], modes.displacements(phase_deg)[keep], modes.u_iso[keep], gpts, cell), gpts, cell
 
 
 @dataclass(frozen=True)
@@ -274,20 +233,34 @@ def probe_discs(cell: Supercell, cone: Cone, periods, hkl, places_nm) -> np.ndar
 
     Parameters
     ----------
-    cell : Supercell
-    cone : Cone
-        Its steps along the normal must be wavelength / length of the cell, see `cone_step_mrad`.
-    periods : sequence of int, shape (t,)
-        Thicknesses in periods of 0.611 nm, increasing. An inclined wall has its stated place at half the last of them.
-    hkl : int array, shape (n, 3)
-        Reflections 0 k l of the library.
-    places_nm : array, shape (x,)
-        Along the normal, from the origin of the cell.
+    cell, cone
+        The steps of the cone along the normal must be wavelength / length of the cell, see `cone_step_mrad`.
+    periods
+        Thicknesses (t,) in periods of 0.611 nm, increasing. An inclined wall has its stated place at half the last of them.
+    hkl, places_nm
+        Reflections 0 k l of the library, (n, 3); places (x,) along the normal, from the origin of the cell.
     """
-    slices, places_nm = cell.slices(max(periods)), np.asarray(places_nm, float)
+    slices, index = cell.slices(max(periods)), np.arange(len(cone.normal_mrad))
+    phases = np.exp(-2j * np.pi * index[:, None] * np.asarray(places_nm, float) / cell.length_nm).astype(np.complex64)
     result = np.zeros((len(cone.normal_nodes), len(cone.along_nodes), len(periods), len(places_nm), len(hkl)), np.float32)
+    away, axis = index[None, :] - index[:, None], cell.axis  # (m, m')
+    order, across = (hkl[:, 1] * cell.repeats, hkl[:, 2] // 2) if axis == 0 else (hkl[:, 2] * cell.repeats, hkl[:, 1])
+    fixed = (across % cell.gpts[1 - axis])[:, None]
+    tilts, amplitudes = np.empty((len(index), 2)), np.empty((len(index), len(periods), len(hkl), len(index)), np.complex64)
     for line in range(len(cone.along_mrad)):
-        _gather(result, cell, cone, line, _line(cell, cone, line, slices, periods, hkl), places_nm)
+        tilts[:, axis], tilts[:, 1 - axis] = cone.normal_mrad, cone.along_mrad[line]
+        for start in range(0, len(index), BATCH):  # amplitudes (m, t, n, m') that wave m sends into place m' of each disc
+            waves = _exit_waves(slices, (cell.gpts, cell.cell_angstrom), tilts[start : start + BATCH], periods)
+            for m, wave in enumerate(waves, start):
+                beams = (order[:, None] + away[m]) % cell.gpts[axis]
+                amplitudes[m] = wave[:, beams, fixed] if axis == 0 else wave[:, fixed, beams]
+        for i, j in np.ndindex(result.shape[:2]):
+            weight = cone.weights(i, j)[line].astype(np.float32)
+            inside = np.flatnonzero(weight)
+            if inside.size:
+                weighted = phases[inside] * weight[inside, None]  # (m, x)
+                waves = np.tensordot(weighted, amplitudes[inside][..., inside], axes=(0, 0))  # (x, t, n, m')
+                result[i, j] += (waves.real**2 + waves.imag**2).sum(axis=-1).transpose(1, 0, 2)
     return result
 
 
@@ -313,25 +286,6 @@ def _half_cell_beams(gpts, hkl) -> tuple[np.ndarray, np.ndarray]:
     return np.mod(hkl[:, 1], gpts[0]), np.mod(hkl[:, 2] // 2, gpts[1])
 
 
-def _line(cell: Supercell, cone: Cone, line: int, slices, periods, hkl) -> np.ndarray:
-    """Amplitudes (m, t, n, m') that wave m sends into place m' of each disc, for one tilt along the wall."""
-    axis, count = cell.axis, len(cone.normal_mrad)
-    tilts = np.empty((count, 2))
-    tilts[:, axis], tilts[:, 1 - axis] = cone.normal_mrad, cone.along_mrad[line]
-    order = hkl[:, 1] * cell.repeats if axis == 0 else hkl[:, 2] * cell.repeats
-    across = hkl[:, 2] // 2 if axis == 0 else hkl[:, 1]
-    away = np.arange(count)[None, :] - np.arange(count)[:, None]  # (m, m')
-    amplitudes = np.empty((count, len(periods), len(hkl), count), np.complex64)
-    for start in range(0, count, BATCH):
-        batch = slice(start, start + BATCH)
-        waves = _exit_waves(slices, (cell.gpts, cell.cell_angstrom), tilts[batch], periods)
-        for index, wave in enumerate(waves, start):
-            beams = (order[:, None] + away[index]) % cell.gpts[axis]
-            fixed = np.broadcast_to((across % cell.gpts[1 - axis])[:, None], beams.shape)
-            amplitudes[index] = wave[:, beams, fixed] if axis == 0 else wave[:, fixed, beams]
-    return amplitudes
-
-
 def _exit_waves(slices, grid, tilts_mrad, periods) -> np.ndarray:
     """Amplitudes (waves, t, n_b, n_c) of all beams of plane waves behind the given numbers of periods."""
     propagator, rows = _propagator(*grid, tilts_mrad), {period: row for row, period in enumerate(periods)}
@@ -345,8 +299,7 @@ def _exit_waves(slices, grid, tilts_mrad, periods) -> np.ndarray:
 def _through(waves, slices, propagator):
     """Fourier coefficients, not normalised, of waves behind each slice in turn; `waves` are those in front of the next one.
 
-    As `figures_pkg.diffraction.multislice.Multislice`, with the transforms of scipy: those of FFTW differ in the last bits, enough
-    to change a few counts of a scan.
+    As `Multislice` of the library, with the transforms of scipy: those of FFTW differ in the last bits, enough to change a few counts of a scan.
     """
     for passed, transmission in enumerate(slices, 1):
         coefficients = scipy.fft.fft2(waves * transmission, overwrite_x=True)
@@ -361,20 +314,6 @@ def _propagator(gpts, cell_angstrom, tilts_mrad) -> np.ndarray:
     return (free * largest_circle(gpts, cell_angstrom)).astype(np.complex64)
 
 
-def _gather(result, cell: Supercell, cone: Cone, line: int, amplitudes, places_nm) -> None:
-    """Add one line of each disc, for every orientation and place."""
-    index = np.arange(len(cone.normal_mrad))
-    phases = np.exp(-2j * np.pi * index[:, None] * places_nm / cell.length_nm).astype(np.complex64)
-    for i in range(result.shape[0]):
-        for j in range(result.shape[1]):
-            weight = cone.weights(i, j)[line].astype(np.float32)
-            inside = np.flatnonzero(weight)
-            if inside.size:
-                weighted = phases[inside] * weight[inside, None]  # (m, x)
-                waves = np.tensordot(weighted, amplitudes[inside][..., inside], axes=(0, 0))  # (x, t, n, m')
-                result[i, j] += (waves.real**2 + waves.imag**2).sum(axis=-1).transpose(1, 0, 2)
-
-
 def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, half_depth_periods: float) -> np.ndarray:
     """Intensities behind columns with a wall at several depths, float32, shape (m, t, z + 2, n), as fractions of the incident beam.
 
@@ -382,44 +321,28 @@ def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, hal
 
     Parameters
     ----------
-    top : int
-        Domain that the beam meets first, +1 or -1.
-    step : int
-        Turn of the phase out of the +P domain, 1 or -1 times 60 degrees.
-    depths : array, shape (z,)
-        Of the middle of the wall below the upper surface, in periods, increasing; may lie outside the foil.
-    periods : sequence of int, shape (t,)
-        Thicknesses in periods, increasing.
-    tilts_mrad : array, shape (m, 2)
-        Beam tilt along b* and c, sign as in `figures_pkg.diffraction.multislice`.
-    hkl : int array, shape (n, 3)
-    half_depth_periods : float
-        Half width of the wall along the beam, in periods.
+    top, step
+        Domain that the beam meets first, +1 or -1, and the turn of the phase out of the +P domain, 1 or -1 times 60 degrees.
+    depths, half_depth_periods
+        Of the middle of the wall below the upper surface, increasing, (z,), also outside the foil; and its half width along the beam, in periods.
+    periods, tilts_mrad, hkl
+        Thicknesses (t,) in periods, increasing; tilts (m, 2) along b* and c, sign as in `figures_pkg.diffraction.multislice`; reflections (n, 3).
     """
-    if top not in (1, -1) or step not in (1, -1):
-        raise ValueError(f"top is +1 or -1 and step +1 or -1, got {top} and {step}")
-    slices, index, start = _schedule(top, step, np.asarray(depths, float), max(periods), half_depth_periods)
+    lower, upper = (60.0 * step, 0.0) if top > 0 else (0.0, 60.0 * step)
+    count, deepest = round(60 / PHASE_STEP_DEG), max(periods)
+    slices = np.stack([domain_slice(float(phase))[0] for phase in upper + (lower - upper) * np.arange(count + 1) / count])
+    below = (np.arange(deepest) + 0.5) - np.asarray(depths, float)[:, None]  # (z, deepest) below the middle of the wall
+    share = np.where(np.abs(below) > REACH * half_depth_periods, below > 0, wall_phase_deg(below, half_depth_periods) / 60)
+    # The number of the slice in each column and period, and when each column leaves the upper domain.
+    index = np.vstack([np.full(deepest, count), np.rint(share * count).astype(int), np.zeros(deepest, int)])
+    start = np.where((index > 0).any(axis=1), (index > 0).argmax(axis=1), deepest)
     _, gpts, cell = domain_slice(0.0)
-    beams = _half_cell_beams(gpts, hkl)
-    tilts = np.atleast_2d(np.asarray(tilts_mrad, float))
+    beams, tilts = _half_cell_beams(gpts, hkl), np.atleast_2d(np.asarray(tilts_mrad, float))
     result = np.empty((len(tilts), len(periods), len(index), len(hkl)), np.float32)
     for first in range(0, len(tilts), STACK_BATCH):
         part = slice(first, first + STACK_BATCH)
         _through_columns(slices, index, start, _propagator(gpts, cell, tilts[part]), periods, beams, result[part])
     return result
-
-
-def _schedule(top, step, depths, periods, half_depth):
-    """Slices by phase, the number of the slice in each column and period, and when each column leaves the upper domain."""
-    lower, upper = (60.0 * step, 0.0) if top > 0 else (0.0, 60.0 * step)
-    count = round(60 / PHASE_STEP_DEG)
-    slices = np.stack([domain_slice(float(phase))[0] for phase in upper + (lower - upper) * np.arange(count + 1) / count])
-    below = (np.arange(periods) + 0.5) - depths[:, None]  # (z, periods) below the middle of the wall
-    share = wall_phase_deg(below, half_depth) / 60
-    share = np.where(np.abs(below) > REACH * half_depth, below > 0, share)
-    index = np.vstack([np.full(periods, count), np.rint(share * count).astype(int), np.zeros(periods, int)])
-    start = np.where((index > 0).any(axis=1), (index > 0).argmax(axis=1), periods)
-    return slices, index, start
 
 
 def _through_columns(slices, index, start, propagator, periods, beams, result) -> None:

@@ -2,9 +2,8 @@
 
 Inclined walls take depth stacks, upright ones (below `UPRIGHT_DEG`) supercells. Both tables hold differences, computed with the
 same slices on either side: the pattern with the wall, less the patterns of +P and -P in the shares that the geometry gives
-them. Away from the wall the difference ends and the library alone speaks. Tables are computed when the first position needs
-them. Where several walls are near, as at the core of a vortex, only the nearest counts. For matching, depth stacks averaged over discs
-give the patterns of a probe as it moves across an inclined wall.
+them. Tables are computed when the first position needs them. Where several walls are near, as at the core of a vortex, only the
+nearest counts. For matching, depth stacks averaged over discs give the patterns of a probe as it moves across an inclined wall.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -34,21 +33,6 @@ PERIOD_STEP = 3  # between the thicknesses of stacks
 
 
 @dataclass(frozen=True)
-class StackSettings:
-    """What a table of depth stacks covers."""
-
-    top: int  # domain met first, see `stack_intensities`
-    step: int  # turn of the phase out of +P
-    half_depth: float  # half width of the wall along the beam, in periods
-    first_period: int  # thicknesses, four at least
-    last_period: int
-    tilt_b: tuple[float, float]  # first and last in mrad, on multiples of the step; four nodes at least
-    tilt_c: tuple[float, float]
-    hkl: tuple  # of (h, k, l)
-    tilt_step_mrad: float = 0.5
-
-
-@dataclass(frozen=True)
 class EdgeSettings:
     """What a table of an upright wall covers: a kind of supercell, around one orientation and thickness."""
 
@@ -66,14 +50,6 @@ class EdgeSettings:
 
 
 @dataclass(frozen=True)
-class StackTable:
-    """Differences over depth (linear), tilts and thickness (cubic B-splines), shape (z, n_b + 2, n_c + 2, n_t + 2, n)."""
-
-    coefficients: np.ndarray
-    first_depth: float  # periods, of the first node; nodes are DEPTH_STEP apart
-
-
-@dataclass(frozen=True)
 class EdgeTable:
     """Differences of disc means over distance and orientation, and the patterns themselves, as fractions of the incident beam."""
 
@@ -88,30 +64,25 @@ class EdgeTable:
 
 
 @lru_cache(maxsize=16)
-def build_stacks(settings: StackSettings, threads: int = 1) -> StackTable:
-    """Compute a table of depth stacks; the last few are kept in memory."""
-    periods = np.arange(settings.first_period, settings.last_period + 1, PERIOD_STEP)
-    step = settings.tilt_step_mrad
-    tilt_b, tilt_c = (low + step * np.arange(round((high - low) / step) + 1) for low, high in (settings.tilt_b, settings.tilt_c))
-    before = int(np.ceil(REACH * settings.half_depth / DEPTH_STEP)) + 1  # from where the wall is about to enter the foil to where it has left it
-    after = int(np.ceil((settings.last_period + REACH * settings.half_depth) / DEPTH_STEP)) + 1
+def build_stacks(top: int, step: int, half_depth: float, first: int, last: int, tilt_b, tilt_c, hkl: tuple, tilt_step: float,
+                 threads: int = 1) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Compute depth stacks, less the two domains in the shares of a sharp wall; the last few are kept in memory.
+
+    Of a wall as for `stack_intensities`, from the first to the last thickness in periods, over tilts (low, high) in mrad, four nodes of each at
+    least. Over depth (linear), tilts and thickness (cubic B-splines), (z, n_b + 2, n_c + 2, n_t + 2, n); and the first depth in periods.
+    """
+    periods = np.arange(first, last + 1, PERIOD_STEP)
+    tilt_b, tilt_c = (low + tilt_step * np.arange(round((high - low) / tilt_step) + 1) for low, high in (tilt_b, tilt_c))
+    before = int(np.ceil(REACH * half_depth / DEPTH_STEP)) + 1  # from where the wall is about to enter the foil to where it has left it
+    after = int(np.ceil((last + REACH * half_depth) / DEPTH_STEP)) + 1
     depths = DEPTH_STEP * np.arange(-before, after + 1).astype(float)
     tilts = np.stack(np.meshgrid(tilt_b, tilt_c, indexing="ij"), axis=-1).reshape(-1, 2)
-    hkl, parts = np.array(settings.hkl), np.array_split(tilts, -(-len(tilts) // 8))
-    how = (settings.top, settings.step, depths, periods.tolist())
-    with ThreadPoolExecutor(threads) as pool:
-        stacks = pool.map(lambda part: stack_intensities(*how, part, hkl, settings.half_depth), parts)
-        differences = np.concatenate([_less_the_mixture(part, depths, periods) for part in stacks])
+    parts, share = np.array_split(tilts, -(-len(tilts) // 8)), np.clip(depths / periods[:, None], 0, 1)[..., None].astype(np.float32)
+    with ThreadPoolExecutor(threads) as pool:  # of arrays (m, t, z + 2, n)
+        stacks = pool.map(lambda part: stack_intensities(top, step, depths, periods.tolist(), part, np.array(hkl), half_depth), parts)
+        differences = np.concatenate([part[:, :, 1:-1] - share * part[:, :, -1:] - (1 - share) * part[:, :, :1] for part in stacks])
     samples = differences.reshape(len(tilt_b), len(tilt_c), len(periods), len(depths), len(hkl))
-    coefficients = np.moveaxis(spline_coefficients(samples), 3, 0)
-    return StackTable(np.ascontiguousarray(coefficients, np.float32), float(depths[0]))
-
-
-def _less_the_mixture(stacks, depths, periods) -> np.ndarray:
-    """Take from each stack its two domains in the shares of a sharp wall, shape (m, t, z, n)."""
-    lower, upper = stacks[:, :, :1], stacks[:, :, -1:]
-    share = np.clip(depths / periods[:, None], 0, 1)[..., None].astype(np.float32)
-    return stacks[:, :, 1:-1] - share * upper - (1 - share) * lower
+    return np.ascontiguousarray(np.moveaxis(spline_coefficients(samples), 3, 0), np.float32), float(depths[0])
 
 
 @lru_cache(maxsize=8)
@@ -135,26 +106,16 @@ def build_edge(settings: EdgeSettings) -> EdgeTable:
 
 
 def depth_weights(depth, spread: float, first: float, step: float, count: int) -> np.ndarray:
-    """Shares of a Gaussian on the nodes of a uniform grid, as linear interpolation between nodes would collect them, shape (count,).
-
-    Depth, standard deviation and grid are in one unit. What lies beyond the ends of the grid is lost, so the sum is one or less.
-    """
+    """Shares of a Gaussian on the nodes of a uniform grid, as linear interpolation would collect them, (count,); what lies beyond the ends is lost."""
     nodes = (first + step * np.arange(-1, count + 1) - depth) / spread
     return np.diff(normal_antiderivative(nodes), 2) * spread / step
 
 
 def lagrange_weights(nodes, value: float) -> np.ndarray:
     """Weights of a polynomial through all nodes (four at most make sense), at a value held within their range."""
-    nodes = np.asarray(nodes, float)
+    nodes, own = np.asarray(nodes, float), np.eye(len(nodes), dtype=bool)
     value = min(max(value, nodes[0]), nodes[-1])
-    away = np.where(np.eye(len(nodes), dtype=bool), 1.0, nodes[:, None] - nodes)
-    factors = np.where(np.eye(len(nodes), dtype=bool), 1.0, value - nodes)
-    return (factors / away).prod(axis=1)
-
-
-def linear_weights(nodes, value: float) -> np.ndarray:
-    """Weights of linear interpolation on a uniform grid; zero for all nodes outside it."""
-    return np.maximum(0.0, 1 - np.abs(np.asarray(nodes) - value) / (nodes[1] - nodes[0]))
+    return (np.where(own, 1.0, value - nodes) / np.where(own, 1.0, nodes[:, None] - nodes)).prod(axis=1)
 
 
 def cubic_shares(x: float) -> np.ndarray:
@@ -165,10 +126,9 @@ def cubic_shares(x: float) -> np.ndarray:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def add_layers(coefficients, weights, thickness_weights, first_t, first_b, first_c, where, patch):
-    """Add weighted layers of spline coefficients, contracted over thickness, to the reflections `where` (m,) of a patch.
+    """Add weighted layers (z,) of a stack's coefficients, contracted over four thicknesses from `first_t` on, to the reflections `where` of a patch.
 
-    The coefficients are (z, n_b + 2, n_c + 2, n_t + 2, m) float32, with weights (z,), and four of the thickness from `first_t` on. `first_b` and
-    `first_c` are the first node of the patch (nodes_b, nodes_c, n) in them, and may be negative; added to is where the two overlap.
+    `first_b` and `first_c` are the first node of the patch (nodes_b, nodes_c, n) in the stack, and may be negative.
     """
     for z in range(coefficients.shape[0]):
         if abs(weights[z]) < SMALLEST_SHARE:
@@ -183,10 +143,7 @@ def add_layers(coefficients, weights, thickness_weights, first_t, first_b, first
 
 
 def reach_nm(thickness_nm, inclination_deg: float, sigma_nm: float, width_factor: float = 1.0):
-    """Distance (nm, in the plane of the foil) from the middle of a wall beyond which its pattern is that of the domains.
-
-    `sigma_nm` is the probe's standard deviation; the width factor is as `default_profile` takes it.
-    """
+    """Distance (nm, in the plane of the foil) beyond which a wall does not show; `sigma_nm` is the probe's standard deviation."""
     if abs(inclination_deg) < UPRIGHT_DEG:
         return np.full(np.shape(thickness_nm), OFFSETS_NM[-1])
     shown = np.asarray(thickness_nm) / 2 * np.tan(np.radians(abs(inclination_deg)))
@@ -210,18 +167,17 @@ class WallPatterns:
         self.tilt_step = float(library.tilt_b_mrad[1] - library.tilt_b_mrad[0])
         self.structure = self.preset.wall_structure or WallStructure()
         self.tilts = tuple(self._tilt_range(axis) for axis in ("b", "c"))
-        self.periods = self._periods()
+        specimen = self.preset.specimen
+        first = max(int((specimen.thickness_nm - specimen.wedge_nm / 2 - 0.5) / self.period_nm), 1)
+        last = (specimen.thickness_nm + specimen.wedge_nm / 2 + 0.5) / self.period_nm
+        self.periods = first, max(int(np.ceil((last - first) / PERIOD_STEP)) + 1, 4)  # the first thickness, and the number of nodes
 
     def touches(self, thickness_nm: float, wall) -> bool:
-        """Whether a position is near enough to a wall to notice; `wall` has the columns `figures_pkg.twin.domains.WALL_COLUMNS`."""
+        """Whether a position is near enough to a wall, of the columns `WALL_COLUMNS`, to notice."""
         return bool(abs(wall[0]) < reach_nm(thickness_nm, wall[1], self.sigma_nm, self.structure.width_factor))
 
     def add(self, state, wall, first_b: int, first_c: int, patch) -> None:
-        """Add what the wall makes different to spline coefficients in the two tilts.
-
-        The patch (nodes_b, nodes_c, n) float32 holds, at the thickness of the state, all reflections of the library from its coefficients `first_b`
-        and `first_c` on; the state is as in the renderer, the wall has the columns `figures_pkg.twin.domains.WALL_COLUMNS`.
-        """
+        """Add what the wall makes different to a patch (nodes_b, nodes_c, n) of the library's coefficients in the two tilts from the first ones on."""
         if abs(wall[1]) < UPRIGHT_DEG:
             patch[..., self.where] += self._upright(state, wall)
         else:
@@ -233,17 +189,17 @@ class WallPatterns:
         half_depth = default_profile(charge, 1, self.structure.width_factor).half_width_nm / slope / self.period_nm
         half_depth = float(HALF_DEPTHS[np.abs(np.log(HALF_DEPTHS / half_depth)).argmin()])
         first, count = self.periods
-        settings = StackSettings(top, int(step), half_depth, first, first + PERIOD_STEP * (count - 1), *self.tilts, self.hkl, self.tilt_step)
         with self._lock:
-            table = build_stacks(settings)
+            last = first + PERIOD_STEP * (count - 1)
+            coefficients, first_depth = build_stacks(top, int(step), half_depth, first, last, *self.tilts, self.hkl, self.tilt_step)
         depth = (state[1] / 2 + top * distance / slope) / self.period_nm
         spread = self.sigma_nm / slope / self.period_nm
-        weights = depth_weights(depth, spread, table.first_depth, DEPTH_STEP, len(table.coefficients))
+        weights = depth_weights(depth, spread, first_depth, DEPTH_STEP, len(coefficients))
         place = min(max((state[1] / self.period_nm - first) / PERIOD_STEP, 0.0), count - 1 - 1e-6)
         grids = (self.library.tilt_b_mrad, self.library.tilt_c_mrad)
         starts = [round((ends[0] - grid[0]) / self.tilt_step) for ends, grid in zip(self.tilts, grids)]
         thickness = cubic_shares(place - int(place))
-        add_layers(table.coefficients, weights, thickness, int(place), first_b - starts[0], first_c - starts[1], self.where, patch)
+        add_layers(coefficients, weights, thickness, int(place), first_b - starts[0], first_c - starts[1], self.where, patch)
 
     def _upright(self, state, wall) -> np.ndarray:
         """Difference of disc means, shape (m,), blended between charged and neutral by the square of the charge."""
@@ -255,14 +211,13 @@ class WallPatterns:
             if share > 0.01:
                 with self._lock:
                     table = build_edge(self.edge_settings(kind, int(step)))
-                total += np.float32(share) * self._read_edge(table, name, kind == "charged", state, distance)
+                normal, along = (state[3], state[2]) if kind == "charged" else (state[2], state[3])
+                smooth = ((table.normal_mrad, normal), (table.along_mrad, along), (table.thickness_nm, state[1]))
+                near = np.maximum(0.0, 1 - np.abs(OFFSETS_NM - distance) / (OFFSETS_NM[1] - OFFSETS_NM[0]))  # linear between places
+                weights = [*(lagrange_weights(nodes, value) for nodes, value in smooth), near]
+                difference = np.einsum("i,j,t,x,ijtxn->n", *weights, table.difference[table.names.index(name)], optimize=True)
+                total += np.float32(share) * difference.astype(np.float32)
         return total
-
-    def _read_edge(self, table, name: str, along_c: bool, state, distance) -> np.ndarray:
-        tilt_normal, tilt_along = (state[3], state[2]) if along_c else (state[2], state[3])
-        smooth = ((table.normal_mrad, tilt_normal), (table.along_mrad, tilt_along), (table.thickness_nm, state[1]))
-        weights = [*(lagrange_weights(nodes, value) for nodes, value in smooth), linear_weights(OFFSETS_NM, distance)]
-        return np.einsum("i,j,t,x,ijtxn->n", *weights, table.difference[table.names.index(name)], optimize=True).astype(np.float32)
 
     def edge_settings(self, kind: str, step: int, bend_mrad: float | None = None) -> EdgeSettings:
         """What a table of upright walls must cover for this preset; `bend_mrad` of 0 leaves the mean orientation alone."""
@@ -281,13 +236,6 @@ class WallPatterns:
         last = int(np.ceil((middle + reach - grid[0]) / self.tilt_step - 1e-6)) + 1
         first, last = np.clip([first, last], 0, len(grid) - 1)
         return float(grid[first]), float(grid[last])
-
-    def _periods(self) -> tuple[int, int]:
-        """First thickness in periods, and number of nodes, four at least."""
-        specimen = self.preset.specimen
-        first = max(int((specimen.thickness_nm - specimen.wedge_nm / 2 - 0.5) / self.period_nm), 1)
-        last = (specimen.thickness_nm + specimen.wedge_nm / 2 + 0.5) / self.period_nm
-        return first, max(int(np.ceil((last - first) / PERIOD_STEP)) + 1, 4)
 
 
 @dataclass(frozen=True)
@@ -311,22 +259,12 @@ class Columns:
 
 
 def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_mrad: float, turn: int = 1, threads: int = 1) -> Columns:
-    """Simulate depth stacks of ErMnO3 for the states between `low` and `high`.
+    """Simulate depth stacks of ErMnO3 for the states between `low` and `high`: tilt b, tilt c (mrad) and thickness (nm), shape (3,).
 
-    Parameters
-    ----------
-    g
-        (g_b, g_c) of the discs, 1/Å, shape (n, 2); a `ValueError` when they are not those of ErMnO3 along [100].
-    low, high
-        Tilt b, tilt c (mrad) and thickness (nm), shape (3,).
-    convergence_mrad
-        Half angle of the beam's cone.
-    turn
-        Of the phase from +P to -P in units of 60 degrees, 1 or -1: the mirror variant of the wall.
-    threads
-        For the simulation.
+    (g_b, g_c) of the discs, 1/Å, shape (n, 2), are those of ErMnO3 along [100], or a `ValueError` says so. The turn of the phase from +P to -P in
+    units of 60 degrees, 1 or -1, is the mirror variant of the wall.
     """
-    period_nm, tilt_step = structure()["a_angstrom"] / 10, StackSettings.tilt_step_mrad
+    period_nm, tilt_step = structure()["a_angstrom"] / 10, 0.5
     reach = np.full(2, convergence_mrad / tilt_step)
     ends = []  # on multiples of the step, so that four nodes, and the range, are left when discs lose some at both ends
     for axis, lost in enumerate(lost_nodes(reach)):
@@ -334,15 +272,18 @@ def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_
         ends.append((float((start - lost) * tilt_step), float((max(stop, start + 3) + lost) * tilt_step)))
     first = max(int(low[2] / period_nm), 1)
     last = first + PERIOD_STEP * max(int(np.ceil((high[2] / period_nm - first) / PERIOD_STEP)), 3)
-    hkl = tuple(map(tuple, _indices(g).tolist()))
-    coefficients = []
+    cell = ermno3().cell_angstrom
+    k, l = g[:, 0] * cell[1] / 2, g[:, 1] * cell[2]
+    whole = np.rint(np.stack([np.zeros_like(k), k, l], axis=1)).astype(int)
+    if np.abs(np.stack([k, l], axis=1) - whole[:, 1:]).max() > 0.01 or (whole[:, 2] % 2).any():
+        raise ValueError("the discs are not those of ErMnO3 along [100]; columns with a wall are known for this crystal only")
+    hkl, coefficients = tuple(map(tuple, whole.tolist())), []
     for top in (1, -1):
-        settings = StackSettings(top, turn, HALF_DEPTH, first, last, *ends, hkl, tilt_step)
-        table = build_stacks(settings, threads)
-        means, lost = average_over_cone(np.moveaxis(table.coefficients, 0, 3), reach)
+        stacks, first_depth = build_stacks(top, turn, HALF_DEPTH, first, last, *ends, hkl, tilt_step, threads)
+        means, lost = average_over_cone(np.moveaxis(stacks, 0, 3), reach)
         coefficients.append(means)
     start = np.array([ends[0][0] + lost[0] * tilt_step, ends[1][0] + lost[1] * tilt_step, first * period_nm])
-    return Columns(np.stack(coefficients), start, np.array([tilt_step, tilt_step, PERIOD_STEP * period_nm]), table.first_depth)
+    return Columns(np.stack(coefficients), start, np.array([tilt_step, tilt_step, PERIOD_STEP * period_nm]), first_depth)
 
 
 def across_wall(plus, minus, distance_nm, thickness_nm, probe_fwhm_nm: float, slope: float = 0.0, differences=None,
@@ -351,12 +292,8 @@ def across_wall(plus, minus, distance_nm, thickness_nm, probe_fwhm_nm: float, sl
 
     Parameters
     ----------
-    plus, minus
-        Of the two domains at each probe, shape (x, n).
-    distance_nm, thickness_nm
-        From the middle of the wall at mid thickness, positive in +P; and of the foil at each probe, shape (x,).
-    probe_fwhm_nm
-        Full width at half maximum of the probe.
+    plus, minus, distance_nm, thickness_nm
+        Discs of the two domains at each probe, (x, n); distances (x,) from the middle of the wall at mid thickness, positive in +P; and of the foil.
     slope
         Tangent of the wall's angle against the beam: positive where the beam meets +P first, negative where it meets -P first,
         zero for an upright wall, whose patterns are mixtures of both domains.
@@ -373,13 +310,3 @@ def across_wall(plus, minus, distance_nm, thickness_nm, probe_fwhm_nm: float, sl
     spread = probe_fwhm_nm / FWHM_PER_SIGMA / steep / period_nm
     shares = depth_weights(depth[:, None], spread, first_depth, DEPTH_STEP, differences.shape[1])
     return mixture + np.einsum("xz,xzn->xn", shares, differences)
-
-
-def _indices(g):
-    """Whole numbers 0 k l of vectors of ErMnO3 along [100], shape (n, 3)."""
-    cell = ermno3().cell_angstrom
-    k, l = g[:, 0] * cell[1] / 2, g[:, 1] * cell[2]
-    whole = np.rint(np.stack([np.zeros_like(k), k, l], axis=1)).astype(int)
-    if np.abs(np.stack([k, l], axis=1) - whole[:, 1:]).max() > 0.01 or (whole[:, 2] % 2).any():
-        raise ValueError("the discs are not those of ErMnO3 along [100]; columns with a wall are known for this crystal only")
-    return whole

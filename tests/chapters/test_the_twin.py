@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from figures_pkg.chapters.the_twin import MEANING, Landau, assumptions, checkerboard_start, relax, walls_in_reach, windings
+from figures_pkg.twin.dataset import simulate_truth
 from figures_pkg.twin.domains import wall_phase_deg
 from figures_pkg.twin.presets import OPTIONAL, PARTS, known_presets, load_preset
-from figures_pkg.twin.truth import simulate_truth
 
 
 def test_every_entry_has_a_letter_and_a_reason():

@@ -27,73 +27,48 @@ def same_atoms(crystal, symbols, positions):
 
 @pytest.mark.parametrize("polarization", [1, -1])
 def test_ase_reads_the_same_crystal(polarization):
-    """ASE finds P6_3cm and 30 atoms in our CIF; in two of its cells lie our atoms, twelve formula units in 6.112 x 10.586 x 11.420 angstrom."""
+    """ASE finds P6_3cm and 30 atoms in our CIF; in two of its cells lie our 60. Inverting every one gives the other polarization, another crystal."""
     atoms, crystal = read(io.StringIO(cif_text(polarization)), format="cif"), ermno3(polarization)
     assert atoms.info["spacegroup"].no == 185 and atoms.get_chemical_formula() == "Er6Mn6O18"
     np.testing.assert_allclose(crystal.cell_angstrom, [6.112, 6.112 * np.sqrt(3), 11.42])
     centring = [6.112 / 2, 6.112 * np.sqrt(3) / 2, 0]
     assert same_atoms(crystal, atoms.get_chemical_symbols() * 2, np.concatenate([atoms.positions, atoms.positions + centring]))
     assert crystal.positions_angstrom.shape == (60, 3) and crystal.u_iso.shape == (60,)
-
-
-def test_plus_p_is_the_inverse_of_minus_p():
-    """Inverting every atom of -P gives +P, and the two are not the same crystal."""
-    plus, minus = ermno3(+1), ermno3(-1)
-    assert same_atoms(plus, minus.symbols, -minus.positions_angstrom)
-    assert not same_atoms(plus, minus.symbols, minus.positions_angstrom)
+    other = ermno3(-polarization)
+    assert same_atoms(crystal, other.symbols, -other.positions_angstrom) and not same_atoms(crystal, other.symbols, other.positions_angstrom)
 
 
 @pytest.mark.parametrize("polarization", [1, -1])
 def test_two_of_three_er_stand_on_the_side_of_p(polarization):
-    """In each Er layer two atoms lie 0.50 angstrom beyond the third, up for +P (up-up-down) and down for -P."""
+    """In each Er layer two atoms lie 0.50 angstrom beyond the third, up for +P (up-up-down) and down for -P. Bonds have their lengths."""
     crystal = ermno3(polarization)
     z = np.sort(crystal.positions_angstrom[np.array(crystal.symbols) == "Er", 2] % (crystal.cell_angstrom[2] / 2))
     low, high = np.split(z, [4 if polarization > 0 else 8])
-    assert high.min() - low.max() == pytest.approx(0.504, abs=0.005)
-    assert np.ptp(low) < 1e-6 and np.ptp(high) < 1e-6
-
-
-@pytest.mark.parametrize("one, other, angstrom", [("Mn", "O", 1.872), ("Er", "O", 2.259), ("O", "O", 2.69)])
-def test_bond_lengths(one, other, angstrom):
-    """Mn has its nearest O at 1.87 angstrom and Er at 2.26, and no two O come closer than 2.69."""
-    crystal = ermno3()
-    between = distances(crystal, crystal.positions_angstrom[np.array(crystal.symbols) == one], other)
-    assert between[between > 1e-3].min() == pytest.approx(angstrom, abs=0.003)
-
-
-def test_a_third_polarization_is_refused():
-    """The text of the CIF, which names its state and that it is no refinement, refuses it as well."""
-    assert "up-up-down" in cif_text(1) and "NOT a refinement" in cif_text(-1)
-    for function in (ermno3, cif_text):
-        with pytest.raises(ValueError, match="polarization is .* got 0"):
-            function(0)
+    assert high.min() - low.max() == pytest.approx(0.504, abs=0.005) and np.ptp(low) < 1e-6 and np.ptp(high) < 1e-6
+    for one, other, angstrom in (("Mn", "O", 1.872), ("Er", "O", 2.259), ("O", "O", 2.69)):
+        between = distances(crystal, crystal.positions_angstrom[np.array(crystal.symbols) == one], other)
+        assert between[between > 1e-3].min() == pytest.approx(angstrom, abs=0.003)
 
 
 def test_standard_setting_has_its_dipole_down():
     """Down-down-up is -P: the formal charges give -7.1 microcoulomb per square centimetre, and +P the opposite. The same follows by hand from the
-    mean shifts of each kind of atom from the planes of the parent structure."""
+    mean shifts of each kind of atom from the planes of the parent structure. Moved back by its polar displacements, the crystal has no dipole."""
+    plus = ermno3(1)
     assert formal_polarization(ermno3(-1)) == pytest.approx(-7.13, abs=0.02)
-    assert formal_polarization(ermno3(1)) == pytest.approx(-formal_polarization(ermno3(-1)))
+    assert formal_polarization(plus) == pytest.approx(-formal_polarization(ermno3(-1)))
+    middle = replace(plus, positions_angstrom=plus.positions_angstrom - polar_displacements(plus)[:, None] * [0, 0, 1])
+    assert abs(polar_displacements(middle)).max() < 1e-9 and formal_polarization(middle) == pytest.approx(0, abs=1e-9)
     shifts = {"Er": -0.0580, "Mn": -0.01005, "planar O": 0.0461, "apical O": -0.0058}  # angstrom
     charge = 6 * 3 * (shifts["Er"] + shifts["Mn"]) - 2 * (6 * shifts["planar O"] + 12 * shifts["apical O"])
     by_hand = charge / (6.112**2 * np.sqrt(3) / 2 * 11.42) * 1602.18
     assert formal_polarization(ermno3(-1)) == pytest.approx(by_hand, abs=0.05)
 
 
-def test_displacements_count_from_the_structure_that_is_its_own_mirror_image():
-    """Moved back by its polar displacements, the crystal has none left, and no dipole. Those of -P have the other sign."""
-    plus, minus = ermno3(1), ermno3(-1)
-    for element in ("Er", "Mn", "O"):
-        chosen = np.array(plus.symbols) == element
-        assert polar_displacements(plus)[chosen].sum() == pytest.approx(-polar_displacements(minus)[chosen].sum())
-    middle = replace(plus, positions_angstrom=plus.positions_angstrom - polar_displacements(plus)[:, None] * [0, 0, 1])
-    assert abs(polar_displacements(middle)).max() < 1e-9
-    assert formal_polarization(middle) == pytest.approx(0, abs=1e-9)
-
-
-def test_charges_must_be_neutral_and_origin_on_mn():
-    """A charged set and a shifted origin are refused, since both would change the dipole."""
+def test_senseless_dipoles_are_refused():
+    """A charged set and a shifted origin, since both would change the dipole; and a third polarization."""
     crystal = ermno3(1)
+    with pytest.raises(ValueError, match="polarization is .* got 0"):
+        ermno3(0)
     with pytest.raises(ValueError, match="neutral"):
         formal_polarization(crystal, {"Er": 3, "Mn": 4, "O": -2})
     with pytest.raises(ValueError, match="Mn layer"):

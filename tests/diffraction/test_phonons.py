@@ -8,8 +8,8 @@ from scipy.ndimage import uniform_filter
 
 from figures_pkg.crystal.structure import Crystal, ermno3
 from figures_pkg.data.units import interaction_constant, wavelength_angstrom
-from figures_pkg.diffraction.phonons import SETTINGS, PhononBackground, PhononSettings, around_zone_axis, diffuse_beams, read_table
-from figures_pkg.diffraction.potential import scattering_factor
+from figures_pkg.diffraction.multislice import scattering_factor
+from figures_pkg.diffraction.phonons import SETTINGS, PhononBackground, PhononSettings, diffuse_beams, read_table
 from figures_pkg.twin.detector import PatternGeometry
 
 pytestmark = pytest.mark.physics
@@ -50,15 +50,6 @@ def test_the_packaged_table_is_what_its_settings_make_and_moves_with_the_crystal
         one, other = (uniform_filter(each, 4) for each in (np.roll(fresh[1, 1], move, axis=1), picture))
         scores.append(np.corrcoef(*((each / uniform_filter(each, 21))[20:-20, 20:-20].ravel() for each in (one, other)))[0, 1])
     assert scores[2] > scores[1] + 0.2 and scores[2] > scores[0] + 0.2
-
-
-def test_tilted_beams_are_averaged_around_the_zone_axis():
-    g = np.arange(-20, 21) * 1e-3 / wavelength_angstrom(200.0) / 2  # half a mrad apart
-    beams = np.zeros((2, 1, 41, 41))
-    beams[0, 0, 24, 30] = beams[1, 0, 24, 28] = 4.0
-    picture = around_zone_axis(beams, g, g, PhononSettings(tilts_mrad=((0.0, 0.0), (0.0, 1.0))))
-    assert picture[24, 30] == pytest.approx(2, rel=0.02) and picture[16, 30] == pytest.approx(2, rel=0.02)
-    assert picture.sum() == pytest.approx(4, rel=0.02)
 
 
 def test_a_background_holds_what_the_table_holds_and_follows_the_zone_axis():

@@ -66,65 +66,40 @@ def test_frozen_phonons_give_the_thermal_average():
     assert (np.abs(rest - average) > 4 * error + 0.001).to_numpy().any()  # so the comparison could have failed
 
 
-@pytest.mark.parametrize(("mean", "excess"), [(8.0, 0.05), (0.5, 0.6)])
-def test_coherent_intensity_has_no_bias(mean, excess):
-    """For noise around a known mean it is right on average, where the plain square is a noise variance too large. Its standard error equals the
-    scatter for strong beams, and is too large, never too small, for those below the noise."""
-    rng = np.random.default_rng(5)
+def test_coherent_intensity_has_no_bias():
+    """For noise around a known mean it is right on average, where the plain square is a noise variance too large; its error equals the scatter."""
+    rng, mean = np.random.default_rng(5), 8.0
     noise = rng.normal(size=(4, 20000)) + 1j * rng.normal(size=(4, 20000))
     value, error = coherent_intensity(mean + noise)
     assert abs(value.mean() - mean**2) < 5 * value.std() / np.sqrt(20000) < (np.abs((mean + noise).mean(axis=0)) ** 2).mean() - mean**2
-    assert 0.97 < np.sqrt((error**2).mean()) / value.std() < 1 + excess
-
-
-def test_minus_p_is_plus_p_upside_down(plus):
-    """-P at the opposite tilt holds the intensities of +P at the opposite reflections."""
-    minus = matrix(simulate("-P", [10, 40, 75], (-TILT[0], -TILT[1]), **SMALL))
-    opposite = minus.rename(columns=lambda index: -index).sort_index(axis=1)
-    np.testing.assert_allclose(opposite, matrix(plus), atol=1e-4)
-    assert np.abs(minus - matrix(plus)).to_numpy().max() > 0.01
+    assert 0.97 < np.sqrt((error**2).mean()) / value.std() < 1.05
 
 
 def test_what_the_band_limit_takes_shrinks_on_a_finer_grid():
     """The stated loss to the band limit falls when the grid reaches further, and at rest it is one minus what is kept."""
-    coarse, fine = (simulate("+P", 20, thermal="none", g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs for k in (4.5, 9.0))
-    (lost_coarse,), (lost_fine,) = (attrs["lost_to_band_limit"].values() for attrs in (coarse, fine))
-    assert 0 < lost_fine < lost_coarse < 0.5
-    assert lost_fine == pytest.approx(1 - next(iter(fine["kept_intensity"].values())), abs=2e-6)
-    averaged = [simulate("+P", 20, g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs["lost_to_band_limit"] for k in (2.2, 4.5)]
-    assert 0 < list(averaged[1].values())[0] < list(averaged[0].values())[0] / 3
+    for thermal, reach in (("none", (4.5, 6.8)), ("average", (2.2, 4.5))):
+        coarse, fine = (simulate("+P", 20, thermal=thermal, g_max_inv_angstrom=0.4, kmax_inv_angstrom=k).attrs for k in reach)
+        (lost_coarse,), (lost_fine,) = (attrs["lost_to_band_limit"].values() for attrs in (coarse, fine))
+        assert 0 < lost_fine < lost_coarse < 0.5
+        assert thermal == "average" or lost_fine == pytest.approx(1 - next(iter(fine["kept_intensity"].values())), abs=2e-6)
 
 
-def test_cif_and_built_in_crystal_give_one_table(plus, tmp_path):
-    """Simulating from the CIF changes nothing."""
-    plus_cif = tmp_path / "plus.cif"
-    plus_cif.write_text(cif_text(+1), encoding="utf-8")
-    table = simulate("+P", [10, 40, 75], TILT, crystal=plus_cif, **SMALL)
-    np.testing.assert_allclose(matrix(table), matrix(plus), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"state": "P+"}, "state is 'P\\+'"),
-        ({"thickness_nm": [10, -5]}, "positive"),
-        ({"thickness_nm": float("nan")}, "positive"),
-        ({"tilt_mrad": (0, 51)}, "within 50 mrad"),
-        ({"tilt_mrad": 3}, "two numbers"),
-        ({"engine": "bloch"}, "one of library, abtem"),
-        ({"thermal": "phonons"}, "offers none, average"),
-        ({"engine": "abtem", "thermal": "phonons", "configurations": 1}, "at least 2"),
-        ({"crystal": "nowhere.cif"}, "not a file"),
-    ],
-)
-def test_bad_requests_are_refused(change, message):
+def test_bad_requests_are_refused():
     """Unknown states, engines and motions, impossible thicknesses and tilts, and a missing file: one clear error each."""
-    with pytest.raises(ValueError, match=message):
-        simulate(**({"state": "+P", "thickness_nm": 10} | change))
+    for change, message in (({"state": "P+"}, "state is 'P.'"), ({"thickness_nm": [10, -5]}, "positive"), ({"thickness_nm": float("nan")}, "positive"),
+                            ({"tilt_mrad": (0, 51)}, "within 50 mrad"), ({"tilt_mrad": 3}, "two numbers"), ({"engine": "bloch"}, "one of library, abtem"),
+                            ({"thermal": "phonons"}, "offers none, average"), ({"crystal": "nowhere.cif"}, "not a file"),
+                            ({"engine": "abtem", "thermal": "phonons", "configurations": 1}, "at least 2")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            simulate(**({"state": "+P", "thickness_nm": 10} | change))
 
 
-def test_table_on_disk_reads_back(plus, tmp_path):
+def test_a_table_from_the_cif_is_the_same_and_reads_back(plus, tmp_path):
     """The CSV holds the table and, in comments, how it was made; nothing else is left behind."""
+    cif = tmp_path / "plus.cif"
+    cif.write_text(cif_text(+1), encoding="utf-8")
+    table = simulate("+P", [10, 40, 75], TILT, crystal=cif, **SMALL)
+    np.testing.assert_allclose(matrix(table), matrix(plus), atol=1e-5)
     path = write_table(plus, tmp_path / "deep" / "table.csv")
     read = pd.read_csv(path, comment="#")
     np.testing.assert_allclose(read, plus, rtol=1e-6, atol=1e-12)
@@ -132,11 +107,8 @@ def test_table_on_disk_reads_back(plus, tmp_path):
 
 
 def test_command_line_says_one_line(capsys, tmp_path):
-    """Bad input of `simulate` ends with status 1 and one line on stderr, and writes nothing; argparse names letters where numbers belong."""
+    """Bad input of `simulate` ends with status 1 and one line on stderr, and writes nothing."""
     out = tmp_path / "table.csv"
     assert main(["simulate", "--state=+P", "--thickness-nm=20", "--tilt-mrad=1", "--out", str(out)]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "expected two numbers" in line and not out.exists()
-    with pytest.raises(SystemExit):
-        main(["simulate", "--state=+P", "--thickness-nm=thick", "--out", str(out)])
-    assert "'thick' is not a number" in capsys.readouterr().err

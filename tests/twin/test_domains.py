@@ -1,4 +1,4 @@
-"""Domains between walls, the phase around a core, the bound charge of a wall, and how the beam sees an inclined one."""
+"""The specimen: domains between walls, the bound charge of a wall, smooth fields, drift and shifts, and what lies beside the crystal."""
 
 import dataclasses
 
@@ -7,10 +7,12 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from figures_pkg.chapters.the_twin import Landau, relax, windings
-from figures_pkg.twin.domains import FWHM_PER_SIGMA, TracedWalls, domain_maps, polar_axis, polarization_weight, projected_width_nm, wall_type
+from figures_pkg.chapters.the_twin import windings
+from figures_pkg.twin.dataset import simulate_truth, states_of
+from figures_pkg.twin.domains import FWHM_PER_SIGMA, domain_maps, polar_axis, polarization_weight, projected_width_nm, wall_type
 from figures_pkg.twin.presets import Texture, load_preset
-from figures_pkg.twin.truth import simulate_truth
+from figures_pkg.twin.render import Renderer
+from figures_pkg.twin.specimen import coating_maps, drifted_positions, pattern_shifts, specimen_fields
 
 pytestmark = pytest.mark.physics
 
@@ -26,17 +28,12 @@ def ds2():
     return simulate_truth(dataclasses.replace(preset, scan=scan, sizes={"test": (128, 128)}), "test", 0)
 
 
-def with_texture(course, *, core=None, steps=(1,), first=0, inclination=0.0, rotation=0.0):
+def with_texture(course, *, core=None, steps=(1,), first=0, rotation=0.0):
     """DS1 with smooth walls through the given places, on a field of 100 nm, +c upward on the detector."""
-    preset = load_preset("ds1")
-    return dataclasses.replace(
-        preset,
-        wall=None,
-        texture=Texture(core, course, first, steps, (inclination,) * len(course), 0.0, 30.0),
-        specimen=dataclasses.replace(preset.specimen, field_nm=FIELD_NM),
-        pattern=dataclasses.replace(preset.pattern, g002_row_col=(-18.4, 0.0)),
-        scan=dataclasses.replace(preset.scan, scan_rotation_deg=rotation),
-    )
+    preset, texture = load_preset("ds1"), Texture(core, course, first, steps, (0.0,) * len(course), 0.0, 30.0)
+    parts = {"specimen": {"field_nm": FIELD_NM}, "pattern": {"g002_row_col": (-18.4, 0.0)}, "scan": {"scan_rotation_deg": rotation}}
+    changed = {name: dataclasses.replace(getattr(preset, name), **values) for name, values in parts.items()}
+    return dataclasses.replace(preset, wall=None, texture=texture, **changed)
 
 
 def maps_of(preset, n=100):
@@ -45,39 +42,18 @@ def maps_of(preset, n=100):
     return domain_maps(preset, 0, y, x, np.full(y.shape, 60.0))
 
 
-def horizontal_wall(upper_state, **options):
-    """A core in the middle of the field with two walls, to the left and to the right: together a horizontal line."""
-    course = (((0.5, 0.6), (0.5, 1.0)), ((0.5, 0.4), (0.5, 0.0)))
-    lower, step = (1, -1) if upper_state == 0 else (0, 1)  # the domain after the first wall, clockwise from the right, is the lower one
-    return with_texture(course, core=(0.5, 0.5), steps=(-step, step), first=lower, **options)
-
-
-@pytest.mark.parametrize("upper, charge", [(1, 1.0), (0, -1.0)])
-def test_head_to_head_is_where_polarizations_meet(upper, charge):
-    """With c upward and +P below a horizontal wall, P points at the wall from both sides: charge +1; above it, -1."""
-    maps = maps_of(horizontal_wall(upper))
-    p_up = maps["domain"]  # +P is along c, which points up
-    assert (p_up[:50] == (1 if upper == 0 else -1)).all() and (p_up[50:] == -p_up[0, 0]).all()
-    assert (p_up[60, 50] > 0 > p_up[40, 50]) == (charge > 0)  # below the wall upward, above it downward
+@pytest.mark.parametrize("upper, rotation, charge", [(1, 0.0, 1.0), (0, 0.0, -1.0), (1, 60.0, 0.5), (1, 90.0, 0.0), (1, 180.0, -1.0)])
+def test_head_to_head_is_where_polarizations_meet(upper, rotation, charge):
+    """With c upward and +P below a horizontal wall, P points at the wall from both sides: charge +1; above it, -1. A rotation between scan and
+    pattern turns c on the scan, clockwise in the picture, and the charge follows its cosine."""
+    course = (((0.5, 0.6), (0.5, 1.0)), ((0.5, 0.4), (0.5, 0.0)))  # to the right and to the left of a core in the middle of the field
+    lower, step = (1, -1) if upper == 0 else (0, 1)  # the domain after the first wall, clockwise from the right, is the lower one
+    preset = with_texture(course, core=(0.5, 0.5), steps=(-step, step), first=lower, rotation=rotation)
+    maps = maps_of(preset, 20)
+    assert (maps["domain"][:10] == (1 if upper == 0 else -1)).all() and (maps["domain"][10:] == -maps["domain"][0, 0]).all()
     np.testing.assert_allclose(maps["wall_charge"], charge, atol=1e-6)
-    assert (maps["wall_type"] == np.sign(charge)).all()
-
-
-@pytest.mark.parametrize("rotation, charge", [(60.0, 0.5), (90.0, 0.0), (180.0, -1.0)])
-def test_charge_turns_with_the_scan(rotation, charge):
-    """A rotation between scan and pattern turns c on the scan, clockwise in the picture, and the charge follows its cosine."""
-    preset = horizontal_wall(1, rotation=rotation)
-    np.testing.assert_allclose(maps_of(preset, 20)["wall_charge"], charge, atol=1e-6)
+    assert (maps["wall_type"] == np.sign(round(charge, 3))).all()
     np.testing.assert_allclose(polar_axis(preset), (-np.cos(np.radians(rotation)), np.sin(np.radians(rotation))), atol=1e-12)
-    np.testing.assert_allclose(polar_axis(load_preset("ds2")), np.array([-16.83, -8.02]) / 18.643, atol=1e-3)
-
-
-@pytest.mark.parametrize("lean", [0, 20, 70])
-def test_charge_is_the_cosine_between_normal_and_c(lean):
-    """A straight wall that leans to the right, +P to its left, has a normal out of +P that points right and down, against c."""
-    shift = 0.5 * np.tan(np.radians(lean))
-    maps = maps_of(with_texture((((0.0, 0.5 + shift), (1.0, 0.5 - shift)),)), 40)
-    np.testing.assert_allclose(maps["wall_charge"], -np.sin(np.radians(lean)), atol=1e-6)
 
 
 def test_ds1_has_one_wall_of_fixed_charge(preset):
@@ -91,24 +67,17 @@ def test_ds1_has_one_wall_of_fixed_charge(preset):
     assert share[0] == pytest.approx(0.69, abs=0.03) and share[-1] == pytest.approx(0.33, abs=0.03)
     slope = np.hypot(*np.gradient(truth.wall_distance_nm.values, 358.4 / len(share)))
     np.testing.assert_allclose(slope, 1, atol=0.05)
+    np.testing.assert_array_equal(wall_type([-1, -0.3, -0.25, 0, 0.25, 0.3, 1]), [-1, -1, 0, 0, 0, 1, 1])  # neutral within 15 degrees of c
 
 
-def test_wall_types_have_thresholds():
-    """Within 15 degrees of the direction of c a wall is neutral; beyond, its sign decides."""
-    np.testing.assert_array_equal(wall_type([-1, -0.3, -0.25, 0, 0.25, 0.3, 1]), [-1, -1, 0, 0, 0, 1, 1])
-
-
-def test_neighbours_differ_by_one_step(ds2):
-    """Where the domain changes from one position to the next, but for the core, it changes by one, and P turns over."""
+def test_vortex_of_ds2_winds_once_around_its_core(ds2):
+    """Where the domain changes from one position to the next, but for the core, it changes by one, and P turns over. Around the core all six domains
+    follow one another clockwise, and the phase turns by +360 degrees; `hard` winds the other way."""
     state = ds2.domain_state.values.astype(float)
     np.testing.assert_array_equal(ds2.domain, np.where(state % 2 == 0, 1, -1))
     state[np.hypot(*(np.indices(state.shape) - CORE[:, None, None])) < 3] = np.nan
     for change in (np.diff(state, axis=0), np.diff(state, axis=1)):
         assert set(np.unique(change[np.isfinite(change)] % 6)) == {0, 1, 5}
-
-
-def test_vortex_of_ds2_winds_once_around_its_core(ds2):
-    """Around the core all six domains follow one another clockwise, and the phase turns by +360 degrees; `hard` winds the other way."""
     angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
     rows, cols = (np.rint(at + 25 * f(angle)).astype(int) for at, f in zip(CORE, (np.sin, np.cos)))
     ring = ds2.domain_state.values[rows, cols]
@@ -121,44 +90,21 @@ def test_vortex_of_ds2_winds_once_around_its_core(ds2):
     assert windings(np.radians(hard.phase_deg.values), periodic=False).sum() == -1
 
 
-def test_texture_of_ds2_holds_together(ds2):
-    """Relaxed with walls widened to the scan's step, the texture keeps its core, its winding and nine tenths of its domains."""
-    landau, step_angstrom = Landau(), 28.0
-    start = landau.uniform()[0] * np.exp(1j * np.radians(ds2.phase_deg.values))
-    order = relax(start, [step_angstrom] * 2, [landau.stiffness_ab * 10**2] * 2, boundary="mirror", steps=200)
-    turns = windings(np.angle(order), periodic=False)
-    assert np.abs(turns).sum() == turns.sum() == 1
-    assert np.linalg.norm(np.argwhere(turns)[0] - CORE) < 6
-    assert (np.rint(np.angle(order) / (np.pi / 3)) % 6 == ds2.domain_state.values).mean() > 0.9
-
-
 def test_distance_is_the_shortest_way_to_a_wall(ds2):
-    """Its gradient has length one away from ridges, it vanishes where the domain changes, and its sign is that of P. The weight is that of the
-    domain away from walls, zero at the core, and never takes the other sign."""
+    """It vanishes where the domain changes, and its sign is that of P. The weight is that of the domain away from walls, and zero at the core."""
     distance, step, weight = ds2.wall_distance_nm.values, 2.8, ds2.polarization.values
-    slope = np.hypot(*np.gradient(np.abs(distance), step))
-    assert np.median(np.abs(slope[np.abs(distance) > 2 * step] - 1)) < 0.02
-    assert np.abs(distance[:, 1:][np.diff(ds2.domain_state.values, axis=1) != 0]).max() < step
-    assert (np.sign(distance) == ds2.domain).all()
-    far = np.abs(distance) > 8
-    np.testing.assert_allclose(weight[far], ds2.domain.values[far], atol=1e-4)
+    assert np.abs(distance[:, 1:][np.diff(ds2.domain_state.values, axis=1) != 0]).max() < step and (np.sign(distance) == ds2.domain).all()
+    np.testing.assert_allclose(weight[np.abs(distance) > 8], ds2.domain.values[np.abs(distance) > 8], atol=1e-4)
     assert np.abs(weight[43, 58]) < 0.2 and (weight * ds2.domain.values >= -1e-6).all()
-
-
-def test_straight_course_equals_the_straight_wall():
-    """A texture of one straight line has the weights, distances and widths of the wall of a preset without bow."""
-    ds1 = load_preset("ds1")
-    wall = dataclasses.replace(ds1.wall, lean_deg=0.0, sag_nm=0.0, roughness_nm=0.0, centre_fraction_yx=(0.5, 0.5))
-    traced = with_texture((((0.0, 0.5), (1.0, 0.5)),), inclination=wall.inclination_deg)
-    one, other = maps_of(traced), maps_of(dataclasses.replace(traced, texture=None, wall=wall))
-    for name in one:
-        np.testing.assert_allclose(one[name], other[name], atol=2e-3, err_msg=name)
 
 
 @pytest.mark.parametrize("steps, states", [((1, 1), (0, 1, 2)), ((1, -1), (0, 1, 0)), ((-1, -1), (0, 5, 4))])
 def test_rows_of_walls_count_domains_from_left_to_right(steps, states):
     course = (((0.0, 0.3), (1.0, 0.3)), ((0.0, 0.7), (1.0, 0.7)))
     np.testing.assert_array_equal(maps_of(with_texture(course, steps=steps), 20)["domain_state"][10, [2, 10, 18]], states)
+    back = with_texture((((0.5, 0.8), (0.5, 0.6)), ((0.5, 0.4), (0.5, 0.0))), core=(0.5, 0.5), steps=(1, -1))
+    with pytest.raises(ValueError, match="farther from the core"):
+        maps_of(back)
 
 
 @pytest.mark.parametrize("name, least, most", [("null", 0, 1.5), ("null-step", 4.5, 5.5)])
@@ -170,31 +116,68 @@ def test_null_presets_have_no_wall(name, least, most):
     assert (jump >= least).all() and (jump <= most).all()
 
 
-def test_course_must_lead_away_from_the_core():
-    preset = with_texture((((0.5, 0.8), (0.5, 0.6)), ((0.5, 0.4), (0.5, 0.0))), core=(0.5, 0.5), steps=(1, -1))
-    with pytest.raises(ValueError, match="farther from the core"):
-        TracedWalls.draw(preset.texture, FIELD_NM, 0)
-
-
-@pytest.mark.parametrize("width", [0.0, 0.5, 3.0, 12.0])
+@pytest.mark.parametrize("width", [0.0, 3.0, 12.0])
 def test_polarization_weight_is_the_probe_folded_with_the_ramp(width):
-    """The closed form equals the integral of a Gaussian probe over the linear ramp of an inclined wall."""
+    """The closed form equals the integral of a Gaussian probe over the linear ramp of an inclined wall, which 63 nm show over 12.25 nm at 11 degrees."""
     sigma = 2.0 / FWHM_PER_SIGMA
 
     def integrand(s, distance):
         return (np.clip(2 * s / width, -1, 1) if width else np.sign(s)) * norm.pdf(s, distance, sigma)
 
-    for distance in (-9.0, -1.3, 0.0, 0.4, 7.0):
+    for distance in (-9.0, 0.0, 0.4):
         breaks = sorted({-width / 2, 0.0, width / 2})
         folded, _ = quad(integrand, distance - 10, distance + 10, args=(distance,), points=breaks, limit=200)
         assert float(polarization_weight(distance, width, 2.0)) == pytest.approx(folded, abs=2e-6)
+    assert float(projected_width_nm(63.0, 11.0)) == pytest.approx(12.25, abs=0.01)
 
 
-def test_inclined_wall_is_as_wide_as_its_projection():
-    """At 11 degrees a foil of 63 nm shows the wall over 12.2 nm; the weight leaves +-1 only there."""
-    width = float(projected_width_nm(63.0, 11.0))
-    assert width == pytest.approx(12.25, abs=0.01)
-    distance = np.linspace(-20, 20, 4001)
-    weight = polarization_weight(distance, width, 2.0)
-    assert np.ptp(distance[np.abs(weight) < 0.999]) == pytest.approx(width + 2.0, abs=1.5)
-    assert (np.diff(weight) > -1e-12).all()
+def test_fields_have_mean_and_range_of_the_preset_in_any_size(preset):
+    """Thickness and tilts vary about their mean by the wedge and the bend. A place has the same ones whatever the number of positions, but for the
+    drift, which comes a little earlier in a longer scan."""
+    nodes = np.meshgrid(*[np.linspace(0, length, 129) for length in preset.specimen.field_nm], indexing="ij")
+    coarse, fine = (simulate_truth(preset, size, 5) for size in ("smoke", "laptop"))
+    for name, (mean, extent) in {"thickness_nm": (63.0, 5.0), "tilt_b_mrad": (1.0, 1.0), "tilt_c_mrad": (-4.0, 1.0)}.items():
+        values = specimen_fields(preset.specimen, seed=5)[name](*nodes)
+        assert values.mean() == pytest.approx(mean, abs=0.02 * extent) and np.ptp(values) == pytest.approx(extent, rel=0.01), name
+        shared = fine[name].isel(scan_y=slice(0, None, 2), scan_x=slice(0, None, 2))
+        np.testing.assert_allclose(shared, coarse[name], atol=0.02 * np.ptp(coarse[name].values))
+
+
+def test_drift_and_shifts(preset):
+    """The specimen drifts from nothing to its total, more in the first half. Patterns shift by less than half a pixel, the jitter with the seed."""
+    y, x = drifted_positions(preset, (64, 64))
+    drift = y - np.arange(64)[:, None] * preset.specimen.field_nm[0] / 64
+    assert y[0, 0] == x[0, 0] == 0 and drift[32, 0] > 0.5 * preset.scan.drift_nm_yx[0]
+    assert drift[-1, -1] == pytest.approx(preset.scan.drift_nm_yx[0], rel=0.01)
+    one, two = (np.stack(pattern_shifts(preset.scan, (48, 48), seed)) for seed in (1, 2))
+    assert np.abs(one).max() < 0.5 and (one - two).std() == pytest.approx(np.sqrt(2) * preset.scan.jitter_px, rel=0.1)
+
+
+def test_coating_mixes_carbon_and_foil(rocking_library):
+    """A share of one is the plain foil, half of it the mean of foil and carbon, and a marker multiplies. In carbon the direct disc holds half of
+    the beam and no reflection rises above the background."""
+    preset, state = load_preset("overview"), [1.0, 63.0, 1.0, -4.0, 0.0, 0.0]
+    preset = dataclasses.replace(preset, detector=dataclasses.replace(preset.detector, dead_pixels=()))
+    stopped = dataclasses.replace(preset, coating=dataclasses.replace(preset.coating, carbon_direct_beam=0.0))
+    renderer = Renderer(preset, rocking_library)
+    foil, carbon, half, marked = renderer.expected([[*state, 1, 1], [*state, 0, 1], [*state, 0.5, 1], [*state, 0, 0.25]])
+    np.testing.assert_array_equal(foil, renderer.expected(state)[0])
+    np.testing.assert_allclose(half, (foil + carbon) / 2, rtol=1e-5)
+    np.testing.assert_allclose(marked, carbon / 4, rtol=1e-5)
+    direct = carbon - Renderer(stopped, rocking_library).expected([*state, 0.0, 1.0])[0]
+    assert direct.sum(dtype=float) == pytest.approx(0.5 * renderer.optics.bragg_counts, rel=1e-3)
+    centre = renderer.optics.centres[rocking_library.hkl.tolist().index([0, 0, 2])]
+    distance = np.hypot(*(np.indices(foil.shape) - centre[:, None, None]))
+    bright, dark = (each[distance < 4].mean() - each[(distance > 8) & (distance < 9)].mean() for each in (foil, carbon))
+    assert abs(dark) < 0.03 * bright
+
+
+def test_overview_has_three_domains_and_a_coating_at_its_bottom():
+    """-P, +P and -P from left to right. The share of crystal falls from one to zero across the edge; markers, in nm, lie in the carbon."""
+    truth, coating = simulate_truth(load_preset("overview"), "smoke", 0), load_preset("overview").coating
+    np.testing.assert_array_equal(truth.domain_state[20, [2, 24, 45]], (5, 0, 1))
+    assert states_of(truth).shape == (48, 48, 13) and states_of(simulate_truth(load_preset("ds2"), "smoke", 0)).shape == (48, 48, 11)
+    maps = coating_maps(coating, (1000.0, 1000.0), *np.meshgrid(np.arange(1000) + 0.5, np.arange(1000) + 0.5, indexing="ij"))
+    share, marked = maps["crystal_share"], maps["transmission"] < 1
+    assert (share[:815] == 1).all() and (share[845:] == 0).all() and share[829:831].mean() == pytest.approx(0.5, abs=0.01)
+    assert marked.sum() == len(coating.marker_fraction_yx) * np.prod(coating.marker_nm_yx) and (share[marked] == 0).all()

@@ -1,10 +1,12 @@
-"""Discs and patterns: analytic truths, and agreement with a slow renderer that reads the library at each pixel."""
+"""Discs and patterns: analytic truths, agreement with a slow renderer that reads the library at each pixel."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
+from figures_pkg.diffraction.discs import disc_means
+from figures_pkg.twin.patterns import disc_pattern
 from figures_pkg.twin.render import Renderer
 
 pytestmark = pytest.mark.physics
@@ -45,14 +47,10 @@ def slow_discs(renderer, state, oversampling=16):
     return image
 
 
-@pytest.fixture(scope="session")
-def single_disc(plain_preset, make_library):
-    """Only the direct beam, with an intensity that rises by a tenth per mrad of tilt along c."""
-
-    def formula(tilt_b, tilt_c, thickness, hkl):
-        return (1 + 0.1 * tilt_c) * (hkl == 0).all(axis=-1)
-
-    return Renderer(plain_preset, make_library(formula, [(0, 0), (1, 0), (-1, 0), (0, 2), (0, -2)]))
+@pytest.fixture(scope="module")
+def renderer(preset, rocking_library) -> Renderer:
+    """DS1 on the analytic library."""
+    return Renderer(preset, rocking_library)
 
 
 @pytest.mark.parametrize("convergence_mrad", [0.76, 1.49])
@@ -66,16 +64,10 @@ def test_discs_agree_with_reading_the_library_at_each_pixel(plain_preset, rockin
     assert np.linalg.norm(image - brute) < 0.006 * np.linalg.norm(brute)
 
 
-def test_discs_at_the_rim_are_cut_not_moved(plain_preset, rocking_library):
-    """A small frame shows the corresponding part of a large one, whatever hangs over its rim."""
-    pattern = dataclasses.replace(plain_preset.pattern, shape=(100, 120), origin_row_col=(54.0, 48.6))
-    large, small = (Renderer(each, rocking_library) for each in (plain_preset, dataclasses.replace(plain_preset, pattern=pattern)))
-    cut = large.expected(STATE)[0, 70:170, 80:200] / large.optics.bragg_counts
-    np.testing.assert_allclose(small.expected(STATE)[0] / small.optics.bragg_counts, cut, atol=1e-7)
-
-
-def test_disc_sits_at_origin_plus_shift(single_disc):
+def test_disc_sits_at_origin_plus_shift(plain_preset, make_library):
     """I = I0 (1 + s k/kmax) has its centre of mass at s R / 4 along +c, up; here s = 0.127, R = 5.34 px, so 0.170 px. A shift adds to that."""
+    direct_beam = make_library(lambda b, c, t, hkl: (1 + 0.1 * c) * (hkl == 0).all(axis=-1), [(0, 0), (1, 0), (-1, 0), (0, 2), (0, -2)])
+    single_disc = Renderer(plain_preset, direct_beam)
     base = centre_of_mass(single_disc.expected([1, 60, 0, 0, *NO_SHIFT])[0])
     for shift in [(0.37, -0.21), (-0.5, 0.5)]:
         np.testing.assert_allclose(centre_of_mass(single_disc.expected([1, 60, 0, 0, *shift])[0]) - base, shift, atol=0.01)
@@ -100,37 +92,28 @@ def test_frame_holds_the_dose(renderer, preset, rocking_library):
 
 
 def test_minus_p_is_plus_p_turned_with_the_opposite_tilt(plain_preset, rocking_library):
-    """-P(G; tilt) = +P(-G; -tilt): the pattern of -P is that of +P at the opposite tilt, turned by 180 degrees."""
+    """-P(G; tilt) = +P(-G; -tilt): the pattern of -P is that of +P at the opposite tilt, turned by 180 degrees. A polarization of 0.2 is 60 % of +P
+    and 40 % of -P."""
     pattern = dataclasses.replace(plain_preset.pattern, origin_row_col=(128.0, 128.0))
-    renderer = Renderer(dataclasses.replace(plain_preset, pattern=pattern), rocking_library)
-    plus, minus = renderer.expected([[1, 57.3, -0.8, 2.3, *NO_SHIFT], [-1, 57.3, 0.8, -2.3, *NO_SHIFT]])
+    renderer, tilted = Renderer(dataclasses.replace(plain_preset, pattern=pattern), rocking_library), (57.3, 0.8, -2.3, *NO_SHIFT)
+    plus, minus, other, mixed = renderer.expected([[1, 57.3, -0.8, 2.3, *NO_SHIFT], [-1, *tilted], [1, *tilted], [0.2, *tilted]])
     np.testing.assert_allclose(minus[1:, 1:], plus[1:, 1:][::-1, ::-1], rtol=2e-4, atol=plus.max() * 1e-5)
     assert np.linalg.norm(minus - plus) > 0.05 * np.linalg.norm(plus)
+    np.testing.assert_allclose(mixed, 0.6 * other + 0.4 * minus, rtol=1e-4, atol=1e-5 * plus.max())
 
 
-def test_weights_mix_the_domains_linearly(renderer):
-    """A polarization of 0.2 is 60 % of +P and 40 % of -P."""
-    plus, minus, mixed = renderer.expected([[p, 63.0, 1.0, -4.0, *NO_SHIFT] for p in (1.0, -1.0, 0.2)])
-    np.testing.assert_allclose(mixed, 0.6 * plus + 0.4 * minus, rtol=1e-4, atol=1e-3)
-
-
-def test_counts_scatter_about_the_expected(renderer):
-    """Many patterns of one state have the expected mean and the variance of a Poisson law in every disc and between."""
+def test_counts_scatter_about_the_expected_and_belong_to_the_position(renderer):
+    """Many patterns of one state have the expected mean and the variance of a Poisson law. A pattern is the same alone and in any company; another
+    position or seed gives another one."""
     state = renderer.reference_states()[0]
-    counts = renderer.counts(np.repeat(state[None], 100, 0), np.arange(100), seed=4).astype(float)
-    expected = renderer.expected(state)[0].astype(float)
+    together = renderer.counts(np.repeat(state[None], 60, 0), np.arange(60), seed=9)
+    counts, expected = together.astype(float), renderer.expected(state)[0].astype(float)
     alive = expected > 0
-    score = (counts.mean(axis=0) - expected)[alive] / np.sqrt(expected[alive] / 100)
+    score = (counts.mean(axis=0) - expected)[alive] / np.sqrt(expected[alive] / 60)
     assert abs(score.mean()) < 0.03 and score.std() == pytest.approx(1, abs=0.02)
     assert (counts.var(axis=0, ddof=1)[alive] / expected[alive]).mean() == pytest.approx(1, abs=0.01)
-
-
-def test_counts_belong_to_the_position(renderer):
-    """A pattern is the same alone and in any company; another position or seed gives another one."""
-    states = np.repeat(renderer.reference_states(), 2, axis=0)
-    together = renderer.counts(states, np.arange(4) + 40, seed=9)
-    alone, position, seed = (renderer.counts(states[3], [index], seed)[0] for index, seed in ((43, 9), (44, 9), (43, 10)))
-    np.testing.assert_array_equal(together[3], alone)
+    alone, position, seed = (renderer.counts(state, [index], name)[0] for index, name in ((43, 9), (44, 9), (43, 10)))
+    np.testing.assert_array_equal(together[43], alone)
     assert (position != alone).any() and (seed != alone).any()
 
 
@@ -145,3 +128,18 @@ def test_what_does_not_fit_is_refused(renderer, preset, rocking_library):
         Renderer(preset, dataclasses.replace(rocking_library, tilt_c_mrad=rocking_library.tilt_c_mrad + 1))
     with pytest.raises(ValueError, match="holds 300 keV and preset 'ds1' 200 keV"):
         Renderer(preset, dataclasses.replace(rocking_library, energy_kev=300.0))
+
+
+def test_discs_hold_the_mean_intensity_over_the_cone(preset, rocking_library):
+    """The pixels around each reflection sum to its intensity averaged over the beam's cone, to 2 % of the strongest; overlapping discs warn."""
+    pattern = disc_pattern(rocking_library, preset, +1, 63.0, (1.0, -4.0))
+    means = disc_means(rocking_library, +1, 63.0, 1.0, -4.0, preset.beam.convergence_mrad)
+    rows, cols = np.indices(pattern.shape)
+    g010, g001 = np.array(preset.pattern.g010_row_col), np.array(preset.pattern.g002_row_col) / 2
+    for (_, k, l), expected in zip(rocking_library.hkl, means):
+        row, col = preset.pattern.origin_row_col + k * g010 + l * g001
+        assert float(pattern.values[np.hypot(rows - row, cols - col) < 8].sum()) == pytest.approx(expected, abs=0.02 * means.max())
+    wide = dataclasses.replace(preset, beam=dataclasses.replace(preset.beam, convergence_mrad=2.3))
+    with pytest.warns(UserWarning, match=" from a convergence of 2.20 mrad "):
+        disc_pattern(rocking_library, wide, 1, 63.0)
+    np.testing.assert_allclose([np.abs(pattern[dim].values).argmin() for dim in ("det_y", "det_x")], preset.pattern.origin_row_col, atol=0.51)

@@ -9,12 +9,12 @@ import pytest
 from figures_pkg.chapters.walls import best_mixture, chi2_per_electron
 from figures_pkg.crystal.structure import ermno3
 from figures_pkg.diffraction.library import LibrarySettings, build_library, permutation
+from figures_pkg.twin.dataset import simulate_truth
 from figures_pkg.twin.domains import WallProfile, default_profile
 from figures_pkg.twin.presets import WallStructure, load_preset
 from figures_pkg.twin.render import Renderer
-from figures_pkg.twin.truth import simulate_truth
 from figures_pkg.twin.wall_scattering import Supercell, domain_slice, phase_modes, stack_intensities
-from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build_edge, cubic_shares, depth_weights, lagrange_weights
+from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build_edge
 
 pytestmark = pytest.mark.physics
 
@@ -62,37 +62,19 @@ def test_supercell_is_bulk_away_from_its_walls(kind, repeats):
         assert np.abs(part - domain_slice(phase)[0]).max() < 5e-3
 
 
-def test_profile_turns_by_sixty_degrees_and_polarization_turns_over():
-    """Far in +P the phase is zero, far in -P one step; strain and widths that make no sense are refused."""
-    profile = default_profile(1.0, step=-1)
-    np.testing.assert_allclose(profile.phase_deg([9.0, 0.0, -9.0]), [0, -30, -60], atol=1e-6)
-    np.testing.assert_allclose(profile.polar([9.0, 0.0, -9.0], 1.0), [1, 0, -1], atol=1e-6)
-    for bad in ({"step": 2}, {"half_width_nm": 0.0}, {"strain": 0.1}):
-        with pytest.raises(ValueError, match="a wall has a step of 1 or -1"):
-            WallProfile(**bad)
-
-
-def test_strain_stretches_c_at_one_wall_and_presses_it_at_the_other():
-    """The distances between atoms grow by the strain in a head-to-head wall, shrink by it in a tail-to-tail wall, and sum to none."""
-    strain = 0.01
-    cells = [Supercell("charged", 16, default_profile(1.0, strain=value)) for value in (0.0, strain)]
-    (_, rest, _), (_, moved, _) = (cell.columns() for cell in cells)
-    shift = (moved - rest)[:, 1] / 10
-    for name, sign in (("HH", 1), ("TT", -1)):
-        along = rest[:, 1] / 10 - cells[0].walls_nm()[name][0]
-        near = np.abs(along) < 0.3
-        assert np.polyfit(along[near], shift[near], 1)[0] == pytest.approx(sign * strain, rel=0.05)
-    middle = np.abs(rest[:, 1] / 10 - cells[0].length_nm / 2) < 0.3
-    np.testing.assert_allclose(np.abs(shift[middle]), np.sqrt(np.pi) / 2 * 1.0 * strain, rtol=1e-3)
-
-
 def test_preset_decides_what_its_walls_are():
-    """Width, screening and strain of a preset reach the tables; the controls have the walls that they name, of one mirror variant."""
+    """Width, screening and strain of a preset reach the tables, and a strain of 1 % the atoms: c is stretched at head-to-head walls, pressed at
+    tail-to-tail ones. The controls have the walls that they name, of one mirror variant."""
     told = dataclasses.replace(load_preset("control"), wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
     tilts = np.arange(-9, 9.5, 0.5)
     library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), tilt_b_mrad=tilts, tilt_c_mrad=tilts)
     settings = WallPatterns(told, library).edge_settings("charged", 1)
     assert (settings.width_factor, settings.screening_nm, settings.strain) == (2.0, 3.0, 0.001)
+    cells = [Supercell("charged", 16, default_profile(1.0, strain=value)) for value in (0.0, 0.01)]
+    (_, rest, _), (_, moved, _) = (cell.columns() for cell in cells)
+    for name, sign in (("HH", 1), ("TT", -1)):
+        near = np.abs(rest[:, 1] / 10 - cells[0].walls_nm()[name][0]) < 0.3
+        assert np.polyfit(rest[near, 1], (moved - rest)[near, 1], 1)[0] == pytest.approx(sign * 0.01, rel=0.05)
     for name, inclinations in (("control", {0.0}), ("control-inclined", {0.0, 5.0})):
         truth = simulate_truth(load_preset(name), "smoke", 0)
         assert set(np.unique(truth.wall_type)) == {-1, 1} and np.abs(np.abs(truth.wall_charge) - 1).max() < 1e-3
@@ -113,29 +95,18 @@ def test_upright_wall_is_a_domain_away_from_it_and_no_mixture_on_it(edge, librar
         assert left[1] > 5e-4 and left[1] > 10 * max(left[0], left[2])
 
 
-def test_stack_ends_in_its_domains(library):
-    """A wall above the foil leaves the lower domain, one below it the upper domain; both agree with the library."""
+def test_stack_ends_in_its_domains_and_has_a_mirror(library):
+    """A wall above the foil leaves the lower domain, one below it the upper domain; both agree with the library. The mirror across c swaps the
+    domains: -P over +P at the opposite tilt and opposite l."""
     stacks = stack_intensities(1, 1, [-20.0, 16.0, 60.0], [32, 36], [TILT], library.hkl, 2.0)[0]
     np.testing.assert_allclose(stacks[:, 1], stacks[:, 0], atol=1e-6)
     np.testing.assert_allclose(stacks[:, 3], stacks[:, 4], atol=1e-6)
     for sign, place in ((-1, 0), (1, -1)):
         assert chi2_per_electron(stacks[0, place], library.intensities(sign, 32 * 0.6112, *TILT), BACKGROUND) < 2e-3
     assert best_mixture(stacks[0, 2], stacks[0, -1], stacks[0, 0], BACKGROUND)[1] > 5e-3
-
-
-def test_mirror_of_a_stack_is_the_other_stack(library):
-    """The mirror across c swaps the domains: -P over +P at the opposite tilt and opposite l."""
     flip, stacks = permutation(library.hkl, (1, 1, -1)), ((1, 1, 1.1), (-1, -1, -1.1), (-1, 1, -1.1))
     first, *others = (stack_intensities(top, step, [20.0], [50], [(0.4, tilt)], library.hkl, 1.0)[0, 0, 1] for top, step, tilt in stacks)
     assert min(np.abs(first - other[flip]).max() for other in others) < 2e-3
-
-
-def test_weights_are_shares():
-    """A probe inside the grid is shared out wholly with its mean kept; splines and polynomials have weights that sum to one."""
-    weights = depth_weights(31.0, 4.0, -24.0, 6.0, 24)
-    assert weights.sum() == pytest.approx(1, abs=1e-6) and weights @ (-24 + 6 * np.arange(24)) == pytest.approx(31, abs=1e-5)
-    assert cubic_shares(0.3).sum() == pytest.approx(1)
-    np.testing.assert_allclose(lagrange_weights([1.0, 2.0, 4.0], 3.0) @ np.array([1.0, 4.0, 16.0]), 9.0)
 
 
 def test_renderer_adds_walls_where_they_reach(library):
