@@ -194,9 +194,10 @@ def step_components(scores: np.ndarray, step_nm: float = float("nan")) -> tuple[
     if differences.shape[1] <= len(smooth):
         raise ValueError(f"{differences.shape[1]} pairs of quiet positions for {len(smooth)} scores; take fewer scores or a larger scan")
     total, local = np.cov(smooth[:, quiet]), differences @ differences.T / differences.shape[1]
-    local += np.eye(len(local)) * RIDGE * np.trace(local) / len(local)
+    local += np.eye(len(local)) * RIDGE * (np.trace(local) or 1) / len(local)
     ratios, vectors = eigh(total, local)
-    vectors = vectors[:, ::-1] / np.sqrt(np.einsum("ik,ij,jk->k", vectors, total, vectors))[::-1]
+    variance = np.einsum("ik,ij,jk->k", vectors, total, vectors)
+    vectors = (vectors / np.sqrt(np.where(variance > 0, variance, 1)))[:, ::-1]  # a channel that is alive at steps only has no variance elsewhere
     return np.tensordot(vectors.T, smooth, 1), ratios[::-1]
 
 

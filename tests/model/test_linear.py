@@ -81,3 +81,13 @@ def test_the_rotation_of_an_embedding_finds_the_domain_whatever_the_units(units)
     rotated = rotate_steps(xr.DataArray(np.array(units, float), dims="channel") * maps)
     assert rotated.shape == (5, 40, 40) and rotated.attrs["chosen"] == 0 and rotated.attrs["ratios"][0] > 2 * rotated.attrs["ratios"][1]
     assert abs(np.corrcoef(rotated[0].values.ravel(), domain.ravel())[0, 1]) > 0.9
+
+
+@pytest.mark.parametrize("steady", [0, 2])
+def test_a_channel_that_is_alive_at_one_place_only_is_the_last_component(steady):
+    channels = np.random.default_rng(0).normal(size=(steady + 2, 40, 40))
+    channels[steady:] = 0
+    channels[steady, 0, 0], channels[steady + 1, -1, 0] = 1e6, 2e6
+    rotated = rotate_steps(xr.DataArray(channels, dims=("channel", "scan_y", "scan_x")))
+    assert np.isfinite(rotated).all()
+    assert np.all(rotated.attrs["ratios"][steady:] < 0.01)
