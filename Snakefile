@@ -18,7 +18,7 @@ from figures_pkg.book.jobs import Jobs, job_name
 from figures_pkg.code import installed_code
 from figures_pkg.workspace import artefacts_folder, book_folder, load_profile
 from figures_pkg.record.manifest import manifest_of
-from figures_pkg.record.scans import locate
+from figures_pkg.record.fetch import locate
 
 PROFILE = config.get("profile", "laptop")
 DATA = config.get("data", "twin")

@@ -247,7 +247,7 @@ def _embed(options) -> None:
 
 def _score(options) -> None:
     from figures_pkg.evaluate.leaderboard import score_file
-    from figures_pkg.record.scans import locate
+    from figures_pkg.record.fetch import locate
 
     profile = load_profile(options.profile)
     scan = Path(options.scan) if Path(options.scan).suffix else locate(options.scan, "twin", options.profile)

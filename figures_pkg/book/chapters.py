@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from figures_pkg.code import Code
+from figures_pkg.record.fetch import locate
 from figures_pkg.record.manifest import load_manifest, read_yaml
-from figures_pkg.record.scans import locate
 from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, fields_of, load_profile, read_front_matter, replacing, repository, scans_of
 
 NOTEBOOKS = repository() / "notebooks"

@@ -19,9 +19,8 @@ from figures_pkg.evaluate.scores import step_nm
 from figures_pkg.evaluate.walls import COARSEST_NM, walls_by_course
 from figures_pkg.imaging import Disc, Lattice, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise
 from figures_pkg.model.linear import rotate_steps
-from figures_pkg.record.fetch import MissingDataset
+from figures_pkg.record.fetch import MissingDataset, locate
 from figures_pkg.record.manifest import load_manifest
-from figures_pkg.record.scans import locate
 from figures_pkg.twin import read_truth
 from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, load_profile, scans_of
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import xarray as xr
 
-from figures_pkg.record.fetch import ensure, fetch, origin_of
+from figures_pkg.record.fetch import ensure, fetch, locate, origin_of
 from figures_pkg.record.manifest import load_manifest
-from figures_pkg.record.scans import locate
 from figures_pkg.workspace import artefact_path, artefacts_folder, available_cores, replacing, repository
 
 from .axes import DETECTOR_DIMS, DIMS, SCAN_DIMS, Axes, ScanFileError, check_scan
@@ -20,7 +19,7 @@ __all__ = ["Axes", "DETECTOR_DIMS", "DIMS", "HspyWriter", "SCAN_DIMS", "ScanFile
 
 def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> xr.DataArray:
     """
-    Open a scan of the twin or of the authors' record, in the "lab" orientation; parameters and errors are those of :func:`figures_pkg.record.scans.locate`.
+    Open a scan of the twin or of the authors' record, in the "lab" orientation; parameters and errors are those of :func:`figures_pkg.record.fetch.locate`.
 
     The twin's file carries its own axes. For the record the manifest's values are used: the authors' files are known to hold nominal axes.
     A file of the record with another shape than the manifest expects is a :class:`ScanFileError`, because its steps and reflections cannot be

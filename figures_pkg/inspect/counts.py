@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from figures_pkg.data.blocks import block_places, read_block
 from figures_pkg.data.scan import COUNTER_LIMITS, FEW, wrapped_pixels
-from figures_pkg.imaging.one_pass import Partial, Plan, blocks_in_flight, countable, make_plan, maps_of, reduce_block
+from figures_pkg.imaging.one_pass import Partial, blocks_in_flight, countable, make_plan, maps_of, reduce_block
 
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, number
 
@@ -27,7 +27,6 @@ HOT_FACTOR = 2.0  # over the brightest neighbour; the blur between pixels makes 
 LISTED = 6  # pixels at most that a sentence names
 AS_BUILT = "as it is"
 LEAVE_OUT = "Leave them out of virtual detectors and centres of mass."
-NOT_COUNTS = "The values are not whole numbers, so they are not the counts of the detector; what a counter did cannot be seen in them."
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,13 @@ class Statistics:
     """
     Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x).
 
-    ``mean``, ``mean_log`` (of ln(1 + counts)), ``smallest`` and ``largest`` are patterns over all positions; ``total`` and ``images`` are the
-    counts of each position in the whole pattern and in each mask; ``tiles`` (rows, columns, det_y, det_x) are mean patterns of up to 4 × 4 equal
-    parts of the scan. ``histogram`` says how often each count occurs, None where counts are not whole numbers; ``sample`` (n, det_y, det_x) are
-    some patterns spread over the scan, as stored.
+    ``total`` and ``images`` are counts of each position in the whole pattern and in each mask; ``tiles`` are mean patterns of up to 4 × 4 equal
+    parts of the scan; ``sample`` (n, det_y, det_x) some patterns spread over it; ``histogram`` how often each count occurs, None for real numbers.
     """
 
     shape: tuple[int, int, int, int]
     mean: np.ndarray
-    mean_log: np.ndarray
+    mean_log: np.ndarray  # of ln(1 + counts)
     smallest: np.ndarray
     largest: np.ndarray
     total: np.ndarray
@@ -58,59 +55,34 @@ class Statistics:
         return self.shape[0] * self.shape[1]
 
 
-@dataclass
-class _Block:
-    partial: Partial
-    smallest: np.ndarray
-    histogram: np.ndarray | None
-    sample: np.ndarray
-
-
 def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None = None, *, progress: bool = False) -> Statistics:
     """Read a scan of whole numbers or floating point once; ``masks`` name pixels (det_y, det_x) to add up at each position."""
     plan, places = make_plan(scan.shape[2:], dict(masks or {}), maximum=True, mean_log=True), block_places(scan)
-    labels, each = _tile_labels(scan.shape[:2]), -(-SAMPLED // len(places))
-    whole = _Block(Partial(), np.full(scan.shape[2:], np.inf), None, np.empty((0, *scan.shape[2:]), scan.dtype))
+    tiles = [min(TILES, size) for size in scan.shape[:2]]
+    row, col = (np.arange(size) * number // size for size, number in zip(scan.shape, tiles))
+    labels, each = row[:, None] * tiles[1] + col, -(-SAMPLED // len(places))
+    whole, smallest, samples = Partial(), np.full(scan.shape[2:], np.inf), []
+    histogram = np.zeros(BINS, np.int64) if scan.dtype.kind in "ui" else None
+
+    def reduced(place):
+        counts = read_block(scan, place, "synchronous")
+        patterns, table = counts.reshape(-1, *counts.shape[2:]), np.zeros(BINS, np.int64)
+        if histogram is not None:
+            _count(countable(patterns), table)
+        chosen = np.linspace(0, len(patterns) - 1, min(each, len(patterns)) + 2)[1:-1].astype(int)
+        return reduce_block(counts, plan, (place[0].start, place[1].start), labels[place]), patterns.min(axis=0), table, patterns[chosen]
+
     with ThreadPoolExecutor(blocks_in_flight(scan.data)) as pool:
-        work = pool.map(lambda place: _block(read_block(scan, place, "synchronous"), place, plan, labels, each), places)
-        for block in tqdm(work, "reading the scan", len(places), disable=not progress, mininterval=1.0):
-            _add(whole, block)
-    return _result(scan, plan, labels, whole)
-
-
-def _tile_labels(shape: tuple[int, int]) -> np.ndarray:
-    row, col = (np.arange(size) * min(TILES, size) // size for size in shape)
-    return row[:, None] * min(TILES, shape[1]) + col
-
-
-def _block(counts: np.ndarray, place, plan: Plan, labels: np.ndarray, each: int) -> _Block:
-    partial = reduce_block(counts, plan, (place[0].start, place[1].start), labels[place])
-    flat = counts.reshape(-1, *counts.shape[2:])
-    whole_numbers = counts.dtype.kind in "ui"
-    histogram = np.zeros(BINS, np.int64) if whole_numbers else None
-    if whole_numbers:
-        _count(countable(flat), histogram)
-    chosen = np.linspace(0, len(flat) - 1, min(each, len(flat)) + 2)[1:-1].astype(int)
-    return _Block(partial, flat.min(axis=0), histogram, flat[chosen])
-
-
-def _add(whole: _Block, block: _Block) -> None:
-    whole.partial.add(block.partial)
-    whole.smallest = np.minimum(whole.smallest, block.smallest)
-    whole.sample = np.concatenate([whole.sample, block.sample])
-    if block.histogram is not None:
-        whole.histogram = block.histogram if whole.histogram is None else whole.histogram + block.histogram
-
-
-def _result(scan: xr.DataArray, plan: Plan, labels: np.ndarray, whole: _Block) -> Statistics:
-    partial, positions = whole.partial, scan.shape[0] * scan.shape[1]
-    maps = maps_of(partial, plan, scan.shape[:2])
-    sizes = np.bincount(labels.ravel())
-    tiles = np.stack([partial.sums[label] / size for label, size in enumerate(sizes)])
-    tiles = tiles.reshape(*(min(TILES, size) for size in scan.shape[:2]), *scan.shape[2:])
-    mean, mean_log = sum(partial.sums.values()) / positions, partial.log_sum / positions
-    images = {name: maps[name] for name in plan.masks}
-    return Statistics(scan.shape, mean, mean_log, whole.smallest, partial.largest, maps["total"], images, tiles, whole.histogram, whole.sample)
+        for partial, least, table, some in tqdm(pool.map(reduced, places), "reading the scan", len(places), disable=not progress, mininterval=1.0):
+            whole.add(partial)
+            smallest = np.minimum(smallest, least)
+            samples.append(some)
+            if histogram is not None:
+                histogram += table
+    maps, positions = maps_of(whole, plan, scan.shape[:2]), scan.shape[0] * scan.shape[1]
+    patterns = np.stack([whole.sums[label] / size for label, size in enumerate(np.bincount(labels.ravel()))]).reshape(*tiles, *scan.shape[2:])
+    return Statistics(scan.shape, sum(whole.sums.values()) / positions, whole.log_sum / positions, smallest, whole.largest, maps["total"],
+                      {name: maps[name] for name in plan.masks}, patterns, histogram, np.concatenate(samples))  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
@@ -129,25 +101,22 @@ def _count(patterns, histogram):
 
 @dataclass(frozen=True)
 class KnownPixels:
-    """
-    Dead pixels of the detector that took a scan: ``chip`` (row, col) that are known in "lab" orientation, ``pictured`` in the published mean pattern.
-
-    ``opened`` is how the rows were taken to lie in the file, "lab" or "camera".
-    """
+    """Dead pixels (row, col) that a chip is known to have in "lab" orientation, and how many the published mean pattern shows."""
 
     chip: tuple = ()
     pictured: int = 0
-    opened: str = "lab"
+    opened: str = "lab"  # how the rows were taken to lie in the file, or "camera"
 
 
 def counter_findings(statistics: Statistics, bits_expected: int | None, known: KnownPixels = KnownPixels()) -> list[Finding]:
     """Findings about the detector's counters and pixels: "counter depth", "wrap-around", "saturation", "dead pixels", "hot pixels"."""
     if statistics.histogram is None:
-        open_rows = [Finding(check, "real numbers", "", OPEN, NOT_COUNTS) for check in ("counter depth", "wrap-around", "saturation")]
-        return open_rows + _pixel_findings(statistics, known, False)
+        why = "The values are not whole numbers, so they are not the counts of the detector; what a counter did cannot be seen in them."
+        unknown = [Finding(check, "real numbers", "", OPEN, why) for check in ("counter depth", "wrap-around", "saturation")]
+        return unknown + _pixel_findings(statistics, known, False)
     wrapped = _wrap_finding(statistics)
-    rows = [_depth_finding(statistics, bits_expected, wrapped.wrong), wrapped, _saturation_finding(statistics)]
-    return rows + _pixel_findings(statistics, known, wrapped.wrong)
+    first = _depth_finding(statistics, bits_expected, wrapped.wrong)
+    return [first, wrapped, _saturation_finding(statistics), *_pixel_findings(statistics, known, wrapped.wrong)]
 
 
 def _depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> Finding:
@@ -155,8 +124,7 @@ def _depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> F
     largest, kind = int(statistics.largest.max()), statistics.largest.dtype
     check, found, expected = "counter depth", f"largest count {largest:,}", f"{bits} bits, {2**bits - 1:,} at most" if bits else ""
     if wrapped:
-        text = f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter."
-        return Finding(check, found, expected, OPEN, text)
+        return Finding(check, found, expected, OPEN, f"The counts are wrapped, see below; the type {kind} does not show the depth of the counter.")
     if bits and largest > 2**bits - 1:
         deeper = next((depth for depth in (12, 16, 24, 32) if largest < 2**depth), 64)
         source = f"the largest count in the file is {largest}, which {bits} bits cannot hold"
@@ -180,13 +148,16 @@ def _wrap_finding(statistics: Statistics) -> Finding:
     A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped: neither a hole that a closed rim
     surrounds nor a dark line one pixel wide, which the blur between pixels forbids.
     """
-    histogram = statistics.histogram
     largest = int(statistics.largest.max())
     if largest > 255:
-        return Finding("wrap-around", "none", "none", AGREES, _no_deeper_wrap(histogram, largest))
+        limit = next(limit for limit in COUNTER_LIMITS + (2**32 - 1, 2**64) if largest <= limit)
+        text = f"Counts pass 255 without a break, and the largest, {largest:,}, is far from the next end of a counter, {limit:,}."
+        if largest >= 0.9 * limit:
+            text = f"Counts pass 255 without a break; the largest, {largest:,}, is close to {limit:,}, see saturation."
+        return Finding("wrap-around", "none", "none", AGREES, text)
     sample = statistics.sample.astype(np.uint8)
     holes = max(wrapped_pixels(sample), _notched_pixels(sample))
-    near_end = int(histogram[240:256].sum())
+    near_end = int(statistics.histogram[240:256].sum())
     ends, where = f"{near_end:,} counts lie from 240 to 255", f"{len(sample)} pattern{'s' if len(sample) > 1 else ''}"
     if holes <= FEW:
         text = f"In {where} {holes} dark pixels lie between pixels brighter by 80 counts; {ends}."
@@ -201,34 +172,23 @@ def _wrap_finding(statistics: Statistics) -> Finding:
 
 def _notched_pixels(sample: np.ndarray) -> int:
     """
-    Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more.
+    Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more, in uint8 patterns.
 
-    The sample holds uint8 patterns (n, det_y, det_x). Pixels that are zero in all of several patterns are dead and do not count.
+    Pixels that are zero in all of several patterns are dead and do not count.
     """
     counts = sample.astype(np.int16)
     alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
     notched = np.zeros(counts.shape, bool)
-    for axis in (1, 2):
-        inner = [slice(None)] * 3
-        inner[axis] = slice(1, -1)
-        before, here, after = (np.take(counts, np.arange(counts.shape[axis])[part], axis) for part in (slice(-2), slice(1, -1), slice(2, None)))
-        notched[tuple(inner)] |= (here <= DARK) & (np.minimum(before, after) - here >= DEPTH)
+    for turned, marked in ((counts, notched), (counts.swapaxes(1, 2), notched.swapaxes(1, 2))):
+        here, beside = turned[:, 1:-1], np.minimum(turned[:, :-2], turned[:, 2:])
+        marked[:, 1:-1] |= (here <= DARK) & (beside - here >= DEPTH)
     return int((notched & alive).sum())
-
-
-def _no_deeper_wrap(histogram: np.ndarray, largest: int) -> str:
-    """How far the counts stay below the end of the next deeper counter."""
-    limit = next(limit for limit in COUNTER_LIMITS + (2**32 - 1, 2**64) if largest <= limit)
-    if largest < 0.9 * limit:
-        return f"Counts pass 255 without a break, and the largest, {largest:,}, is far from the next end of a counter, {limit:,}."
-    return f"Counts pass 255 without a break; the largest, {largest:,}, is close to {limit:,}, see saturation."
 
 
 def _saturation_finding(statistics: Statistics) -> Finding:
     histogram, limit = statistics.histogram, int(statistics.largest.max())
     if limit not in COUNTER_LIMITS or limit >= len(histogram):
-        text = f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still."
-        return Finding("saturation", "none seen", "none", AGREES, text)
+        return Finding("saturation", "none seen", "none", AGREES, f"No counter of 6, 8, 12, 16 or 24 bits ends at {limit:,}, so none stood still.")
     always = int((statistics.smallest == limit).sum())  # pixels that never hold anything else are stuck, not saturated
     stuck, below = int(histogram[limit]) - always * statistics.positions, int(histogram[limit - 4:limit].max())
     text = f"{stuck:,} counts stand at {limit:,}, {below:,} at most at any of the four counts below it."
@@ -242,10 +202,8 @@ def _saturation_finding(statistics: Statistics) -> Finding:
 
 def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """
-    Pixels (row, col) that count nothing or too little, and pixels that count too much.
-
-    Dead: less than a fifth of the median of the 5 × 5 pixels around, where these hold enough counts to tell. Hot: always the same count, or more
-    than twice the brightest neighbour.
+    Pixels (row, col) with less than a fifth of the median of the 5 × 5 around, where these hold enough counts to tell; and pixels that always
+    hold the same count, or more than twice the brightest neighbour.
     """
     mean, positions = statistics.mean, statistics.positions
     around = median_filter(mean, 5)
@@ -277,14 +235,20 @@ def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
     """Dead pixels, compared with those that the chip is known to have: they tell how it lies, whatever the specimen is."""
     check, found, expected = "dead pixels", str(len(dead)), f"{known.pictured} in the published picture" if known.chip else ""
     text = f"At (row, column) {_places(dead)}: less than a fifth of the median around. {LEAVE_OUT}" if dead else "Every pixel counts."
-    met = {name: _near(places, dead) for name, places in _mirrored(known.chip, shape).items()}
+    height, width = shape[0] - 1, shape[1] - 1
+    lies = {  # where mirrors and half a turn put the chip's pixels
+        AS_BUILT: known.chip,
+        "upside down": [(height - row, col) for row, col in known.chip],
+        "left and right exchanged": [(row, width - col) for row, col in known.chip],
+        "turned by half a turn": [(height - row, width - col) for row, col in known.chip],
+    }
+    met = {name: sum(any(np.hypot(row - r, col - c) <= 2 for r, c in dead) for row, col in places) for name, places in lies.items()}
     best = max(met, key=met.get)
     if not known.chip or met[best] < len(known.chip):
         if wrapped and dead:
             return Finding(check, found, expected, OPEN, "Wrapped discs leave holes that look like dead pixels.")
-        missed = bool(known.pictured) or bool(dead)
         more = f" Of the {len(known.chip)} dead pixels of the authors' detector, {met[AS_BUILT]} are among them." if known.chip else ""
-        return Finding(check, found, expected, WARNING if missed else AGREES, text + more)
+        return Finding(check, found, expected, WARNING if known.pictured or dead else AGREES, text + more)
     if best == AS_BUILT:
         text += " The dead pixels of the authors' detector are among them, so the frame lies as in its other files."
         return Finding(check, found, expected, AGREES, text)
@@ -292,22 +256,6 @@ def _dead_finding(dead, known: KnownPixels, shape, wrapped: bool) -> Finding:
     remedy = f": stored_orientation is {native}" if best == "upside down" else ""
     says = f"the dead pixels of the authors' detector are at their places only if the frame is {best}{remedy}"
     return Finding(check, found, expected, CONFLICT, f"{text} {says[0].upper()}{says[1:]}.", wrong=True, says=says)
-
-
-def _mirrored(places, shape) -> dict[str, list]:
-    """Places on the detector as they are, and where mirrors and half a turn would put them."""
-    height, width = shape[0] - 1, shape[1] - 1
-    return {
-        AS_BUILT: list(places),
-        "upside down": [(height - row, col) for row, col in places],
-        "left and right exchanged": [(row, width - col) for row, col in places],
-        "turned by half a turn": [(height - row, width - col) for row, col in places],
-    }
-
-
-def _near(places, found, reach: float = 2.0) -> int:
-    """How many of the places have one of the found pixels close by."""
-    return sum(min((np.hypot(row - r, col - c) for r, c in found), default=np.inf) <= reach for row, col in places)
 
 
 def _places(places) -> str:

@@ -14,9 +14,8 @@ import yaml
 
 from figures_pkg.record.manifest import Dataset, Fact
 
-AGREES, CONFLICT, DECIDED, OPEN, WARNING = VERDICTS = ("agrees", "conflict", "decided", "cannot be told", "warning")
+AGREES, CONFLICT, DECIDED, OPEN, WARNING = ("agrees", "conflict", "decided", "cannot be told", "warning")
 GRAVEST = ("file", "shape", "wrap-around", "rows and columns", "half a turn")  # checks whose findings come first
-WIDTHS = (29, 30, 30)  # of the columns of the printed table: check, this file, expected
 TEXT_WIDTH = 100  # of the evidence below each row
 BASIS = "file"
 BASIS_WORDS = "the scan file itself, as `figures_pkg inspect` measured it"
@@ -31,92 +30,42 @@ class ScanContradicts(ValueError):
 
 @dataclass(frozen=True)
 class Decision:
-    """
-    A fact of the manifest, such as "scan_step_nm" of the group "axes", that the file decides.
-
-    Attributes
-    ----------
-    value, source
-        What the file says, and the evidence in a few words, for the manifest.
-    excludes
-        Values of other sources that the file excludes.
-    keeps_basis
-        Whether the value is still that of its source, and the file only excluded others.
-    tolerance
-        Difference up to which a value that is not read off a picture or inferred is left as it is, in its unit.
-    """
+    """A fact of the manifest, such as "scan_step_nm" of the group "axes", that the file decides."""
 
     group: str
     name: str
     value: object
-    source: str
-    excludes: tuple = ()
-    keeps_basis: bool = False
-    tolerance: float = 0.0
+    source: str  # the evidence in a few words, for the manifest
+    excludes: tuple = ()  # values of other sources that the file excludes
+    keeps_basis: bool = False  # whether the value is still that of its source, and the file only excluded others
+    tolerance: float = 0.0  # difference, in its unit, up to which a value that is neither read off a picture nor inferred is left as it is
 
 
 @dataclass(frozen=True)
 class Finding:
-    """
-    One check, such as "wrap-around".
-
-    Attributes
-    ----------
-    found, expected
-        What this file says, and what the manifest or the published pictures let us expect; empty where nothing is expected.
-    verdict
-        "agrees", "conflict", "decided" (sources disagreed, the file tells which is right), "cannot be told" or "warning".
-    evidence
-        Full sentences: how it was found and what follows.
-    wrong, says
-        Whether results from this file would be wrong, and then the finding in one sentence, the message of the exit status.
-    decisions
-        What follows for the manifest.
-    """
+    """One check, such as "wrap-around"."""
 
     check: str
-    found: str
-    expected: str
-    verdict: str
-    evidence: str
-    wrong: bool = False
-    says: str = ""
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
-
-    def __post_init__(self):
-        if self.verdict not in VERDICTS:
-            raise ValueError(f"verdict {self.verdict!r} of {self.check!r}; expected one of {', '.join(VERDICTS)}")
-        if self.wrong and not self.says:
-            raise ValueError(f"{self.check!r} makes results wrong but has no sentence that says so")
-
+    found: str  # what this file says
+    expected: str  # what the manifest or the published pictures let us expect; empty where nothing is
+    verdict: str  # "agrees", "conflict", "decided" (sources disagreed, the file tells which is right), "cannot be told" or "warning"
+    evidence: str  # full sentences: how it was found and what follows
+    wrong: bool = False  # whether results from this file would be wrong
+    says: str = ""  # and then the finding in one sentence, the message of the exit status
+    decisions: tuple[Decision, ...] = field(default=(), repr=False)  # what follows for the manifest
 
 @dataclass(frozen=True)
 class FirstLook:
-    """
-    All findings about one file.
-
-    Attributes
-    ----------
-    path, source, dataset
-        The file, where it comes from ("twin", "record", …), and the manifest's entry that it was held against ("" without one).
-    patch
-        A unified diff of the manifest with what the file decides; empty where nothing changes.
-    seconds
-        What the look took.
-    histogram
-        How often each count from 0 to the largest occurs in the whole scan (those above 65535 share the last place); None for real numbers.
-    strengths
-        (k, l) -> logarithms of the strength of a reflection over that of its opposite, here and in the published picture.
-    """
+    """All findings about one file."""
 
     path: str
-    source: str
-    dataset: str
+    source: str  # where it comes from: "twin", "record", …
+    dataset: str  # the manifest's entry that it was held against, "" without one
     findings: tuple[Finding, ...]
-    patch: str = ""
-    seconds: float = 0.0
-    histogram: np.ndarray | None = field(default=None, repr=False, compare=False)
-    strengths: dict = field(default_factory=dict, repr=False, compare=False)
+    patch: str = ""  # unified diff of the manifest with what the file decides; empty where nothing changes
+    seconds: float = 0.0  # what the look took
+    histogram: np.ndarray | None = field(default=None, repr=False, compare=False)  # how often each count from 0 to the largest occurs
+    strengths: dict = field(default_factory=dict, repr=False, compare=False)  # as from :func:`figures_pkg.inspect.frame.opposite_strengths`
 
     def __getitem__(self, check: str) -> Finding:
         """The finding of one check."""
@@ -131,17 +80,17 @@ class FirstLook:
 
     def rows(self) -> list[dict[str, str]]:
         """The table for a page: check, this file, expected, verdict and evidence of every finding."""
-        names = {"check": "check", "found": "this file", "expected": "expected", "verdict": "verdict", "evidence": "evidence"}
-        return [{title: getattr(finding, name) for name, title in names.items()} for finding in self.findings]
+        titles = ("check", "this file", "expected", "verdict", "evidence")
+        return [dict(zip(titles, (one.check, one.found, one.expected, one.verdict, one.evidence))) for one in self.findings]
 
     def text(self) -> str:
         """The table for a terminal, the evidence indented below each row, and the patch."""
         against = f", held against {self.dataset} of the manifest" if self.dataset else ""
-        lines = [f"First look at {self.path} ({self.source}{against}), {self.seconds:.0f} s", ""]
-        lines += [_columns("check", "this file", "expected", "verdict")]
+        row = "{:29} {:30} {:30} {}".format  # a long cell moves the rest to the right
+        lines = [f"First look at {self.path} ({self.source}{against}), {self.seconds:.0f} s", "", row("check", "this file", "expected", "verdict")]
         for finding in self.findings:
             verdict = finding.verdict.upper() if finding.wrong else finding.verdict
-            lines += ["", _columns(finding.check, finding.found, finding.expected, verdict)]
+            lines += ["", row(finding.check, finding.found, finding.expected, verdict)]
             lines += textwrap.wrap(finding.evidence, TEXT_WIDTH, initial_indent="    ", subsequent_indent="    ")
         if self.patch:
             lines += ["", "The file decides what the manifest left open. To take it over, paste this into `git apply`:", "", self.patch.rstrip("\n")]
@@ -155,12 +104,6 @@ class FirstLook:
         return json.dumps(content, ensure_ascii=False, indent=1, default=float) + "\n"
 
 
-def _columns(*texts: str) -> str:
-    """One row of the printed table; a long cell moves the rest to the right."""
-    *cells, last = texts
-    return " ".join([text.ljust(width) for text, width in zip(cells, WIDTHS, strict=True)] + [last])
-
-
 def times(shape) -> str:
     """A shape in words."""
     return " × ".join(f"{int(size)}" for size in shape)
@@ -171,9 +114,9 @@ def signed(value: float, digits: int = 0, unit: str = "") -> str:
     return f"{value:+.{digits}f}{unit}".replace("-", "−")
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, never in exponential form for the sizes met here."""
-    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+def number(value: float) -> str:
+    """A number with three significant digits, never in exponential form for the sizes met here."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def manifest_patch(path: Path, entry: Dataset, decisions: Iterable[Decision]) -> str:
@@ -185,16 +128,24 @@ def manifest_patch(path: Path, entry: Dataset, decisions: Iterable[Decision]) ->
     source says what was excluded. Facts about which the file has nothing new are left alone.
     """
     text = path.read_text(encoding="utf-8")
-    edits = [edit for decision in decisions if (edit := _edit(text, entry, decision))]
-    if not edits:
-        return ""
-    if any(BASIS in replacement for *_, replacement in edits):
-        edits += _basis_edit(text)
+    written = yaml.compose(text, yaml.SafeLoader)
+    edits = []
+    for decision in decisions:
+        fact = getattr(entry, decision.group).get(decision.name)
+        new = fact and decided_fact(fact, decision)
+        place = None if new is fact else _place(written, entry.id, decision.group, decision.name)
+        if place:  # else unchanged, or the entry repeats another one
+            key, value = place
+            stop = key.start_mark.index + len(text[key.start_mark.index:value.end_mark.index].rstrip())
+            edits.append((key.start_mark.index, stop, _written(decision.name, new, key.start_mark.column)))
+    bases = _child(written, "bases")[1]
+    if any(BASIS in replacement for *_, replacement in edits) and not _child(bases, BASIS):
+        key, value = bases.value[-1]
+        edits.append((value.end_mark.index, value.end_mark.index, f"\n{' ' * key.start_mark.column}{BASIS}: {json.dumps(BASIS_WORDS)}"))
     changed = text
     for start, stop, replacement in sorted(edits, reverse=True):
         changed = changed[:start] + replacement + changed[stop:]
-    lines = difflib.unified_diff(text.splitlines(True), changed.splitlines(True), f"a/{path.name}", f"b/{path.name}", n=2)
-    return "".join(lines)
+    return "".join(difflib.unified_diff(text.splitlines(True), changed.splitlines(True), f"a/{path.name}", f"b/{path.name}", n=2))
 
 
 def decided_fact(fact: Fact, decision: Decision) -> Fact:
@@ -237,48 +188,19 @@ def _among(value, values) -> bool:
     return any(_same(value, one) for one in values)
 
 
-def _edit(text: str, entry: Dataset, decision: Decision) -> tuple[int, int, str] | None:
-    """(start, stop, replacement) of the text of one fact; None where it stays as it is."""
-    fact = getattr(entry, decision.group).get(decision.name)
-    if fact is None:
-        return None
-    new = decided_fact(fact, decision)
-    place = None if new is fact else _place(text, entry.id, decision.group, decision.name)
-    if place is None:  # unchanged, or the entry comes from a series or an anchor
-        return None
-    start, stop, indent = place
-    return start, stop, _written(decision.name, new, indent)
-
-
-def _place(text: str, id: str, group: str, name: str) -> tuple[int, int, int] | None:
-    """Where a fact of a dataset stands in the text: start, stop, and its indentation."""
-    for dataset in _child(yaml.compose(text, yaml.SafeLoader), "datasets")[1].value:
+def _place(written: yaml.Node, id: str, group: str, name: str):
+    """The (key, value) nodes of a fact of a dataset, or None."""
+    for dataset in _child(written, "datasets")[1].value:
         named = _child(dataset, "id")
-        if named is None or named[1].value != id:
-            continue
-        inside = _child(dataset, group)
-        found = _child(inside[1], name) if inside else None
-        if found is None:
-            return None
-        key, value = found
-        stop = key.start_mark.index + len(text[key.start_mark.index:value.end_mark.index].rstrip())
-        return key.start_mark.index, stop, key.start_mark.column
+        if named and named[1].value == id:
+            inside = _child(dataset, group)
+            return inside and _child(inside[1], name)
     return None
 
 
 def _child(node, name: str):
     """(key, value) nodes of a mapping's entry, or None."""
     return next(((key, value) for key, value in node.value if key.value == name), None) if isinstance(node, yaml.MappingNode) else None
-
-
-def _basis_edit(text: str) -> list[tuple[int, int, str]]:
-    """The line that names the basis, after the last of them, where the manifest lacks it."""
-    bases = _child(yaml.compose(text, yaml.SafeLoader), "bases")[1]
-    if _child(bases, BASIS):
-        return []
-    key, value = bases.value[-1]
-    at = value.end_mark.index
-    return [(at, at, f"\n{' ' * key.start_mark.column}{BASIS}: {json.dumps(BASIS_WORDS)}")]
 
 
 def _written(name: str, fact: Fact, indent: int) -> str:
@@ -288,9 +210,7 @@ def _written(name: str, fact: Fact, indent: int) -> str:
         return short
     margin = "\n" + " " * (indent + 2)
     parts = [f"{name}:", f"value: {_scalar(fact.value)}", f"basis: {fact.basis}", f"source: {json.dumps(fact.source, ensure_ascii=False)}"]
-    if fact.conflicts:
-        parts.append("conflicts:")
-        parts += [f"  - {_flow(one)}" for one in fact.conflicts]
+    parts += ["conflicts:", *(f"  - {_flow(one)}" for one in fact.conflicts)] if fact.conflicts else []
     return margin.join(parts)
 
 
@@ -300,6 +220,4 @@ def _flow(fact: Fact) -> str:
 
 def _scalar(value) -> str:
     """A value as YAML reads it back: JSON is YAML, and plain words need no quotes."""
-    if isinstance(value, str) and value.isidentifier():
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and value.isidentifier() else json.dumps(value, ensure_ascii=False)

@@ -17,9 +17,8 @@ from figures_pkg.data.scan import open_scan
 from figures_pkg.data.units import disc_radius
 from figures_pkg.imaging import Box, Lattice
 from figures_pkg.imaging.lattice import as_drawn, between_discs, ring_background
-from figures_pkg.record.fetch import origin_of
+from figures_pkg.record.fetch import locate, origin_of
 from figures_pkg.record.manifest import Dataset, Manifest, load_manifest
-from figures_pkg.record.scans import locate
 
 from .counts import KnownPixels, Statistics, counter_findings, gather_statistics
 from .findings import AGREES, CONFLICT, DECIDED, OPEN, WARNING, Decision, Finding, FirstLook, manifest_patch, signed, times
@@ -29,7 +28,7 @@ from .frame import (
     Frame,
     candidates_of,
     carried,
-    counts_finding,
+    counts_findings,
     frame_of,
     geometry_findings,
     opposite_strengths,
@@ -38,7 +37,6 @@ from .frame import (
 )
 
 OF_RECORD = ("record", "rehearsal")  # sources of files under a record's name
-UNREADABLE = (ScanFileError, OSError)
 STEP_ERROR = 0.01  # of a stated step, within which two sources agree
 SLOW_CHUNK_BYTES = 64e6  # of whole patterns that must be decoded to see one of them
 PARTS = 16  # the published box images are kept as so many equal parts of the scan along each side
@@ -50,12 +48,9 @@ BOXES = ("box1", "box2")
 
 def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *, progress: bool = False) -> FirstLook:
     """
-    The first look at a scan of the book, its name and source as for :func:`figures_pkg.data.locate`; "ds1-field2" is another field of the twin.
+    The first look at a scan of the book, its name and source as for :func:`figures_pkg.record.fetch.locate`; "ds1-field2" is another field of the twin.
 
-    Raises
-    ------
-    MissingDataset
-        If the file is not there; the message holds the command that makes or fetches it.
+    A `MissingDataset` holds the command that makes or fetches the file.
     """
     path = locate(dataset, data, profile)
     manifest = load_manifest()
@@ -77,15 +72,11 @@ def inspect_scan(path, expect: str | None = None, *, scan_shape: tuple[int, int]
         file shows by itself is checked.
     scan_shape
         (rows, columns) of a ``.mib`` or ``.npy`` that does not tell; (1, 1) for a single pattern.
-    progress
-        Whether to show a bar on stderr.
 
     Raises
     ------
     FileNotFoundError, PermissionError
         If there is nothing to read.
-    ManifestError
-        If `expect` is not in the manifest.
     """
     path, manifest = Path(path), load_manifest()
     named = next((entry for entry in manifest.datasets.values() if entry.role == "measured" and path.name == entry.remote), None)
@@ -95,89 +86,56 @@ def inspect_scan(path, expect: str | None = None, *, scan_shape: tuple[int, int]
 def _look(path: Path, manifest: Manifest, entry: Dataset | None, origin: str, progress: bool, scan_shape=None, profile: str = "") -> FirstLook:
     """Open, read once, and collect the findings; a file that cannot be read is a finding of its own."""
     begin = time.perf_counter()
-    name = entry.id if entry else ""
+    stored = entry.axes["orientation"].value if entry and (origin in OF_RECORD or path.name == entry.remote) else None  # None: as the format has it
     try:
-        stored = entry.axes["orientation"].value if entry and (origin in OF_RECORD or path.name == entry.remote) else None
-        scan = _opened(path, stored, scan_shape)
-        look = _held_against(scan, path, entry, _source(scan, origin), stored or "lab", progress, profile)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of missing calibrations: they are findings
+            scan = open_scan(path, scan_shape=scan_shape, stored_orientation=stored, check_counts=False)
+        # what a file says itself counts before the word of who gave its checksum; a record's file that names a twin is a rehearsal
+        source = origin if scan.source == "user" else "rehearsal" if origin in OF_RECORD else scan.source
+        look = _held_against(scan, path, entry, source, stored or "lab", progress, profile)
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except UNREADABLE as error:
-        says = f"the file cannot be read: {error}"
-        return FirstLook(str(path), origin, name, (Finding("file", "damaged or of another kind", "", CONFLICT, str(error), wrong=True, says=says),))
-    patch = manifest_patch(manifest.path, entry, _decisions(look)) if entry and look.source != "twin" else ""
+    except (ScanFileError, OSError) as error:
+        finding = Finding("file", "damaged or of another kind", "", CONFLICT, str(error), wrong=True, says=f"the file cannot be read: {error}")
+        return FirstLook(str(path), origin, entry.id if entry else "", (finding,))
+    wrong = [finding for finding in look.findings if finding.wrong]
+    mended = () if any(finding.check in ("shape", "wrap-around") for finding in wrong) else wrong or look.findings
+    decisions = [decision for finding in mended for decision in finding.decisions]  # in a file that contradicts, nothing but what mends that
+    patch = manifest_patch(manifest.path, entry, decisions) if entry and look.source != "twin" else ""
     return replace(look, patch=patch, seconds=time.perf_counter() - begin)
-
-
-def _source(scan: xr.DataArray, origin: str) -> str:
-    """Where a file comes from: what it says itself, else the word of who gave its checksum; a record's file that names a twin is a rehearsal."""
-    if scan.source == "user":
-        return origin
-    return "rehearsal" if origin in OF_RECORD else scan.source
-
-
-def _opened(path: Path, stored: str | None, scan_shape) -> xr.DataArray:
-    """The scan with its own axes and in "lab" orientation; None leaves to the format how its rows are stored."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of missing calibrations: they are findings
-        return open_scan(path, scan_shape=scan_shape, stored_orientation=stored, check_counts=False)
 
 
 def _held_against(scan: xr.DataArray, path: Path, entry: Dataset | None, source: str, stored: str, progress: bool, profile: str) -> FirstLook:
     """All findings in the order of the table; `stored` is how the rows were taken to lie in the file."""
     published = entry if entry and scan.shape[2:] == tuple(entry.container["shape"].value[2:]) else None  # of the same detector
-    pictures = _published(published, stored)
-    lattice, radius = _expected(published)
+    of_record, lattice, radius, pictures, pixels, images = source != "twin", None, None, None, KnownPixels(), None
+    if published:
+        lattice = Lattice(*(tuple(entry.axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
+        angle, energy = (entry.acquisition[name].value for name in ("convergence_mrad", "beam_energy_kev"))
+        radius = disc_radius(angle, energy) / entry.axes["det_scale_inv_angstrom"].value
+    if published and entry.id in ("ds1", "ds2"):
+        pictures, images = mean_pattern_numbers(entry.id), box_image_numbers(entry.id)
+        pixels = KnownPixels(tuple(chip_dead_pixels()), len(images["dark_points_row_col"]), stored)
 
-    findings = _label_findings(scan, path, entry, source != "twin", profile)
+    findings = [_file_finding(scan, path, entry, of_record), _shape_finding(scan, entry, of_record, profile), _type_finding(scan),
+                _chunk_finding(scan, path), _step_finding(scan, entry, of_record), _energy_finding(scan, entry)]  # fmt: skip
     statistics = gather_statistics(scan, _box_masks(published, scan.shape[2:]), progress=progress)
-    findings += counter_findings(statistics, entry.container["counter_bits"].value if entry else None, pictures["pixels"])
+    findings += counter_findings(statistics, entry.container["counter_bits"].value if entry else None, pixels)
     frame = Frame(problem="The detector has fewer than 32 pixels along an axis.")
     if min(scan.shape[2:]) >= 32:
-        frame = frame_of(statistics.mean, statistics.mean_log, lattice, radius, pictures["mean"])
-    findings += orientation_findings(frame, statistics.mean_log, pictures["mean"], stored)
-    findings += geometry_findings(scan, statistics, frame, entry) + counts_finding(statistics, entry)
-    findings += _picture_findings(statistics, frame, entry, pictures["images"], pictures["mean"])
-    known = pictures["mean"] if frame.lattice is not None else None
-    strengths = opposite_strengths(statistics.mean_log, frame.lattice, known) if known else {}
+        frame = frame_of(statistics.mean, statistics.mean_log, lattice, radius, pictures)
+    findings += orientation_findings(frame, statistics.mean_log, pictures, stored)
+    findings += geometry_findings(scan, statistics, frame, entry) + counts_findings(statistics, entry)
+    orientation, strengths = frame.orientation or AS_PUBLISHED, {}
+    if images and statistics.images:
+        findings += [_box_finding(name, statistics, orientation, entry, images[name]) for name in BOXES]
+        findings.append(scan_axes_finding({name: statistics.images[f"{name}, {orientation}"] for name in BOXES}, images))
+    if pictures and frame.lattice is not None:
+        findings.append(_ring_finding(statistics, frame.lattice, orientation, pictures, images["dark_points_row_col"]))
+        strengths = opposite_strengths(statistics.mean_log, frame.lattice, pictures)
     histogram = None if statistics.histogram is None else np.trim_zeros(statistics.histogram, "b")
     return FirstLook(str(path), source, entry.id if entry else "", tuple(findings), histogram=histogram, strengths=strengths)
-
-
-def _decisions(look: FirstLook) -> list[Decision]:
-    """What the file decides; where it contradicts the manifest, nothing but what mends that."""
-    wrong = [finding for finding in look.findings if finding.wrong]
-    if any(finding.check in ("shape", "wrap-around") for finding in wrong):
-        return []
-    return [decision for finding in wrong or look.findings for decision in finding.decisions]
-
-
-def _published(entry: Dataset | None, stored: str) -> dict:
-    if entry is None or entry.id not in ("ds1", "ds2"):
-        return {"mean": None, "images": None, "pixels": KnownPixels()}
-    images = box_image_numbers(entry.id)
-    pixels = KnownPixels(tuple(chip_dead_pixels()), len(images["dark_points_row_col"]), stored)
-    return {"mean": mean_pattern_numbers(entry.id), "images": images, "pixels": pixels}
-
-
-def _expected(entry: Dataset | None) -> tuple[Lattice | None, float | None]:
-    """The lattice of the manifest and the radius of its discs in pixels, whatever the axes of the file say."""
-    if entry is None:
-        return None, None
-    lattice = Lattice(*(tuple(entry.axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
-    pixel = entry.axes["det_scale_inv_angstrom"].value
-    return lattice, disc_radius(entry.acquisition["convergence_mrad"].value, entry.acquisition["beam_energy_kev"].value) / pixel
-
-
-def _label_findings(scan: xr.DataArray, path: Path, entry: Dataset | None, of_record: bool, profile: str = "") -> list[Finding]:
-    """
-    Findings from the file's labels, before any count is read: "file", "shape", "type", "chunks", "scan step", "beam energy".
-
-    A file that is ``of_record`` should have the size, format and number of positions of the manifest. The twin writes the same detector at a
-    size of its own, that of the ``profile``.
-    """
-    first = [_file_finding(scan, path, entry, of_record), _shape_finding(scan, entry, of_record, profile)]
-    return first + [_type_finding(scan), _chunk_finding(scan, path), _step_finding(scan, entry, of_record), _energy_finding(scan, entry)]
 
 
 def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> Finding:
@@ -185,21 +143,15 @@ def _file_finding(scan, path: Path, entry: Dataset | None, of_record: bool) -> F
     found = f"{scan.attrs['format']}, {size / 1e6:,.0f} MB"
     if entry is None:
         return Finding("file", found, "", OPEN, "Nothing is known of it beforehand.")
+    stated, (least, most) = entry.container["format"], entry.expected_bytes.value
+    verdict = AGREES if str(stated.value).startswith(scan.attrs["format"]) else CONFLICT
     if not of_record:
-        expected = str(entry.container["format"].value)
-        return Finding("file", found, expected, _format_verdict(scan, entry), "The twin writes the format of the record.")
-    least, most = entry.expected_bytes.value
+        return Finding("file", found, str(stated.value), verdict, "The twin writes the format of the record.")
     expected = f"{least / 1e6:,.0f} to {most / 1e6:,.0f} MB"
     if not least <= size <= most:
         return Finding("file", found, expected, WARNING, f"Its size lies outside what {entry.expected_bytes.source} lets expect.")
-    stated = entry.container["format"]
     decision = Decision("container", "format", stated.value, f"the file names its format, {scan.attrs['format']}")
-    verdict = _format_verdict(scan, entry)
     return Finding("file", found, expected, verdict, f"The manifest expects {stated.value}.", decisions=(decision,) if verdict == AGREES else ())
-
-
-def _format_verdict(scan, entry: Dataset) -> str:
-    return AGREES if str(entry.container["format"].value).startswith(scan.attrs["format"]) else CONFLICT
 
 
 def _shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) -> Finding:
@@ -219,16 +171,14 @@ def _shape_finding(scan, entry: Dataset | None, of_record: bool, profile: str) -
 
 
 def _type_finding(scan) -> Finding:
-    kind = scan.dtype
-    if kind.kind == "u" and kind.itemsize > 1:
-        return Finding("type", str(kind), "whole numbers, 16 bits", AGREES, "Room for a counter of 12 bits.")
-    if kind == np.uint8:
-        text = "Bytes hold counts up to 255. Deeper counters are wrapped or cut by a conversion to bytes; see wrap-around."
-        return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
-    if kind.kind != "f":
-        return Finding("type", str(kind), "whole numbers, 16 bits", AGREES, "Room for any counter.")
-    text = "Counts are whole numbers; these values may have been scaled, and then noise estimates from counting do not hold."
-    return Finding("type", str(kind), "whole numbers, 16 bits", WARNING, text)
+    verdict, text = AGREES, "Room for any counter."
+    if scan.dtype == np.uint8:
+        verdict, text = WARNING, "Bytes hold counts up to 255. Deeper counters are wrapped or cut by a conversion to bytes; see wrap-around."
+    elif scan.dtype.kind == "u":
+        text = "Room for a counter of 12 bits."
+    elif scan.dtype.kind == "f":
+        verdict, text = WARNING, "Counts are whole numbers; these values may have been scaled, and then noise estimates from counting do not hold."
+    return Finding("type", str(scan.dtype), "whole numbers, 16 bits", verdict, text)
 
 
 def _chunk_finding(scan, path: Path) -> Finding:
@@ -246,8 +196,7 @@ def _step_finding(scan, entry: Dataset | None, of_record: bool) -> Finding:
     sources = candidates_of(entry, "axes", "scan_step_nm")
     expected = f"{sources[0].value:.4g} nm" if sources else ""
     if not np.isfinite(own).all():
-        text = "The scan axes of the file are not in nm; nothing in the counts tells the step."
-        return Finding("scan step", "not in the file", expected, OPEN, text)
+        return Finding("scan step", "not in the file", expected, OPEN, "The scan axes of the file are not in nm; nothing in the counts tells the step.")
     found = f"{own[0]:.3g} nm" if np.isclose(*own) else f"{own[0]:.3g} nm down, {own[1]:.3g} nm across"
     if not sources:
         return Finding("scan step", found, "", OPEN, "As the file's axes say. Nothing to compare with.")
@@ -291,30 +240,18 @@ def _box_masks(entry: Dataset | None, shape: tuple[int, int]) -> dict[str, np.nd
     return masks
 
 
-def _picture_findings(statistics: Statistics, frame: Frame, entry: Dataset | None, images: dict | None, published: dict | None) -> list[Finding]:
-    """Findings from the published pictures: "box1", "box2", "rows and columns of the scan", "mean pattern"; only those that can be looked at."""
-    findings = []
-    if images and statistics.images:
-        orientation = frame.orientation or AS_PUBLISHED
-        findings = [_box_finding(name, statistics, orientation, entry, images[name]) for name in BOXES]
-        findings.append(scan_axes_finding({name: statistics.images[f"{name}, {orientation}"] for name in BOXES}, images))
-    if published and frame.lattice is not None:
-        findings.append(_ring_finding(statistics, frame, published, images))
-    return findings
-
-
 def _box_finding(name: str, statistics: Statistics, orientation: str, entry: Dataset, image: dict) -> Finding:
     box = entry.boxes[name].value
     area = (box["rows"][1] - box["rows"][0]) * (box["cols"][1] - box["cols"][0])
     mean = float(statistics.images[f"{name}, {orientation}"].mean()) / area
-    reflection = "0{1}{2}".format(*box["reflection"])
-    off = (mean - image["mean"]) / image["error"]
+    fits = abs(mean - image["mean"]) <= BOX_ERRORS * image["error"]
     rows, cols = (f"{start} to {stop - 1}" for start, stop in (box["rows"], box["cols"]))
-    text = (f"Rows {rows}, columns {cols} of the published frame, on {reflection}; {signed(100 * (mean / image['mean'] - 1))} % against the "
+    _, k, l = box["reflection"]
+    text = (f"Rows {rows}, columns {cols} of the published frame, on 0{k}{l}; {signed(100 * (mean / image['mean'] - 1))} % against the "
             "published mean, read off the colour bar of the box image.")  # fmt: skip
     digits = 1 if image["mean"] >= 10 else 2
     expected = f"{image['mean']:.{digits}f} ± {image['error']:g} counts per px"
-    return Finding(name, f"{mean:.{digits}f} counts per px", expected, AGREES if abs(off) <= BOX_ERRORS else WARNING, text)
+    return Finding(name, f"{mean:.{digits}f} counts per px", expected, AGREES if fits else WARNING, text)
 
 
 def scan_axes_finding(maps: dict[str, np.ndarray], images: dict) -> Finding:
@@ -322,9 +259,11 @@ def scan_axes_finding(maps: dict[str, np.ndarray], images: dict) -> Finding:
     check, expected = "rows and columns of the scan", "as in the box images"
     shape = next(iter(maps.values())).shape
     if min(shape) < PARTS:
-        text = f"The scan of {shape[0]} × {shape[1]} positions is too small to compare with the published box images."
-        return Finding(check, "unknown", expected, OPEN, text)
-    likeness = {name: _image_likeness(maps, images, name) for name in ORIENTATIONS}
+        return Finding(check, "unknown", expected, OPEN, f"The scan of {times(shape)} positions is too small to compare with the published box images.")
+    likeness = {}
+    for orientation in ORIENTATIONS:
+        pairs = ((_in_parts(maps[name]), reoriented(images[name]["blocks"], orientation)) for name in BOXES)
+        likeness[orientation] = float(np.mean([np.corrcoef(here.ravel(), there.ravel())[0, 1] if here.std() > 0 else 0.0 for here, there in pairs]))
     best, second = sorted(likeness, key=likeness.get, reverse=True)[:2]
     listed = ", ".join(f"{likeness[name]:.2f} if it is {name}" for name in dict.fromkeys((AS_PUBLISHED, best, second)))
     text = f"The images of both boxes correlate with the published ones by so much under each assumption about the scan: {listed}."
@@ -336,12 +275,6 @@ def scan_axes_finding(maps: dict[str, np.ndarray], images: dict) -> Finding:
     return Finding(check, best, expected, CONFLICT, f"{text} Directions in maps and patterns do not belong together then.", wrong=True, says=says)
 
 
-def _image_likeness(maps, images, orientation: str) -> float:
-    """Mean correlation of both box images with the published ones, if the scan has an orientation."""
-    pairs = ((_in_parts(maps[name]), reoriented(images[name]["blocks"], orientation)) for name in BOXES)
-    return float(np.mean([np.corrcoef(here.ravel(), there.ravel())[0, 1] if here.std() > 0 else 0.0 for here, there in pairs]))
-
-
 def _in_parts(image: np.ndarray) -> np.ndarray:
     """Means over 16 × 16 equal parts of an image."""
     rows, cols = (np.linspace(0, size, PARTS + 1).astype(int)[:-1] for size in image.shape)
@@ -350,15 +283,14 @@ def _in_parts(image: np.ndarray) -> np.ndarray:
     return sums / sizes
 
 
-def _ring_finding(statistics: Statistics, frame: Frame, published: dict, images: dict | None) -> Finding:
+def _ring_finding(statistics: Statistics, lattice: Lattice, orientation: str, published: dict, dark_points) -> Finding:
     """Counts between the discs against the published mean pattern."""
     shape = statistics.mean.shape
-    orientation = frame.orientation or AS_PUBLISHED
     matrix = np.array(ORIENTATIONS[orientation]).T
     back = next(name for name, inverse in ORIENTATIONS.items() if np.array_equal(matrix, inverse))
-    upright, centre = reoriented(as_drawn(statistics.mean_log), back), carried(frame.lattice.centre, back, shape)
-    lattice = Lattice(tuple(centre), tuple(matrix @ frame.lattice.g002), tuple(matrix @ frame.lattice.g010))
-    mask = between_discs(lattice, shape, published["clearance_px"], tuple((images or {}).get("dark_points_row_col", ())))
+    upright, centre = reoriented(as_drawn(statistics.mean_log), back), carried(lattice.centre, back, shape)
+    lattice = Lattice(tuple(centre), tuple(matrix @ lattice.g002), tuple(matrix @ lattice.g010))
+    mask = between_discs(lattice, shape, published["clearance_px"], tuple(dark_points))
     ratio = ring_background(upright, lattice, mask, published["rings_px"]) / np.array(published["ring_counts"])
     ratio = ratio[np.isfinite(ratio)]
     if not ratio.size:
@@ -366,5 +298,4 @@ def _ring_finding(statistics: Statistics, frame: Frame, published: dict, images:
     low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
     text = (f"Mean log pattern, drawn like the published one, in {ratio.size} rings between the discs: {middle:.2f} times the published counts "
             f"in the median, {low:.2f} to {high:.2f} in four fifths of the rings.")  # fmt: skip
-    fits = abs(middle - 1) <= RING_ERROR
-    return Finding("mean pattern", f"{middle:.2f} of the published", "1", AGREES if fits else WARNING, text)
+    return Finding("mean pattern", f"{middle:.2f} of the published", "1", AGREES if abs(middle - 1) <= RING_ERROR else WARNING, text)

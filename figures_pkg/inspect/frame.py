@@ -51,61 +51,47 @@ def reoriented(picture: np.ndarray, orientation: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Frame:
-    """
-    How a file shows the pattern.
+    """How a file shows the pattern."""
 
-    Attributes
-    ----------
-    orientation
-        A key of ``ORIENTATIONS``; None where it cannot be told.
-    lattice
-        In the file's own pixels, with +c where the orientation puts it; None where there is none, for the reason in ``problem``.
-    radius_px
-        Of the discs.
-    likeness
-        Of the strengths of opposite reflections to the published ones, 1 the same, −1 exchanged; nan where unknown.
-    found
-        What the search without a guess says.
-    """
-
-    orientation: str | None = None
-    lattice: Lattice | None = None
-    radius_px: float = np.nan
-    likeness: float = np.nan
-    found: FoundLattice | None = None
+    orientation: str | None = None  # a key of ``ORIENTATIONS``; None where it cannot be told
+    lattice: Lattice | None = None  # in the file's own pixels, with +c where the orientation puts it; None for the reason in ``problem``
+    radius_px: float = np.nan  # of the discs
+    likeness: float = np.nan  # of the strengths of opposite reflections to the published ones, 1 the same, −1 exchanged
+    found: FoundLattice | None = None  # what the search without a guess says
     problem: str = ""
 
 
-def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None = None, radius_px: float | None = None,
-             published: dict | None = None) -> Frame:
+def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None, radius_px: float | None, published: dict | None) -> Frame:
     """
     Find the lattice of a mean pattern and say how the frame lies with respect to the published one.
 
     The lattice is searched without a guess, because a wrong guess would find itself again. Its c axis tells mirrors and quarter turns, but a lattice
     looks the same after half a turn. What differs is how strong opposite reflections are: the specimen was tilted, and the published picture shows
     which of them is the stronger one.
-
-    Parameters
-    ----------
-    mean, mean_log
-        Mean counts and mean of ln(1 + counts), shape (det_y, det_x).
-    expected, radius_px
-        Lattice of the published frame, and expected radius of the discs.
-    published
-        From :func:`figures_pkg.data.published.mean_pattern_numbers`.
+    The mean of ln(1 + counts) is compared with ``published``, from :func:`figures_pkg.data.published.mean_pattern_numbers`.
     """
     try:
         found = find_lattice(mean, up=expected.g002 if expected else (-1.0, 0.0))
     except ValueError as error:
         return Frame(problem=str(error))
-    candidates = _by_direction(found.lattice, expected) if expected else []
-    if not candidates:
-        return Frame(None, found.lattice, found.radius_px, found=found)
-    trials = [(name, _signed(lattice, expected, name)) for name in candidates for lattice in _centred(found.lattice, expected, name, mean.shape)]
-    if published is None:
-        return Frame(None, trials[0][1], found.radius_px, found=found)
+    unknown = Frame(None, found.lattice, found.radius_px, found=found)
+    if expected is None or published is None:
+        return unknown
+
+    def away(name: str) -> float:
+        """Degrees between the c axis as found and where an orientation puts it, whichever end is +c."""
+        c = np.array(ORIENTATIONS[name]) @ expected.g002
+        cosine = abs(c @ found.lattice.g002) / np.linalg.norm(c) / np.linalg.norm(found.lattice.g002)
+        return float(np.degrees(np.arccos(min(cosine, 1.0))))
+
+    candidates = sorted(ORIENTATIONS, key=away)  # stable, so that the two that are half a turn apart stay side by side
+    if away(candidates[0]) >= CLOSE_DEG or away(candidates[2]) <= APART_DEG:  # no pair fits, or several do
+        return unknown
+    trials = [(name, lattice) for name in candidates[:2] for lattice in _lattices(found.lattice, expected, name, mean.shape)]
     name, lattice = max(trials, key=lambda trial: _strength_correlation(mean_log, trial[1], published))
-    likeness = _likeness(mean_log, lattice, published)
+    ratios = np.array(list(opposite_strengths(mean_log, lattice, published).values())).reshape(-1, 2)
+    length = np.linalg.norm(ratios, axis=0)
+    likeness = float(ratios[:, 0] @ ratios[:, 1] / length.prod()) if len(ratios) >= 2 and length.all() else 0.0  # a cosine
     try:  # as the chapters of the book fit it
         lattice = refine_lattice(mean, lattice, radius_px or found.radius_px)
     except ValueError:
@@ -113,43 +99,21 @@ def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None = 
     return Frame(name if likeness >= LEAST_LIKENESS else candidates[0], lattice, found.radius_px, likeness, found)
 
 
-def _centred(lattice: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
-    """The lattice as found, from the brightest disc, and with the direct beam at the node where an orientation puts it, where that is another."""
-    place = carried(expected.centre, orientation, shape)
-    basis = np.stack([lattice.g002, lattice.g010], axis=1)
-    steps = np.round(np.linalg.solve(basis, place - lattice.centre))
-    nearest = np.array(lattice.centre) + basis @ steps
-    return [lattice] + ([replace(lattice, centre=tuple(map(float, nearest)))] if steps.any() else [])
-
-
-def _by_direction(lattice: Lattice, expected: Lattice) -> list[str]:
-    """The two orientations, half a turn apart, that put the c axis where it is found; none where no or several pairs do."""
-    def away(name):
-        c = np.array(ORIENTATIONS[name]) @ expected.g002
-        cosine = abs(c @ lattice.g002) / np.linalg.norm(c) / np.linalg.norm(lattice.g002)
-        return float(np.degrees(np.arccos(min(cosine, 1.0))))
-
-    ordered = sorted(ORIENTATIONS, key=away)  # stable, so that partners stay side by side
-    clear = away(ordered[0]) < CLOSE_DEG and away(ordered[2]) > APART_DEG
-    return ordered[:2] if clear else []
-
-
-def _signed(lattice: Lattice, expected: Lattice, orientation: str) -> Lattice:
-    """The lattice with 002 and 010 on the sides where an orientation puts them."""
-    matrix = np.array(ORIENTATIONS[orientation])
-    vectors = []
-    for found, wanted in ((lattice.g002, expected.g002), (lattice.g010, expected.g010)):
-        sign = 1.0 if np.dot(matrix @ np.array(wanted), found) >= 0 else -1.0
-        vectors.append(tuple(float(sign * part) for part in found))
-    return Lattice(lattice.centre, *vectors, lattice.rms_px, lattice.n_discs)
+def _lattices(found: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
+    """
+    The lattice with 002 and 010 on the sides where an orientation puts them, from the brightest disc, and with the direct beam at the node
+    where the orientation puts it, where that is another.
+    """
+    basis = np.stack([found.g002, found.g010], axis=1)
+    steps = np.round(np.linalg.solve(basis, carried(expected.centre, orientation, shape) - found.centre))
+    wanted = np.array(ORIENTATIONS[orientation]) @ np.stack([expected.g002, expected.g010], axis=1)
+    g002, g010 = (tuple(map(float, vector)) for vector in (basis * np.where((wanted * basis).sum(axis=0) >= 0, 1.0, -1.0)).T)
+    lattice = Lattice(found.centre, g002, g010, found.rms_px, found.n_discs)
+    return [lattice] + ([replace(lattice, centre=tuple(map(float, found.centre + basis @ steps)))] if steps.any() else [])
 
 
 def opposite_strengths(mean_log: np.ndarray, lattice: Lattice, published: dict) -> dict[tuple[int, int], tuple[float, float]]:
-    """
-    Logarithms of the ratio of opposite reflections, (k, l) -> (here, in the published picture).
-
-    Reflections are those on the +c or +b side whose pair is clear in both; ``published`` is as for :func:`frame_of`.
-    """
+    """Logarithms of the ratio of opposite reflections, (k, l) on the +c or +b side -> (here, in the published picture), where a pair is clear in both."""
     sums = published["disc_sums"]
     inside = {tuple(map(int, index)) for index in lattice.reflections(mean_log.shape, 12)}
     pairs = [(k, l) for k, l in sums if (l > 0 or (l == 0 and k > 0)) and {(k, l), (-k, -l)} <= inside and (-k, -l) in sums]
@@ -174,61 +138,41 @@ def _strength_correlation(mean_log: np.ndarray, lattice: Lattice, published: dic
     return float(np.corrcoef(np.log(np.maximum(here, 1.0)), np.log(list(known.values())))[0, 1])
 
 
-def _likeness(mean_log, lattice: Lattice, published: dict) -> float:
-    """Cosine between the logarithmic ratios here and in the published picture; nan-free, 0 where there is nothing to compare."""
-    ratios = np.array(list(opposite_strengths(mean_log, lattice, published).values())).reshape(-1, 2)
-    length = np.linalg.norm(ratios, axis=0)
-    return float(ratios[:, 0] @ ratios[:, 1] / length.prod()) if len(ratios) >= 2 and length.all() else 0.0
-
-
 def orientation_findings(frame: Frame, mean_log: np.ndarray, published: dict | None, opened: str = "lab") -> list[Finding]:
     """Findings about rows and columns of the detector, taken as ``opened`` ("lab" or "camera"), and about half a turn."""
     if published is None or frame.lattice is None:
         why = f"{frame.problem[:1].upper()}{frame.problem[1:]}." if frame.problem else "No published picture of this scan is known to compare with."
         return [Finding(check, "unknown", "", OPEN, why) for check in ("rows and columns", "half a turn")]
-    angle = _course_of_c(frame.found.lattice)
+    row, col = frame.found.lattice.g002
+    degrees = (np.degrees(np.arctan2(-col, -row)) + 90) % 180 - 90  # from image up, anticlockwise, whichever end is +c
+    angle = f"c axis lies {abs(degrees):.1f}° {'left' if degrees > 0 else 'right'} of image up"
     if frame.orientation is None:
         text = f"The lattice of this file fits the published one in no clear way: the {angle}. The scan may have been taken with another rotation."
         return [Finding("rows and columns", "unknown", AS_PUBLISHED, OPEN, text), Finding("half a turn", "unknown", "", OPEN, text)]
-    return [_rows_finding(frame, angle, opened), _half_turn_finding(frame, mean_log, published)]
-
-
-def _course_of_c(lattice: Lattice) -> str:
-    """How the c axis runs, whichever of its ends is +c."""
-    row, col = lattice.g002
-    angle = (np.degrees(np.arctan2(-col, -row)) + 90) % 180 - 90  # from image up, anticlockwise
-    return f"c axis lies {abs(angle):.1f}° {'left' if angle > 0 else 'right'} of image up"
-
-
-def _rows_finding(frame: Frame, angle: str, opened: str) -> Finding:
-    discs = f"{frame.found.n_discs} discs, {frame.found.rms_px:.2f} px scatter"
+    half_turn, discs = _half_turn_finding(frame, mean_log, published), f"{frame.found.n_discs} discs, {frame.found.rms_px:.2f} px scatter"
     if frame.orientation in (AS_PUBLISHED, HALF_TURN):
         source = f"the lattice of the file lies as in the published picture: the {angle}"
         decisions = (Decision("axes", "orientation", opened, source),) if frame.orientation == AS_PUBLISHED else ()
         text = f"The {angle}, as in the published picture; a mirror would lean it to the other side ({discs})."
-        return Finding("rows and columns", AS_PUBLISHED, AS_PUBLISHED, AGREES, text, decisions=decisions)
-    where, remedy, decisions = _mirror_words(frame, angle, opened)
-    says = f"{where} with respect to the published picture{remedy}"
+        return [Finding("rows and columns", AS_PUBLISHED, AS_PUBLISHED, AGREES, text, decisions=decisions), half_turn]
+    where, remedy, decisions = f"the detector's frame is {frame.orientation}", "turn the array before it is used; no option of the manifest does it", ()
+    if frame.orientation == UPSIDE_DOWN:
+        native = "camera" if opened == "lab" else "lab"
+        doubt = "" if frame.likeness >= LEAST_LIKENESS else " (or left and right are exchanged: the strengths of the reflections do not tell)"
+        where, remedy = f"the rows are upside down{doubt}", f"stored_orientation is {native}"
+        source = f"upside down with respect to the published picture: the {angle} when opened as {opened}"
+        decisions = (Decision("axes", "orientation", native, source, (opened,)),)
+    says = f"{where} with respect to the published picture: {remedy}"
     text = (f"The {angle} ({discs}), where the published picture has it on the other side or along the other axis. Which of two opposite "
             f"reflections is stronger tells a mirror of the rows from one of the columns (likeness {frame.likeness:.2f}). The sign of P depends "
             "on it.")  # fmt: skip
-    return Finding("rows and columns", frame.orientation, AS_PUBLISHED, CONFLICT, text, wrong=True, says=says, decisions=decisions)
-
-
-def _mirror_words(frame: Frame, angle: str, opened: str) -> tuple[str, str, tuple[Decision, ...]]:
-    """Name of a wrong orientation, the remedy, and what follows for the manifest."""
-    if frame.orientation != UPSIDE_DOWN:
-        return f"the detector's frame is {frame.orientation}", ": turn the array before it is used; no option of the manifest does it", ()
-    native = "camera" if opened == "lab" else "lab"
-    source = f"upside down with respect to the published picture: the {angle} when opened as {opened}"
-    doubt = "" if frame.likeness >= LEAST_LIKENESS else " (or left and right are exchanged: the strengths of the reflections do not tell)"
-    return f"the rows are upside down{doubt}", f": stored_orientation is {native}", (Decision("axes", "orientation", native, source, (opened,)),)
+    return [Finding("rows and columns", frame.orientation, AS_PUBLISHED, CONFLICT, text, wrong=True, says=says, decisions=decisions), half_turn]
 
 
 def _half_turn_finding(frame: Frame, mean_log, published: dict) -> Finding:
     """Whether the file is the published frame or turned by half a turn, and what that can and cannot mean."""
     ratios = opposite_strengths(mean_log, frame.lattice, published)
-    named = ", ".join(f"{_name(k, l)}/{_name(-k, -l)} {np.exp(here):.2g} ({np.exp(there):.2g})" for (k, l), (here, there) in list(ratios.items())[:5])
+    named = ", ".join(f"0{k}{l}/0{-k}{-l} {np.exp(here):.2g} ({np.exp(there):.2g})" for (k, l), (here, there) in list(ratios.items())[:5])
     honest = ("A lattice looks the same after half a turn; which reflections are stronger tells whether this is the published frame. "
               "That +c points to the stronger 002 is a convention.")  # fmt: skip
     if abs(frame.likeness) < LEAST_LIKENESS or not ratios:
@@ -240,15 +184,11 @@ def _half_turn_finding(frame: Frame, mean_log, published: dict) -> Finding:
     return Finding("half a turn", "not turned", "as published", AGREES, text)
 
 
-def _name(k: int, l: int) -> str:
-    return f"0{k}{l}"
-
-
 def geometry_findings(scan: xr.DataArray, statistics: Statistics, frame: Frame, entry: Dataset | None) -> list[Finding]:
     """Findings about the pattern's geometry: "detector scale", "direct beam", "convergence", "drift of the pattern"."""
     if frame.lattice is None:
-        rows = ("detector scale", "direct beam", "convergence", "drift of the pattern")
-        return [Finding(check, "no lattice", "", OPEN, "No lattice of reflections was found, see rows and columns.") for check in rows]
+        return [Finding(check, "no lattice", "", OPEN, "No lattice of reflections was found, see rows and columns.")
+                for check in ("detector scale", "direct beam", "convergence", "drift of the pattern")]  # fmt: skip
     return [_scale_finding(scan, frame, entry), _beam_finding(frame, entry), _convergence_finding(scan, frame, entry), _drift_finding(statistics, frame)]
 
 
@@ -272,43 +212,35 @@ def _scale_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> F
     own = float(np.mean(scan.attrs["det_scale_inv_angstrom"]))
     sources = candidates_of(entry, "axes", "det_scale_inv_angstrom")
     found = f"{scale:.5f} 1/Å ± {100 * error:.1f} %"
+    off = own / scale - 1
+    if np.isnan(own):
+        own_axes = "The file's own axes hold no calibration."
+    elif abs(off) <= error:
+        own_axes = f"The file's own axes say {own:.5f}, which agrees."
+    elif abs(off) <= OTHER_CAMERA_LENGTH:
+        own_axes = f"The file's own axes say {own:.5f}, off by {signed(100 * off, 1)} %: a nominal value, which this book does not use."
+    else:
+        own_axes = f"The file's own axes say {own:.5f}, {own / scale:.2f} times as much: they belong to another camera length. This book does not use them."
     text = (f"From the lattice and a = 6.112, c = 11.42 Å: 002 asks for {along_c:.5f}, 010 for {along_b:.5f} 1/Å a pixel; a projector with "
-            f"elliptic distortion makes them differ. {_own_scale(own, scale, error)}")  # fmt: skip
+            f"elliptic distortion makes them differ. {own_axes}")  # fmt: skip
     if not sources:
-        verdict = OPEN if np.isnan(own) else AGREES if abs(own / scale - 1) <= error else CONFLICT
+        verdict = OPEN if np.isnan(own) else AGREES if abs(off) <= error else CONFLICT
         return Finding("detector scale", found, "" if np.isnan(own) else f"{own:.5f} 1/Å in the file", verdict, text)
-    expected, off = f"{sources[0].value:g} 1/Å", sources[0].value / scale - 1
-    if abs(off) > OTHER_CAMERA_LENGTH:
-        factor = f"{scale / sources[0].value:.2f} times the manifest's {sources[0].value:g}"
-        says = f"the lattice asks for {scale:.5f} 1/Å a pixel, {factor}: another camera length"
+    expected, values = f"{sources[0].value:g} 1/Å", tuple(one.value for one in sources)
+    if abs(values[0] / scale - 1) > OTHER_CAMERA_LENGTH:
+        says = f"the lattice asks for {scale:.5f} 1/Å a pixel, {scale / values[0]:.2f} times the manifest's {values[0]:g}: another camera length"
         source = f"lattice of the file against a = 6.112 and c = 11.42 angstrom, {frame.lattice.n_discs} discs"
-        decision = Decision("axes", "det_scale_inv_angstrom", round(scale, 5), source, tuple(one.value for one in sources))
+        decision = Decision("axes", "det_scale_inv_angstrom", round(scale, 5), source, values)
         return Finding("detector scale", found, expected, CONFLICT, text, wrong=True, says=says, decisions=(decision,))
-    return _decided_scale(found, expected, text, scale, error, sources)
-
-
-def _decided_scale(found, expected, text, scale, error, sources: list[Fact]) -> Finding:
-    excluded = [one for one in sources if abs(one.value / scale - 1) > error]
-    kept = [one for one in sources if one not in excluded]
     listed = "; ".join(f"{one.value:g} ({one.basis}) is off by {signed(100 * (one.value / scale - 1), 1)} %" for one in sources)
     text = f"{text} Of the sources, {listed}."
+    excluded = tuple(value for value in values if abs(value / scale - 1) > error)
     if not excluded:
         return Finding("detector scale", found, expected, AGREES, f"{text} The lattice excludes none of them.")
-    value = kept[0].value if kept else round(scale, 5)
+    kept = [value for value in values if value not in excluded]
     source = f"the lattice of the file gives {scale:.5f} within {100 * error:.1f} %"
-    decision = Decision("axes", "det_scale_inv_angstrom", value, source, tuple(one.value for one in excluded), keeps_basis=bool(kept))
+    decision = Decision("axes", "det_scale_inv_angstrom", kept[0] if kept else round(scale, 5), source, excluded, keeps_basis=bool(kept))
     return Finding("detector scale", found, expected, DECIDED, text, decisions=(decision,))
-
-
-def _own_scale(own: float, scale: float, error: float) -> str:
-    if np.isnan(own):
-        return "The file's own axes hold no calibration."
-    off = own / scale - 1
-    if abs(off) <= error:
-        return f"The file's own axes say {own:.5f}, which agrees."
-    if abs(off) <= OTHER_CAMERA_LENGTH:
-        return f"The file's own axes say {own:.5f}, off by {signed(100 * off, 1)} %: a nominal value, which this book does not use."
-    return f"The file's own axes say {own:.5f}, {own / scale:.2f} times as much: they belong to another camera length. This book does not use them."
 
 
 def _beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
@@ -331,14 +263,10 @@ def _beam_finding(frame: Frame, entry: Dataset | None) -> Finding:
     says = f"the direct beam lies {away:.1f} px from where the manifest has it, at row {row:.1f}, column {col:.1f}: take over the patch"
     wrong = away > 0.7 * frame.radius_px and verdict == CONFLICT
     text += f" It lies {away:.1f} px from the expected place."
-    decisions = (decision, *_lattice_decisions(frame))
-    return Finding("direct beam", found, expected, verdict, text, wrong=wrong, says=says if wrong else "", decisions=decisions)
-
-
-def _lattice_decisions(frame: Frame) -> list[Decision]:
     source = f"same fit to the file; {frame.lattice.n_discs} discs"
     vectors = {"g002_row_col_px": frame.lattice.g002, "g010_row_col_px": frame.lattice.g010}
-    return [Decision("axes", name, [round(part, 2) for part in vector], source, tolerance=0.3) for name, vector in vectors.items()]
+    decisions = (decision, *(Decision("axes", name, [round(part, 2) for part in vector], source, tolerance=0.3) for name, vector in vectors.items()))
+    return Finding("direct beam", found, expected, verdict, text, wrong=wrong, says=says if wrong else "", decisions=decisions)
 
 
 def _convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None) -> Finding:
@@ -356,15 +284,14 @@ def _convergence_finding(scan: xr.DataArray, frame: Frame, entry: Dataset | None
     if not sources:
         return Finding("convergence", found, "", OPEN, text)
     expected = f"{sources[0].value:g} mrad"
-    excluded = [one for one in sources if abs(one.value / measured - 1) > RADIUS_ERROR]
     listed = "; ".join(f"{one.value:g} mrad ({one.basis}) means {one.value * frame.radius_px / measured:.1f} px" for one in sources)
     text = f"{text} Of the sources, {listed}."
+    excluded = tuple(one.value for one in sources if abs(one.value / measured - 1) > RADIUS_ERROR)
     if not excluded:
         return Finding("convergence", found, expected, AGREES, text)
-    value = round(measured, 2) if sources[0] in excluded else sources[0].value
+    kept = sources[0].value not in excluded
     source = f"discs of {frame.radius_px:.1f} px in the file are {measured:.2f} mrad"
-    against, kept = tuple(one.value for one in excluded), sources[0] not in excluded
-    decision = Decision("acquisition", "convergence_mrad", value, source, against, keeps_basis=kept)
+    decision = Decision("acquisition", "convergence_mrad", sources[0].value if kept else round(measured, 2), source, excluded, keeps_basis=kept)
     return Finding("convergence", found, expected, DECIDED, text, decisions=(decision,))
 
 
@@ -380,33 +307,22 @@ def _drift_finding(statistics: Statistics, frame: Frame) -> Finding:
     known = np.isfinite(centres[..., 0])
     if known.sum() < 6 or min(rows, cols) < 2:
         return Finding("drift of the pattern", f"{known.sum()} parts", "", OPEN, "Too few parts of the scan show enough discs to fit a lattice to.")
-    slopes, scatter = _plane(centres, known)
-    walk = float(np.hypot(*slopes).max())
-    limit = 0.1 * frame.radius_px
-    text = (f"A lattice was fitted to each of {known.sum()} parts of the scan. From top to bottom the centre moves by {_vector(slopes[:, 0])} px "
-            f"(row, column), from left to right by {_vector(slopes[:, 1])}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
+    y, x = (axis[known] for axis in np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij"))
+    design = np.stack([np.ones_like(y), y, x], axis=1)
+    plane = np.linalg.lstsq(design, centres[known], rcond=None)[0]
+    scatter, limit = float((centres[known] - design @ plane).std()), 0.1 * frame.radius_px
+    walk = float(np.hypot(*plane[1:].T).max())
+    down, right = (f"({signed(row, 2)}, {signed(col, 2)})" for row, col in plane[1:])
+    text = (f"A lattice was fitted to each of {known.sum()} parts of the scan. From top to bottom the centre moves by {down} px "
+            f"(row, column), from left to right by {right}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
     if walk > limit:
         text += " The plane is taken out before centres of mass are compared; fixed apertures should be wider by as much."
     return Finding("drift of the pattern", f"{walk:.2f} px over the scan", f"below {limit:.1f} px", WARNING if walk > limit else AGREES, text)
 
 
-def _plane(centres: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, float]:
-    """Change of (row, col) over the whole height and width of the scan, columns of a 2 × 2 array, and the scatter about it."""
-    rows, cols = known.shape
-    y, x = (axis[known] for axis in np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij"))
-    design = np.stack([np.ones_like(y), y, x], axis=1)
-    fit = np.linalg.lstsq(design, centres[known], rcond=None)[0]
-    return fit[1:].T, float((centres[known] - design @ fit).std())
-
-
-def _vector(pair) -> str:
-    return f"({signed(pair[0], 2)}, {signed(pair[1], 2)})"
-
-
-def counts_finding(statistics: Statistics, entry: Dataset | None) -> list[Finding]:
+def counts_findings(statistics: Statistics, entry: Dataset | None) -> list[Finding]:
     """Counts a pattern, against the published picture and the dose, and how they change over the scan."""
-    mean = float(statistics.total.mean())
-    return [_level_finding(mean, entry), _trend_finding(statistics.total.astype(float), mean)]
+    return [_level_finding(float(statistics.total.mean()), entry), _trend_finding(statistics.total.astype(float))]
 
 
 def _level_finding(mean: float, entry: Dataset | None) -> Finding:
@@ -426,7 +342,8 @@ def _level_finding(mean: float, entry: Dataset | None) -> Finding:
     return Finding("counts a pattern", found, f"at least {least:,}", AGREES if fits else CONFLICT, text, decisions=(decision,))
 
 
-def _trend_finding(total: np.ndarray, mean: float) -> Finding:
+def _trend_finding(total: np.ndarray) -> Finding:
+    mean = float(total.mean())
     if min(total.shape) < 2 or mean == 0:
         return Finding("drift of the counts", "one line", "", OPEN, "The scan is too small to tell.")
     rows, cols = np.meshgrid(*(np.linspace(-0.5, 0.5, size) for size in total.shape), indexing="ij")

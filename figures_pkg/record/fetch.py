@@ -1,31 +1,28 @@
-"""Where the record's files are on this computer, and how they get there: only when asked."""
+"""Where the book's scans and the record's files are on this computer, and how the latter get there: only when asked."""
 
 import errno
-import json
 import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
 import pooch
 import yaml
 from filelock import FileLock, Timeout
 
-from figures_pkg.workspace import replacing
+from figures_pkg.workspace import artefacts_folder, check_source, replacing
 
 from . import zenodo
 from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, check_choice, check_schema, load_manifest, read_each, read_entry, read_yaml
+from .zenodo import Pin
 
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "FIGURES_PKG_DATA"
-RECORDS_HOST = "zenodo.org"  # whose word makes a file the authors'
 LOCK_HEADER = "# Written by figures_pkg: what the records said at the first contact. Later answers must agree.\n"
 LOCK_WAIT_S = 6 * 3600.0  # another process may be fetching the same file over a slow line
 SPARE_BYTES = 64 << 20  # left free on the disk
@@ -33,13 +30,11 @@ SPARE_BYTES = 64 << 20  # left free on the disk
 
 def data_dir() -> Path:
     """Folder that holds the data, which need not exist: FIGURES_PKG_DATA, else ``figures_pkg`` in the user's cache folder."""
-    stated = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return Path(stated).expanduser().absolute() if stated else platformdirs.user_cache_path("figures_pkg")
+    return Path(os.environ.get(FOLDER_VARIABLE, "").strip() or pooch.os_cache("figures_pkg")).expanduser().absolute()
 
 
 def _work_dir() -> Path:
-    """Folder of parts, stamps and locks; beside the data, so that a rename stays on one disk."""
-    return data_dir() / ".fetch"
+    return data_dir() / ".fetch"  # of parts, stamps and locks, beside the data, so that a rename stays on one disk
 
 
 class MissingDataset(FileNotFoundError):
@@ -50,39 +45,42 @@ class PinConflict(ValueError):
     """Two sources disagree about a file that cannot have changed."""
 
 
-@dataclass(frozen=True)
-class Pin:
-    """What one file must be, as its record said at the first contact."""
+def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
+    """
+    Path of a scan, from the twin or from the authors' record; nothing is made and nothing is downloaded.
 
-    record: str  # number of the Zenodo record
-    remote: str  # exact name there
-    size: int  # bytes
-    checksum: str  # "md5:..." or "sha256:..."
-    url: str
-    resolved_at: str  # UTC, ISO 8601
+    Parameters
+    ----------
+    dataset : str
+        As in the manifest, e.g. ``"ds1"``, which is also the twin's preset; ``"ds1-field2"`` is the twin's with another random field.
+    data : str
+        ``"twin"`` for the simulated scan, ``"zenodo"`` for the authors' file, of which there is one for all profiles.
+    must_exist : bool
+        Whether a missing scan of the twin is an error; a missing file of the record always is.
 
-    def check_agreement(self, other: "Pin", id: str, said_by: object) -> None:
-        """Raise PinConflict unless both mean the same bytes; checksums of two algorithms cannot be compared."""
-        comparable = self.checksum.split(":")[0] == other.checksum.split(":")[0]
-        if self.size != other.size or (comparable and self.checksum != other.checksum):
-            raise PinConflict(
-                f"{id} ({self.remote!r}) is pinned with {self.size} bytes and {self.checksum}, but has {other.size} bytes and "
-                f"{other.checksum} according to {said_by}. A version of a record never changes: find out which is right, then "
-                f"remove {id} from the wrong {LOCK_NAME}; one may lie in the data folder, one beside the manifest"
-            )
+    Raises
+    ------
+    MissingDataset
+        If the file is not there; the message holds the command that makes or fetches it.
+    """
+    check_source(data)
+    if data == "zenodo":
+        return ensure(dataset)
+    path = artefacts_folder(profile) / f"{dataset}.hspy"
+    if must_exist and not path.is_file():
+        preset, _, field = dataset.partition("-field")
+        command = f"figures_pkg twin {preset} --size {profile}{f' --seed {field}' if field else ''} --out {path}"
+        raise MissingDataset(f"the twin's scan {dataset!r} is not at {path}; make it with `{command}`")
+    return path
 
 
 def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") -> Path:
     """
-    Path of a dataset that is here and whole. Never downloads, never touches the network.
+    Path of a dataset that is here and whole, of the repository's manifest by default. Never downloads, never touches the network.
 
     Parameters
     ----------
-    id
-        Id of a dataset, for example ``"ds1"``.
-    manifest
-        Default: that of the repository.
-    verify
+    verify : str
         "stamp" trusts a file whose size and date are those of its last check; "full" computes its checksum again.
 
     Raises
@@ -93,7 +91,7 @@ def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") 
     manifest = manifest or load_manifest()
     dataset, pin = manifest[id], known_pins(manifest).get(id)
     path, twin = data_dir() / dataset.local, dataset.substitute
-    remedy = f"Run `figures_pkg fetch {id}`" + (f", or use its twin ({twin.generator}, {dict(twin.args)})" if twin else "")
+    remedy = f"Run `figures_pkg fetch {id}`" + (f", or use its twin (`figures_pkg twin {twin}`)" if twin else "")
     if not path.is_file():
         least, most = (bound / 1e9 for bound in dataset.expected_bytes.value)
         size = f"{pin.size / 1e9:.3g} GB" if pin else f"{least:.3g} to {most:.3g} GB"
@@ -103,47 +101,32 @@ def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") 
             f"{path} is there, but its checksum is not known yet. Run `figures_pkg fetch {id}`: it asks the record "
             "once and downloads only if the file differs"
         )
-    if not is_intact(dataset, pin, verify):
+    if not _is_intact(dataset, pin, verify):
         raise MissingDataset(f"{path} is not the file of its record ({pin.checksum}). {remedy}")
     return path
 
 
 def origin_of(id: str, manifest: Manifest | None = None) -> str:
-    """
-    Whose word it is that a local file is the record's.
-
-    "record" if Zenodo itself gave the checksum, or the repository's own manifest does; "rehearsal" if another server or another manifest did.
-    """
+    """Whose word it is that a local file is the record's: "record" if Zenodo or the repository's manifest gave the checksum, else "rehearsal"."""
     manifest = manifest or load_manifest()
-    pin = known_pins(manifest)[id]
-    trusted = urlsplit(pin.url).hostname == RECORDS_HOST if pin.url else manifest.path == REPOSITORY_MANIFEST
-    return "record" if trusted else "rehearsal"
+    url = known_pins(manifest)[id].url
+    return "record" if (urlsplit(url).hostname == "zenodo.org" if url else manifest.path == REPOSITORY_MANIFEST) else "rehearsal"
 
 
-def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = None, *, verify: str = "stamp", refresh: bool = False,
-          progress: bool | None = None) -> list[Path]:  # fmt: skip
+def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = None, *, verify: str = "stamp", refresh: bool = False) -> list[Path]:
     """
-    Download datasets that are not here yet, each once, resuming what an earlier call began.
+    Download datasets that are not here yet, each once, resuming what an earlier call began; returns the files, in the order asked for.
 
     Several processes may call this at once; one works, the others wait for it.
 
     Parameters
     ----------
-    ids
+    ids : str or iterable of str, optional
         Ids of datasets or records. Default: every file that a figure of the paper needs.
-    manifest
-        Default: that of the repository.
-    verify
+    verify : str
         As in `ensure`, for the files that are here.
-    refresh
+    refresh : bool
         Ask the records again even if everything is pinned, and compare.
-    progress
-        Whether to draw bars on stderr. Default: only on a terminal.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files, in the order asked for.
 
     Raises
     ------
@@ -157,14 +140,17 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
     manifest = manifest or load_manifest()
     datasets, pins = manifest.select(ids), known_pins(manifest)
     _work_dir().mkdir(parents=True, exist_ok=True)
-    absent = [one for one in datasets if one.id not in pins or not is_intact(one, pins[one.id], verify)]
+    absent = [one for one in datasets if one.id not in pins or not _is_intact(one, pins[one.id], verify)]
     if asked := datasets if refresh else absent:
-        pins = _pin(asked, manifest, refresh)
-    _check_space(sum(pins[one.id].size - zenodo.received(_part(one, pins[one.id])) for one in absent))
+        pins = _ask_records(asked, manifest, refresh)
+    needed = SPARE_BYTES + sum(pins[one.id].size - zenodo.received(_part(one, pins[one.id])) for one in absent)
+    if (free := shutil.disk_usage(_work_dir()).free) < needed:
+        raise OSError(errno.ENOSPC, f"{_work_dir()} has {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB are needed; "
+                                    f"make room or point {FOLDER_VARIABLE} to a larger disk")  # fmt: skip
     for dataset in absent:
         with _alone(f"{dataset.id}.lock"):
-            if not is_intact(dataset, pins[dataset.id], verify):
-                _download(dataset, pins[dataset.id], progress)
+            if not _is_intact(dataset, pins[dataset.id], verify):
+                _download(dataset, pins[dataset.id])
     return [data_dir() / dataset.local for dataset in datasets]
 
 
@@ -173,18 +159,25 @@ def known_pins(manifest: Manifest) -> dict[str, Pin]:
     All pins that hold for the data folder, by id of the dataset: the manifest's own, those of a lock committed beside it, and those of the
     lock in the data folder, where new ones go. The first have the last word; a pin of another file than the manifest's does not count.
     """
-    given = {one.id: Pin(one.record.record, one.remote, one.size, one.checksum, "", "") for one in manifest.datasets.values() if one.size and one.checksum}
-    pins: dict[str, Pin] = {}
-    for path, found in ((manifest.path, given), *((path, read_pins(path)) for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME))):
-        for id, pin in found.items():
+    pins = {one.id: Pin(one.record.record, one.remote, one.size, one.checksum) for one in manifest.datasets.values() if one.size and one.checksum}
+    for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME):
+        for id, pin in read_pins(path).items():
             named = manifest.datasets.get(id)
-            if named is None or (pin.record, pin.remote) != (named.record.record, named.remote):
-                continue
-            if id in pins:
-                pins[id].check_agreement(pin, id, path)
-                pin = replace(pin, checksum=pins[id].checksum)  # but the newer address
-            pins[id] = pin
+            if named and (pin.record, pin.remote) == (named.record.record, named.remote):
+                _check_agreement(id, pins.get(id, pin), pin, path)
+                pins[id] = replace(pin, checksum=pins.get(id, pin).checksum)  # but the newer address
     return pins
+
+
+def _check_agreement(id: str, pinned: Pin, said: Pin, by: object) -> None:
+    """Raise PinConflict unless both mean the same bytes; checksums of two algorithms cannot be compared."""
+    comparable = pinned.checksum.split(":")[0] == said.checksum.split(":")[0]
+    if pinned.size != said.size or (comparable and pinned.checksum != said.checksum):
+        raise PinConflict(
+            f"{id} ({pinned.remote!r}) is pinned with {pinned.size} bytes and {pinned.checksum}, but has {said.size} bytes and "
+            f"{said.checksum} according to {by}. A version of a record never changes: find out which is right, then "
+            f"remove {id} from the wrong {LOCK_NAME}; one may lie in the data folder, one beside the manifest"
+        )
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
@@ -204,36 +197,26 @@ def add_pins(pins: dict[str, Pin]) -> None:
         temporary.write_text(LOCK_HEADER + yaml.safe_dump({"schema": 1, "pins": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def is_intact(dataset: Dataset, pin: Pin, verify: str = "stamp") -> bool:
-    """
-    Whether the local file of a dataset is the one that was pinned. A checksum of gigabytes takes half a minute, so after the first time a
-    stamp with the file's size and date stands for it, unless `verify` is "full".
-    """
+def _is_intact(dataset: Dataset, pin: Pin, verify: str) -> bool:
+    """Whether the local file of a dataset is the one that was pinned, by its checksum or, unless `verify` is "full", by the stamp of an earlier check."""
     check_choice(verify, ("stamp", "full"), "verify")
-    path, stamp = data_dir() / dataset.local, _work_dir() / f"{dataset.id}.stamp"
+    path = data_dir() / dataset.local
     if not path.is_file() or path.stat().st_size != pin.size:
         return False
-    if verify == "stamp" and stamp.is_file() and stamp.read_text(encoding="utf-8") == _stamp_text(path, pin):
+    if verify == "stamp" and _stamp(dataset, pin).is_file():
         return True
     log.info("checking %s (%.3g GB)", path, pin.size / 1e9)
     algorithm, _, digits = pin.checksum.partition(":")
     if pooch.file_hash(str(path), alg=algorithm) != digits:
         return False
-    _write_stamp(dataset, pin)
+    with suppress(OSError):  # in a folder that may only be read each check is repeated
+        _stamp(dataset, pin).touch()
     return True
 
 
-def _write_stamp(dataset: Dataset, pin: Pin) -> None:
-    """Remember a check; in a folder that may only be read each check is repeated, which is no error."""
-    try:
-        with replacing(_work_dir() / f"{dataset.id}.stamp") as temporary:
-            temporary.write_text(_stamp_text(data_dir() / dataset.local, pin), encoding="utf-8")
-    except OSError as error:
-        log.info("the check of %s is not remembered: %s", dataset.id, error)
-
-
-def _stamp_text(path: Path, pin: Pin) -> str:
-    return json.dumps([path.stat().st_size, path.stat().st_mtime_ns, pin.checksum])
+def _stamp(dataset: Dataset, pin: Pin) -> Path:
+    """The file whose name says that the local file of this date was checked, as a checksum of gigabytes takes half a minute."""
+    return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.{(data_dir() / dataset.local).stat().st_mtime_ns}.stamp"
 
 
 @contextmanager
@@ -251,7 +234,7 @@ def _alone(name: str) -> Iterator[None]:
         lock.release()
 
 
-def _pin(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dict[str, Pin]:
+def _ask_records(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dict[str, Pin]:
     """
     All pins, after the records of datasets that have none, or one of another server, were asked; with `refresh` the records of all.
 
@@ -263,38 +246,21 @@ def _pin(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dict[str, P
             host = urlsplit(zenodo.api()).netloc
             asked = [one for one in asked if one.id not in known or urlsplit(known[one.id].url).netloc != host]
         for record in {dataset.record.id: dataset.record for dataset in asked}.values():
-            files, pins, now = zenodo.resolve(record), {}, datetime.now(UTC).isoformat(timespec="seconds")
+            files, pins = zenodo.resolve(record), {}
             for dataset in manifest.of_record(record.id):
-                if problem := _unexpected(dataset, files):
-                    if dataset in asked:
-                        raise zenodo.RemoteError(problem)
-                    log.warning("%s", problem)
+                file, (least, most) = files.get(dataset.remote), dataset.expected_bytes.value
+                if file and least <= file.size <= most:
+                    _check_agreement(dataset.id, known.get(dataset.id, file), file, "the record now")
+                    pins[dataset.id] = file
                     continue
-                file = files[dataset.remote]
-                pins[dataset.id] = Pin(record.record, dataset.remote, file.size, file.checksum, file.url, now)
-                if dataset.id in known:
-                    known[dataset.id].check_agreement(pins[dataset.id], dataset.id, "the record now")
+                problem = (f"gives {dataset.id} {file.size} bytes, the manifest expects {least} to {most} ({dataset.expected_bytes.source}); if the "
+                           "record is right, correct expected_bytes" if file else
+                           f"holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}")  # fmt: skip
+                if dataset in asked:
+                    raise zenodo.RemoteError(f"record {record.record} {problem}")
+                log.warning("record %s %s", record.record, problem)
             add_pins(pins)
         return known_pins(manifest)
-
-
-def _unexpected(dataset: Dataset, files: dict[str, zenodo.RemoteFile]) -> str:
-    """What a record says about a dataset that the manifest does not expect; empty if there is nothing."""
-    record, (least, most) = f"record {dataset.record.record}", dataset.expected_bytes.value
-    if dataset.remote not in files:
-        return f"{record} holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}"
-    if not least <= (size := files[dataset.remote].size) <= most:
-        return (f"{record} gives {dataset.id} {size} bytes, the manifest expects {least} to {most} "
-                f"({dataset.expected_bytes.source}); if the record is right, correct expected_bytes")  # fmt: skip
-    return ""
-
-
-def _check_space(needed: int) -> None:
-    """Raise OSError (ENOSPC) unless the data folder has room for `needed` bytes and a little more, before the first file is begun."""
-    free, needed = shutil.disk_usage(_work_dir()).free, needed + SPARE_BYTES
-    if free < needed:
-        raise OSError(errno.ENOSPC, f"{_work_dir()} has {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB are needed; "
-                                    f"make room or point {FOLDER_VARIABLE} to a larger disk")  # fmt: skip
 
 
 def _part(dataset: Dataset, pin: Pin) -> Path:
@@ -302,25 +268,25 @@ def _part(dataset: Dataset, pin: Pin) -> Path:
     return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.part"
 
 
-def _download(dataset: Dataset, pin: Pin, progress: bool | None) -> None:
+def _download(dataset: Dataset, pin: Pin) -> None:
     """Bring one file here, checked by pooch, by a rename; after a wrong checksum once more. The caller holds the file's lock."""
     path, staging, part = data_dir() / dataset.local, _work_dir() / dataset.id, _part(dataset, pin)
     shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
-    for old in set(_work_dir().glob(f"{dataset.id}.*.part")) - {part}:
+    for old in {*_work_dir().glob(f"{dataset.id}.*.part"), *_work_dir().glob(f"{dataset.id}.*.stamp")} - {part}:
         old.unlink()
 
     def resume(url: str, output: str, pooch) -> None:
         """The downloader that pooch calls."""
-        zenodo.download(url, part, pin.size, dataset.id, progress)
+        zenodo.download(url, part, pin.size, dataset.id)
         os.replace(part, output)
 
-    shelf = pooch.create(path=staging, base_url="", registry={path.name: pin.checksum}, urls={path.name: pin.url}, retry_if_failed=1)
+    shelf = pooch.create(staging, base_url="", registry={path.name: pin.checksum}, urls={path.name: pin.url}, retry_if_failed=1)
     try:
-        fetched = shelf.fetch(path.name, downloader=resume)
+        whole = shelf.fetch(path.name, downloader=resume)
     except ValueError as error:  # pooch's word for a wrong checksum
         raise zenodo.RemoteError(f"{pin.url} does not deliver the bytes that were pinned ({pin.checksum}): {error}") from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(fetched, path)
+    os.replace(whole, path)
     staging.rmdir()
-    _write_stamp(dataset, pin)
+    _stamp(dataset, pin).touch()
     log.info("%s is at %s", dataset.id, path)

@@ -12,18 +12,13 @@ from typing import Any
 
 import yaml
 
-ROLES = ("measured", "checkpoint")
-PINS = ("resolve", "given")
-FIGURE_DATA = ("record", "simulation", "unpublished")
 FACT_GROUPS = ("container", "axes", "acquisition", "boxes", "training")
 MANIFEST_VARIABLE = "FIGURES_PKG_MANIFEST"  # another manifest, for a rehearsal or another record
 LOCK_NAME = "data_lock.yaml"  # beside a manifest, or written into the data folder by us
 REPOSITORY_MANIFEST = Path(__file__).resolve().parents[2] / "data_manifest.yaml"
 
-_CHECKSUM = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")  # Windows sets the rules; hidden names belong to the fetcher
-_WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+DEVICES = "(con|prn|aux|nul|com[1-9]|lpt[1-9])"  # no names for files on Windows, which sets the rules; hidden names belong to the fetcher
+PART = rf"(?!{DEVICES}(\.|/|$))[a-z0-9_]([a-z0-9._-]{{0,98}}[a-z0-9_-])?"
 
 
 class ManifestError(ValueError):
@@ -52,26 +47,18 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Substitute:
-    """What to make when a dataset is not there: a callable ``module:name`` of this package and its arguments."""
-
-    generator: str
-    args: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class Dataset:
     """One file of a record, as an entry of the manifest states it."""
 
     id: str
-    role: str  # one of ROLES
+    role: str  # "measured" or "checkpoint"
     record: Record
     remote: str  # exact name on the record
     local: str  # path inside the data folder, forward slashes, safe everywhere
     pin: str  # "resolve": size and checksum come from the record; "given": they stand here
     expected_bytes: Fact  # value (least, most); a record that says otherwise is refused
     used_by: tuple[str, ...]  # figures
-    substitute: Substitute | None
+    substitute: str | None  # preset of the twin that can stand in for it
     size: int | None = None  # bytes
     checksum: str | None = None  # "md5:..." or "sha256:..."
     container: Mapping[str, Fact] = field(default_factory=dict)
@@ -87,7 +74,7 @@ class Manifest:
 
     path: Path
     bases: Mapping[str, str]
-    figures: Mapping[str, Mapping[str, str]]  # panel of the paper: what it `shows`, and where its `data` is, one of FIGURE_DATA
+    figures: Mapping[str, Mapping[str, str]]  # panel of the paper: what it `shows`, and where its `data` is
     records: Mapping[str, Record]
     datasets: Mapping[str, Dataset]
 
@@ -106,18 +93,12 @@ class Manifest:
         """The datasets that ids, of datasets or of whole records, mean, each once; without ids all that a figure of the paper needs."""
         if ids is None:
             return [dataset for dataset in self.datasets.values() if dataset.used_by]
-        names = [ids] if isinstance(ids, str) else ids
-        groups = [self.of_record(name) if name in self.records else [self[name]] for name in names]
+        groups = [self.of_record(name) if name in self.records else [self[name]] for name in ([ids] if isinstance(ids, str) else ids)]
         return list({dataset.id: dataset for group in groups for dataset in group}.values())
 
 
 def manifest_of(data: str) -> Path:
-    """
-    Path of the manifest that a scan of a source is described by.
-
-    For "zenodo" the one that FIGURES_PKG_MANIFEST names, else the repository's; for "twin" always the repository's, whose pictures the
-    twin was fitted to.
-    """
+    """Manifest of the scans of a source: the one that FIGURES_PKG_MANIFEST names, but for the "twin" always the repository's, to which it was fitted."""
     return REPOSITORY_MANIFEST if data == "twin" else Path(os.environ.get(MANIFEST_VARIABLE) or REPOSITORY_MANIFEST)
 
 
@@ -127,9 +108,8 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
 
     Parameters
     ----------
-    path
-        The YAML file. Without it: the one that the environment variable FIGURES_PKG_MANIFEST names, else
-        ``data_manifest.yaml`` of the repository in which the package lies.
+    path : str or pathlib.Path, optional
+        The YAML file. Without it: the one that FIGURES_PKG_MANIFEST names, else ``data_manifest.yaml`` of the repository.
 
     Raises
     ------
@@ -146,17 +126,21 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
         )
     content = read_yaml(path)
     try:
-        return _manifest(path, content)
+        check_schema(content, ("bases", "figures", "records", "datasets"), "top level")
+        bases, figures = (check_type(content[name], dict, name) for name in ("bases", "figures"))
+        records = read_each(content["records"], "records", _record)
+        datasets = [_dataset(entry, bases, figures, records) for entry in check_type(content["datasets"], list, "datasets")]
+        _check_apart(datasets, records)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
+    return Manifest(path, bases, figures, records, {dataset.id: dataset for dataset in datasets})
 
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML's safe loader, but a key that is given twice is an error and not the last one's victory."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        twice = [key for key, times in Counter(str(key.value) for key, _ in node.value).items() if times > 1]
         if twice:
             raise ManifestError(f"line {node.start_mark.line + 1}: {', '.join(twice)} is given twice; keep one")
         return super().construct_mapping(node, deep)
@@ -173,11 +157,9 @@ def read_yaml(path: Path) -> dict:
 def check_keys(entry, required: Iterable[str], optional: Iterable[str], where: str) -> None:
     """Raise unless the mapping `entry` has all `required` keys and no others than these and the `optional` ones."""
     check_type(entry, dict, where)
-    missing = sorted(set(required) - set(entry))
-    unknown = sorted(map(str, set(entry) - set(required) - set(optional)))
-    if missing:
+    if missing := sorted(set(required) - set(entry)):
         raise ManifestError(f"{where}: missing {', '.join(missing)}; every entry must state it")
-    if unknown:
+    if unknown := sorted(map(str, set(entry) - set(required) - set(optional))):
         raise ManifestError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join([*required, *optional])}")
 
 
@@ -188,7 +170,7 @@ def check_schema(content, keys: Iterable[str], where: str) -> None:
         raise ManifestError(f"{where}: schema {content['schema']!r} is not known; this version of the package reads schema 1")
 
 
-def _checked(value, good: bool, where: str, expected: str):
+def _checked(value, good: object, where: str, expected: str):
     """`value` if it is good, else an error that says what was expected."""
     if not good:
         raise ManifestError(f"{where}: expected {expected}, got {value!r}")
@@ -200,41 +182,32 @@ def check_type(value, kind: type, where: str):
     return _checked(value, isinstance(value, kind), where, "a mapping" if kind is dict else "a list")
 
 
-def check_text(value, where: str) -> str:
-    """`value`, if it is text with something in it, else an error; YAML turns unquoted numbers into numbers."""
-    return _checked(value, isinstance(value, str) and bool(value.strip()), where, "text; quote it in the YAML file")
-
-
 def check_choice(value, choices: Iterable[str], where: str) -> str:
     """`value`, if it is one of `choices`, else an error with the list."""
-    if not isinstance(value, str) or value not in choices:
-        raise ManifestError(f"{where}: got {value!r}, expected one of {', '.join(choices)}")
-    return value
+    return _checked(value, isinstance(value, str) and value in choices, where, f"one of {', '.join(choices)}")
 
 
-def _check_size(value, where: str) -> int:
-    return _checked(value, isinstance(value, int) and not isinstance(value, bool) and value > 0, where, "a number of bytes above zero")
+def _text(pattern: str, expected: str) -> Callable:
+    """A reader of texts that match a regular expression as a whole; YAML turns unquoted numbers into numbers, which are none."""
+    return lambda value, where: _checked(value, isinstance(value, str) and re.fullmatch(pattern, value), where, expected)
 
 
-def _check_checksum(value, where: str) -> str:
-    return _checked(value, isinstance(value, str) and bool(_CHECKSUM.fullmatch(value)), where, "a checksum, md5:<32 hex> or sha256:<64 hex>")
+def _one_of(choices: Iterable[str]) -> Callable:
+    """A reader of one word."""
+    return lambda value, where: check_choice(value, choices, where)
 
 
-FILE_RULES = {"size": _check_size, "checksum": _check_checksum}  # for :func:`read_entry`
+check_text = _text(r"(?s).*\S.*", "text; quote it in the YAML file")
+_id = _text(rf"(?!{DEVICES}$)[a-z0-9]+(-[a-z0-9]+)*", "an id of a-z and 0-9, joined by single hyphens")
+_local = _text(rf"(?i)(?!{LOCK_NAME}$){PART}(/{PART})*", "a safe local name: a relative path of A-Z a-z 0-9 . _ - whose parts neither begin nor end "
+               "with a dot and are no Windows device names")  # fmt: skip
 
 
-def _check_id(value, where: str) -> str:
-    good = isinstance(value, str) and bool(_ID.fullmatch(value)) and value not in _WINDOWS_DEVICES
-    return _checked(value, good, where, "an id of a-z and 0-9, joined by single hyphens")
+def _size(value, where: str) -> int:
+    return _checked(value, type(value) is int and value > 0, where, "a number of bytes above zero")
 
 
-def _check_local(value, where: str) -> str:
-    """A path inside the data folder that every operating system accepts: no device names such as ``aux.pkl``, no way out."""
-    parts = check_text(value, where).split("/")
-    device = any(part.split(".")[0].lower() in _WINDOWS_DEVICES for part in parts)
-    good = not device and all(map(_PART.fullmatch, parts)) and value.lower() != LOCK_NAME
-    return _checked(value, good, where, "a safe local name: a relative path of A-Z a-z 0-9 . _ - whose parts neither begin nor end with a dot "
-                                        "and are no Windows device names")  # fmt: skip
+FILE_RULES = {"size": _size, "checksum": _text(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", "a checksum, md5:<32 hex> or sha256:<64 hex>")}  # for read_entry
 
 
 def read_entry(kind: type, entry, where: str, **readers: Callable):
@@ -254,93 +227,35 @@ def _all(entry, where: str, reader: Callable) -> tuple:
     return tuple(reader(value, where) for value in check_type(entry, list, where))
 
 
-def _anything(value, where: str):
-    return value
-
-
-def _mapping(value, where: str) -> dict:
-    return check_type(value, dict, where)
-
-
-def _one_of(choices: Iterable[str]) -> Callable:
-    """A reader of one word."""
-    return lambda value, where: check_choice(value, choices, where)
-
-
-def _manifest(path: Path, content: dict) -> Manifest:
-    check_schema(content, ("bases", "figures", "records", "datasets"), "top level")
-    bases = read_each(content["bases"], "bases", check_text)
-    figures = read_each(content["figures"], "figures", _read_figure)
-    records = read_each(content["records"], "records", _read_record)
-    entries = [single for entry in check_type(content["datasets"], list, "datasets") for single in _expand_series(entry)]
-    datasets = [_dataset(entry, bases, figures, records) for entry in entries]
-    _check_apart(datasets, records)
-    return Manifest(path, bases, figures, records, {dataset.id: dataset for dataset in datasets})
-
-
-def _read_record(entry, where: str) -> Record:
-    return read_entry(Record, {"id": where.removeprefix("records.")} | check_type(entry, dict, where), where, id=_check_id)
-
-
-def _read_figure(entry, where: str) -> dict:
-    check_keys(entry, ("shows", "data"), ("note",), where)
-    check_choice(entry["data"], FIGURE_DATA, f"{where}.data")
-    return entry
-
-
-def _expand_series(entry) -> list:
-    """The entries that a series spells out row by row, ``{token}`` replaced in id, remote and local; or the entry itself."""
-    if not isinstance(entry, dict) or "series" not in entry:
-        return [entry]
-    where = f"{entry.get('id')}.series"
-    series, template = entry["series"], {key: value for key, value in entry.items() if key != "series"}
-    check_keys(series, ("tokens", "rows"), ("used_by",), where)
-    used_by, tokens = check_type(series.get("used_by", {}), dict, f"{where}.used_by"), _all(series["tokens"], f"{where}.tokens", check_text)
-    filled = {}
-    for row in check_type(series["rows"], list, f"{where}.rows"):
-        texts = _all(row, f"{where}.rows", check_text)
-        if not texts or len(texts) != len(tokens) or texts[0] in filled:
-            raise ManifestError(f"{where}: row {row!r} must give a text for each of {', '.join(tokens)}, and no first text twice")
-        one = filled[texts[0]] = template | {"used_by": used_by.get(texts[0], template.get("used_by"))}
-        for key in ("id", "remote", "local"):
-            for token, text in zip(tokens, texts):
-                one[key] = check_text(one.get(key), f"{where}.{key}").replace(f"{{{token}}}", text)
-    if unknown := set(used_by) - set(filled):
-        raise ManifestError(f"{where}: used_by names {', '.join(sorted(unknown))}; it may name only first texts of the rows")
-    return list(filled.values())
+def _record(entry, where: str) -> Record:
+    return read_entry(Record, {"id": where.removeprefix("records.")} | check_type(entry, dict, where), where, id=_id)
 
 
 def _dataset(entry, bases, figures, records) -> Dataset:
     def fact(entry, where: str) -> Fact:
-        return read_entry(Fact, entry, where, value=_anything, basis=_one_of(bases),
-                          conflicts=lambda others, where: _all(others, where, fact))  # fmt: skip
+        others = {"conflicts": lambda facts, where: _all(facts, where, fact)}
+        return read_entry(Fact, entry, where, value=lambda value, where: value, basis=_one_of(bases), **others)
+
+    def bracket(entry, where: str) -> Fact:
+        bounds = _all(fact(entry, where).value, where, _size)
+        return replace(fact(entry, where), value=_checked(bounds, len(bounds) == 2 and bounds[0] <= bounds[1], where, "[least, most] in bytes"))
 
     where = check_type(entry, dict, "datasets").get("id", "a dataset without id")
     groups = dict.fromkeys(FACT_GROUPS, lambda entry, where: read_each(entry, where, fact))
     dataset = read_entry(
-        Dataset, entry, where, id=_check_id, role=_one_of(ROLES), record=lambda name, where: records[check_choice(name, records, where)],
-        local=_check_local, pin=_one_of(PINS), **FILE_RULES, **groups,
-        substitute=lambda entry, where: entry if entry is None else read_entry(Substitute, entry, where, args=_mapping),
-        expected_bytes=lambda entry, where: _size_bracket(fact(entry, where), where),
-        used_by=lambda names, where: _all(names, where, _one_of(figures)),
+        Dataset, entry, where, id=_id, role=_one_of(("measured", "checkpoint")), record=lambda name, where: records[check_choice(name, records, where)],
+        local=_local, pin=_one_of(("resolve", "given")), expected_bytes=bracket, used_by=lambda names, where: _all(names, where, _one_of(figures)),
+        substitute=lambda preset, where: None if preset is None else check_text(preset, where), **FILE_RULES, **groups,
     )  # fmt: skip
     if (dataset.size is not None, dataset.checksum is not None) != ((True, True) if dataset.pin == "given" else (False, False)):
         raise ManifestError(f"{where}: `pin: given` needs a size and a checksum, `pin: resolve` takes both from the record")
     return dataset
 
 
-def _size_bracket(fact: Fact, where: str) -> Fact:
-    """A fact whose value is (least, most) in bytes."""
-    bounds = _all(fact.value, where, _check_size)
-    return replace(fact, value=_checked(bounds, len(bounds) == 2 and bounds[0] <= bounds[1], where, "[least, most] in bytes"))
-
-
 def _check_apart(datasets: list[Dataset], records: Mapping[str, Record]) -> None:
     """Raise if two datasets share an id, a remote file or, on a disk that ignores case, a local one, or if an id is that of a record."""
-    names = [*records, *(dataset.id for dataset in datasets)]
-    remote = [(dataset.record.id, dataset.remote) for dataset in datasets]
     local = [dataset.local.lower() for dataset in datasets]
     local += {str(folder) for path in set(local) for folder in PurePosixPath(path).parents}
-    for given in (names, remote, local):
+    for given in ([*records, *(dataset.id for dataset in datasets)], [(dataset.record.id, dataset.remote) for dataset in datasets], local):
         if twice := {name for name, times in Counter(given).items() if times > 1}:
             raise ManifestError(f"{twice} occurs twice; ids, record names, files of a record and, case ignored, local files and folders must differ")

@@ -1,6 +1,5 @@
 """Zenodo asked politely: what a record holds, and the bytes of its files, over connections that break and servers that want patience."""
 
-import ipaddress
 import json
 import logging
 import os
@@ -8,8 +7,8 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -24,9 +23,9 @@ from .manifest import Record
 log = logging.getLogger(__name__)
 
 API_VARIABLE = "FIGURES_PKG_ZENODO_API"
-DEFAULT_API = "https://zenodo.org/api"
 # Zenodo answers 403 to clients without a name of their own; "identity" keeps byte offsets meaningful.
 HEADERS = {"User-Agent": f"figures_pkg/{figures_pkg.__version__} (+https://doi.org/10.1038/s41524-024-01265-y)", "Accept-Encoding": "identity"}
+LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError)
 CONNECT_S, SILENCE_S = 10.0, 60.0  # a connection that sends nothing for so long counts as broken
@@ -34,8 +33,6 @@ TRIES = 5  # attempts in a row without one new byte
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after the first failure, doubled with each
 LONGEST_RETRY_AFTER_S = 600.0  # a server that asks for more is an error, not a hanging program
 CHUNK_BYTES = 1 << 20  # most that one read takes, and what one write to the disk gathers
-
-Answer = TypeVar("Answer")
 
 
 class RemoteError(OSError):
@@ -51,40 +48,35 @@ class TemporaryError(RemoteError):
 
 
 @dataclass(frozen=True)
-class RemoteFile:
-    """One file as its record describes it."""
+class Pin:
+    """What one file must be, as its record describes it."""
 
-    name: str
+    record: str  # number of the Zenodo record
+    remote: str  # exact name there
     size: int  # bytes
-    checksum: str  # "md5:..."
-    url: str
+    checksum: str  # "md5:..." or "sha256:..."
+    url: str = ""
+    resolved_at: str = ""  # UTC, ISO 8601
 
 
 def check_url(url: str) -> str:
     """`url`, if it may be asked: https anywhere, plain http only on this computer; a `RemoteError` otherwise."""
     parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))):
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.fullmatch(parts.hostname))):
         raise RemoteError(f"{url!r} is refused: use https; plain http is accepted for loopback hosts only")
     return url
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def api() -> str:
     """Address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one; checked."""
-    return check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or DEFAULT_API)
+    return check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or "https://zenodo.org/api")
 
 
 class _GuardedAdapter(HTTPAdapter):
     """Checks every hop of a redirect, and never asks a proxy for this computer."""
 
     def send(self, request, **options):
-        if _is_loopback(urlsplit(check_url(request.url)).hostname):
+        if LOOPBACK.fullmatch(urlsplit(check_url(request.url)).hostname):
             options["proxies"] = {}
         return super().send(request, **options)
 
@@ -116,18 +108,16 @@ def _words(body: bytes) -> str:
     return re.sub(r"<[^>]*>|\s+", " ", body.decode("utf-8", "replace")).strip()[:200]
 
 
-def _patiently(url: str, attempt: Callable[[], Answer], progress: Callable[[], int] = lambda: 0) -> Answer:
+def _patiently(url: str, attempt: Callable, progress: Callable[[], int] = lambda: 0):
     """What an attempt returns, repeated after growing pauses until `TRIES` of them in a row have made no progress, in bytes."""
     failures, furthest = 0, progress()
     while True:
         try:
             return attempt()
-        except requests.exceptions.SSLError as error:
-            raise RemoteError(f"{url}: no trusted connection: {error}") from error
-        except (TemporaryError, *BROKEN) as error:
+        except (TemporaryError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
             problem, wait_s = f"{url}: {error}", getattr(error, "wait_s", None)
-        except requests.RequestException as error:
-            raise RemoteError(f"{url}: {error}") from error
+            if isinstance(error, requests.exceptions.SSLError) or not isinstance(error, (TemporaryError, *BROKEN)):
+                raise RemoteError(problem) from error
         failures = 0 if progress() > furthest else failures + 1
         furthest = max(furthest, progress())
         if failures >= TRIES:
@@ -138,16 +128,11 @@ def _patiently(url: str, attempt: Callable[[], Answer], progress: Callable[[], i
         time.sleep(wait_s)
 
 
-def resolve(record: Record) -> dict[str, RemoteFile]:
-    """
-    The files that a record holds, by exact name; its number must be that of one version, not the "all versions" one.
-
-    A `RemoteError` if the record does not answer, answers for another record, or in a form that is not understood.
-    """
+def resolve(record: Record) -> dict[str, Pin]:
+    """The files that a record, of one version, holds, by exact name; a `RemoteError` if it does not answer, or not as this record should."""
     url = f"{api()}/records/{quote(record.record, safe='')}"
 
     def answer() -> bytes:
-        """The record's description."""
         with _get(url, Accept="application/json") as response:
             return response.content
 
@@ -155,7 +140,7 @@ def resolve(record: Record) -> dict[str, RemoteFile]:
     try:
         described = json.loads(body)
         number, licence = str(described.get("id", record.record)), (described.get("metadata") or {}).get("license")
-        files = [_remote_file(item, record) for item in described["files"]]
+        files = {pin.remote: pin for pin in (_pin(item, record.record) for item in described["files"])}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RemoteError(f"{url} does not describe a record in a form that is understood ({error!r}): {_words(body)}") from error
     if number != record.record:
@@ -163,25 +148,20 @@ def resolve(record: Record) -> dict[str, RemoteFile]:
     licence = licence.get("id") if isinstance(licence, dict) else licence
     if isinstance(licence, str) and licence.lower() != record.licence.lower():
         log.warning("record %s states the licence %s, the manifest %s", record.record, licence, record.licence)
-    return {file.name: file for file in files}
+    return files
 
 
-def _remote_file(item: dict, record: Record) -> RemoteFile:
-    """
-    Read one description.
-
-    The record has come in two shapes: ``key, size, checksum "md5:...", links.self`` today and before October 2023,
-    ``filename, filesize, checksum "..."`` without a usable link during that month.
-    """
+def _pin(item: dict, record: str) -> Pin:
+    """From the description of a file; in October 2023 Zenodo used other keys than before and after, and no usable link."""
     if "key" in item:
         name, size, url = item["key"], item["size"], item["links"]["self"]
     else:
         name, size = item["filename"], item["filesize"]
-        url = f"{api().removesuffix('/api')}/records/{record.record}/files/{quote(name, safe='')}?download=1"
+        url = f"{api().removesuffix('/api')}/records/{record}/files/{quote(name, safe='')}?download=1"
     digits = item["checksum"].removeprefix("md5:")
     if not re.fullmatch(r"[0-9a-f]{32}", digits) or not isinstance(size, int) or size < 0:
         raise ValueError(f"{name!r} has the size {size!r} and the checksum {digits!r}; expected bytes and md5")
-    return RemoteFile(name, size, f"md5:{digits}", check_url(url))
+    return Pin(record, name, size, f"md5:{digits}", check_url(url), datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def received(part: Path) -> int:
@@ -189,12 +169,11 @@ def received(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def download(url: str, part: Path, size: int, label: str, progress: bool | None = None) -> None:
+def download(url: str, part: Path, size: int, label: str) -> None:
     """
     Gather the bytes of a file in `part` until it has `size` bytes; what an earlier call or process has brought is not asked for again.
 
-    A broken connection is followed by a ``Range`` request for the rest, and a server that ignores ``Range`` makes it start over. `label` is
-    what the bar on stderr calls the file; without `progress` it is drawn on a terminal only.
+    A broken connection is followed by a ``Range`` request for the rest. The bar, drawn on a terminal only, calls the file `label`.
     """
 
     def transfer() -> None:
@@ -219,6 +198,6 @@ def download(url: str, part: Path, size: int, label: str, progress: bool | None 
         if received(part) < size:
             raise TemporaryError(f"ended after {received(part)} of {size} bytes")
 
-    with tqdm(total=size, desc=label, unit="B", unit_scale=True, disable=None if progress is None else not progress) as bar:
+    with tqdm(total=size, desc=label, unit="B", unit_scale=True, disable=None) as bar:
         if received(part) < size:
             _patiently(url, transfer, lambda: received(part))

@@ -1,6 +1,7 @@
 """What a chapter reads stands in its front matter."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from figures_pkg.workspace import load_profile
 def test_scans_follow_profile_and_source(tmp_path, monkeypatch):
     """The twin's of the profile or the record's; a chapter about the twin reads the twin whatever is asked for, and so does what is on no record."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
-    monkeypatch.setattr("figures_pkg.record.scans.ensure", lambda name: tmp_path / "record" / name)
+    monkeypatch.setattr(sys.modules["figures_pkg.record.fetch"], "ensure", lambda name: tmp_path / "record" / name)
     ds1, ds2, overview = (str(tmp_path / "smoke" / f"{name}.hspy") for name in ("ds1", "ds2", "overview"))
     assert datasets_of("fig-1cd", "twin", "smoke") == [ds1, overview]
     assert datasets_of("the-twin", "zenodo", "smoke") == [ds1, ds2]

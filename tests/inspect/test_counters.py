@@ -65,25 +65,20 @@ def test_wrapped_counts_are_noticed(brightness):
     assert [decision.excludes for decision in right["counter depth"].decisions] == [(8,)]
 
 
-def test_bytes_that_never_overflowed_are_not_called_wrapped():
-    """Faint discs fit into a byte, with their noise."""
-    assert not found(np.minimum(discs(200), 255).astype(np.uint8))["wrap-around"].wrong
-
-
-def test_counts_that_are_cut_off_are_saturated_and_not_wrapped():
-    """A counter that stops at 255 leaves plateaus: a pile-up at the limit, but no holes."""
-    cut = found(np.minimum(discs(400), 255).astype(np.uint8))
-    assert cut["saturation"].verdict == "warning" and "255" in cut["saturation"].found
-    assert not cut["wrap-around"].wrong
-
-
-def test_the_limit_reached_by_chance_is_no_saturation():
-    """One count at 4095 at the end of a smooth histogram is no pile-up."""
-    values = discs(3300, dtype=np.int64)
-    values[values > 4095] = 4000
-    values[0, 0, 16, 16] = 4095
-    assert found(values.astype(np.uint16))["saturation"].verdict == "agrees"
-    assert found(np.minimum(discs(4300, dtype=np.int64), 4095).astype(np.uint16))["saturation"].verdict == "warning"
+@pytest.mark.parametrize(("values", "saturated"), [
+    (np.minimum(discs(200), 255).astype(np.uint8), False), (np.minimum(discs(400), 255).astype(np.uint8), True),
+    (np.minimum(discs(4300, dtype=np.int64), 4095).astype(np.uint16), True),
+], ids=["bytes that never overflowed", "cut off at 8 bits", "cut off at 12 bits"])  # fmt: skip
+def test_a_pile_up_is_saturation_and_no_wrap(values, saturated):
+    """A counter that stops leaves plateaus, but no holes; one count at the limit, and a pixel that stands there always, are no pile-up."""
+    findings = found(values)
+    assert not findings["wrap-around"].wrong and (findings["saturation"].verdict == "warning") == saturated
+    few = discs(3300, dtype=np.int64)
+    few[few > 4095] = 4000
+    few[0, 0, 16, 16] = 4095
+    few[..., 60, 30] = 4095
+    findings = found(few.astype(np.uint16))
+    assert findings["saturation"].verdict == "agrees" and findings["hot pixels"].found == "1"
 
 
 def test_a_deeper_counter_than_expected_changes_the_manifest():
@@ -102,13 +97,6 @@ def test_dead_hot_and_stuck_pixels_are_found_where_they_are():
     dead, hot = dead_and_hot(gather_statistics(scan_of(values)))
     assert dead == [(3, 60), (16, 16), (48, 54)] and hot == [(40, 5), (60, 30)]
     assert dead_and_hot(gather_statistics(scan_of(discs(100)))) == ([], [])
-
-
-def test_a_stuck_pixel_is_no_saturation():
-    values = discs(100)
-    values[..., 60, 30] = 4095
-    findings = found(values)
-    assert findings["saturation"].verdict == "agrees" and findings["hot pixels"].found == "1"
 
 
 def test_dead_pixels_of_the_chip_tell_how_the_frame_lies():

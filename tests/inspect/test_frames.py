@@ -53,16 +53,13 @@ def test_half_a_turn_cannot_be_told_where_opposite_reflections_are_alike():
     assert findings["rows and columns"].verdict == "agrees" and frame.orientation == "as published"
 
 
-def test_another_rotation_of_the_scan_is_no_flip():
+def test_another_rotation_of_the_scan_is_no_flip_and_noise_is_no_lattice():
     """A lattice turned by 20 degrees fits no orientation of the published one."""
     lattice = published_lattice()
     cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
     vectors = [(cosine * row - sine * col, sine * row + cosine * col) for row, col in (lattice.g002, lattice.g010)]
     frame, findings = frame_and_findings(mean_pattern(type(lattice)(lattice.centre, *vectors)))
     assert frame.orientation is None and findings["rows and columns"].verdict == "cannot be told"
-
-
-def test_without_a_lattice_nothing_is_claimed():
     noise = np.random.default_rng(0).poisson(20.0, (256, 256)).astype(float)
     frame, findings = frame_and_findings(noise)
     assert frame.lattice is None and {finding.verdict for finding in findings.values()} == {"cannot be told"}

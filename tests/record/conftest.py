@@ -13,14 +13,7 @@ from figures_pkg.record import zenodo
 from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, fetch
 from figures_pkg.record.manifest import load_manifest
 
-
-def entry(id, remote, size):
-    """The manifest's entry of one file, with a bracket around its size."""
-    return {
-        "id": id, "role": "measured", "record": "sed", "remote": remote, "local": f"{id}/{id}.bin", "pin": "resolve", "used_by": ["fig1d"],
-        "expected_bytes": {"value": [max(size // 2, 1), size * 2], "basis": "paper", "source": "log"},
-        "substitute": {"generator": "figures_pkg.twin:make_dataset", "args": {"preset": id}},
-    }  # fmt: skip
+RECORD = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-2-Clause", "title": "scans"}
 
 
 class World:
@@ -28,50 +21,40 @@ class World:
 
     def __init__(self, server, folder, slept):
         self.server, self.slept = server, slept
-        self.data = folder / "data"
-        self.manifest_path = folder / "repository" / "data_manifest.yaml"
+        self.data, self.manifest_path = folder / "data", folder / "repository" / "data_manifest.yaml"
+        self.path, self.content = self.data / "scan" / "scan.bin", server.files[SCAN]
         self.manifest_path.parent.mkdir()
         self.write_manifest()
 
     def write_manifest(self, **changes):
         """Write the manifest; keyword arguments change the scan's entry."""
-        names = {"scan": SCAN, **ODD}
-        entries = [entry(id, remote, len(self.server.files[remote])) for id, remote in names.items()]
+        entries = [
+            {"id": id, "role": "measured", "record": "sed", "remote": remote, "local": f"{id}/{id}.bin", "pin": "resolve", "used_by": ["fig1d"],
+             "expected_bytes": {"value": [len(self.server.files[remote]) // 2, 2 * len(self.server.files[remote])], "basis": "paper", "source": "log"},
+             "substitute": id}
+            for id, remote in {"scan": SCAN, **ODD}.items()
+        ]  # fmt: skip
         entries[0].update(changes)
-        record = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-2-Clause", "title": "scans"}
-        content = {"schema": 1, "bases": {"paper": "a paper"}, "figures": {"fig1d": {"shows": "VDF", "data": "record"}},
-                   "records": {"sed": record}, "datasets": entries}  # fmt: skip
+        content = {"schema": 1, "bases": {"paper": "a paper"}, "figures": {"fig1d": {"shows": "VDF"}}, "records": {"sed": RECORD}, "datasets": entries}
         self.manifest_path.write_text(yaml.safe_dump(content))
 
-    @property
-    def content(self):
-        """The bytes of the scan on the record."""
-        return self.server.files[SCAN]
-
-    @property
-    def manifest(self):
-        """The manifest as it stands on disk."""
-        return load_manifest(self.manifest_path)
-
     def fetch(self, ids="scan", **options):
-        """Fetch with this world's manifest."""
-        return fetch(ids, self.manifest, **options)
+        """Fetch with the manifest as it stands on disk."""
+        return fetch(ids, load_manifest(self.manifest_path), **options)
 
-    def ensure(self, id="scan", **options):
-        """Ensure with this world's manifest."""
-        return ensure(id, self.manifest, **options)
+    def ensure(self, **options):
+        """Ensure the scan."""
+        return ensure("scan", load_manifest(self.manifest_path), **options)
 
     def start(self):
         """Start fetching the scan in a process of its own."""
-        code = (
-            "import sys; from figures_pkg.record.fetch import fetch; from figures_pkg.record.manifest import load_manifest;"
-            "sys.stdout.write(str(fetch('scan', load_manifest(sys.argv[1]))[0]))"
-        )
+        code = ("import sys; from figures_pkg.record import fetch, load_manifest;"
+                "sys.stdout.write(str(fetch('scan', load_manifest(sys.argv[1]))[0]))")  # fmt: skip
         return subprocess.Popen([sys.executable, "-c", code, str(self.manifest_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def part(self):
-        """The part of the scan that has arrived, or None."""
-        return next(iter((self.data / ".fetch").glob("scan.*.part")), None)
+    def arrived(self):
+        """Bytes of the scan that are here but not yet in place."""
+        return sum(part.stat().st_size for part in (self.data / ".fetch").glob("scan.*.part"))
 
 
 @pytest.fixture

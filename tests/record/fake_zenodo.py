@@ -55,9 +55,9 @@ class FakeZenodo:
     """
     One record with its files, or several; use as a context manager.
 
-    The content of a file is given as bytes, or as the path of one on disk, which may be large. `others` holds the files of further records by their
-    numbers. `faults[path]` is a list of faults for successive requests of a path, "record" or a file's name; `always[path]` holds for
-    every request. `asked` gathers (path, headers) of all requests.
+    The content of a file is given as bytes, or as the path of one on disk. `others` holds the files of further records by their numbers.
+    `faults[path]` is a list of faults for successive requests of a path, "record" or a file's name; `always[path]` holds for every request.
+    `asked` gathers (path, headers) of all requests.
     """
 
     def __init__(self, files, record="1234567", others=None):
@@ -93,21 +93,14 @@ class FakeZenodo:
         """The Range header of each request for a file, None where there was none."""
         return [headers.get("Range") for headers in self.requests_of(path)]
 
-    def files_of(self, record):
-        """The files of a record by name, or none if there is no such record."""
-        return self.files if record == self.record else self.others.get(record, {})
-
-    def description(self, record):
+    def description(self, record, files):
         """A record as the API describes it."""
-        items = [self._item(record, name, content) for name, content in self.files_of(record).items()]
+        items = []
+        for name, content in files.items():
+            size, link = self.stated_sizes.get(name, len(bytes_of(content))), f"{self.api}/records/{record}/files/{quote(name, safe='')}/content"
+            items.append({"filename": name, "filesize": size, "checksum": digest(content)} if self.shape == "new" else
+                         {"key": name, "size": size, "checksum": f"md5:{digest(content)}", "links": {"self": link}})  # fmt: skip
         return {"id": int(self.answers_as.get(record, record)), "revision": 3, "metadata": {"license": {"id": self.licence}}, "files": items}
-
-    def _item(self, record, name, content):
-        size = self.stated_sizes.get(name, len(bytes_of(content)))
-        if self.shape == "new":
-            return {"filename": name, "filesize": size, "checksum": digest(content)}
-        link = f"{self.api}/records/{record}/files/{quote(name, safe='')}/content"
-        return {"key": name, "size": size, "checksum": f"md5:{digest(content)}", "links": {"self": link}}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,13 +111,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Send status, headers and body as the fault has it."""
-        record, path = self._asked()
+        asked = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?|/records/(\d+)/files/([^/?]+)\?download=1", self.path)
+        record, path = (asked[1] or asked[3], unquote(asked[2] or asked[4] or "record")) if asked else ("", self.path)
         self.zenodo.asked.append((path, dict(self.headers)))
-        queue, files = self.zenodo.faults[path], self.zenodo.files_of(record)
+        queue = self.zenodo.faults[path]
+        files = self.zenodo.files if record == self.zenodo.record else self.zenodo.others.get(record, {})
         fault = queue.pop(0) if queue else self.zenodo.always.get(path, Fault())
         status, headers, body = fault.status, {"Content-Type": fault.kind} | fault.headers, fault.body
         if body is None and files and path == "record":
-            body, headers["Content-Type"] = json.dumps(self.zenodo.description(record)).encode(), "application/json"
+            body, headers["Content-Type"] = json.dumps(self.zenodo.description(record, files)).encode(), "application/json"
         elif body is None and path in files:
             body = bytes_of(files[path])
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -141,14 +136,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self._send(body, fault)
-
-    def _asked(self):
-        """The number of a record, and "record", a file's name, or the path itself if it is neither."""
-        found = re.fullmatch(r"/api/records/(\d+)(?:/files/([^/]+)/content)?|/records/(\d+)/files/([^/?]+)\?download=1", self.path)
-        if not found:
-            return "", self.path
-        name = found[2] or found[4]
-        return found[1] or found[3], unquote(name) if name else "record"
 
     def _send(self, body, fault):
         """Send the body, or its beginning and then what the fault says."""

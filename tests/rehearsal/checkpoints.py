@@ -1,9 +1,9 @@
 """
 Small networks in the layout of the published weights, trained on a stand-in in seconds.
 
-They take what the authors' networks take, ln(1 + N) of 256 x 256 px, and give 32 channels; only the filters are 8 instead of 128. Half a minute
-on one core is no training of a network from nothing, so the start is a good one: the decoder draws the mean pattern, and the last layer of the
-encoder is fitted to the principal components of the scan by least squares. One pass over 144 patterns does the rest. Nobody is told the truth.
+They take what the authors' networks take, ln(1 + N) of 256 x 256 px, and give 32 channels; only the filters are 8 instead of 128. A training of
+seconds starts from a good guess: the decoder draws the mean pattern, and the last layer of the encoder is fitted to the principal components of
+the scan by least squares. One pass over 64 patterns does the rest. Nobody is told the truth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from figures_pkg.model.autoencoder import Autoencoder, BetaVAE, NetworkConfig
 from figures_pkg.model.losses import gaussian_divergence
 
 CONFIG = NetworkConfig(pattern=256, filters=8, pools=(4, 4, 2), channels=32)
-SIDE = 12  # the networks see 12 x 12 positions of the scan
+SIDE = 8  # the networks see 8 x 8 positions of the scan
 COMPONENTS = 4
 BATCH = 8
 RATE = 2e-3

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import dask
@@ -18,6 +17,7 @@ import dask.array as da
 import h5py
 import numpy as np
 import rsciio.hspy
+import xarray as xr
 import yaml
 
 from figures_pkg.data.scan import open_scan
@@ -34,6 +34,7 @@ REMOTE = {  # the record's own names, colons and all
     "vae-27": "Weight_epoch:0027_l1coef:0.0000_lr:0.00003_trainloss:0.7317.pkl",
 }
 SCANS = ("ds1", "ds2")
+PARTS = ("ds2", "ds1", "vae-27")  # of both records, which can be made side by side; the longest first
 RECORDS = {"sed": "9900001", "vae": "9900002"}  # no such records: the numbers are not those of the authors
 NOMINAL_SCALE = 0.0097  # 1/Å per pixel: an older table than the manifest's, as a converter may have used
 NONE = "_None_"  # HyperSpy's word for None
@@ -41,17 +42,6 @@ PATTERNS_IN_MEMORY = 1024  # of 256 x 256 uint16: 134 MB a block
 CONVERTERS_CHUNKS = (32, 32, 32, 32)  # an option of the laboratory's converter
 WHOLE_PATTERNS = (2, 4, 256, 256)  # a megabyte, as HyperSpy chooses by itself
 CHUNKS = {"ds1": CONVERTERS_CHUNKS, "ds2": WHOLE_PATTERNS}  # nobody knows which of both the record has, so each is rehearsed
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """What the manifest must know of a scan: shape (4), step in nm, and (row, column) of the pattern's lattice in px."""
-
-    shape: tuple[int, int, int, int]
-    step_nm: float
-    origin: tuple[float, float]
-    g002: tuple[float, float]
-    g010: tuple[float, float]
 
 
 VARIANTS: dict[str, Callable[[da.Array], da.Array]] = {
@@ -63,24 +53,20 @@ VARIANTS: dict[str, Callable[[da.Array], da.Array]] = {
 }
 
 
-def specimen_of(source: Path, variant: str = "good") -> Specimen:
+def specimen_of(source: Path, variant: str = "good") -> dict:
     """
-    What an honest manifest says of a stand-in made from a twin's scan.
+    What an honest manifest says of a stand-in made from a twin's scan: its container and axes.
 
     A wrapped, flipped or moved file contradicts its manifest: that is what a reader has to notice. A turned one comes with the lattice as
     it lies in the turned patterns, but with c along the same direction as before, so that its polarization has the other sign.
     """
-    import xarray as xr
-
-    with xr.open_dataset(source.with_suffix("").with_suffix(".truth.nc")) as truth:
-        attrs = truth.attrs
-        step = float(truth.scan_y[1] - truth.scan_y[0])
-    with h5py.File(source) as file:
-        shape = _counts(file).shape
-    origin = tuple(map(float, attrs["origin_row_col"]))
-    if variant == "turned":
-        origin = tuple(float(size - 1 - place) for size, place in zip(shape[2:], origin))
-    return Specimen(shape, step, origin, tuple(map(float, attrs["g002_row_col"])), tuple(map(float, attrs["g010_row_col"])))
+    with xr.open_dataset(source.with_suffix("").with_suffix(".truth.nc")) as truth, h5py.File(source) as file:
+        shape, step = _counts(file).shape, float(truth.scan_y[1] - truth.scan_y[0])
+        origin, g002, g010 = ([float(part) for part in truth.attrs[name]] for name in ("origin_row_col", "g002_row_col", "g010_row_col"))
+    origin = [size - 1 - place for size, place in zip(shape[2:], origin)] if variant == "turned" else origin
+    axes = {"orientation": "lab", "scan_step_nm": step, "det_scale_inv_angstrom": 0.009555, "origin_row_col_px": origin, "g002_row_col_px": g002,
+            "g010_row_col_px": g010}  # fmt: skip
+    return {"container": {"format": "hspy 3.0, written by pyxem", "shape": list(shape), "counter_bits": 12}, "axes": axes}
 
 
 def write_scan(source: Path, target: Path, variant: str = "good", chunks: tuple[int, int, int, int] = CONVERTERS_CHUNKS) -> Path:
@@ -93,11 +79,17 @@ def write_scan(source: Path, target: Path, variant: str = "good", chunks: tuple[
         stored = _counts(file)
         side = int(PATTERNS_IN_MEMORY**0.5)
         counts = VARIANTS[variant](da.from_array(stored, chunks=(side, side, *stored.shape[2:]), lock=True))
-        step = float(file["Experiments"][next(iter(file["Experiments"]))]["axis-0"].attrs["scale"])
+        step = round(float(stored.parent["axis-0"].attrs["scale"]), 1)
         chunks = tuple(min(one, size) for one, size in zip(chunks, counts.shape))
         with dask.config.set(scheduler="threads", num_workers=2):
-            rsciio.hspy.file_writer(str(part), _signal(counts, round(step, 1)), chunks=chunks, show_progressbar=False)
-        _as_the_converter_wrote(part)
+            rsciio.hspy.file_writer(str(part), _signal(counts, step), chunks=chunks, compression_opts=1, show_progressbar=False)
+        with h5py.File(part, "r+") as written:  # back to format 3.0 from today's
+            written.attrs["file_format_version"] = "3.0"
+            group = _counts(written).parent
+            del group["attributes"]
+            for index in range(4):
+                for name in {"_type", "is_binned"} & set(group[f"axis-{index}"].attrs):
+                    del group[f"axis-{index}"].attrs[name]
     return target
 
 
@@ -108,80 +100,70 @@ def _counts(file: h5py.File) -> h5py.Dataset:
 
 
 def _signal(counts: da.Array, step_nm: float) -> dict:
-    """A signal as RosettaSciIO takes it, with the nominal axes of the microscope."""
+    """A signal as RosettaSciIO takes it: the nominal axes of the microscope, the converter's table and lines of the detector's header."""
     axes = [
         dict(name=name, size=size, scale=step_nm if index < 2 else NOMINAL_SCALE, offset=0.0 if index < 2 else -128 * NOMINAL_SCALE,
              units="nm" if index < 2 else "$A^{-1}$", navigate=index < 2)
         for index, (name, size) in enumerate(zip(("y", "x", "ky", "kx"), counts.shape))
     ]  # fmt: skip
-    return dict(data=counts, axes=axes, metadata=_metadata(), original_metadata=_original_metadata(step_nm), learning_results={},
-                attributes={"_lazy": True}, tmp_parameters={}, models=None,
-                package_info={"package": "pyxem", "package_version": "0.12.2"})  # fmt: skip
-
-
-def _metadata() -> dict:
-    """The metadata of a file of the same detector, converter and year."""
     tem = {"beam_energy": np.int32(200000), "convergence_angle": np.nan, "rocking_angle": np.nan, "rocking_frequency": np.nan,
            "Detector": {"Diffraction": {"camera_length": 22.95}}}  # fmt: skip
     signal = {"binned": False, "record_by": "image", "signal_type": "electron_diffraction", "exposure_time": NONE, "flyback_times": NONE,
               "frames_number_skipped": NONE, "scan_X": NONE}  # fmt: skip
     folding = {"original_axes_manager": NONE, "original_shape": NONE, "signal_unfolded": False, "unfolded": False}
-    return {"Acquisition_instrument": {"TEM": tem}, "General": {"title": ""}, "Signal": signal, "_HyperSpy": {"Folding": folding}}
-
-
-def _original_metadata(step_nm: float) -> dict:
-    """The converter's table, and lines of the detector's header."""
+    metadata = {"Acquisition_instrument": {"TEM": tem}, "General": {"title": ""}, "Signal": signal, "_HyperSpy": {"Folding": folding}}
     length = {"Nominal value": np.int32(12), "Actual value": 22.95, "Units": "cm"}
     step = {"Nominal value": step_nm, "Actual value": np.nan, "Units": "nm"}
     parameters = {"acceleration_voltage": {"Value": np.int32(200000), "Units": "V"}, "cameralength": length, "camera": {"Value": "Merlin", "Units": ""},
                   "scale": {"Value": NOMINAL_SCALE, "Units": "1/Å"}, "step_x": step, "step_y": step}  # fmt: skip
     header = {"chiptype(medipix3.0,medipix3.1,medipix3rx)": "Medipix 3RX", "counterdepth(number)": "12", "gain": "SLGM",
               "thresholds(kev)": "4.000000E+1,5.110000E+2"}  # fmt: skip
-    return {"Acquisition_instrument": {"Parameters": parameters}, "Header": header}
+    original = {"Acquisition_instrument": {"Parameters": parameters}, "Header": header}
+    return dict(data=counts, axes=axes, metadata=metadata, original_metadata=original, learning_results={}, attributes={"_lazy": True}, tmp_parameters={},
+                models=None, package_info={"package": "pyxem", "package_version": "0.12.2"})  # fmt: skip
 
 
-def _as_the_converter_wrote(path: Path) -> None:
-    """Take back to format 3.0 what RosettaSciIO writes in today's."""
-    with h5py.File(path, "r+") as file:
-        file.attrs["file_format_version"] = "3.0"
-        (group,) = file["Experiments"].values()
-        del group["attributes"]
-        for index in range(4):
-            for name in {"_type", "is_binned"} & set(group[f"axis-{index}"].attrs):
-                del group[f"axis-{index}"].attrs[name]
+def make_part(part: str, scans: dict[str, Path], folder: Path) -> None:
+    """
+    Make one of ``PARTS`` of both records: a scan and its networks, or the variational network. `scans` are the twin's files behind ds1 and ds2.
+
+    What was made of the same file by the same code is left alone.
+    """
+    source = scans.get(part, scans["ds2"])
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[cs]*.py"))}
+    stamp, made_of = folder / f"{part}.json", json.dumps([texts, str(source), source.stat().st_size, source.stat().st_mtime_ns])
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of):
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.unlink(missing_ok=True)
+        if part in SCANS:
+            write_scan(source, folder / REMOTE[part], chunks=CHUNKS[part])
+        write_checkpoints(part, source, folder)
+        stamp.write_text(made_of, encoding="utf-8")
 
 
 def make_record(scans: dict[str, Path], folder: Path) -> Path:
-    """
-    Make both records in a folder, scans and checkpoints, and return the path of their manifest.
-
-    `scans` are the twin's files behind ``ds1`` and ``ds2``; what was made of the same files by the same code is left alone.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[cs]*.py"))}
-    stamp, made_of = folder / "made-of.json", json.dumps([texts, [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in scans.values()]])
-    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of):
-        stamp.unlink(missing_ok=True)
-        for name, source in scans.items():
-            write_scan(source, folder / REMOTE[name], chunks=CHUNKS[name])
-        write_checkpoints(scans, folder)
-        stamp.write_text(made_of, encoding="utf-8")
+    """Make both records in a folder, and return the path of their manifest."""
+    for part in PARTS:
+        make_part(part, scans, folder)
     return write_manifest(folder, {name: specimen_of(source) for name, source in scans.items()})
 
 
-def write_checkpoints(scans: dict[str, Path], folder: Path) -> None:
-    """Train the networks of both scans and save each under its name on the record; the walls' goes on from the domains', as in the paper."""
+def write_checkpoints(part: str, source: Path, folder: Path) -> None:
+    """Train the networks of a part and save each under its name on the record; the walls' goes on from the domains', as in the paper."""
     from checkpoints import save_published, some_patterns, train_further, train_small
 
-    first, second = (some_patterns(open_scan(scans[name])) for name in SCANS)
-    save_published(*train_small(first), folder / REMOTE["ca-ds1"], epoch=376)
-    net, optimizer = train_small(second)
-    save_published(net, optimizer, folder / REMOTE["ca-ds2-domains"], epoch=285)
-    save_published(net, train_further(net, second[::2], l1=1e-4), folder / REMOTE["ca-ds2-walls"], epoch=17)
-    save_published(*train_small(second, variational=True), folder / REMOTE["vae-27"], epoch=27, beta=1e-4)
+    patterns = some_patterns(open_scan(source))
+    net, optimizer = train_small(patterns, variational=part == "vae-27")
+    if part == "vae-27":
+        save_published(net, optimizer, folder / REMOTE[part], epoch=27, beta=1e-4)
+    elif part == "ds1":
+        save_published(net, optimizer, folder / REMOTE["ca-ds1"], epoch=376)
+    else:
+        save_published(net, optimizer, folder / REMOTE["ca-ds2-domains"], epoch=285)
+        save_published(net, train_further(net, patterns[::2], l1=1e-4), folder / REMOTE["ca-ds2-walls"], epoch=17)
 
 
-def write_manifest(folder: Path, specimens: dict[str, Specimen]) -> Path:
+def write_manifest(folder: Path, specimens: dict[str, dict]) -> Path:
     """
     Write ``manifest.yaml`` beside the files under the names of the record, with facts of its own: every number is that of a file here.
 
@@ -206,34 +188,23 @@ def _fact(value, source: str = "set in the simulation") -> dict:
     return {"value": value, "basis": "rehearsal", "source": source}
 
 
-def _entry(author: Dataset, path: Path, specimen: Specimen | None) -> dict:
+def _entry(author: Dataset, path: Path, specimen: dict | None) -> dict:
     """The manifest's entry of a scan or, without a specimen, of a checkpoint."""
+    if specimen is None:
+        import torch
+
+        weights = sum(tensor.numel() for tensor in torch.load(path, weights_only=True)["net"].values())
+        groups = {"container": {"format": author.container["format"].value, "parameters": weights}}
+    else:
+        first = author.id == "ds1"
+        acquisition = {"beam_energy_kev": 200, "detector": "simulated, with one 12-bit chip in mind", "dwell_ms": 50 if first else 30,
+                       "camera_length_cm": 22.95, "probe_nm": 2 if first else 0.5, "current_pa": 4.6, "convergence_mrad": 1.27 if first else 0.785,
+                       "counts_per_pattern": 540000 if first else 100000}  # fmt: skip
+        groups = specimen | {"acquisition": acquisition, "boxes": {name: fact.value for name, fact in author.boxes.items()}}
     size = path.stat().st_size
-    groups = _facts_of_scan(author, specimen) if specimen else {"container": {"format": author.container["format"].value, "parameters": _parameters(path)}}
     return {
         "id": author.id, "role": author.role, "record": author.record.id, "remote": author.remote, "local": author.local, "pin": "resolve",
         "expected_bytes": _fact([int(0.9 * size), int(1.1 * size) + 1], "size of the stand-in within a tenth"), "used_by": list(author.used_by),
-        "substitute": author.substitute and {"generator": author.substitute.generator, "args": author.substitute.args},
+        "substitute": author.substitute,
         **{group: {name: _fact(value) for name, value in facts.items()} for group, facts in groups.items()},
     }  # fmt: skip
-
-
-def _facts_of_scan(author: Dataset, specimen: Specimen) -> dict[str, dict]:
-    """What the manifest says of a scan, by groups."""
-    first = author.id == "ds1"
-    return {
-        "container": {"format": "hspy 3.0, written by pyxem", "shape": list(specimen.shape), "counter_bits": 12},
-        "axes": {"orientation": "lab", "scan_step_nm": specimen.step_nm, "det_scale_inv_angstrom": 0.009555, "origin_row_col_px": list(specimen.origin),
-                 "g002_row_col_px": list(specimen.g002), "g010_row_col_px": list(specimen.g010)},
-        "acquisition": {"beam_energy_kev": 200, "detector": "simulated, with one 12-bit chip in mind", "dwell_ms": 50 if first else 30,
-                        "camera_length_cm": 22.95, "probe_nm": 2 if first else 0.5, "current_pa": 4.6, "convergence_mrad": 1.27 if first else 0.785,
-                        "counts_per_pattern": 540000 if first else 100000},
-        "boxes": {name: fact.value for name, fact in author.boxes.items()},
-    }  # fmt: skip
-
-
-def _parameters(path: Path) -> int:
-    """Number of weights in a checkpoint."""
-    import torch
-
-    return sum(tensor.numel() for tensor in torch.load(path, weights_only=True)["net"].values())

@@ -52,7 +52,7 @@ SENTENCE = re.compile(r"(?<=[.!?:;])\s+(?=[^a-z])")
 
 @dataclass
 class Block:
-    """A piece of text that a reader sees as one: a paragraph, a cell of a table, a caption, the words behind a picture."""
+    """A text that a reader sees as one: a paragraph, a cell of a table, a caption, the words behind a picture."""
 
     kind: str
     text: str
@@ -110,19 +110,10 @@ def all_of(pattern: re.Pattern, pages: dict[str, Seen]) -> list[str]:
     return [quoted(page, block, found) for page, seen in pages.items() for block in seen.blocks for found in pattern.finditer(block.text)]
 
 
-def written(book: dict[str, Seen]) -> dict[str, Seen]:
-    """The pages without the reference, which describes functions and may name what they return."""
-    return {page: seen for page, seen in book.items() if not page.startswith("api")}
-
-
-def missing_numbers(book: dict[str, Seen]) -> list[str]:
-    """Numbers that were not measured, printed all the same: nan, inf, None."""
-    return all_of(NO_NUMBER, written(book))
-
-
-def raw_labels(book: dict[str, Seen]) -> list[str]:
-    """Labels and roles that nothing has replaced."""
-    return all_of(RAW, written(book))
+def unwritten(book: dict[str, Seen]) -> list[str]:
+    """Numbers that were not measured, printed all the same, and labels and roles that nothing has replaced; the reference may name what functions return."""
+    pages = {page: seen for page, seen in book.items() if not page.startswith("api")}
+    return all_of(NO_NUMBER, pages) + all_of(RAW, pages)
 
 
 def about_measured(page: str) -> bool:
@@ -134,21 +125,17 @@ def about_measured(page: str) -> bool:
 def claimed_truths(book: dict[str, Seen]) -> list[str]:
     """Sentences on the record's pages that speak of a truth as if the scan had one; titles of pages about the twin may be named."""
     twins = {text for figure in paper_figures(data="zenodo").values() if figure.source("zenodo") == "twin" for text in (figure.caption, figure.alt)}
-    spoken_of_twin = {_plain(sentence) for text in twins for sentence in SENTENCE.split(text)}
+    spoken_of_twin = {re.sub(r"\W+", " ", sentence).strip() for text in twins for sentence in SENTENCE.split(text)}
     titles = [block.text for page, seen in book.items() if not about_measured(page) for block in seen.blocks if block.kind == "h1"]
     titles = re.compile("|".join(map(re.escape, titles)) or "(?!)")
     found = []
     for page, seen in book.items():
         for block in seen.blocks if about_measured(page) else ():
             for sentence in SENTENCE.split(titles.sub("", block.text)):
-                if (word := TRUTH.search(sentence)) and not WHOSE.search(sentence) and _plain(sentence) not in spoken_of_twin:
+                plain = re.sub(r"\W+", " ", sentence).strip()  # what its Markdown and its HTML have in common
+                if (word := TRUTH.search(sentence)) and not WHOSE.search(sentence) and plain not in spoken_of_twin:
                     found.append(quoted(page, Block(block.kind, sentence), word))
     return found
-
-
-def _plain(sentence: str) -> str:
-    """A sentence without marks, as its Markdown and its HTML have it in common."""
-    return re.sub(r"\W+", " ", sentence).strip()
 
 
 def wrong_sources(book: dict[str, Seen], origin: str) -> list[str]:
@@ -218,9 +205,11 @@ def panel_problems(svg: str) -> list[str]:
         artists = [kind for kind in kinds if kind not in ("patch", "text", "matplotlib.axis")]
         if not artists and kinds.count("patch") <= FRAME_PATCHES and kinds.count("text") <= 1:
             problems.append(f"{name} is empty")
-        for image in _images(panel):
-            pixels = base64.b64decode(image.get(HREF).partition(",")[2])
-            if _is_map(Image.open(io.BytesIO(pixels))):
+        for element in _images(panel):
+            pixels = base64.b64decode(element.get(HREF).partition(",")[2])
+            image = Image.open(io.BytesIO(pixels))
+            colours = image.convert("RGB").getcolors(1 << 20)
+            if max(image.size) < BAR_ASPECT * min(image.size) and (colours is None or len(colours) >= FEW_COLOURS):  # neither a colour bar nor one colour
                 images[pixels].append(name)
     return problems + [f"{' and '.join(names)} show the same image" for names in images.values() if len(names) > 1]
 
@@ -234,14 +223,8 @@ def _images(panel: ElementTree.Element):
             yield from _images(child)
 
 
-def _is_map(image: Image.Image) -> bool:
-    """Whether an image is neither the strip of a colour bar nor all but one colour."""
-    colours = image.convert("RGB").getcolors(1 << 20)
-    return max(image.size) < BAR_ASPECT * min(image.size) and (colours is None or len(colours) >= FEW_COLOURS)
-
-
-def all_problems(html: Path) -> list[str]:
+def all_problems(html: Path, book: dict[str, Seen]) -> list[str]:
     """Everything that is wrong with a built book, whichever source it is on."""
-    book, origin = read_book(html), origin_of_book(html)
-    found = missing_numbers(book) + raw_labels(book) + wrong_sources(book, origin) + pictures_shown_twice(html, book) + wrong_drawings(html)
+    origin = origin_of_book(html)
+    found = unwritten(book) + wrong_sources(book, origin) + pictures_shown_twice(html, book) + wrong_drawings(html)
     return found if origin == "twin" else found + claimed_truths(book)
