@@ -1,45 +1,219 @@
-"""Measures of claims: on scans and their patterns, on what networks find, and on the simulation of Fig. 4."""
+"""Measures of claims, and what a profile has made from one source to measure them on: scans, their domains, scores and networks."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache, cached_property
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
+from scipy.ndimage import map_coordinates
+from scipy.optimize import curve_fit
+from scipy.special import erf
 
 from figures_pkg.crystal.structure import ermno3, formal_polarization, structure
+from figures_pkg.data import open_dataset
 from figures_pkg.data.published import mean_pattern_numbers
 from figures_pkg.data.units import disc_radius
+from figures_pkg.diffraction import Library, load_or_build
 from figures_pkg.diffraction.discs import disc_means
-from figures_pkg.evaluate.channels import at_positions, correlations, domain_channel, pick_channels, reference_maps, sparsity
-from figures_pkg.evaluate.leaderboard import values_of
-from figures_pkg.evaluate.quantiles import agreement, domain_difference, end_difference, quantile_patterns, sweep_patterns
-from figures_pkg.evaluate.reflections import REFLECTIONS, pair_change
+from figures_pkg.evaluate.channels import (
+    agreement,
+    at_positions,
+    correlations,
+    domain_channel,
+    domain_difference,
+    end_difference,
+    open_embedding,
+    pick_channels,
+    quantile_patterns,
+    reference_maps,
+    sparsity,
+    sweep_patterns,
+)
+from figures_pkg.evaluate.known import known_domains, known_maps
+from figures_pkg.evaluate.leaderboard import read_scores, score_maps, values_of
+from figures_pkg.evaluate.reflections import REFLECTIONS, first_scan_settings, lattice_of, pair_change
 from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, step_nm, wall_auc
-from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, TEN_TO_NINETY, TooCoarse, edge_width_nm, sign_changes, step_sign_share
-from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, wall_normals, walls_by_course
+from figures_pkg.imaging import Annulus, Disc, Lattice, along_and_across, descan_planes, expected_lattice, refine_lattice, remove_descan, summarise, to_mrad
 from figures_pkg.imaging.difference import aligned_means, pair_ratio, pearson_map, reflection_table
+from figures_pkg.model import Autoencoder, load_checkpoint
+from figures_pkg.model.linear import rotate_steps
+from figures_pkg.model.released import released_network
+from figures_pkg.record.fetch import MissingDataset, locate
 from figures_pkg.record.manifest import load_manifest
-from figures_pkg.twin import load_preset
+from figures_pkg.twin import load_preset, read_truth
 from figures_pkg.twin.patterns import disc_patterns
+from figures_pkg.workspace import artefact_path, artefacts_folder, check_source, load_profile, scans_of
 
-from .artefacts import METHODS, Artefacts, Unavailable
-
-ONLY_KNOWN = {"vortex_accuracy": "which of six states a domain has"}  # column of the scores -> what it needs
+RELEASED = {("ds1", "published"): "ca-ds1", ("ds2", "published"): "ca-ds2-domains", ("ds2", "published-walls"): "ca-ds2-walls",
+            ("ds2", "published-vae"): "vae-27"}  # scan and recipe -> the authors' network, for instance models/zenodo/ds2-published-walls.nc
+METHODS = {"CA": "published", "β-VAE": "published-vae"}  # as the scores call them -> whose they are on a measured scan
 FITTED = "fitted"  # in place of a thickness or a tilt: what was fitted to the published picture of the first scan
+TEN_TO_NINETY = 2.5631  # width from 10 to 90 % of an error function, in standard deviations
+EDGE_REACH_NM = 40.0  # positions this far from a wall take part in the fit of its width
+
+
+class Unavailable(RuntimeError):
+    """What a claim is measured on is not here; the message says what and why, and becomes the reason of "not tested"."""
+
+
+class Artefacts:
+    """Everything that a profile has made from the scans of one source, opened when a claim asks for it; ``read``: those files and their time in ns."""
+
+    def __init__(self, profile: str, data: str = "twin"):
+        check_source(data)
+        self.profile, self.data = profile, data
+        self.recipe = load_profile(profile)["recipe"]
+        self.read: dict[str, int] = {}
+        for name in ("scan", "truth", "known", "lattice", "images", "delta", "embedding", "network"):
+            setattr(self, name, cache(getattr(self, name)))
+
+    def scan(self, dataset: str) -> xr.DataArray:
+        """A scan by its name; one that was not made, or not fetched, is :class:`Unavailable`."""
+        if self.data == "zenodo" and dataset not in load_manifest().datasets:
+            raise Unavailable(f"the scan `{dataset}` is simulated and on no record")
+        if self.data == "twin" and dataset not in scans_of(self.profile):
+            raise Unavailable(f"the scan `{dataset}` is not made in this profile")
+        try:
+            path = locate(dataset, self.data, self.profile)
+        except MissingDataset as error:
+            where = "was not made" if self.data == "twin" else "of the authors is not on this computer"
+            raise Unavailable(f"the scan `{dataset}` {where}") from error
+        self._note(path)
+        return open_dataset(dataset, self.data, self.profile)
+
+    def truth(self, dataset: str) -> xr.Dataset:
+        """The truth of a simulated scan."""
+        if self.data != "twin":
+            raise Unavailable("it needs maps that are known of simulated scans alone")
+        return read_truth(self.scan(dataset).path)
+
+    @cached_property
+    def source(self) -> str:
+        """Whose scans these are: "twin", or "record" or "rehearsal" as the first of them says that is here."""
+        if self.data == "twin":
+            return "twin"
+        for dataset, entry in load_manifest().datasets.items():
+            with suppress(Unavailable):
+                if entry.role == "measured":
+                    return self.scan(dataset).attrs["source"]
+        return "record"
+
+    def known(self, dataset: str) -> xr.Dataset:
+        """The truth of a simulated scan, or what matching found in a measured one, both with domains, walls, thickness and tilts."""
+        if self.data == "twin":
+            return self.truth(dataset)
+        scan = self.scan(dataset)
+        try:
+            found = known_maps(scan, dataset, self.data, self.profile)
+        except FileNotFoundError as error:
+            raise Unavailable(f"the domains of the scan `{dataset}` were not looked for") from error
+        self._note(artefact_path(f"domains/{dataset}.nc", self.data, self.profile))
+        return walls_by_course(found, self.lattice(dataset)[0].g002)
+
+    def domains(self, dataset: str) -> np.ndarray:
+        """+1 and −1 in the domains, true or matched ones, 0 within 20 nm of a wall."""
+        domain = known_domains(self.known(dataset))
+        if self.data != "twin" and len({*domain.ravel().tolist()} - {0}) < 2:
+            raise Unavailable(f"only one domain was found in the scan `{dataset}`")
+        return domain
+
+    def lattice(self, dataset: str) -> tuple[Lattice, float]:
+        """The lattice fitted to the mean pattern of a scan, and the radius of a disc in px."""
+        scan = self.scan(dataset)
+        start, radius = lattice_of(self.truth(dataset)) if self.data == "twin" else expected_lattice(load_manifest()[dataset], scan)
+        return refine_lattice(summarise(scan, com=False).mean_pattern.values, start, radius), radius
+
+    def images(self, dataset: str) -> xr.Dataset:
+        """Counts under 002, 00-2, 004 and 00-4, and the centre of mass without descan, from two passes."""
+        scan, (lattice, radius) = self.scan(dataset), self.lattice(dataset)
+        discs = {f"00{l}": Disc(tuple(lattice.position(0, l)), 1.1 * radius) for l in REFLECTIONS}
+        return remove_descan(summarise(scan, detectors=discs, mean=False), descan_planes(scan, lattice, radius))
+
+    def delta(self, dataset: str) -> pd.DataFrame:
+        """Reflections of a scan ranked by the share in 1 − r between the mean patterns of its domains."""
+        domain, (lattice, radius) = self.domains(dataset), self.lattice(dataset)
+        patterns, lattices = aligned_means(self.scan(dataset), {"+P": domain > 0, "-P": domain < 0}, lattice, radius)
+        return reflection_table(pearson_map(patterns["+P"], patterns["-P"]), lattices["+P"], radius)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The scores of all methods on the twin's scans; on measured scans those of the authors' networks against matched domains."""
+        if self.data == "twin":
+            try:
+                table = read_scores(self.profile)
+            except FileNotFoundError as error:
+                raise Unavailable("the scores of this profile are not made") from error
+            self._note(artefact_path("scores/table.csv", "twin", self.profile))
+            return table
+        rows, reasons = [], {}
+        for method, own in METHODS.items():
+            for dataset in (name for name, recipe in RELEASED if recipe == own):
+                try:
+                    maps, known = self.embedding(dataset, own), self.known(dataset)
+                    if not np.ptp(maps.values) > 0:
+                        raise Unavailable(f"all channels of the authors' network are constant on {dataset}")
+                except Unavailable as error:
+                    reasons[str(error)] = None
+                    continue
+                known = at_positions(known, maps).assign(domain_state=known.domain * 0)
+                hidden = ["wall_auc", "charge_auc"] if step_nm(maps) > COARSEST_NM else []  # what the maps do not tell
+                hidden += ["leak_bend", "leak_thickness"] if known.attrs["basis"] != "matched" else []
+                for name, found in ((method, maps), (f"{method}, rotated", rotate_steps(maps))):
+                    named = {"scan": dataset, "field_seed": 0, "method_seed": 0, "method": name}
+                    rows += [named | row | dict.fromkeys(hidden, np.nan) for row in score_maps(found, known)]
+        if not rows:
+            raise Unavailable("; ".join(reasons))
+        return pd.DataFrame(rows)
+
+    def embedding(self, dataset: str, recipe: str | None = None) -> xr.DataArray:
+        """The channels of a network, (channel, scan_y, scan_x): the profile's own, or with recipe "published" the authors', perhaps at a grid only."""
+        return open_embedding(self._model(dataset, recipe, ".nc"))
+
+    def network(self, dataset: str, recipe: str | None = None) -> Autoencoder:
+        """A trained network with its transform."""
+        if (released := RELEASED.get((dataset, recipe))) is None:
+            return load_checkpoint(self._model(dataset, recipe, ".safetensors"))
+        try:
+            return released_network(released)
+        except MissingDataset as error:
+            raise Unavailable(f"the authors' network {released} is not on this computer") from error
+
+    @cached_property
+    def library(self) -> Library:
+        """The library of plane waves behind Fig. 4, made when it is not there."""
+        path = artefacts_folder(self.profile) / "fig-4-library.npz"
+        return load_or_build(path, first_scan_settings(self.profile), progress=False)
+
+    def _model(self, dataset: str, recipe: str | None, suffix: str) -> Path:
+        """Path of a network or its embedding, checked."""
+        released = RELEASED.get((dataset, recipe))
+        name = f"{dataset}-{recipe}" if released else f"{dataset}-{recipe or self.recipe}-seed0"
+        path = artefact_path(f"models/{name}{suffix}", self.data, self.profile)
+        if not path.is_file():
+            raise Unavailable(f"the authors' network {released} was not applied to {dataset}" if released
+                          else f"the network {name} is not made in this profile")
+        self._note(path)
+        return path
+
+    def _note(self, path: Path) -> None:
+        """Remember a file that was opened."""
+        self.read[str(path)] = path.stat().st_mtime_ns if path.is_file() else 0
+
 
 # --- scans and their patterns: the lattice, virtual dark fields, centres of mass, differences of domains ---
 
 
 def lattice_misfit_percent(artefacts: Artefacts, dataset: str) -> float:
     """How far the ratio of the spacings of 010 and 002 in the mean pattern is from that of the cell along [100], in %."""
-    lattice, _ = artefacts.lattice(dataset)
-    return 100 * abs(float(np.hypot(*lattice.g010) / np.hypot(*lattice.g002)) / cell_ratio() - 1)
-
-
-def cell_ratio() -> float:
-    """g(010) / g(002) of the structure model, (2 / (√3 a)) / (2 / c) = c / (√3 a); 1.868 would be seen along ⟨210⟩ instead."""
-    cell = structure()
-    return float(cell["c_angstrom"] / np.sqrt(3) / cell["a_angstrom"])
+    lattice, cell = artefacts.lattice(dataset)[0], structure()
+    expected = float(cell["c_angstrom"] / np.sqrt(3) / cell["a_angstrom"])  # (2 / (√3 a)) / (2 / c); 1.868 would be seen along ⟨210⟩
+    return 100 * abs(float(np.hypot(*lattice.g010) / np.hypot(*lattice.g002)) / expected - 1)
 
 
 def published_half_angle_mrad(artefacts: Artefacts, dataset: str) -> float:
@@ -56,12 +230,23 @@ def vdf_separation(artefacts: Artefacts, dataset: str) -> float:
 
 
 def overview_steps(artefacts: Artefacts, dataset: str = "overview", reach_nm: float = 60.0) -> float:
-    """Share of the places along the walls at which the ring image steps the same way from one side to the other."""
+    """Share of the places along the walls at which the ring image steps the same way, between sides in the crystal; by chance a half."""
     scan, truth, (lattice, radius) = artefacts.scan(dataset), artefacts.truth(dataset), artefacts.lattice(dataset)
     ring = Annulus(lattice.centre, 1.5 * radius, 3.5 * np.hypot(*lattice.g002))
-    image = summarise(scan, detectors={"ring": ring}, com=False, mean=False).ring
+    image = summarise(scan, detectors={"ring": ring}, com=False, mean=False).ring.values.astype(float)
     inside = ((truth.crystal_share > 0.99) & (truth.transmission == 1)).values
-    return step_sign_share(image.values, truth, reach_nm, inside)
+    distance, step = truth.wall_distance_nm.values.astype(float), step_nm(truth)
+    places = np.stack(np.nonzero(np.abs(distance) <= step / 2))
+    normal = wall_normals(distance, step)[:, places[0], places[1]]
+    sides = [places + sign * normal * reach_nm / step for sign in (1, -1)]
+    limit = np.array(distance.shape)[:, None] - 1
+    kept = np.logical_and.reduce([((side >= 0) & (side <= limit)).all(axis=0) & inside[tuple(np.clip(np.rint(side), 0, limit).astype(int))]
+                                  for side in sides])
+    if not kept.any():
+        raise Unavailable(f"no place on a wall has both sides, {reach_nm:g} nm away, in the field")
+    ahead, behind = (map_coordinates(image, side[:, kept], order=1) for side in sides)
+    share = float(np.mean(ahead > behind))
+    return max(share, 1 - share)
 
 
 def com_elongation(artefacts: Artefacts, dataset: str) -> float:
@@ -79,11 +264,7 @@ def com_step_sigma(artefacts: Artefacts, dataset: str) -> float:
 
 
 def com_step_at_equal(artefacts: Artefacts, dataset: str) -> float:
-    """
-    Centre of mass along +c of +P less that of −P where tilt and thickness are equal, in 10⁻³ 1/Å.
-
-    On a measured scan tilt, thickness and domains are the matched ones, and positions within 20 nm of the walls are left out.
-    """
+    """Centre of mass along +c of +P less that of −P at equal tilt and thickness, in 10⁻³ 1/Å; on a measured scan those matched, off the walls."""
     known, (along, _) = artefacts.known(dataset), _com(artefacts, dataset)
     others = [known[name].values for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")]
     if artefacts.data == "twin":
@@ -108,16 +289,9 @@ def _com(artefacts: Artefacts, dataset: str) -> tuple[xr.DataArray, xr.DataArray
     return along_and_across(artefacts.images(dataset), artefacts.lattice(dataset)[0].g002)
 
 
-def measured_delta(artefacts: Artefacts, dataset: str):
-    """Reflections of a scan ranked by the share in 1 − r between the mean patterns of its domains."""
-    domain, (lattice, radius) = artefacts.domains(dataset), artefacts.lattice(dataset)
-    patterns, lattices = aligned_means(artefacts.scan(dataset), {"+P": domain > 0, "-P": domain < 0}, lattice, radius)
-    return reflection_table(pearson_map(patterns["+P"], patterns["-P"]), lattices["+P"], radius)
-
-
 def measured_004_over_002(artefacts: Artefacts, dataset: str) -> float:
     """How much more of the difference between the domains lies in the pair 004 than in the pair 002, as a ratio."""
-    return pair_ratio(measured_delta(artefacts, dataset))
+    return pair_ratio(artefacts.delta(dataset))
 
 
 def measured_002_over_004(artefacts: Artefacts, dataset: str) -> float:
@@ -126,19 +300,30 @@ def measured_002_over_004(artefacts: Artefacts, dataset: str) -> float:
 
 
 def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
-    """Width of a wall, 10 to 90 %, over that of a step seen by the probe, in the combination of the discs 00l that fits the domains best."""
+    """
+    Width of a wall, 10 to 90 %, over that of a step seen by the probe, in the combination of the discs 00l that fits the domains best.
+
+    A wall that runs askew over the grid is met at all distances, so widths below a step can be measured by the fit of an error function.
+    """
     images, domain, known = artefacts.images(dataset), artefacts.domains(dataset), artefacts.known(dataset)
     discs = np.stack([images[f"00{l}"].values for l in REFLECTIONS], axis=-1)
     columns = np.concatenate([discs, np.ones((*domain.shape, 1))], axis=-1)
     used = domain != 0
     image = columns @ np.linalg.lstsq(columns[used], domain[used].astype(float), rcond=None)[0]
     probe_nm = load_preset(dataset.partition("-field")[0]).beam.probe_fwhm_nm
-    return edge_width_nm(image, known.wall_distance_nm.values, probe_nm) / edge_of_probe_nm(probe_nm)
+    near = np.abs(known.wall_distance_nm.values) <= EDGE_REACH_NM
+    x, y = known.wall_distance_nm.values[near].astype(float), image[near].astype(float)
+    gap = np.diff(np.sort(x[np.abs(x) <= EDGE_REACH_NM / 4])).max(initial=0.0)
+    if not 0 < gap <= probe_nm:
+        raise Unavailable(f"distances from the wall lie up to {gap:.1f} nm apart; {probe_nm:g} nm cannot be told")
 
+    def edge(x, low, high, centre, deviation):
+        return low + (high - low) / 2 * (1 + erf((x - centre) / (np.sqrt(2) * deviation)))
 
-def edge_of_probe_nm(fwhm_nm: float) -> float:
-    """10 to 90 % width of a perfect edge under a Gaussian probe: 1.088 times its full width at half maximum."""
-    return TEN_TO_NINETY / 2.3548 * fwhm_nm
+    start = (y[x < 0].mean(), y[x > 0].mean(), 0.0, EDGE_REACH_NM / 8)
+    _, _, _, deviation = curve_fit(edge, x, y, start)[0]
+    edge_of_probe_nm = TEN_TO_NINETY / 2.3548 * probe_nm  # under a Gaussian, 1.088 times its full width at half maximum
+    return float(TEN_TO_NINETY * abs(deviation)) / edge_of_probe_nm
 
 
 # --- what networks find: held against the truth on the twin, against matched domains on measured scans; see `Artefacts.known` ---
@@ -146,7 +331,7 @@ def edge_of_probe_nm(fwhm_nm: float) -> float:
 
 def score(artefacts: Artefacts, dataset: str, method: str, column: str, picked_by: str = "rule") -> list[float]:
     """One score of a method on a scan, over all fields and seeds that were scored."""
-    return _found(values_of(_scores(artefacts, dataset), column, method, picked_by, [dataset]), _reason(artefacts, dataset, column, method))
+    return _found(values_of(_scores(artefacts, dataset), column, method, picked_by, [dataset]), artefacts, dataset, column, method)
 
 
 def gain(artefacts: Artefacts, dataset: str, method: str, over: str, column: str, picked_by: str = "rule") -> list[float]:
@@ -155,7 +340,7 @@ def gain(artefacts: Artefacts, dataset: str, method: str, over: str, column: str
     chosen = table[(table.scan == dataset) & (table.picked_by == picked_by) & table.method.isin([method, over])]
     wide = chosen.pivot_table(column, ["field_seed", "method_seed"], "method")
     values = (wide[method] - wide[over]).dropna() if {method, over} <= set(wide.columns) else []
-    return _found(values, _reason(artefacts, dataset, column, method, over))
+    return _found(values, artefacts, dataset, column, method, over)
 
 
 def leaks(artefacts: Artefacts, dataset: str, method: str, picked_by: str = "rule") -> list[float]:
@@ -168,8 +353,7 @@ def probe_margin(artefacts: Artefacts, dataset: str, method: str) -> list[float]
     """
     By how much a linear probe on all channels tells walls of opposite charge apart better than it has to.
 
-    Its AUC on the walls less the largest of 0.9, the AUC on every placebo line plus 0.05, and in `control` the AUC for the same
-    walls without a structure of their own plus 0.05.
+    It has to reach 0.9, and beat each placebo line, and in `control` the same walls without a structure of their own, by 0.05.
     """
     if artefacts.data != "twin":
         raise Unavailable("it needs the same walls without a structure of their own, which only simulated scans have")
@@ -179,13 +363,12 @@ def probe_margin(artefacts: Artefacts, dataset: str, method: str) -> list[float]
         plain = values_of(artefacts.scores, "charge_probe", method, "truth", ["control-plain"])
         bars.append(np.full(len(rows), np.median(plain) + CLEAR_GAIN if plain.size else np.nan))
     margins = rows["charge_probe"].to_numpy(float) - np.fmax.reduce(bars)
-    return _found(margins[np.isfinite(margins)], _reason(artefacts, dataset, "charge_probe", method))
+    return _found(margins[np.isfinite(margins)], artefacts, dataset, "charge_probe", method)
 
 
 def charge_pair(artefacts: Artefacts, dataset: str, recipe: str) -> float:
     """AUC of head-to-head against tail-to-tail walls of the two channels that differ most between them, the lesser of the two."""
-    maps = artefacts.embedding(dataset, recipe)
-    known = _walls_at(artefacts.known(dataset), maps)
+    maps, known = _walls(artefacts, dataset, recipe)
     kinds = reference_maps(known)
     alike = correlations(maps.values, (kinds["head-to-head"] - kinds["tail-to-tail"])[None])[:, 0]
     return min(charge_auc(maps.values[place], known) for place in (alike.argmax(), alike.argmin()))
@@ -193,8 +376,7 @@ def charge_pair(artefacts: Artefacts, dataset: str, recipe: str) -> float:
 
 def best_wall_channel(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> float:
     """AUC of positions on a wall against those far from walls, of the single channel that has most."""
-    maps = artefacts.embedding(dataset, recipe)
-    known = _walls_at(artefacts.known(dataset), maps)
+    maps, known = _walls(artefacts, dataset, recipe)
     return max(wall_auc(image, known) for image in maps.values)
 
 
@@ -216,11 +398,16 @@ def drawn_agreement(artefacts: Artefacts, dataset: str, how: str = "alone", reci
 
 
 def alternations(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> int:
-    """How often the rotated domain channel changes its sign on a circle of 70 nm around the vortex core, where the published maps show it."""
+    """How often the rotated domain channel changes its sign on a circle of 70 nm around the vortex core, for more than 15° at a time."""
     texture = load_preset(dataset.partition("-field")[0]).texture
     image = domain_channel(artefacts.embedding(dataset, recipe), artefacts.known(dataset))
     centre = np.array(texture.core_fraction_yx) * image.shape
-    return sign_changes(image.values, tuple(centre), 70.0 / step_nm(image))
+    angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    places = centre[:, None] + 70.0 / step_nm(image) * np.stack([np.sin(angle), np.cos(angle)])
+    values = map_coordinates(image.values.astype(float), places, order=1, mode="nearest")
+    smooth = np.convolve(np.concatenate([np.sign(values)] * 3), np.ones(15) / 15, mode="same")[360:720]
+    sign = np.where(smooth >= 0, 1, -1)
+    return int(np.count_nonzero(sign != np.roll(sign, 1)))
 
 
 def zeros_beyond(artefacts: Artefacts, dataset: str, recipe: str | None, other: str) -> float:
@@ -236,37 +423,30 @@ def _scores(artefacts: Artefacts, dataset: str) -> pd.DataFrame:
     return artefacts.scores
 
 
-def _reason(artefacts: Artefacts, dataset: str, column: str, *methods: str) -> str:
-    """Why there is no score."""
+def _found(values, artefacts: Artefacts, dataset: str, column: str, *methods: str) -> list[float]:
+    """Values as a list; without any the claim is not tested, for the reason that is raised."""
+    if len(values):
+        return [float(value) for value in values]
     if artefacts.data == "twin":
         verb = "are not both" if len(methods) > 1 else "is not"
-        return f"{' and '.join(methods)} {verb} scored on {dataset} in this profile"
+        raise Unavailable(f"{' and '.join(methods)} {verb} scored on {dataset} in this profile")
     for name in (method.removesuffix(", rotated") for method in methods):
         if name not in METHODS:
-            return f"{name} is scored on simulated scans only"
-        try:
-            artefacts.embedding(dataset, METHODS[name])
-        except Unavailable as error:
-            return str(error)
-    if column in ONLY_KNOWN:
-        return f"{ONLY_KNOWN[column]} is known of simulated scans only"
+            raise Unavailable(f"{name} is scored on simulated scans only")
+        artefacts.embedding(dataset, METHODS[name])  # or the reason why there is none
+    if column == "vortex_accuracy":
+        raise Unavailable("which of six states a domain has is known of simulated scans only")
     if column.startswith("leak"):
-        return f"the patterns of {dataset} do not fit the library, so its bend and thickness are not known"
-    return f"the authors' networks were applied to {dataset} at positions too far apart for walls"
+        raise Unavailable(f"the patterns of {dataset} do not fit the library, so its bend and thickness are not known")
+    raise Unavailable(f"the authors' networks were applied to {dataset} at positions too far apart for walls")
 
 
-def _walls_at(known: xr.Dataset, maps: xr.DataArray) -> xr.Dataset:
-    """What is known at the positions of an embedding, unless these are too far apart for walls."""
+def _walls(artefacts: Artefacts, dataset: str, recipe: str | None) -> tuple[xr.DataArray, xr.Dataset]:
+    """An embedding, and what is known at its positions, unless these are too far apart for walls."""
+    maps = artefacts.embedding(dataset, recipe)
     if step_nm(maps) > COARSEST_NM:
-        raise TooCoarse(f"the network was applied at positions {step_nm(maps):.0f} nm apart; {COARSEST_NM:g} nm are needed for walls")
-    return at_positions(known, maps)
-
-
-def _found(values, otherwise: str) -> list[float]:
-    """Values as a list; without any the claim is not tested."""
-    if not len(values):
-        raise Unavailable(otherwise)
-    return [float(value) for value in values]
+        raise Unavailable(f"the network was applied at positions {step_nm(maps):.0f} nm apart; {COARSEST_NM:g} nm are needed for walls")
+    return maps, at_positions(artefacts.known(dataset), maps)
 
 
 # --- the simulation of Fig. 4, and the network itself: nothing here reads a truth ---
@@ -274,10 +454,6 @@ def _found(values, otherwise: str) -> list[float]:
 
 def parameter_count(artefacts: Artefacts) -> int:
     """Parameters of the network in the paper's configuration, counted on tensors without memory."""
-    import torch
-
-    from figures_pkg.model import Autoencoder
-
     with torch.device("meta"):
         return sum(values.numel() for values in Autoencoder().parameters())
 
@@ -304,7 +480,7 @@ def simulated_004_over_002(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0
 
 def delta_correlation(artefacts: Artefacts, dataset: str, thickness_nm=75.0, tilt=(0.0, 0.0)) -> float:
     """Pearson's r, over the reflections, of the simulated and the measured share in 1 − r between the domains."""
-    both = pd.concat([simulated_delta(artefacts, thickness_nm, tilt).share, measured_delta(artefacts, dataset).share], axis=1).dropna()
+    both = pd.concat([simulated_delta(artefacts, thickness_nm, tilt).share, artefacts.delta(dataset).share], axis=1).dropna()
     return float(np.corrcoef(both.values.T)[0, 1])
 
 
@@ -326,22 +502,14 @@ def picture_factor(artefacts: Artefacts, thickness_nm=75.0, tilt=(0.0, 0.0)) -> 
     """
     By what factor the simulated strengths of 00l and 0k0 are typically off those in the published mean pattern of the first scan.
 
-    Shares of their sum, both domains alike, the direct beam left out; the picture is the authors', read back from its colours.
+    Of their shares in the sum without the direct beam, both domains alike; shares below a thousandth are not seen in a picture, and count as that.
     """
     published = {kl: counts for kl, counts in mean_pattern_numbers("ds1")["disc_sums"].items() if kl != (0, 0)}
     state, cone = _state(thickness_nm, tilt), load_preset("ds1").beam.convergence_mrad
     means = sum(disc_means(artefacts.library, sign, *state, cone) for sign in (+1, -1))
     place = {(k, l): index for index, (_, k, l) in enumerate(artefacts.library.hkl.tolist())}
-    return typical_factor(list(published.values()), [means[place[kl]] for kl in published])
-
-
-def typical_factor(first, second) -> float:
-    """
-    The middle of the factors between two lists of strengths, each the larger over the smaller share of its list.
-
-    Shares below a thousandth count as that, since a picture does not show them.
-    """
-    shares = [np.maximum(np.asarray(values, float) / np.sum(values), 1e-3) for values in (first, second)]
+    strengths = list(published.values()), [means[place[kl]] for kl in published]
+    shares = [np.maximum(np.asarray(values, float) / np.sum(values), 1e-3) for values in strengths]
     return float(np.median(np.exp(np.abs(np.log(shares[0] / shares[1])))))
 
 

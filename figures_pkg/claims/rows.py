@@ -17,12 +17,8 @@ from figures_pkg.workspace import load_profile, repository
 HOLDS, ONLY, FAILS, UNTESTED = VERDICTS = ("holds", "holds only when", "does not hold", "not tested")
 LIMITS = ("at_least", "at_most", "equals", "between")
 PREFIX = "figures_pkg."
-KINDS = {  # what a claim is measured on -> how the page calls it
-    "twin": "twin: simulated, truth known",
-    "record": "the authors' scans",
-    "picture": "published pictures",
-    "calculation": "calculation",
-}
+KINDS = {"twin": "twin: simulated, truth known", "record": "the authors' scans", "picture": "published pictures",
+         "calculation": "calculation"}  # what a claim is measured on -> how the page calls it
 REQUIRED = ("id", "claim", "place", "figures", "data", "how")
 OPTIONAL = ("measure", "cases", "record", "over", "unit", "holds", "because", "caveat", "not_tested", "verdict")
 PLACES = ("section", "at")
@@ -74,24 +70,21 @@ def verdict(cases: list[Measured], limit: Limit | None) -> tuple[str, str]:
     """
     What the cases of a claim say together: one of ``VERDICTS``, and the condition, the reason why nothing was tested, or nothing.
 
-    A case holds when each of its values does, and fails when none does. If every case that was tested holds, so does the claim; if
-    none does, it does not; else it holds only under the conditions that the holding cases name. Where a part of the values of a
-    case holds, the condition names their number: that depends on the seed or the field. Without a limit nothing was tested.
+    If every value of every case that was tested holds, so does the claim; if none does, it does not; else it holds only under the conditions
+    that the holding cases name, with the number of values that hold where it is a part of them. Without a limit nothing was tested.
     """
     tested = [case for case in cases if case.values]
     if not tested or limit is None:
-        reasons = dict.fromkeys(case.reason for case in cases if case.reason)
-        return UNTESTED, "; ".join(reasons)
+        return UNTESTED, "; ".join(dict.fromkeys(case.reason for case in cases if case.reason))
     passes = [sum(map(limit.meets, case.values)) for case in tested]
-    if all(count == len(case.values) for count, case in zip(passes, tested)):
-        return HOLDS, ""
     if not any(passes):
         return FAILS, ""
-    conditions = []
+    conditions, shares = [], []
     for case, count in zip(tested, passes):
         share = "" if count == len(case.values) else f"{count} of {len(case.values)} fields and seeds"
         conditions += [", in ".join(filter(None, (case.when, share)))] if count else []
-    return ONLY, "; or ".join(conditions)
+        shares.append(share)
+    return (ONLY, "; or ".join(conditions)) if any(shares) else (HOLDS, "")
 
 
 class ClaimsError(ValueError):
@@ -141,19 +134,10 @@ class Claim:
 
 def load_claims(path: str | Path | None = None, figures: Container[str] | None = None) -> list[Claim]:
     """
-    Read and check the claims, in the file's order.
+    Read and check the claims, in the file's order; from ``claims.yaml`` of the repository by default.
 
-    Parameters
-    ----------
-    path
-        The YAML file; by default ``claims.yaml`` of the repository.
-    figures
-        Ids of the figures there are; without them the ids are taken as they are.
-
-    Raises
-    ------
-    ClaimsError
-        For a row with a wrong key, or a function, figure, dataset, profile or verdict that does not exist; the message names row and choice.
+    ``figures`` are the ids of those there are; without them the ids are taken as they are. A row with a wrong key, or a function, figure,
+    dataset, profile or verdict that does not exist, is a :class:`ClaimsError`.
     """
     path = Path(path) if path else repository() / "claims.yaml"
     try:
@@ -171,7 +155,8 @@ def load_claims(path: str | Path | None = None, figures: Container[str] | None =
     return rows
 
 
-def _claim(entry, figures: Container[str] | None, datasets: Container[str]) -> Claim:
+def _claim(entry, figures: Container[str] | None, datasets: set[str]) -> Claim:
+    """A row of the file, checked."""
     where = f"row {entry.get('id', entry)!r}" if isinstance(entry, dict) else f"row {entry!r}"
     check_keys(entry, REQUIRED, OPTIONAL, where)
     for name in ("id", "claim", "how"):
@@ -182,39 +167,38 @@ def _claim(entry, figures: Container[str] | None, datasets: Container[str]) -> C
     for name in names:
         if figures is not None and name not in figures:
             raise ClaimsError(f"{where}: no figure is called {name!r}; there are: {', '.join(sorted(figures))}")
-    texts = {name: str(entry.get(name, "")).strip() for name in ("unit", "because", "caveat", "not_tested")}
-    known = {name: entry[name].strip() for name in ("id", "claim", "how", "data")}
-    claim = Claim(**known, place=dict(entry["place"]), figures=names, **texts, verdict=_verdicts(entry.get("verdict", {}), where))
-    if not texts["not_tested"]:
-        return _tested(claim, entry, where, datasets)
-    if both := sorted({"measure", "cases", "record", "holds"} & set(entry)):
-        raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
-    return claim
-
-
-def _tested(claim: Claim, entry: dict, where: str, known: Container[str]) -> Claim:
-    """With its measure, limit and cases."""
-    missing = [name for name in ("measure", "holds", "because", "cases") if not entry.get(name)]
-    if missing:
+    verdicts: dict[str, str | Limit] = {}
+    for profile, stated in check_type(entry.get("verdict", {}), dict, f"{where}, verdict").items():
+        try:
+            load_profile(profile)
+        except ValueError as error:
+            raise ClaimsError(f"{where}, verdict: {error}") from error
+        here = f"{where}, verdict of {profile}"
+        verdicts[profile] = Limit.of(stated, here) if isinstance(stated, dict) else check_choice(stated, VERDICTS, here)
+    texts = {name: str(entry.get(name, "")).strip() for name in ("id", "claim", "how", "data", "unit", "because", "caveat", "not_tested")}
+    claim = Claim(**texts, place=dict(entry["place"]), figures=names, verdict=verdicts)
+    if claim.not_tested:
+        if both := sorted({"measure", "cases", "record", "holds"} & set(entry)):
+            raise ClaimsError(f"{where}: not_tested and {', '.join(both)} exclude each other; keep one")
+        return claim
+    if missing := [name for name in ("measure", "holds", "because", "cases") if not entry.get(name)]:
         raise ClaimsError(f"{where}: missing {', '.join(missing)}; a claim that is measured states it, another says not_tested and why")
     over = check_choice(entry.get("over", "nothing"), ("nothing", "fields"), f"{where}, over")
-    lists = {key: tuple(_case(each, where, known) for each in check_type(entry.get(key, []), list, f"{where}, {key}")) for key in ("cases", "record")}
-    function = _function(entry["measure"], where)
+    function, lists = _function(entry["measure"], where), {}
     signature = inspect.signature(function)
-    for case in (*lists["cases"], *lists["record"]):
-        try:
-            signature.bind(None, *([case.dataset] if case.dataset else []), **case.arguments)
-        except TypeError as error:
-            raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
+    for key in ("cases", "record"):
+        lists[key] = ()
+        for each in check_type(entry.get(key, []), list, f"{where}, {key}"):
+            check_keys(each, (), ("dataset", "when", "with"), f"{where}, cases")
+            case = Case(each.get("dataset"), str(each.get("when", "")).strip(), dict(each.get("with", {})))
+            if case.dataset is not None and str(case.dataset).partition("-field")[0] not in datasets:
+                raise ClaimsError(f"{where}: no dataset is called {case.dataset!r}; there are: {', '.join(sorted(datasets))}")
+            try:
+                signature.bind(None, *([case.dataset] if case.dataset else []), **case.arguments)
+            except TypeError as error:
+                raise ClaimsError(f"{where}: {function.__name__}{signature} does not take this case: {error}") from error
+            lists[key] += (case,)
     return replace(claim, measure=entry["measure"], **lists, over=over, limit=Limit.of(entry["holds"], where))
-
-
-def _case(entry, where: str, known: Container[str]) -> Case:
-    check_keys(entry, (), ("dataset", "when", "with"), f"{where}, cases")
-    dataset = entry.get("dataset")
-    if dataset is not None and str(dataset).partition("-field")[0] not in known:
-        raise ClaimsError(f"{where}: no dataset is called {dataset!r}; there are: {', '.join(sorted(known))}")
-    return Case(dataset, str(entry.get("when", "")).strip(), dict(entry.get("with", {})))
 
 
 def _function(name, where: str) -> Callable:
@@ -230,16 +214,3 @@ def _function(name, where: str) -> Callable:
         public = sorted(key for key, value in vars(found).items() if inspect.isfunction(value) and value.__module__ == module and key[0] != "_")
         raise ClaimsError(f"{where}: {module} has no function {last!r}; it has: {', '.join(public)}")
     return getattr(found, last)
-
-
-def _verdicts(entry, where: str) -> dict[str, str | Limit]:
-    """The verdict of each profile, or the range in which every value has to lie where another training turns the verdict."""
-    allowed = {}
-    for profile, stated in check_type(entry, dict, f"{where}, verdict").items():
-        try:
-            load_profile(profile)
-        except ValueError as error:
-            raise ClaimsError(f"{where}, verdict: {error}") from error
-        here = f"{where}, verdict of {profile}"
-        allowed[profile] = Limit.of(stated, here) if isinstance(stated, dict) else check_choice(stated, VERDICTS, here)
-    return allowed

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from figures_pkg.evaluate.walls import TooCoarse
 from figures_pkg.workspace import check_target, fields_of, replacing
 
-from .artefacts import Artefacts, Unavailable
+from .measures import Artefacts, Unavailable
 from .rows import UNTESTED, VERDICTS, Case, Claim, Limit, Measured, verdict
 
 
@@ -28,14 +27,17 @@ def evaluate_claims(claims: Sequence[Claim], profile: str, data: str, out: Path,
     name of a measure a text that changes with the code behind it.
     """
     out = check_target(out, ".json", overwrite=True)
-    artefacts, kept = Artefacts(profile, data), out.with_suffix(".unfinished.json")
-    done, rows = _read_kept(kept), []
+    artefacts, kept, rows = Artefacts(profile, data), out.with_suffix(".unfinished.json"), []
+    try:
+        done = {row["id"]: row for row in json.loads(kept.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, KeyError):  # there is none, or it is damaged
+        done = {}
     with tqdm(claims, desc="claims", unit="claim") as bar:
         for claim in bar:
             bar.set_postfix_str(claim.id)
-            mark = _mark(claim, profile, data, code)
-            row = done.get(claim.id)
-            if not (row and row["mark"] == mark and _unchanged(row["read"])):
+            text = json.dumps([asdict(claim), code(claim.measure) if claim.measure else "", profile, data], sort_keys=True, default=str)
+            mark, row = hashlib.sha256(text.encode()).hexdigest()[:16], done.get(claim.id)
+            if not (row and row["mark"] == mark and all(Path(path).is_file() and Path(path).stat().st_mtime_ns == when for path, when in row["read"].items())):
                 row = evaluate_claim(claim, artefacts) | {"mark": mark, "read": dict(artefacts.read)}
             rows.append(row)
             _write(kept, rows)
@@ -74,18 +76,19 @@ def changed_verdicts(claims: Sequence[Claim], found: dict) -> list[str]:
         return []
     rows, lines = {row["id"]: row for row in found["rows"]}, []
     for claim in claims:
-        expected, row = claim.verdict.get(found["profile"]), rows.get(claim.id)
-        if expected is None or (row and _as_stated(row, expected)):
+        expected, row, now = claim.verdict.get(found["profile"]), rows.get(claim.id), "not evaluated"
+        if expected is None:
             continue
+        if row:
+            values = [value for case in row["cases"] for value in case["values"]]
+            if all(map(expected.meets, values)) and values if isinstance(expected, Limit) else row["verdict"] == expected:
+                continue
+            middles = [f"{np.median(case['values']):.4g}" if case["values"] else case["reason"] for case in row["cases"]]
+            shown = f"{' / '.join(middles)} {row['unit']}; holds: {row['limit']}" if row["verdict"] != UNTESTED else row["words"]
+            now = f"{row['verdict']!r} ({shown})"
         words = f"every value is {expected}" if isinstance(expected, Limit) else f"verdict of {found['profile']} is {expected!r}"
-        lines.append(f"claims.yaml, row {claim.id}: {words}, now " + (f"{row['verdict']!r} {_values(row)}" if row else "not evaluated"))
+        lines.append(f"claims.yaml, row {claim.id}: {words}, now {now}")
     return lines
-
-
-def _as_stated(row: dict, expected: str | Limit) -> bool:
-    """Whether a row has its verdict, or all its values, of which there are some, lie in the range."""
-    values = [value for case in row["cases"] for value in case["values"]]
-    return all(map(expected.meets, values)) and bool(values) if isinstance(expected, Limit) else row["verdict"] == expected
 
 
 def verdict_counts(found: dict) -> dict[str, int]:
@@ -101,37 +104,12 @@ def _measured(claim: Claim, case: Case, artefacts: Artefacts) -> Measured:
     for dataset in (case.dataset, *fields):
         try:
             found = claim.function(artefacts, *([dataset] if dataset else []), **case.arguments)
-        except (Unavailable, TooCoarse) as error:
+        except Unavailable as error:
             reason = reason or str(error)
             continue
         values += [float(value) for value in np.ravel(found)]
     finite = tuple(value for value in values if math.isfinite(value))
     return Measured(finite, case.when, "" if finite else reason or "no value could be measured")
-
-
-def _values(row: dict) -> str:
-    """The middle values of a row's cases, with its limit."""
-    cases = [f"{np.median(case['values']):.4g}" if case["values"] else case["reason"] for case in row["cases"]]
-    return f"({' / '.join(cases)} {row['unit']}; holds: {row['limit']})" if row["verdict"] != UNTESTED else f"({row['words']})"
-
-
-def _mark(claim: Claim, profile: str, data: str, code: Callable[[str], str]) -> str:
-    """Changes with anything that a row says, with the code behind its measure, and with what it is evaluated on."""
-    text = json.dumps([asdict(claim), code(claim.measure) if claim.measure else "", profile, data], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _unchanged(read: dict[str, int]) -> bool:
-    """Whether files are as old as they were when they were read."""
-    return all(Path(path).is_file() and Path(path).stat().st_mtime_ns == when for path, when in read.items())
-
-
-def _read_kept(path: Path) -> dict[str, dict]:
-    """Finished rows of an interrupted evaluation; a file that is no such list counts as none."""
-    try:
-        return {row["id"]: row for row in json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
 
 
 def _write(path: Path, content) -> None:

@@ -11,7 +11,6 @@ from .scores import (
     domain_scores,
     domain_split,
     effect_at_equal,
-    leakage,
     otsu_threshold,
     variance_shares,
     wall_auc,
@@ -19,5 +18,5 @@ from .scores import (
 
 __all__ = [
     "Split", "area_under_curve", "choose_channel", "confusion", "domain_auc", "domain_regions", "domain_scores", "domain_split", "effect_at_equal",
-    "known_domains", "leakage", "match_channels", "otsu_threshold", "plateau_score", "variance_shares", "wall_auc",
+    "known_domains", "match_channels", "otsu_threshold", "plateau_score", "variance_shares", "wall_auc",
 ]

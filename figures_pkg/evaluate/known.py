@@ -1,9 +1,9 @@
-"""What is known of a specimen at each position: the truth of a simulated scan, or what matching finds in a measured one.
+"""
+What is known of a specimen at each position: the truth of a simulated scan, or what matching finds in a measured one.
 
-A measured scan has no truth, yet figures and claims need its domains. They come from one place: each pattern is matched to the
-library of ErMnO3, and the polarization that explains it better is its domain. A second map, made from the patterns without any
-crystal (the first step component), has to show the same two regions. Where matching cannot describe the scan, the second map is
-all there is, and which of its regions is +P stays open.
+Each pattern of a measured scan is matched to the library of ErMnO3, and the polarization that explains it better is its domain. A second
+map, made without any crystal (the first step component), has to show the same regions. Where matching cannot describe the scan, the
+second map is all there is, and which of its regions is +P stays open.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def known_maps(scan: xr.DataArray, dataset: str, data: str, profile: str) -> xr.
     """
     What is known at each position of a scan of the book; ``dataset``, ``data`` and ``profile`` are those that the scan was opened with.
 
-    On the twin the truth, with the attribute ``basis`` = "truth". On a measured scan what :func:`matched_domains` found, with ``basis``
-    "matched" or "steps". Both have ``domain``, ``wall_distance_nm`` and the attribute ``sign_known``. If the domains were not looked
-    for yet, the FileNotFoundError names the command.
+    On the twin the truth, with the attribute ``basis`` = "truth"; on a measured scan what :func:`matched_domains` found. Both have
+    ``domain``, ``wall_distance_nm`` and the attribute ``sign_known``. If the domains were not looked for yet, the FileNotFoundError names
+    the command.
     """
     if data == "twin":
         return read_truth(scan.path).assign_attrs(basis="truth", sign_known=1)
@@ -59,19 +59,14 @@ def known_domains(known: xr.Dataset, clear_nm: float = CLEAR_NM) -> np.ndarray:
     """
     Domains of a scan, int (scan_y, scan_x): +1 in +P, -1 in -P, 0 within ``clear_nm`` of a wall and where the domain is not known.
 
-    An inclined wall lets the beam cross both domains; 20 nm are more than any wall of the presets is wide. With an unknown sign of P,
-    +1 is one domain and -1 the other. ``known`` is a truth, or from :func:`known_maps`.
+    20 nm are more than any wall of the presets is wide. With an unknown sign of P, +1 is one domain and -1 the other. ``known`` is a truth,
+    or from :func:`known_maps`.
     """
     return known.domain.where(abs(known.wall_distance_nm) > clear_nm, 0).values.astype(int)
 
 
 def known_words(known: xr.Dataset) -> dict[str, str]:
-    """
-    How figures and sentences call what is known.
-
-    ``domains``, ``wall``, ``walls`` and ``basis`` in words; ``plus`` and ``minus``, the names of the two domains; and ``sign``,
-    a sentence on what is known of the sign, empty for a truth.
-    """
+    """How figures call what is known: ``domains``, ``wall``, ``walls``, ``basis``; ``plus`` and ``minus``; ``sign``, a sentence, empty for a truth."""
     basis = {"truth": "true", "matched": "matched", "steps": "step-component"}[known.attrs["basis"]]
     words = {"basis": basis} | {name: f"{basis} {name}" for name in ("domains", "wall", "walls")}
     plus, minus = ("+P", "−P") if known.attrs["sign_known"] else ("domain A", "domain B")
@@ -79,11 +74,7 @@ def known_words(known: xr.Dataset) -> dict[str, str]:
 
 
 def matching_library(profile: str) -> Library:
-    """
-    The library that patterns of ErMnO3 are matched to, 45 to 80 nm; made when it is not there.
-
-    In the profile "smoke" it has two slices per period of 0.61 nm, which are off by 1 to 4 %.
-    """
+    """The library that patterns of ErMnO3 are matched to, 45 to 80 nm, made when it is not there; the two slices of "smoke" are off by 1 to 4 %."""
     fine = {"period_step": 4, "g_max_inv_angstrom": 1.1} | ({"slices": 2} if profile == "smoke" else {})
     settings = LibrarySettings.covering([45, 80], 4.0, 8.0, **fine)
     return load_or_build(artefacts_folder(profile) / "library-matching.npz", settings, progress=False)
@@ -93,10 +84,9 @@ def matched_domains(scan: xr.DataArray, library: Library, expected: Lattice | No
     """
     The domains of a scan without truth, with their sign and how far both can be trusted.
 
-    Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`), so that the likelihood ratio does
-    not claim more than it knows. Neighbours vote, with the logarithm of that ratio, and poor fits do not. An independent map, the first
-    step component, is made of the same patterns without a crystal. The 002 of the ``expected`` lattice tells on which side of the detector
-    +c lies; image up by default. **The sign of P hangs on it**: half a turn of the pattern exchanges +P and −P.
+    Each pattern is matched to the library, whose errors are taken from the scan (:func:`settled`). Neighbours vote with the logarithm of the
+    likelihood ratio, and poor fits do not. The 002 of the ``expected`` lattice tells on which side of the detector +c lies; image up by
+    default. **The sign of P hangs on it**: half a turn of the pattern exchanges +P and −P.
 
     Returns
     -------
@@ -121,8 +111,8 @@ def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
     """
     The matcher with errors of its library that some hundred patterns of the scan agree with.
 
-    The share of a disc by which the library may be wrong is raised until the median of chi squared per degree of freedom is near 1, at
-    most to 15 %. What is above 1 then raises the bar for a poor fit by its factor, and :func:`known_from` takes it off the likelihood.
+    The share of a disc by which the library may be wrong is raised, at most to 15 %, until the median of chi squared per degree of freedom
+    is near 1. What is above 1 then raises the bar for a poor fit by its factor, and :func:`known_from` takes it off the likelihood.
     """
     sums, variances = disc_sums(sampled_patterns(scan), matcher.plan)
     for _ in range(12):
@@ -134,11 +124,7 @@ def settled(matcher: Matcher, scan: xr.DataArray) -> Matcher:
 
 
 def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
-    """
-    Domains, walls and their evidence from matched maps and an independent one, as :func:`matched_domains` returns them.
-
-    ``steps`` is (scan_y, scan_x), zero at the threshold between two regions, of any sign.
-    """
+    """What :func:`matched_domains` returns, of matched maps and an independent one, (scan_y, scan_x), zero at its threshold, of any sign."""
     excess = maps.attrs["poor_chi2"] / POOR_CHI2
     maps = maps.assign(log_likelihood_ratio=maps.log_likelihood_ratio / excess)
     good, median = ~maps.poor_fit.values, float(np.median(maps.chi2))
@@ -152,8 +138,16 @@ def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
     far = np.abs(distance) > CLEAR_NM
     one = len(np.unique(domain)) == 1
     agreement = float("nan") if one or not far.any() else float((matched == side)[far].mean())
-    vote = _least_vote(votes, side)
-    sign_known, reason = _sign(use_matching, one, agreement, vote, good.mean())
+    regions = [(sign, votes[side == sign]) for sign in (1, -1)]
+    vote = min(float((sign * inside).clip(min=0).sum() / (np.abs(inside).sum() or np.inf)) for sign, inside in regions)
+    sign_known = bool(use_matching and (one or agreement >= LEAST_AGREEMENT and vote >= LEAST_AGREEMENT))
+    facts = f"both maps agree at {100 * agreement:.1f} % of the positions, and at least {100 * vote:.1f} % of the likelihood in each region speaks for its sign"
+    if not use_matching:
+        reason = "The library does not describe the patterns, so the map comes from the step components and its sign is unknown."
+    elif one:
+        reason = f"Matching finds one domain only, with a good fit at {100 * good.mean():.0f} % of the positions."
+    else:
+        reason = f"The sign comes from matching: {facts}." if sign_known else f"The sign is unknown: {facts}; {100 * LEAST_AGREEMENT:.0f} % are needed."
     shown = np.where(good & (maps.polarization.values == domain), domain, 0) if use_matching else domain
     known = maps.assign(domain=(SCAN_DIMS, shown.astype(np.int8)), wall_distance_nm=(SCAN_DIMS, distance.astype(np.float32)),
                         steps=(SCAN_DIMS, steps.values.astype(np.float32)))
@@ -163,15 +157,11 @@ def known_from(maps: xr.Dataset, steps: xr.DataArray) -> xr.Dataset:
     return known.assign_attrs(
         basis="matched" if use_matching else "steps", sign_known=int(sign_known), sign=reason, agreement=agreement, vote=vote,
         good_fits=float(good.mean()), median_chi2=median,
-    )
+    )  # fmt: skip
 
 
 def wall_distance_nm(domain: np.ndarray, scan: xr.Dataset | xr.DataArray) -> np.ndarray:
-    """
-    Distance of each position from the nearest wall, (scan_y, scan_x): positive in the domain +1, negative in −1, infinite without walls.
-
-    The wall lies halfway between neighbours of different sign. ``scan`` has the coordinates ``scan_y`` and ``scan_x`` in nm.
-    """
+    """Distance of each position from the nearest wall, halfway between neighbours of different sign: positive in the domain +1, infinite without walls."""
     step = [abs(float(scan[dim][1] - scan[dim][0])) for dim in SCAN_DIMS]
     inside = domain > 0
     if inside.all() or not inside.any():
@@ -197,24 +187,3 @@ def _majority(votes: np.ndarray) -> np.ndarray:
         reach *= 2
         smooth = np.where(smooth == 0, gaussian_filter(votes, reach), smooth)
     return np.where(smooth > 0, 1, -1)
-
-
-def _least_vote(votes: np.ndarray, side: np.ndarray) -> float:
-    """In each region the share of all likelihood that speaks for its sign; the lesser of the two."""
-    shares = []
-    for sign in (1, -1):
-        inside = votes[side == sign]
-        shares.append(float((sign * inside).clip(min=0).sum() / (np.abs(inside).sum() or np.inf)))
-    return min(shares)
-
-
-def _sign(use_matching: bool, one: bool, agreement: float, vote: float, good: float) -> tuple[bool, str]:
-    """Whether the sign is known, and why, as a sentence."""
-    if not use_matching:
-        return False, "The library does not describe the patterns, so the map comes from the step components and its sign is unknown."
-    if one:
-        return True, f"Matching finds one domain only, with a good fit at {100 * good:.0f} % of the positions."
-    facts = f"both maps agree at {100 * agreement:.1f} % of the positions, and at least {100 * vote:.1f} % of the likelihood in each region speaks for its sign"
-    if agreement >= LEAST_AGREEMENT and vote >= LEAST_AGREEMENT:
-        return True, f"The sign comes from matching: {facts}."
-    return False, f"The sign is unknown: {facts}; {100 * LEAST_AGREEMENT:.0f} % are needed."

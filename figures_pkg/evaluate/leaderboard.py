@@ -2,94 +2,106 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from tqdm import tqdm
 
 from figures_pkg.data import open_scan
-from figures_pkg.data.axes import DETECTOR_DIMS
-from figures_pkg.model.linear import (
-    Features,
-    cluster_map,
-    edge_channel,
-    gather_features,
-    independent_maps,
-    mixture_map,
-    positive_maps,
-    principal_maps,
-    step_maps,
-)
+from figures_pkg.data.axes import DETECTOR_DIMS, SCAN_DIMS
+from figures_pkg.data.blocks import walk_blocks
+from figures_pkg.model import Autoencoder, embed, linear
+from figures_pkg.model.embed import batch_size
 from figures_pkg.model.recipes import Recipe, recipe_called
+from figures_pkg.model.train import DeadEmbedding, first_network, train
+from figures_pkg.model.transform import InputTransform, binned
 from figures_pkg.twin import read_truth
 from figures_pkg.workspace import artefact_path, check_target, replacing
 
 from .channels import choose_channel, open_embedding
-from .networks import MethodMaps, trained_maps
 from .reflections import lattice_of, reflection_maps
-from .scores import boundary, charge_auc, confusion, domain_auc, domain_regions, domain_scores, interior, wall_auc
+from .scores import boundary, compared_regions, confusion, domain_regions, domain_scores, folded_auc
 from .walls import charge_labels, inclination_labels, wall_contrast
 
-Method = Callable[[Features, int], xr.DataArray]
 COMPARED = {"β-VAE": "beta-vae"}  # networks that stand beside the profile's
 SIDE_PX = 64  # of the binned patterns that all methods but single reflections work on
+ROTATED = ", rotated"  # what follows the name of a network whose channels were rotated to step components
+ENOUGH = 1000  # positions on which a share of variance is measured to a few per cent of itself
+AT_ONCE = 128  # patterns through a small network: their images stay in the processor's cache, which halves the time and changes no bit
 
 # Name -> method, and whether its result depends on the seed.
-METHODS: dict[str, tuple[Method, bool]] = {
-    "PCA": (principal_maps, False),
-    "PCA6+ICA": (partial(independent_maps, components=6), True),
-    "PCA8+ICA": (partial(independent_maps, components=8), True),
-    "NMF": (positive_maps, True),
-    "k-means": (cluster_map, True),
-    "Gaussian mixture": (mixture_map, True),
-    "step components": (step_maps, False),
-    "edge map": (edge_channel, False),
+METHODS: dict[str, tuple[Callable[[linear.Features, int], xr.DataArray], bool]] = {
+    "PCA": (linear.principal_maps, False),
+    "PCA6+ICA": (partial(linear.independent_maps, components=6), True),
+    "PCA8+ICA": (partial(linear.independent_maps, components=8), True),
+    "NMF": (linear.positive_maps, True),
+    "k-means": (linear.cluster_map, True),
+    "Gaussian mixture": (linear.mixture_map, True),
+    "step components": (linear.step_maps, False),
+    "edge map": (linear.edge_channel, False),
 }
 
 
-def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int], embeddings: Mapping[str, str | Path]) -> Path:
-    """
-    Score all methods on a simulated scan, a ``.hspy`` file with its truth beside it, and write the table as CSV.
+@dataclass(frozen=True)
+class MethodMaps:
+    """What a method makes of a scan: maps (channel, scan_y, scan_x), None for a network whose channels died; and the further columns of its rows."""
 
-    ``recipe`` trains the autoencoder, ``seeds`` are those of the methods that depend on one, and ``embeddings`` name netCDF files with maps
-    made by a network elsewhere.
-    """
+    name: str
+    maps: xr.DataArray | None
+    facts: dict[str, float]
+    seed: int = 0
+
+
+def score_file(scan: Path, out: Path, recipe: str, seeds: Sequence[int], embeddings: Mapping[str, str | Path]) -> Path:
+    """Score all methods on a simulated scan, a ``.hspy`` file with its truth beside it, and write the table as CSV; ``embeddings`` name netCDF files."""
     out = check_target(out, ".csv", overwrite=True)
     others = {name: open_embedding(file) for name, file in embeddings.items()}
-    table = score_scan(open_scan(scan), read_truth(scan), seeds, {"CA": recipe} | COMPARED, others, progress=True)
+    networks = {name: recipe_called(called) for name, called in ({"CA": recipe} | COMPARED).items()}
+    table = score_scan(open_scan(scan), read_truth(scan), list(seeds), networks, others, progress=True)
     with replacing(out) as temporary:
         table.to_csv(temporary, index=False)
     return out
 
 
-def score_scan(scan: xr.DataArray, truth: xr.Dataset, seeds: Sequence[int], networks: Mapping[str, str | Recipe],
+def score_scan(scan: xr.DataArray, truth: xr.Dataset, seeds: list[int], networks: Mapping[str, Recipe],
                embeddings: Mapping[str, xr.DataArray], progress: bool = False) -> pd.DataFrame:
     """
     Score all methods on one scan: two rows for each method and seed, see :func:`score_maps`, with ``cpu_s``, the CPU seconds of the method.
 
     Of ``networks`` (name -> recipe) the first is trained on the scan for every seed and scored beside the same network untrained, the others
-    for half of the seeds, rounded down, since each costs a training; they have ``live_channels`` and ``unexplained`` besides, see
-    :class:`MethodMaps`. ``embeddings`` (name -> maps) were made elsewhere, for instance on another machine. Gathering the features,
-    once for all methods, is the row "features".
+    for half of the seeds, rounded down, since each costs a training. ``embeddings`` (name -> maps) were made elsewhere, for instance on
+    another machine. Gathering the features, once for all methods, is the row "features". ``charge_probe`` and ``charge_placebo`` say
+    whether head-to-head and tail-to-tail walls are told apart by more than where they stand (:mod:`figures_pkg.evaluate.walls`),
+    ``inclination_probe`` and ``inclination_placebo`` the same of inclined and upright walls; nan where a scan has not both kinds.
     """
     begin = time.process_time()
     small = binned_scan(scan)
-    features = gather_features(small, bin_px=1)
+    features = linear.gather_features(small, bin_px=1)
     rows = [{"method": "features", "cpu_s": time.process_time() - begin}]
-    given = ((MethodMaps(name, maps, {}), 0) for name, maps in embeddings.items())
-    runs = [_reflections(scan, truth), given, _gathered(features, seeds)]
-    runs += [_trained(scan, small, name, recipe, seeds, first=number == 0) for number, (name, recipe) in enumerate(networks.items())]
-    with tqdm(desc=str(truth.attrs.get("preset", "scan")), unit="method", disable=not progress) as bar:
-        for run in runs:
-            for found, seed in run:
-                bar.set_postfix_str(f"{found.name}, seed {seed}")
-                rows += _rows(found, seed, truth)
-                bar.update()
+    given = (MethodMaps(name, maps, {}) for name, maps in embeddings.items())
+    methods = chain(_reflections(scan, truth), given, _gathered(features, seeds), _trained(scan, small, networks, seeds))
+    kinds = {"charge": charge_labels(truth), "inclination": inclination_labels(truth)}
+    with tqdm(methods, desc=str(truth.attrs.get("preset", "scan")), unit="method", disable=not progress) as bar:
+        for found in bar:
+            bar.set_postfix_str(f"{found.name}, seed {found.seed}")
+            head = {"method": found.name, "method_seed": found.seed}
+            if found.maps is None:  # an embedding that died has a row without scores
+                rows += [head | {"picked_by": how} | found.facts for how in ("truth", "rule")]
+                continue
+            picked, free = score_maps(found.maps, truth)
+            for name, labels in kinds.items():
+                contrast = wall_contrast(found.maps, truth, labels)
+                picked |= {f"{name}_probe": contrast.at_wall, f"{name}_placebo": contrast.worst_placebo}
+            rows += [head | picked | found.facts, head | free | found.facts]
     table = pd.DataFrame(rows)
     for column, key in (("scan", "preset"), ("field_seed", "seed"), ("size", "size")):
         table.insert(0, column, truth.attrs.get(key))
@@ -97,116 +109,122 @@ def score_scan(scan: xr.DataArray, truth: xr.Dataset, seeds: Sequence[int], netw
 
 
 def binned_scan(scan: xr.DataArray) -> xr.DataArray:
-    """
-    The scan in memory, its patterns summed over squares of pixels to about 64 pixels along each side.
-
-    All methods then share one reading of the file. Sums of Poisson counts are Poisson counts, so nothing else changes for
-    a method that bins by a multiple of it anyhow.
-    """
+    """The scan in memory, its patterns summed over squares of pixels to about 64 pixels along each side, so that methods share one reading."""
     bin_px = max(1, scan.shape[2] // SIDE_PX)
-    summed = scan.astype(np.uint32 if scan.dtype.kind == "u" else scan.dtype)
-    return summed.coarsen(dict.fromkeys(DETECTOR_DIMS, bin_px)).sum().astype(summed.dtype).compute()
+    axes = scan.coords.to_dataset().coarsen(dict.fromkeys(DETECTOR_DIMS, bin_px)).mean().coords
+    counts = np.empty((*scan.shape[:2], *(size // bin_px for size in scan.shape[2:])), np.uint32 if scan.dtype.kind == "u" else scan.dtype)
+    for place, block in walk_blocks(scan):
+        counts[place] = binned(block, bin_px)
+    return xr.DataArray(counts, axes, scan.dims, scan.name, scan.attrs)
 
 
-def _reflections(scan: xr.DataArray, truth: xr.Dataset) -> Iterator[tuple[MethodMaps, int]]:
+def _reflections(scan: xr.DataArray, truth: xr.Dataset) -> Iterator[MethodMaps]:
     """What single reflections show; the CPU seconds of the pass stand with the first."""
     begin = time.process_time()
     physics = reflection_maps(scan, *lattice_of(truth))
     spent = time.process_time() - begin
     for number, (name, maps) in enumerate(physics.items()):
-        yield MethodMaps(name, maps, {"cpu_s": 0.0 if number else spent}), 0
+        yield MethodMaps(name, maps, {"cpu_s": 0.0 if number else spent})
 
 
-def _gathered(features: Features, seeds: Sequence[int]) -> Iterator[tuple[MethodMaps, int]]:
+def _gathered(features: linear.Features, seeds: list[int]) -> Iterator[MethodMaps]:
     """All methods on gathered features; those without randomness run once."""
     for name, (method, seeded) in METHODS.items():
-        for seed in seeds if seeded else list(seeds)[:1]:
+        for seed in seeds if seeded else seeds[:1]:
             begin = time.process_time()
             maps = method(features, seed)
-            yield MethodMaps(name, maps, {"cpu_s": time.process_time() - begin}), seed
+            yield MethodMaps(name, maps, {"cpu_s": time.process_time() - begin}, seed)
 
 
-def _trained(scan: xr.DataArray, small: xr.DataArray, name: str, recipe: str | Recipe, seeds: Sequence[int],
-             first: bool) -> Iterator[tuple[MethodMaps, int]]:
-    """A network trained for each seed; the first of all stands beside its untrained control."""
-    recipe = recipe_called(recipe) if isinstance(recipe, str) else recipe
-    source = small if recipe.network.pattern <= small.shape[2] else scan
-    for seed in seeds if first else list(seeds)[: len(seeds) // 2]:
-        for found in trained_maps(source, recipe, seed, name, "untrained" if first else None):
-            yield found, seed
+def _trained(scan: xr.DataArray, small: xr.DataArray, networks: Mapping[str, Recipe], seeds: list[int]) -> Iterator[MethodMaps]:
+    """Networks trained for each seed; the first of all stands beside its untrained control."""
+    for number, (name, recipe) in enumerate(networks.items()):
+        source = small if recipe.network.pattern <= small.shape[2] else scan
+        for seed in seeds[: len(seeds) // 2] if number else seeds:
+            yield from trained_maps(source, recipe, seed, name, None if number else "untrained")
 
 
-def _rows(found: MethodMaps, seed: int, truth: xr.Dataset) -> list[dict]:
-    """Both rows of one set of maps, or one row without scores for an embedding that died."""
-    head = {"method": found.name, "method_seed": seed}
-    if found.maps is None:
-        return [head | {"picked_by": how} | found.facts for how in ("truth", "rule")]
-    picked, free = score_maps(found.maps, truth)
-    return [head | picked | wall_rows(found.maps, truth) | found.facts, head | free | found.facts]
+def trained_maps(scan: xr.DataArray, recipe: Recipe, seed: int, name: str = "CA", control: str | None = "untrained") -> Iterator[MethodMaps]:
+    """
+    Train a network on a scan and give its embedding as it is and its step components, then both of the untrained control.
+
+    The control has the same first weights, from the seed, and the same input; ``control`` None leaves it out. The facts are ``cpu_s``, those of
+    training and embedding, ``live_channels`` and ``unexplained``, the share of the variance that the reconstruction misses.
+    """
+    begin = time.process_time()
+    try:
+        trained = train(scan, recipe, seed=seed, progress=False)
+    except DeadEmbedding:
+        dead = {"live_channels": 0, "unexplained": 1.0, "cpu_s": time.process_time() - begin}
+        yield from (MethodMaps(called, None, dead, seed) for called in (name, name + ROTATED))
+        return
+    for called, net in ((name, trained.net), (control, first_network(recipe, seed))):
+        if called is None:
+            return
+        found = embed(net, scan, trained.transform, batch=_patterns_at_once(net))
+        spent = time.process_time() - begin
+        live = int((np.ptp(found.values, axis=(0, 1)) > 0).sum())
+        few = (slice(None, None, max(1, int((found.shape[0] * found.shape[1] / ENOUGH) ** 0.5))),) * 2
+        facts = {"live_channels": live, "unexplained": unexplained(net, scan[few], trained.transform, found[few]), "cpu_s": spent}
+        maps = found.transpose("channel", *SCAN_DIMS).rename(called)
+        yield MethodMaps(called, maps if live else None, facts, seed)
+        if live > 1:
+            yield MethodMaps(called + ROTATED, linear.rotate_steps(maps), facts, seed)
+        begin = time.process_time()
+
+
+def unexplained(net: Autoencoder, scan: xr.DataArray, transform: InputTransform, maps: xr.DataArray) -> float:
+    """Share of the variance of a network's target that its reconstruction from ``maps`` (scan_y, scan_x, channel) misses; 1 is what the mean misses."""
+    device, missed, total, mean, positions = next(net.parameters()).device, 0.0, 0.0, 0.0, 0
+    with torch.inference_mode():
+        for place, counts in walk_blocks(scan):
+            target = transform.apply(counts).reshape(-1, net.config.pattern, net.config.pattern).astype(float)
+            z = torch.from_numpy(maps.values[place].reshape(len(target), -1)).to(device)
+            drawn = torch.cat([net.decode(some) for some in z.split(_patterns_at_once(net))])
+            missed += float(((drawn.float().cpu().numpy() - target) ** 2).sum())
+            total, mean, positions = total + float((target**2).sum()), mean + target.sum(axis=0), positions + len(target)
+    return missed / (total - float((mean**2).sum()) / positions)
+
+
+def _patterns_at_once(net: Autoencoder) -> int:
+    device = next(net.parameters()).device
+    return min(batch_size(net, device), AT_ONCE if device.type == "cpu" else sys.maxsize)
 
 
 def score_maps(maps: xr.DataArray, truth: xr.Dataset) -> list[dict]:
     """
     Scores of one set of channels (channel, scan_y, scan_x): a row with the channels picked by the truth, and one without it.
 
-    ``picked_by`` is "truth", the optimistic row: for each of domains, walls and wall charge the best channel, for walls
-    also the gradient of the best domain channel; or "rule": the domain channel by
-    :func:`figures_pkg.evaluate.channels.choose_channel`, and walls as the gradient of that channel. Then the
-    scores of :func:`figures_pkg.evaluate.scores.domain_scores` for the domain channel, ``wall_auc``,
-    ``charge_auc`` (head-to-head against tail-to-tail), ``vortex_accuracy`` (share of positions in the right one of six
-    domains, nan without a vortex), and ``evidence``, the plateau score of the channel chosen by rule. In a scan without
-    domains the channel "picked by the truth" is that of the rule, and scores against domains are nan.
+    ``picked_by`` is "truth", the optimistic row: for each of domains, walls and wall charge the best channel, for walls also the gradient of
+    the best domain channel; or "rule": the domain channel by :func:`figures_pkg.evaluate.channels.choose_channel`, and walls as its
+    gradient. Then come :func:`figures_pkg.evaluate.scores.domain_scores`, ``wall_auc``, ``charge_auc``, ``vortex_accuracy`` (share of
+    positions in the right one of six domains, nan without a vortex), and ``evidence``, the plateau score of the channel chosen by rule. In
+    a scan without domains the channel "picked by the truth" is that of the rule, and scores against domains are nan.
     """
     chosen, evidence = choose_channel(maps)
-    two = (interior(truth) < 0).any() and (interior(truth) > 0).any()
-    best = int(np.argmax([domain_auc(image, truth) for image in maps.values])) if two else chosen
-    walls = {"wall_auc": wall_auc, "charge_auc": charge_auc}
-    offered = [*maps.values, boundary(maps.values[best])]
-    picked = {"picked_by": "truth"} | domain_scores(maps.values[best], truth)
-    picked |= {key: max(score(image, truth) for image in offered) for key, score in walls.items()}
-    gradient = boundary(maps.values[chosen])
-    free = {"picked_by": "rule"} | domain_scores(maps.values[chosen], truth)
-    free |= {key: score(gradient, truth) for key, score in walls.items()}
-    vortex = len(np.unique(truth.domain_state)) >= 6
-    for row, channel in ((picked, best), (free, chosen)):
+    regions = compared_regions(truth)
+    domains = regions.pop("domain_auc")
+    best = int(np.argmax([folded_auc(image, *domains) for image in maps.values])) if all(map(np.any, domains)) else chosen
+    rows = []
+    for how, channel in (("truth", best), ("rule", chosen)):
+        offered = [boundary(maps.values[channel])] if how == "rule" else [*maps.values, boundary(maps.values[channel])]
+        row = {"picked_by": how} | domain_scores(maps.values[channel], truth)
+        row |= {name: max(folded_auc(image, *pair) for image in offered) for name, pair in regions.items()}
+        vortex = len(np.unique(truth.domain_state)) >= 6
         accuracy = confusion(domain_regions(maps.values[channel]), truth)[1] if vortex else float("nan")
-        row |= {"vortex_accuracy": accuracy, "evidence": evidence}
-    return [picked, free]
-
-
-def wall_rows(maps: xr.DataArray, truth: xr.Dataset) -> dict[str, float]:
-    """
-    Whether kinds of walls are told apart by more than where they stand, see :mod:`figures_pkg.evaluate.walls`.
-
-    ``charge_probe`` and ``charge_placebo`` for head-to-head against tail-to-tail, ``inclination_probe`` and
-    ``inclination_placebo`` for inclined against upright walls; nan where a scan has not both kinds.
-    """
-    row = {}
-    for name, labels in (("charge", charge_labels(truth)), ("inclination", inclination_labels(truth))):
-        contrast = wall_contrast(maps, truth, labels)
-        row |= {f"{name}_probe": contrast.at_wall, f"{name}_placebo": contrast.worst_placebo}
-    return row
+        rows.append(row | {"vortex_accuracy": accuracy, "evidence": evidence})
+    return rows
 
 
 def read_scores(profile: str) -> pd.DataFrame:
-    """
-    The scores of all scans of a profile, one row for each method, seed and way of picking the channel.
-
-    If they were not made yet, the FileNotFoundError holds the command.
-    """
+    """The scores of all scans of a profile, one row for each method, seed and way of picking; a FileNotFoundError with the command if not made yet."""
     path = artefact_path("scores/table.csv", "twin", profile)
     if not path.is_file():
         raise FileNotFoundError(f"no scores at {path}; make them with `snakemake --cores 2 --config profile={profile} -- {path}`")
-    return read_table(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])  # the scan "null" is a name there
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A table of scores from a file; the scan "null" is a name there, only what is empty is missing."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-def values_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule",
-              scans: Sequence[str] | None = None) -> np.ndarray:
+def values_of(table: pd.DataFrame, column: str, method: str, picked_by: str = "rule", scans: Sequence[str] | None = None) -> np.ndarray:
     """All values of one score of a method, over scans, fields and seeds; without those that have none."""
     chosen = (table.method == method) & (table.picked_by == picked_by)
     if scans is not None:

@@ -18,17 +18,14 @@ def reflection_maps(scan: xr.DataArray, lattice: Lattice, radius_px: float) -> d
     """
     Maps (channel, scan_y, scan_x) that a microscopist would look at first, from one pass over the scan.
 
-    "VDF 00l": counts of 002, 00-2, 004 and 00-4; "A(004)": (I004 − I00-4) / (I004 + I00-4); "COM along c": the centre of
-    mass of the pattern along +c. The lattice is that of the mean pattern, c along its 002, and the radius that of a disc.
+    "VDF 00l": counts of 002, 00-2, 004 and 00-4; "A(004)": (I004 − I00-4) / (I004 + I00-4); "COM along c": the centre of mass along +c, the
+    002 of the lattice. The radius is that of a disc.
     """
     discs = {f"00{l}": Disc(tuple(lattice.position(0, l)), radius_px) for l in REFLECTIONS}
     images = summarise(scan, discs, mean=False)
     along_c, _ = along_and_across(images, lattice.g002)
-    channels = {
-        "VDF 00l": [images[name].values for name in discs],
-        "A(004)": [asymmetry(images["004"].values, images["00-4"].values)],
-        "COM along c": [along_c.values],
-    }
+    channels = {"VDF 00l": [images[name].values for name in discs], "A(004)": [asymmetry(images["004"].values, images["00-4"].values)],
+                "COM along c": [along_c.values]}  # fmt: skip
     return {name: as_maps(np.stack(maps), scan, name) for name, maps in channels.items()}
 
 
@@ -39,11 +36,7 @@ def lattice_of(truth: xr.Dataset) -> tuple[Lattice, float]:
 
 
 def first_scan_settings(profile: str) -> LibrarySettings:
-    """
-    What the library behind Fig. 4 covers: 10 to 100 nm, and tilts along c to 8 mrad about the state fitted to the first scan.
-
-    In the profile "smoke" it has two slices per period of 0.61 nm, which are off by 1 to 4 %, else six, which are converged.
-    """
+    """What the library behind Fig. 4 covers: 10 to 100 nm, tilts along c to 8 mrad; six slices a period are converged, the two of "smoke" off by 1 to 4 %."""
     preset = load_preset("ds1")
     cone = preset.beam.convergence_mrad
     reach_b, reach_c = abs(preset.specimen.tilt_b_mrad) + cone, 8 + cone
@@ -52,10 +45,10 @@ def first_scan_settings(profile: str) -> LibrarySettings:
 
 def pair_change(library: Library, order: int, thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad: float):
     """
-    A(00l) of +P, and how much the pair 00l, 00-l changes between the domains, whole discs, from a library of plane waves.
+    A(00l) of +P, (I(00l) − I(00-l)) / (I(00l) + I(00-l)), and the length of the vector of the changes of both between the domains.
 
-    Thickness in nm and tilts in mrad broadcast to a common shape (...,); the order l is even and positive. The first result is
-    (I(00l) − I(00-l)) / (I(00l) + I(00-l)) of +P, the second the length of the vector of both changes, as a fraction of the beam.
+    Whole discs from a library of plane waves, the changes as a fraction of the beam. Thickness in nm and tilts in mrad broadcast to a common
+    shape (...,); the order l is even and positive.
     """
     index = rows_of(library.hkl)
     state = (thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad)

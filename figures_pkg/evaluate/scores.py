@@ -20,9 +20,15 @@ def area_under_curve(image: np.ndarray, first: np.ndarray, second: np.ndarray) -
     Probability that a position of the first region is brighter than one of the second (area under the ROC curve).
 
     A half means that the map says nothing about the regions, 1 that a threshold separates them without error, 0 the
-    same with the brighter and the darker exchanged. Ties count half. The regions are boolean maps of the shape of the image.
+    same with the brighter and the darker exchanged. Ties count half. The regions are boolean maps of the shape of the image, each with
+    at least one position; others are a ValueError.
     """
-    a, b = region_values(image, first, second)
+    image, first, second = np.asarray(image, float), np.asarray(first, bool), np.asarray(second, bool)
+    if not image.shape == first.shape == second.shape:
+        raise ValueError(f"the map has shape {image.shape}, the regions {first.shape} and {second.shape}; give equal shapes")
+    if not first.any() or not second.any():
+        raise ValueError(f"the regions hold {first.sum()} and {second.sum()} positions; each needs at least one")
+    a, b = image[first], image[second]
     ranks = rankdata(np.concatenate([a, b]))[: a.size]
     return float((ranks.sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
 
@@ -46,16 +52,6 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(edges[1 + np.nanargmax(between)])
 
 
-def region_values(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a map in two regions, boolean maps of its shape that both hold positions; ValueError for others."""
-    image, first, second = np.asarray(image, float), np.asarray(first, bool), np.asarray(second, bool)
-    if not image.shape == first.shape == second.shape:
-        raise ValueError(f"the map has shape {image.shape}, the regions {first.shape} and {second.shape}; give equal shapes")
-    if not first.any() or not second.any():
-        raise ValueError(f"the regions hold {first.sum()} and {second.sum()} positions; each needs at least one")
-    return image[first], image[second]
-
-
 def step_nm(scan: xr.DataArray | xr.Dataset) -> float:
     """Distance of neighbouring positions along a row of a scan, its truth or a map, in nm."""
     return abs(float(scan.scan_x[1] - scan.scan_x[0]))
@@ -68,11 +64,7 @@ def interior(truth: xr.Dataset) -> np.ndarray:
 
 
 def wall_zones(truth: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Positions within one probe step of a wall's middle, and positions clear of walls by one more step than the interior.
-
-    Both are booleans (scan_y, scan_x); what lies between belongs to neither.
-    """
+    """Positions within one probe step of a wall's middle, and those clear of walls by one more step than the interior; booleans (scan_y, scan_x)."""
     step, distance = step_nm(truth), np.abs(truth.wall_distance_nm.values)
     return distance <= step, distance > truth.wall_width_nm.values / 2 + CLEAR_NM + step
 
@@ -82,22 +74,32 @@ def folded(auc: float) -> float:
     return max(auc, 1 - auc)
 
 
+def folded_auc(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+    """Folded AUC, or nan where one of the regions is empty."""
+    return folded(area_under_curve(image, first, second)) if first.any() and second.any() else float("nan")
+
+
+def compared_regions(truth: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name of a score -> the two regions whose positions it compares: booleans (scan_y, scan_x), see the functions of these names."""
+    domain, zones, kind = interior(truth), wall_zones(truth), truth.wall_type.values
+    charges = zones[0] & (kind > 0), zones[0] & (kind < 0)
+    return {"domain_auc": (domain > 0, domain < 0), "wall_auc": zones, "charge_auc": charges}
+
+
 def domain_auc(image: np.ndarray, truth: xr.Dataset) -> float:
     """Folded AUC of +P against −P in the interior; nan without two domains."""
     domain = interior(truth)
-    return _auc(image, domain > 0, domain < 0)
+    return folded_auc(image, domain > 0, domain < 0)
 
 
 def wall_auc(image: np.ndarray, truth: xr.Dataset) -> float:
     """Folded AUC of positions within one probe step of a wall against those far from walls; nan without a wall."""
-    return _auc(image, *wall_zones(truth))
+    return folded_auc(image, *wall_zones(truth))
 
 
 def charge_auc(image: np.ndarray, truth: xr.Dataset) -> float:
     """Folded AUC of head-to-head against tail-to-tail walls, within one probe step of them; nan unless both are there."""
-    near, _ = wall_zones(truth)
-    kind = truth.wall_type.values
-    return _auc(image, near & (kind > 0), near & (kind < 0))
+    return folded_auc(image, *compared_regions(truth)["charge_auc"])
 
 
 def boundary(image: np.ndarray) -> np.ndarray:
@@ -110,8 +112,10 @@ def domain_scores(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
     How well one channel shows the domains, and what else is in it.
 
     ``domain_auc``; ``abs_r``, the size of Pearson's r with ±1 in the interior; ``error``, the share of the interior on the wrong
-    side of Otsu's threshold, the better of both namings; ``leak_bend`` and ``leak_thickness``, see :func:`leakage`.
-    The first three are nan without two domains.
+    side of Otsu's threshold, the better of both namings; all nan without two domains. ``leak_bend`` and ``leak_thickness``: the share of
+    the channel's variance that the field explains beyond the domains (semi-partial R²), when the interior is fitted with the domain
+    alone, then also with both tilts, their squares and product, or with the thickness and its square. A perfect domain channel has none; in
+    a scan without domains it is all that the field explains. What domains and field share is not counted.
     """
     domain = interior(truth)
     inside = domain != 0
@@ -120,37 +124,22 @@ def domain_scores(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
         wrong = np.mean((image[inside] > otsu_threshold(image)) != (domain[inside] > 0))
         r = np.corrcoef(image[inside], domain[inside])[0, 1] if np.ptp(image[inside]) > 0 else 0.0
         scores |= {"abs_r": abs(float(r)), "error": float(min(wrong, 1 - wrong))}
-    return scores | {f"leak_{name}": value for name, value in leakage(image, truth).items()}
-
-
-def leakage(image: np.ndarray, truth: xr.Dataset) -> dict[str, float]:
-    """
-    Share of a channel's variance that bend, or thickness, explains beyond the domains (semi-partial R²).
-
-    The interior is fitted with the domain alone, then with both tilts and their squares and product, or with the thickness
-    and its square, beside it; the gain in R² is the leak. A perfect domain channel has none; in a scan without domains it
-    is all that the field explains. Where a field changes as the domains do, what they share is not counted.
-    """
-    domain = interior(truth)
-    inside = domain != 0
-    b, c, thickness = (_standard(truth[name].values[inside]) for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm"))
+    fields = [truth[name].values[inside] for name in ("tilt_b_mrad", "tilt_c_mrad", "thickness_nm")]
+    fields = [field.astype(float) - np.mean(field) for field in fields]
+    b, c, thickness = (field / (field.std() or 1.0) for field in fields)
     values = np.asarray(image, float)[inside]
     known = [np.ones(values.size), domain[inside]]
     alone = _r_squared(values, known)
-    fields = {"bend": [b, c, b * b, b * c, c * c], "thickness": [thickness, thickness**2]}
-    return {name: _r_squared(values, known + columns) - alone for name, columns in fields.items()}
+    columns = {"leak_bend": [b, c, b * b, b * c, c * c], "leak_thickness": [thickness, thickness**2]}
+    return scores | {name: _r_squared(values, known + more) - alone for name, more in columns.items()}
 
 
 def domain_regions(image: np.ndarray) -> np.ndarray:
-    """
-    Label the six largest connected regions above or below Otsu's threshold 0, 1, … by size; −1 elsewhere.
-
-    The domains around a vortex core touch there, and a position too many would join two of them. So regions are found with
-    their rim of one position taken off, and every position of the rim then goes to the nearest region of its class.
-    """
+    """Label the six largest connected regions above or below Otsu's threshold 0, 1, … by size; −1 elsewhere."""
     upper = np.asarray(image) > otsu_threshold(image)
     regions, total = np.full(upper.shape, -1), 0
     for inside in (upper, ~upper):
+        # The domains around a vortex core touch there, so regions are found without their rim, which then goes to the nearest of its class.
         found, n = label(binary_erosion(inside, border_value=1))
         if n:
             nearest = distance_transform_edt(found == 0, return_distances=False, return_indices=True)
@@ -167,8 +156,8 @@ def confusion(labels: np.ndarray, truth: xr.Dataset) -> tuple[pd.DataFrame, floa
     """
     Confusion matrix of regions against the true domain states, regions named such that most positions agree; and the share that does.
 
-    Labels are integers, e.g. from :func:`domain_regions`; −1 is no region. The matrix counts positions of the interior by true state
-    (rows, 0 to 5 around a vortex) and state given (columns, −1 for regions without a partner).
+    Labels are integers from :func:`domain_regions`. The matrix counts positions of the interior by true state (rows, 0 to 5 around a vortex)
+    and state given (columns, −1 for regions without a partner).
     """
     inside = interior(truth) != 0
     given, true = np.asarray(labels)[inside], truth.domain_state.values[inside].astype(int)
@@ -179,17 +168,6 @@ def confusion(labels: np.ndarray, truth: xr.Dataset) -> tuple[pd.DataFrame, floa
     states = pd.Series(given).map(names).fillna(-1).astype(int)
     matrix = pd.crosstab(pd.Series(true, name="state"), states.rename("given"))
     return matrix, float(np.mean(states.values == true))
-
-
-def _auc(image: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Folded AUC, or nan where one of the regions is empty."""
-    return folded(area_under_curve(image, first, second)) if first.any() and second.any() else float("nan")
-
-
-def _standard(values: np.ndarray) -> np.ndarray:
-    """Mean 0 and variance 1; a constant becomes 0."""
-    values = np.asarray(values, float) - np.mean(values)
-    return values / (values.std() or 1.0)
 
 
 def _r_squared(values: np.ndarray, columns: list[np.ndarray]) -> float:
@@ -215,9 +193,8 @@ def domain_split(image: np.ndarray, domain: np.ndarray, order: int = 2, block: i
     Step of a map (scan_y, scan_x) between +P and −P where bend and thickness are taken as a smooth polynomial in position.
 
     Fits ``image = polynomial(y, x) + step / 2 · domain`` by least squares over all positions with a domain, +1 or −1; 0 leaves out the
-    wall. Neighbours are not independent (bend is smooth), so the standard error comes from leaving out square blocks in turn
-    (jackknife). What the polynomial of this total order cannot follow and happens to change across the wall is counted as step: an upper
-    bound of the knowledge that one straight wall allows.
+    wall. Neighbours are not independent, so the standard error comes from leaving out square blocks in turn (jackknife). What the
+    polynomial of this total order cannot follow and happens to change across the wall is counted as step.
     """
     y, x = (c / max(n - 1, 1) * 2 - 1 for c, n in zip(np.indices(image.shape), image.shape))
     smooth = [y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)]
@@ -237,8 +214,8 @@ def effect_at_equal(image: np.ndarray, cause: np.ndarray, others: list[np.ndarra
     """
     What a unit of one cause adds to a map where all other causes are equal.
 
-    Fits ``image = effect · cause + polynomial(others)``, with all products of the others up to the third order. All are values of maps at the
-    same positions, in any shape; with half the polarization as the cause, the effect is the step from −P to +P.
+    Fits ``image = effect · cause + polynomial(others)`` of the third order to values at the same positions, in any shape; with half the
+    polarization as the cause, the effect is the step from −P to +P.
     """
     scaled = [(other - other.mean()) / other.std() for other in others]
     terms = [combination for order in range(4) for combination in combinations_with_replacement(scaled, order)]
@@ -251,11 +228,9 @@ def variance_shares(image: np.ndarray, causes: dict[str, list[np.ndarray]]) -> d
     """
     Share of a map's variance that each known cause explains, averaged over the order in which causes are added.
 
-    Each cause is a group of maps, e.g. ``{"polarization": [P], "bend": [tilt_b, tilt_c, tilt_c**2], "thickness": [t]}``; a linear model of
-    all maps in a subset of groups gives its R². The share of a group is its mean gain in R² over all orders (the Shapley value, known in
-    regression as the LMG measure), so the shares add up to the R² of the full model and correlated causes divide what they share.
-    ``"rest"`` is what no cause explains: noise and what is not linear in the given maps. All shares sum to 1.
-    U. Grömping, The American Statistician 61, 139 (2007), doi 10.1198/000313007X188252.
+    Each cause is a group of maps, e.g. ``{"polarization": [P], "bend": [tilt_b, tilt_c, tilt_c**2]}``, and its share the mean gain in R² of a
+    linear model over all orders (Shapley value, or LMG measure; U. Grömping, The American Statistician 61, 139 (2007), doi
+    10.1198/000313007X188252). ``"rest"`` is what no cause explains: noise and what is not linear in the maps. All shares sum to 1.
     """
     explained, shares, orders = {(): 0.0}, dict.fromkeys(causes, 0.0), list(permutations(causes))
     for order in orders:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from figures_pkg.chapters.does_it_hold import twin_verdicts
-from figures_pkg.claims.artefacts import Artefacts, Unavailable
+from figures_pkg.claims.measures import Artefacts, Unavailable
 from figures_pkg.claims.rows import Case, Claim, Limit, load_claims
 from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
 from figures_pkg.workspace import artefact_path
@@ -73,25 +73,16 @@ def test_an_interrupted_evaluation_goes_on(make, tmp_path):
     assert not any({"mark", "read"} & set(row) for row in found["rows"])
 
 
-def test_a_row_is_measured_again_when_the_code_behind_its_measure_has_changed(make, tmp_path):
-    """The code is that of the measure and of everything it uses."""
-    out, claims = tmp_path / "claims.json", [make("a"), make("b", 13)]
-    for code, calls in (("before", [(None, 1.0), (None, 13)]), ("before", [(None, 13)]), ("after", [(None, 1.0), (None, 13)])):
-        CALLS.clear()
-        with pytest.raises(KeyboardInterrupt):
-            evaluate_claims(claims, "smoke", "twin", out, lambda measure, code=code: f"{code} {measure}")
-        assert calls == CALLS
-
-
-def test_a_row_is_measured_again_when_a_file_that_it_read_has_changed(make, tmp_path, monkeypatch):
-    """Finished rows count only as long as their files are there and the same."""
+def test_a_row_is_measured_again_when_the_code_behind_it_or_a_file_that_it_read_has_changed(make, tmp_path, monkeypatch):
+    """Finished rows count only as long as the code of the measure and all it uses, and their files, are there and the same."""
     file, out, claims = tmp_path / "scan", tmp_path / "claims.json", [make("a"), make("b", 13)]
     monkeypatch.setattr(Claim, "function", property(lambda self: lambda made, **case: made._note(file) or doubled(made, **case)))
-    for write, calls in ((file.touch, 2), (lambda: None, 1), (lambda: os.utime(file, ns=(0, 0)), 2), (file.unlink, 2)):
+    for write, code, calls in ((file.touch, "before", 2), (str, "before", 1), (str, "after", 2), (str, "after", 1),
+                               (lambda: os.utime(file, ns=(0, 0)), "after", 2), (file.unlink, "after", 2)):
         write()
         CALLS.clear()
         with pytest.raises(KeyboardInterrupt):
-            evaluate_claims(claims, "smoke", "twin", out, str)
+            evaluate_claims(claims, "smoke", "twin", out, lambda measure, code=code: f"{code} {measure}")
         assert len(CALLS) == calls
 
 

@@ -30,10 +30,9 @@ def halves():
     return np.where(np.arange(SHAPE[1]) < SHAPE[1] // 2, 1, -1) * np.ones(SHAPE, int)
 
 
-def matched(polarization, ratio=50.0, poor=None):
+def matched(polarization, poor=np.zeros(SHAPE, bool)):
     """Maps as from a match, with one size of the likelihood ratio."""
-    poor = np.zeros(SHAPE, bool) if poor is None else poor
-    maps = {"polarization": polarization, "log_likelihood_ratio": ratio * polarization, "poor_fit": poor, "chi2": np.ones(SHAPE)}
+    maps = {"polarization": polarization, "log_likelihood_ratio": 50.0 * polarization, "poor_fit": poor, "chi2": np.ones(SHAPE)}
     return xr.Dataset({name: grid(values) for name, values in maps.items()}, attrs={"systematic": 0.03, "poor_chi2": 2.0})
 
 
@@ -46,21 +45,15 @@ def test_both_maps_together_make_domains_with_a_sign():
 
 
 def test_poor_fits_belong_to_no_domain_but_leave_no_hole_in_the_wall_distance():
-    """A strip of poor fits along the wall, and a hole inside a domain."""
-    poor = np.zeros(SHAPE, bool)
-    poor[:, 11:13], poor[3:8, 3:8] = True, True
-    known = known_from(matched(halves(), poor=poor), grid(1.0 * halves()))
+    """A strip of poor fits along the wall, a hole inside a domain, and a lone position whose likelihood says the opposite."""
+    poor, polarization = np.zeros(SHAPE, bool), halves()
+    poor[:, 11:13], poor[3:8, 3:8], polarization[15, 4] = True, True, -1
+    known = known_from(matched(polarization, poor=poor), grid(1.0 * halves()))
+    poor[15, 4] = True
     assert not known.domain.values[poor].any() and (known.domain.values[~poor] == halves()[~poor]).all()
     assert (np.sign(known.wall_distance_nm.values) == halves()).all()
-    assert set(np.unique(known_domains(known, clear_nm=20))) == {-1, 0, 1}
-
-
-def test_single_wrong_positions_are_outvoted():
-    """A lone position whose likelihood says the opposite belongs to no domain."""
-    polarization = halves()
-    polarization[5, 4] = -1
-    known = known_from(matched(polarization), grid(1.0 * halves()))
-    assert known.domain.values[5, 4] == 0 and known.wall_distance_nm.values[5, 4] > 20
+    clear = ~poor & (np.abs(known.wall_distance_nm.values) > 20)
+    np.testing.assert_array_equal(known_domains(known), np.where(clear, halves(), 0))
 
 
 @pytest.mark.parametrize(("polarization", "steps"), [
@@ -81,14 +74,10 @@ def test_a_library_that_describes_nothing_makes_no_map(change):
     assert abs(known.domain.values * halves()).all() and len(np.unique(known.domain.values * halves())) == 1
 
 
-def test_one_domain_has_no_walls():
-    """Nothing is infinitely far from a wall but a specimen without one."""
+def test_the_wall_lies_halfway_between_positions():
+    """Distances are those of the analytic straight wall, along rows and askew; a specimen of one domain is infinitely far from any."""
     known = known_from(matched(np.ones(SHAPE, int)), grid(1.0 * halves()))
     assert np.isposinf(known.wall_distance_nm).all() and (known_domains(known) == 1).all() and np.isnan(known.attrs["agreement"])
-
-
-def test_the_wall_lies_halfway_between_positions():
-    """Distances are those of the analytic straight wall, along rows and askew."""
     flat = wall_distance_nm(halves(), grid(halves()))
     np.testing.assert_allclose(flat[0], STEP_NM * (11.5 - np.arange(SHAPE[1])))
     y, x = np.indices((60, 60)) * STEP_NM
@@ -111,18 +100,14 @@ def test_what_is_written_is_read_and_a_missing_map_names_the_command(tmp_path, m
 @pytest.fixture(scope="module")
 def simulated():
     """A library and a scan of two domains with a wedge and a bend, drawn with it."""
-    settings = LibrarySettings.covering([50, 62], 3.8, 5.3, slices=2, period_step=4, gpts=(64, 72), g_max_inv_angstrom=1.0)
-    library = build_library(settings, progress=False)
-    example = Example(positions=SHAPE, step_nm=STEP_NM, thickness_nm=(53, 59), bend_mrad=3.0, convergence_mrad=1.27, frame_px=192,
-                      pixel_inv_angstrom=0.0115)
-    scan, truth = example_scan(library, example)
-    return library, scan, truth
+    library = build_library(LibrarySettings.covering([50, 62], 3.8, 5.3, slices=2, period_step=4, gpts=(64, 72), g_max_inv_angstrom=1.0), progress=False)
+    return library, *example_scan(library, Example(positions=SHAPE, step_nm=STEP_NM, thickness_nm=(53, 59), bend_mrad=3.0, convergence_mrad=1.27,
+                                                   frame_px=192, pixel_inv_angstrom=0.0115))
 
 
 def lattice(truth, turn=1):
     """What a manifest would say of the pattern; turned by half a turn with −1."""
-    return Lattice(truth.attrs["origin_row_col"], tuple(turn * np.array(truth.attrs["g002_row_col"])),
-                   tuple(turn * np.array(truth.attrs["g010_row_col"])))
+    return Lattice(truth.attrs["origin_row_col"], *(tuple(turn * np.array(truth.attrs[name])) for name in ("g002_row_col", "g010_row_col")))
 
 
 @pytest.mark.parametrize(("expected_turn", "sign"), [(-1, 1), (1, -1)])
@@ -143,12 +128,3 @@ def test_a_model_that_is_wrong_by_more_claims_less(simulated):
     assert known.attrs["systematic"] > 0.05 and known.attrs["basis"] == "matched" and known.attrs["sign_known"] == 1
     used = known.domain.values != 0
     assert used.mean() > 0.7 and (known.domain.values == truth.polarization.values)[used].mean() > 0.99
-
-
-def test_known_domains_leave_out_the_wall_and_poor_fits():
-    """Positions within the given distance are zero, the rest carry the sign, a hole far from the wall stays 0."""
-    distance = np.array([[-40.0, -21, -20, 0, 20, 21, 40, np.inf]])
-    maps = {"domain": np.array([[-1, -1, -1, 1, 1, 1, 0, 1]], np.int8), "wall_distance_nm": distance}
-    truth = xr.Dataset({name: (("scan_y", "scan_x"), values) for name, values in maps.items()})
-    np.testing.assert_array_equal(known_domains(truth), [[-1, -1, 0, 0, 0, 1, 0, 1]])
-    assert (known_domains(truth, clear_nm=0.0) != 0).sum() == 6

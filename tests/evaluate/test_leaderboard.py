@@ -9,35 +9,27 @@ import torch
 import xarray as xr
 
 from figures_pkg.cli import main
-from figures_pkg.evaluate import leaderboard, networks
-from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_maps, score_scan
-from figures_pkg.evaluate.networks import trained_maps, unexplained
+from figures_pkg.evaluate import leaderboard
+from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_maps, score_scan, trained_maps, unexplained
 from figures_pkg.evaluate.scores import wall_zones
 from figures_pkg.model import embed
 from figures_pkg.model.train import DeadEmbedding, first_network
 from figures_pkg.model.transform import InputTransform, binned
 
 
-def as_channels(*images):
-    """Maps on the positions of the truth."""
-    axis = np.arange(48) * 2.0
-    return xr.DataArray(np.stack(images), {"scan_y": axis, "scan_x": axis}, ("channel", "scan_y", "scan_x"), name="test")
-
-
 def test_rows_of_both_pickings(one_wall):
-    """The truth's row takes the best channel for each question; the rule's row takes walls from the domain channel."""
-    near, _ = wall_zones(one_wall)
-    picked, free = score_maps(as_channels(one_wall.domain.values, near * one_wall.wall_type.values, np.indices((48, 48))[0]), one_wall)
+    """
+    The truth's row takes the best channel for each question; the rule's row takes walls from the domain channel.
+
+    In a scan without a wall the scores against domains are nan, and the evidence stays.
+    """
+    near, (y, x) = wall_zones(one_wall)[0], np.indices((48, 48)) * 1.0
+    maps = xr.DataArray(np.stack([one_wall.domain.values, near * one_wall.wall_type.values, y, x]), one_wall.coords, ("channel", "scan_y", "scan_x"))
+    picked, free = score_maps(maps[:3], one_wall)
     assert (picked["picked_by"], free["picked_by"]) == ("truth", "rule")
-    assert picked["domain_auc"] == free["domain_auc"] == 1
-    assert picked["charge_auc"] == 1 and free["wall_auc"] > 0.99
-    assert free["charge_auc"] < 0.8
-
-
-def test_scan_without_domains_has_no_domain_score(one_wall):
-    """Without a wall the scores against domains are nan, and the evidence stays."""
+    assert picked["domain_auc"] == free["domain_auc"] == picked["charge_auc"] == 1 and free["wall_auc"] > 0.99 and free["charge_auc"] < 0.8
     null = one_wall.assign(domain=one_wall.domain * 0 + 1, wall_distance_nm=one_wall.wall_distance_nm * 0 + np.inf)
-    picked, free = score_maps(as_channels(np.indices((48, 48))[1] * 1.0), null)
+    picked, free = score_maps(maps[3:], null)
     assert np.isnan(free["domain_auc"]) and np.isnan(picked["wall_auc"])
     assert free["evidence"] == pytest.approx(0.75 * 11 / 24, abs=0.02)  # a ramp: 11 of its 48 positions, classes 24 apart
 
@@ -77,9 +69,9 @@ def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe
     def die(*_, **__):
         raise DeadEmbedding("all channels are zero")
 
-    monkeypatch.setattr(networks, "train", die)
+    monkeypatch.setattr(leaderboard, "train", die)
     monkeypatch.setattr(leaderboard, "METHODS", {})
-    table = score_scan(toy_scan, toy_truth, (0,), {"CA": tiny_recipe}, {})
+    table = score_scan(toy_scan, toy_truth, [0], {"CA": tiny_recipe}, {})
     rows = table[table.method == "CA"]
     assert (rows.live_channels == 0).all() and rows.domain_auc.isna().all() and set(rows.picked_by) == {"truth", "rule"}
 
@@ -89,8 +81,7 @@ def test_table_from_a_file_to_a_file(toy_scan, toy_truth, tiny_recipe, tmp_path,
     monkeypatch.setattr(leaderboard, "open_scan", lambda path: toy_scan)
     monkeypatch.setattr(leaderboard, "read_truth", lambda path: toy_truth)
     monkeypatch.setattr(leaderboard, "COMPARED", {})
-    few = {name: METHODS[name] for name in ("PCA", "PCA6+ICA", "step components")}
-    monkeypatch.setattr(leaderboard, "METHODS", few)
+    monkeypatch.setattr(leaderboard, "METHODS", {name: METHODS[name] for name in ("PCA", "PCA6+ICA", "step components")})
     monkeypatch.setattr(leaderboard, "recipe_called", lambda name: replace(tiny_recipe, stages=(replace(tiny_recipe.stages[0], epochs=1),)))
     out = tmp_path / "new" / "toy.csv"
     assert main(["--debug", "score", "toy.hspy", "--seeds", "0", "1", "--profile", "smoke", "--out", str(out)]) == 0
