@@ -37,7 +37,7 @@ def package(rule, wildcards, *words):
 
 
 onstart:
-    JOBS.plan(workflow.dag, workflow.cores)
+    JOBS.plan(workflow.dag, workflow.resource_settings.nodes or workflow.cores)  # nodes of a cluster, cores of this machine
 
 
 def order(rule):

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import figures_pkg
@@ -276,6 +277,7 @@ def _add_matching_commands(commands) -> None:
     match.add_argument("--tilt-mrad", type=float, nargs=2, default=(5.0, 8.5), metavar=("B", "C"), help="largest tilts to look for")
     match.add_argument("--library", type=Path, metavar="FILE.npz", help="keep the library here, or take it from here")
     match.add_argument("--threads", type=int, help="all processors by default")
+    match.add_argument("--cluster", metavar="ADDRESS", help="of a running dask scheduler, such as tcp://node1:8786, whose workers do the work")
 
     explore = commands.add_parser("explore", help="a page to look through a scan: its patterns, virtual detectors and maps")
     explore.set_defaults(run=_explore)
@@ -321,10 +323,22 @@ def _match(options) -> None:
     given |= {"energy_kev": scan.attrs.get("beam_energy_kev", 200.0), "g_max_inv_angstrom": 1.1}
     settings = LibrarySettings.covering((low, high), *(tilt + WIDEST_DISC_MRAD for tilt in options.tilt_mrad), crystal, **given)
     library = load_or_build(options.library, settings, crystal=crystal) if options.library else build_library(settings, crystal=crystal)
-    maps = match(scan, prepare(scan, library, Zone.of_library(library, zone.name) if zone else None), options.threads)
+    with _cluster(options.cluster):
+        maps = match(scan, prepare(scan, library, Zone.of_library(library, zone.name) if zone else None), options.threads)
     with replacing(options.out) as temporary:
         maps.to_netcdf(temporary, engine="h5netcdf")
     print(options.out)
+
+
+def _cluster(address: str | None):
+    """A client of a running dask scheduler, or nothing."""
+    if address is None:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise RuntimeError("--cluster needs dask.distributed: pip install distributed") from None
+    return Client(address, timeout="30s")
 
 
 def _explore(options) -> None:

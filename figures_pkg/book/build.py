@@ -81,6 +81,7 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
     words += ["--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s"]
     words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
     words += ["--nolock"]  # Snakemake's own lock outlives a killed build; the one below does not
+    words += ["--max-inventory-time", "0"]  # fingerprints of the code are written while the jobs are found; no older list of files is believed
     words += ["--rerun-incomplete"]  # what a job wrote after its build was killed stops the next one otherwise
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--nocolor", "--", *targets]
     logs = artefacts_folder(profile) / "logs"
