@@ -13,10 +13,9 @@ from figures_pkg.code import Code
 NAME = "figures_pkg"
 FILES = {
     "__init__.py": "",
-    "room/__init__.py": "from .deep.d import down as first\nfrom .presets import load\n\nLIMIT = 3\n\ndef own():\n    return LIMIT\n",
+    "room/__init__.py": "from .deep.d import down as first\nfrom .presets import load\n",
     "room/deep/__init__.py": "import os\n\nos.environ['DEEP'] = '1'\n",
     "room/deep/d.py": "def down():\n    return 1\n",
-    "room/user.py": 'from figures_pkg.room import load\n\nTABLES = [load(name) for name in ("leaf", "other")]\n',
     "room/presets/leaf.yaml": "base: root\n", "room/presets/root.yaml": "", "room/presets/more.yaml": "",
     "room/presets.py": 'def load(name):\n    return open(f"presets/{name}.yaml").read()\n',
 }  # fmt: skip
@@ -32,18 +31,15 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "behind"), [
-    ("room.first", "room/deep/__init__.py::import room/deep/d.py"),  # through the re-export, with what the package's import executes
-    ("room.own", "room/__init__.py::own room/__init__.py::LIMIT"),  # what an __init__ defines itself
-    ("room.user", "room/user.py room/presets.py room/presets/leaf.yaml room/presets/root.yaml"),  # the preset that it writes, and its base
-    ("room.presets", "room/presets.py"),
+@pytest.mark.parametrize(("code", "behind"), [
+    ("first()", "room/deep/__init__.py::import room/deep/d.py"),  # through the re-export, with what the package's import executes
+    ("load('leaf')", "room/presets.py room/presets/leaf.yaml room/presets/root.yaml"),  # the preset that it names, and its base
+    ("load(input())", "room/presets.py room/presets/leaf.yaml room/presets/more.yaml room/presets/root.yaml"),  # may read any
 ])  # fmt: skip
-def test_a_name_leads_to_the_module_that_defines_it(root, name, behind):
-    """A notebook that completes names and writes none of them may read any file."""
-    assert Code(root).behind(f"{NAME}.{name}") == sorted(f"{NAME}/{part}" for part in behind.split())
-    (root / "page.md").write_text("```{code-cell} python\n%matplotlib inline\nfrom figures_pkg.room.presets import load\nload(input())\n```\n", encoding="utf-8")
-    names = ("presets.py", "presets/leaf.yaml", "presets/more.yaml", "presets/root.yaml")
-    assert Code(root).behind_notebook("page.md") == [f"{NAME}/room/{each}" for each in names]
+def test_what_a_notebook_uses_is_found_in_its_code(root, code, behind):
+    imported = code.partition("(")[0]
+    (root / "page.md").write_text(f"```{{code-cell}} python\n%matplotlib inline\nfrom figures_pkg.room import {imported}\n{code}\n```\n", encoding="utf-8")
+    assert Code(root).behind_notebook("page.md") == sorted(f"{NAME}/{part}" for part in behind.split())
 
 
 def test_a_fingerprint_is_as_old_as_the_last_change_that_counts(root, tmp_path, monkeypatch):
@@ -75,23 +71,27 @@ def test_every_data_file_is_read_by_a_module(repository):
         code.behind_command("three")
 
 
-@pytest.mark.parametrize(("file", "old", "new", "same"), [
-    ("diffraction/multislice.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
-    ("diffraction/multislice.py", "phase = wavelength", "phase = 2 * wavelength", False),
-    ("crystal/structure.py", "height = np.sqrt(3) / 2", "height = np.sqrt(2) / 2", False),
-    ("crystal/ermno3.yaml", "\n", "\n# 1\n", False),
-    ("diffraction/multislice.py", "    self.waves *= transmission", "    self.waves *= transmission  # in place", True),
-    ("diffraction/multislice.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
-    ("diffraction/multislice.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
-    ("twin/detector.py", "GUIDES = 64", "GUIDES = 32", True),
-])  # fmt: skip
-def test_the_code_behind_a_stored_library_is_its_key(repository, tmp_path, file, old, new, same):
+def test_the_code_behind_a_stored_library_is_its_key(repository, tmp_path):
     """What the simulation uses changes it; comments, docstrings, other functions of its modules and other modules do not."""
     shutil.copytree(repository / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__"))
-    path = tmp_path / NAME / file
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    before, after = (Code(root, by_name=True) for root in (repository, tmp_path))
-    keys = [code.digest(code.behind("figures_pkg.diffraction.library.build_library")) for code in (before, after)]
-    assert (keys[0] == keys[1]) == same
+
+    def key() -> str:
+        code = Code(tmp_path, by_name=True)
+        return code.digest(code.behind("figures_pkg.diffraction.library.build_library"))
+
+    before = key()
+    for file, old, new, same in [
+        ("diffraction/multislice.py", "FINE_INV_ANGSTROM = 60.0", "FINE_INV_ANGSTROM = 30.0", False),
+        ("crystal/structure.py", "height = np.sqrt(3) / 2", "height = np.sqrt(2) / 2", False),
+        ("crystal/ermno3.yaml", "\n", "\n# 1\n", False),
+        ("diffraction/multislice.py", "    self.waves *= transmission", "    self.waves *= transmission  # in place", True),
+        ("diffraction/multislice.py", '"""Spatial frequencies', '"""Some spatial frequencies', True),
+        ("diffraction/multislice.py", "        total += place(atom_potential", "        total -= place(atom_potential", True),
+        ("twin/detector.py", "GUIDES = 64", "GUIDES = 32", True),
+    ]:
+        path = tmp_path / NAME / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        assert (key() == before) == same, (file, new)
+        path.write_text(text, encoding="utf-8")

@@ -29,14 +29,3 @@ def test_everything_installed_here_is_pinned(repository):
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[^\s]+", line) for line in lines)
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     assert {re.match(r"[A-Za-z0-9._-]+", d)[0].lower().replace("_", "-") for d in wanted} <= pinned
-
-
-def test_notebooks_are_text_with_one_parameters_cell(repository):
-    """Chapters carry no outputs and can be run with a profile."""
-    import jupytext
-
-    chapters = list((repository / "notebooks").glob("*.md"))
-    assert chapters and not list((repository / "notebooks").glob("*.ipynb"))
-    for path in chapters:
-        cells = jupytext.read(path).cells
-        assert sum("parameters" in c.metadata.get("tags", []) for c in cells) == 1, path

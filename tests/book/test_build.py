@@ -1,4 +1,4 @@
-"""A build goes on: accidents are tried once more, what does not need a failed job is made, and the end says what failed and why."""
+"""A build begins where the machine has room and goes on: accidents are tried once more, what does not need a failed job is made, and the end says what failed and why."""
 
 import base64
 import json
@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from figures_pkg.book import build
+from figures_pkg.book import build, machine
 from figures_pkg.book.jobs import TRY_AGAIN, Jobs
+from figures_pkg.book.machine import NEEDS, Machine, check_machine, fitting_cores, report
+from figures_pkg.cli import main
 
 SNAKEFILE = """
 import sys
@@ -83,26 +85,18 @@ def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
     assert "| at work on scan-ds2" in told and told.endswith("figures_pkg book --profile smoke --data twin --cores 2")
     assert (checkout / "logs/twin-ds1.log").read_text().count("at work on scan-ds1") == 2
 
-    for path in checkout.glob("s*-*"):
-        path.unlink()
+    for folder in ("incomplete", "locks"):
+        (checkout / ".snakemake" / folder).mkdir(exist_ok=True)
+    (checkout / ".snakemake" / "locks" / "0.output.lock").write_text("scan-hard\n")
+    (checkout / ".snakemake" / "incomplete" / base64.b64encode(b"scan-hard").decode()).touch()  # its build was killed
+    (checkout / "scores-ds1").unlink()
     (checkout / "mended").touch()
     (checkout / "logs/costs.json").write_text(json.dumps({"scan hard": 9, "scores on ds1": 9, "scores on hard": 1, "scan ds1": 2}))
     build.make("smoke", "twin", cores=1)
-    started = [line.removeprefix("start  ") for line in capfd.readouterr().out.splitlines() if line.startswith("start")]
-    assert started == ["scan hard", "scan ds1", "scan ds2", "scores on ds1", "scores on hard", "scores on ds2", "pages of the book"]  # what takes long first
-    (checkout / ".snakemake" / "incomplete").mkdir(exist_ok=True)
-    (checkout / ".snakemake" / "incomplete" / base64.b64encode(b"pages").decode()).touch()  # written after its build was killed
-    build.make("smoke", "twin", cores=1)
-    assert capfd.readouterr().out.startswith("1 job on 1 core, about 0 s; ")
-
-
-def test_long_jobs_go_first_without_an_earlier_build(tmp_path):
-    """By their names; on the record as the twin's did; never before what others wait for."""
-    jobs = Jobs(tmp_path)
-    jobs.costs = {"scores on ds2": 9.0}
-    order = [jobs.priority("scan_scores", {"dataset": "ds2", "source": "zenodo"}), jobs.priority("scan_scores", {"dataset": "ds1"})]
-    order += [jobs.priority("notebook", {"chapter": chapter, "source": "zenodo"}) for chapter in ("trust", "recipes", "differences")]
-    assert order == sorted(set(order), reverse=True)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0].startswith("6 jobs on 1 core, about ")
+    started = [line.removeprefix("start  ") for line in lines if line.startswith("start")]
+    assert started == ["scan hard", "scan ds2", "scores on ds1", "scores on hard", "scores on ds2", "pages of the book"]  # what takes long first
 
 
 @process
@@ -136,31 +130,59 @@ def test_an_interrupted_job_leaves_its_log(tmp_path):
     assert log.read_text().startswith("1\n")
 
 
-def test_the_command_that_goes_on_is_the_one_that_failed(checkout, monkeypatch):
-    """With what it was told: another one would be refused, or make more."""
-    monkeypatch.setattr(build.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 1))
-    (checkout / "workflow.log").touch()
-    monkeypatch.setattr(build, "failures_in", lambda folder: [{"name": "scan ds1", "reason": "why", "log": str(checkout / "workflow.log")}])
-    for call, command in ((lambda: build.make_book("twin", "smoke", anyway=True), "book --anyway"),
-                          (lambda: build.prepare(["fig-2"], "twin", "smoke"), "prepare fig-2")):  # fmt: skip
-        with pytest.raises(RuntimeError, match=f"(?s).* Go on with: figures_pkg {command} --profile smoke --data twin$"):
-            call()
-
-
 @process
-def test_locks_and_errors_of_the_workflow_itself(checkout, monkeypatch):
-    """
-    A second build does nothing and says why; those of a killed build stop nothing.
-
-    Snakemake is told not to look at its own, and the file of ours is free once its process is gone. Where no job failed, the end of its log says why.
-    """
-    (checkout / ".snakemake" / "locks").mkdir(parents=True)
+def test_locks_and_errors_of_the_workflow_itself(checkout):
+    """A second build does nothing and says why. Where no job failed, the end of Snakemake's log says why."""
+    (checkout / ".snakemake").mkdir()
     with FileLock(checkout / ".snakemake" / "build.lock"), pytest.raises(RuntimeError, match="another build runs in .*call again"):
         build.make("smoke", "twin")
     assert not (checkout / "logs" / "workflow.log").exists()
-    calls, run = [], subprocess.run
     (checkout / "Snakefile").write_text('rule book:\n    input: "nowhere"\n', encoding="utf-8")
-    monkeypatch.setattr(build.subprocess, "run", lambda words, **how: calls.append(words) or run(words, **how))
     with pytest.raises(RuntimeError, match="(?s)the book was not made; the workflow ended with:.*MissingInputException.*nowhere"):
         build.make("smoke", "twin")
-    assert "--nolock" in calls[0]
+
+
+@pytest.fixture
+def nothing_made(tmp_path, monkeypatch):
+    """No build has written anything yet to this folder of artefacts."""
+    monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("memory_gb", "free_gb", "profile", "says"), [
+    (4.0, 100.0, "paper", "paper book needs 6 GB of memory, and there are 4.0 GB; `figures_pkg book --profile laptop` fits"),
+    (16.0, 2.0, "laptop", "laptop book needs 5 GB of disk, and 2.0 GB are free; `figures_pkg book --profile smoke` fits"),
+    (1.0, 0.1, "smoke", "needs 1.5 GB of memory, and there are 1.0 GB and 0.7 GB of disk, and 0.1 GB are free; no profile fits here"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused(nothing_made, memory_gb, free_gb, profile, says):
+    """With value, need, and the largest profile that fits."""
+    with pytest.raises(RuntimeError, match=says):
+        check_machine(profile, Machine(2, memory_gb, free_gb))
+
+
+def test_what_an_earlier_build_wrote_is_not_needed_again(nothing_made):
+    """A full disk stops no second build. The memory limits the jobs side by side: a core each while there is room, never none."""
+    assert [fitting_cores("laptop", Machine(4, memory_gb, 50.0)) for memory_gb in (64.0, 5.0, 1.0)] == [4, 2, 1]
+    (nothing_made / "smoke").mkdir()
+    with (nothing_made / "smoke" / "scan.hspy").open("wb") as scan:
+        scan.truncate(int(NEEDS["smoke"].disk_gb * 1e9))
+    check_machine("smoke", Machine(2, 8.0, 0.1))
+
+
+def test_a_build_can_be_tried_anyway(nothing_made, monkeypatch, capsys):
+    """The refusal is one line of the command, and an option overrules it."""
+    calls = []
+    monkeypatch.setattr(build, "this_machine", lambda: Machine(2, 1.0, 50.0))
+    monkeypatch.setattr(build, "make", lambda *words, **options: calls.append((*words, options)))
+    assert main(["book", "--profile", "paper"]) == 1 and not calls
+    assert "6 GB of memory" in capsys.readouterr().err
+    assert main(["book", "--profile", "paper", "--anyway"]) == 0 and calls == [("paper", "twin", None, {"again": "book --anyway"})]
+
+
+def test_the_doctor_says_it_in_ten_lines(nothing_made, monkeypatch):
+    """Each profile and each thing to install; a package that is missing or of another version is named."""
+    found = machine.installed_version
+    monkeypatch.setattr(machine, "installed_version", lambda name: {"torch": "", "numpy": "0.1"}.get(name, found(name)))
+    lines = report()
+    assert len(lines) <= 10 and all(any(line.startswith(name) for line in lines) for name in NEEDS)
+    assert lines[-1].startswith("missing   torch: pip install") and "numpy 0.1 instead of" in lines[1]

@@ -1,13 +1,23 @@
-"""Links, anchors and weights: the checker on tiny pages always, on the built book where there is one."""
+"""Links, weights and words for pictures: the checker on tiny pages and the notebooks always, the built book where there is one."""
 
 import re
 
+import jupytext
 import pytest
+import yaml
+from bs4 import BeautifulSoup
 
 from figures_pkg.book.pages import broken_links, data_weights, orphans, weights
 
 LIMIT_BYTES = 3_000_000  # of a page with its pictures, scripts and styles
 DATA_LIMIT_BYTES = 1_000_000  # of what its interactive figures carry in it; larger data are asked for when they are wanted
+DRAWS = re.compile(r"plt\.subplots\(|subplot_mosaic\(|plt\.figure\(\(")
+FILE_LIKE = re.compile(r"\.(png|svg|jpe?g|gif|webp)$|^[\w./-]+$|^(image|figure|picture|output)\b[\s\w]{0,12}$", re.I)
+
+
+def is_description(alt: str | None) -> bool:
+    """Whether a text says in words what is seen; no text, a file's name and a single word do not."""
+    return bool(alt and alt.strip()) and not FILE_LIKE.search(alt.strip()) and len(alt.split()) >= 3
 
 
 @pytest.fixture
@@ -60,30 +70,48 @@ def test_orphans_are_pages_that_nothing_leads_to(tiny):
 
 def test_weight_counts_each_loaded_file_once(tiny):
     """The page, a picture shown twice, a script and a style count; a link, another page's picture and the numbers inside a page do not."""
-    html = tiny(index='<img src="p.png"><img src="p.png?v=2"><script src="s.js"></script><link rel="stylesheet" href="c.css">'
-                      '<link rel="next" href="a.html"><a href="big.zip">get</a><script type="application/json">{"é": 1}</script>', a='<img src="big.zip">')
+    data = '{"e": 1}'
+    html = tiny(index='<img src="p.png"><img src="p.png?v=2"><script src="s.js"></script><link rel="stylesheet" href="c.css"><link rel="next" href="a.html">'
+                      f'<a href="big.zip">get</a><script type="application/json">{data}</script>', a='<img src="big.zip">')
     for name, size in {"p.png": 1000, "s.js": 200, "c.css": 30, "big.zip": 10**6}.items():
         (html / name).write_bytes(bytes(size))
-    found = weights(html)
-    data = len('{"é": 1}'.encode())
-    assert found["index.html"] == 1230 + (html / "index.html").stat().st_size - data
-    assert list(found) == ["a.html", "index.html"] and data_weights(html) == {"a.html": 0, "index.html": data}
+    assert weights(html)["index.html"] == 1230 + (html / "index.html").stat().st_size - len(data)
+    assert data_weights(html) == {"a.html": 0, "index.html": len(data)}
 
 
-def test_links_of_the_book_lead_somewhere_and_every_page_is_reached(built):
-    """Every internal link and anchor, every picture, script and style of the built book is there; from the landing page a reader finds every page."""
+def test_each_figure_of_a_chapter_has_words_a_caption_and_a_name(repository):
+    """Cells that draw say what is seen, and are captioned; the text says where to look."""
+    names, texts = set(), [path.read_text(encoding="utf-8") for path in (repository / "book").glob("*.md")]
+    for row in yaml.safe_load((repository / "book" / "differences.yaml").read_text(encoding="utf-8"))["rows"]:
+        texts += [row["item"], row["consequence"], row["book"]]
+    for path in sorted((repository / "notebooks").glob("*.md")):
+        for cell in jupytext.read(path).cells:
+            shown = cell.metadata.get("mystnb", {})
+            if cell.cell_type == "markdown":
+                texts.append(cell.source)
+            elif DRAWS.search(cell.source):
+                place = (path.name, cell.source.splitlines()[0])
+                assert is_description(shown.get("image", {}).get("alt")) and shown["figure"].get("caption") and shown["figure"].get("name"), place
+            names |= {shown["figure"]["name"]} if "figure" in shown else set()
+    assert not names - {name for text in texts for name in re.findall(r"\{numref\}`([\w-]+)`", text)}
+
+
+def test_pages_of_the_book(built):
+    """
+    Every link, anchor, picture, script and style is there, a reader finds every page, and none loads more than 3 MB before it can be read.
+
+    Each picture has words, but for decoration. No page shows a warning that a library wrote to stderr: a fault of the machine or of the chapter;
+    look at it, and build the chapter again.
+    """
     assert broken_links(built) == [] == orphans(built)
-
-
-def test_pages_of_the_book_are_light(built):
-    """No page loads more than 3 MB before it can be read."""
-    heavy = {name: f"{size / 1e6:.1f} MB" for name, size in weights(built).items() if size > LIMIT_BYTES}
-    assert heavy == {}
+    assert {name: f"{size / 1e6:.1f} MB" for name, size in weights(built).items() if size > LIMIT_BYTES} == {}
     assert max(data_weights(built).values()) <= DATA_LIMIT_BYTES
-
-
-def test_no_page_shows_what_a_library_wrote_to_stderr(built):
-    """A warning of a library between text and figure is a fault of the machine or of the chapter; look at it, and build the chapter again."""
-    shown = {page.name: found[1][:200] for page in sorted(built.rglob("*.html"))
-             if (found := re.search(r'class="output stderr.*?<pre>(.*?)</pre>', page.read_text(encoding="utf-8"), re.DOTALL))}  # fmt: skip
-    assert not shown
+    faults = []
+    for path in (path for path in sorted(built.rglob("*.html")) if "_static" not in path.parts):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for tag in soup.find_all("img"):
+            decoration = tag.get("role") == "presentation" or "logo" in " ".join(tag.get("class", ""))
+            if not decoration and not is_description(tag.get("alt")):
+                faults.append(f"{path.name}: {tag.get('src', '')[:60]} says {tag.get('alt')!r}")
+        faults += [f"{path.name}: {warning.get_text()[:200]}" for warning in soup.select(".output.stderr")]
+    assert not faults, "\n".join(faults)

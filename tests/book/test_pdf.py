@@ -33,24 +33,23 @@ def book(tmp_path):
     return tmp_path / "book"
 
 
-def test_links_between_chapters_hold(book):
-    """In the order of the navigation; anchors are unique, each link inside leads to one that is there, files beside the pages are no links."""
-    found = chapters_of(book / "_build" / "html")
-    assert [(c.part, c.title, c.page) for c in found] == [
+def test_paper_shows_what_paper_can(book):
+    """
+    Chapters in the order of the navigation, anchors unique, each link inside leads to one that is there, files beside the pages are no links.
+
+    The words for readers without JavaScript stand for an interactive figure; folded code is left out, folded text is open.
+    """
+    html = book / "_build" / "html"
+    assert [(c.part, c.title, c.page) for c in chapters_of(html)] == [
         ("", "Start", "index.html"), ("The data", "One & only", "part/a.html"), ("End", "Two", "b.html")]
-    soup = BeautifulSoup(printed(book / "_build" / "html", ["Title <1>", "line"]), "html.parser")
+    text = printed(html, ["Title <1>", "line"], {"index": 3, "part-a": 4, "b": 12})
+    soup = BeautifulSoup(text, "html.parser")
     ids = [tag["id"] for tag in soup.find_all(id=True)]
     assert len(ids) == len(set(ids)) and {"part-a--here", "b--here"} <= set(ids)
     links = [tag.get("href") for tag in soup.body.find_all("a")]
     assert all(link[1:] in ids for link in links if link and link.startswith("#"))
     assert "https://example.org" in links and links.count(None) == 1 and soup.title.string == "Title <1>"
-    assert soup.img["src"] == (book / "_build" / "html" / "p.png").resolve().as_uri()
-
-
-def test_paper_shows_what_paper_can(book):
-    """The words for readers without JavaScript stand for an interactive figure; folded code is left out, folded text is open."""
-    text = printed(book / "_build" / "html", ["Title"], {"index": 3, "part-a": 4, "b": 12})
-    soup = BeautifulSoup(text, "html.parser")
+    assert soup.img["src"] == (html / "p.png").resolve().as_uri()
     assert soup.select_one(".fallback").get_text() == "Needs a hand." and not soup.find(["canvas", "script"])
     assert "numbers" not in soup.get_text() and "secret" not in text and soup.details.has_attr("open")
     assert [row.get_text("|") for row in soup.select(".entry")] == ["Start|3", "One & only|4", "Two|12"]

@@ -34,6 +34,7 @@ class Book:
         for path in (path for name in TopologicalSorter(graph).static_order() for path in self.jobs[name][1]):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).touch()
+        self.before = Code(root)
         self.parts = {path: self._part(Path(path)) for inputs, _ in self.jobs.values() for path in inputs if Path(path).is_relative_to(self.code)}
 
     def planned(self, *words: str) -> dict[str, tuple[set[str], set[str]]]:
@@ -47,7 +48,7 @@ class Book:
 
     def stale(self, file: str, text: str, old: str | None = None) -> set[str]:
         """Jobs that are stale after text was added to a file, or put in the place of another."""
-        path, before, found = self.root / file, Code(self.root), set()
+        path, before, found = self.root / file, self.before, set()
         known, when = path.read_bytes(), path.stat().st_mtime_ns
         changed = {file} if file not in before.data and not file.endswith(".py") else set()
         parts = {each: (part, before.fingerprint(part)) for each, part in self.parts.items() if part.partition("::")[0] == file}

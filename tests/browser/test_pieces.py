@@ -25,18 +25,13 @@ def pieces(tmp_path):
     return plain_page(body + frame_slider(*slider_parts(), doses=(0, 10**6, 1000), name="frames"), tmp_path / "pieces.html")
 
 
-@pytest.fixture
-def page(watch, pieces):
-    """The page, open."""
-    return watch(pieces)
-
-
-def test_blink_and_crystal_change_by_keys_and_clicks(watch, pieces, page):
+def test_blink_and_crystal_change_by_keys_and_clicks(watch, pieces):
     """The upper picture is hidden, then seen, then half, in the place of the lower; exactly one is read out. Without scripts both are seen."""
     plain = watch(pieces, java_script_enabled=False)
     assert plain.locator("#blink img").nth(0).is_visible() and plain.locator("#blink img").nth(1).is_visible()
     assert plain.locator("#blink figcaption").all_inner_texts() == ["twin", "record"]
     assert plain.locator(".companion-stage").evaluate_all("all => all.every((each) => each.hidden)")
+    page = watch(pieces)
     over = page.locator("#blink figure").nth(1).locator("img")
     opacity = lambda: float(over.evaluate("image => getComputedStyle(image).opacity"))  # noqa: E731
     assert opacity() == 0 and page.locator("#blink figcaption").nth(0).is_visible()
@@ -62,8 +57,13 @@ def test_blink_and_crystal_change_by_keys_and_clicks(watch, pieces, page):
     assert status.inner_text().startswith("−P")
 
 
-def test_sliders_show_the_numbers_of_the_arrays(page):
-    """The read-out after moving all three sliders with keys has the values of that place, and a count within 5 sigma."""
+def test_sliders_show_the_numbers_of_the_arrays_and_poisson_noise(watch, pieces):
+    """
+    The read-out after moving all three sliders with keys has the values of that place, and a count within 5 sigma.
+
+    At means from 0.01 to 1000 the browser's counts have Poisson mean and variance; the same key gives the same counts.
+    """
+    page = watch(pieces)
     for index, key in enumerate(("ArrowLeft", "ArrowRight", "ArrowRight")):
         page.locator("#frames input").nth(index).focus()
         page.keyboard.press(key)
@@ -74,36 +74,18 @@ def test_sliders_show_the_numbers_of_the_arrays(page):
     assert len(counted) == 2
     for (sign, number, sigma), value in zip(counted, values):
         assert abs(float(number) * (1 if sign == "+" else -1) - value) <= 5 * float(sigma) + 0.02
-
-
-def test_noise_is_poisson_and_repeatable(page):
-    """At means from 0.01 to 1000 the browser's counts have Poisson mean and variance; the same key gives the same counts."""
     found = page.evaluate(f"""() => {{
       const noise = ({files("figures_pkg.interactive").joinpath("noise.js").read_text(encoding="utf-8")})();
       const draw = (mean, ...key) => {{ noise.seed(...key); return Array.from({{length: 20000}}, () => noise.poisson(mean)); }};
-      return {{draws: [0, 0.01, 1, 15, 17, 1000].map((mean) => [mean, draw(mean, 1, 1, 0, 3, 2)]), keys: [draw(3, 1, 2), draw(3, 1, 2), draw(3, 1, 3)],
-        uniform: (noise.seed(5), Array.from({{length: 20000}}, noise.uniform))}}; }}""")
+      return {{draws: [0, 0.01, 1, 15, 17, 1000].map((mean) => [mean, draw(mean, 1, 1, 0, 3, 2)]), keys: [draw(3, 1, 2), draw(3, 1, 2), draw(3, 1, 3)]}}; }}""")
     for mean, counts in found["draws"]:
         assert abs(np.mean(counts) - mean) <= 4 * np.sqrt(mean / 20000)
         assert abs(np.var(counts) - mean) <= 5 * np.sqrt((mean + 2 * mean**2) / 20000)
     first, same, other = found["keys"]
-    uniform = np.array(found["uniform"])
-    assert first == same != other and 0 <= uniform.min() and uniform.max() < 1
-    assert np.histogram(uniform, 10, (0, 1))[0].min() > 1800 and abs(np.corrcoef(uniform[1:], uniform[:-1])[0, 1]) < 0.03
+    assert first == same != other
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_letters_stand_out_from_the_ground(watch, pieces, violations, scheme):
-    """Ink on ground has a contrast of at least 4.5 in light and dark, by the formula of WCAG; nothing serious is wrong with any piece."""
-    page = watch(pieces, color_scheme=scheme)
-    ground, *inks = page.evaluate("""() => { const seen = getComputedStyle(document.getElementById('blink'));
-      return ['--ground', '--ink', '--quiet', '--plus', '--minus', '--warn'].map((name) => seen.getPropertyValue(name).trim()); }""")
-
-    def light(colour):
-        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
-
-    for ink in inks:
-        low, high = sorted((light(ground), light(ink)))
-        assert (high + 0.05) / (low + 0.05) >= 4.5, (ground, ink)
-    assert violations(page) == []
+def test_nothing_serious_is_wrong_with_any_piece(watch, pieces, violations, scheme):
+    """Contrast of letters, names and roles, in light and dark."""
+    assert violations(watch(pieces, color_scheme=scheme)) == []

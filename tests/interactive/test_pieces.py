@@ -35,20 +35,6 @@ def stored(html):
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])
 
 
-def test_pieces_fetch_nothing_and_say_what_they_are(html):
-    """No address, import or source; labelled sliders of the axes' lengths; nothing empty without scripts; words of a picture escaped."""
-    pictures = blink(*pair(alt='a "ramp"'))
-    for piece in (html, pictures):
-        assert not re.search(r"(https?:)?//[a-z0-9-]+\.[a-z]|\b(src=(?!\"data:)|href|srcset)|@import|url\(|\bfetch\(|XMLHttpRequest|\bimport\b", piece, re.I)
-        assert 'class="companion-stage" hidden' in piece and "<noscript><p>" in piece
-    assert 'alt="a ramp"' in pictures and 'alt="a &quot;ramp&quot;"' in pictures
-    page = BeautifulSoup(html, "html.parser")
-    sliders = page.find_all("input", type="range")
-    assert [(one["max"], one["value"]) for one in sliders] == [("1", "1"), ("2", "1"), ("2", "0")]
-    assert {label["for"] for label in page.find_all("label")} == {one["id"] for one in sliders}
-    assert page.find(attrs={"aria-live": "polite"}) and all(canvas.has_attr("aria-label") for canvas in page.find_all("canvas"))
-
-
 @pytest.mark.parametrize("write", [lambda title: frame_slider(np.ones((2, 2, 2)), [Axis(title, "", (0, 1))]), lambda title: blink(*pair(title=title))])
 def test_names_differ_and_text_cannot_end_the_script(write):
     """Two pieces on one page share no id, and a title with markup is escaped."""
@@ -73,8 +59,6 @@ def test_frames_and_bars_come_back_from_the_page(html):
     shown = [cell.text for table in tables for cell in table.tbody.find_all("td")]
     assert shown == [signed(value) for value in bars[0].values.ravel()]
     assert [signed(x) for x in (-0.004, 0.004, -0.006, -1)] == ["+0.00", "+0.00", "−0.01", "−1.00"]
-    plain = frame_slider(np.ones((3, 2, 2)), [Axis("value", "", (-1, 0, 1))])  # a sweep of one slider: no bars, no table, no dose
-    assert plain.count("<input") == 1 and "<details>" not in plain and "new noise" not in plain and stored(plain)["panels"][0]["frames"] == [0, 1, 2]
 
 
 @given(arrays(np.float64, (2, 3, 4), elements=st.floats(0, 1e6)))
@@ -91,11 +75,9 @@ def test_the_code_is_finer_than_counting_noise(counts):
     ({"panels": None, "frames": np.ones((5, 7, 5)), "bars": ()}, "one frame for each place"),
     ({"panels": [Panel("x", np.full((2, 3), 9))], "bars": ()}, "below 6"),
     ({"bars": [Bar("A", np.zeros((2, 3)))]}, "numbers from -1 to 1"),
-    ({"bars": [Bar("A", np.full((2, 2, 3), 2.0))]}, "numbers from -1 to 1"),
     ({"bars": [Bar("A", np.zeros((2, 2, 3)), ((0, 0, 1),))]}, "two windows"),
     ({"panels": [Panel("x", np.zeros((2, 3), int), limits=(1.0, 1.0))], "bars": ()}, "0 < low < high"),
     ({"doses": (10**12,)}, "brightest pixel"),
-    ({"doses": (-1,)}, "brightest pixel"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_refused(change, message):
     """Negative or missing pixels, wrong shapes, doses no browser counts: one clear error each."""
@@ -124,10 +106,8 @@ def test_pixels_of_a_picture_have_the_colours_of_their_values():
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"values": np.zeros((3, 2))}, r"shapes \(2, 3\) and \(3, 2\)"),
-    ({"values": np.full((2, 3), np.nan)}, "missing values"),
-    ({"limits": (1, 1)}, "low < high"),
-    ({"logarithmic": True}, "positive on a logarithm"),
+    ({"values": np.zeros((3, 2))}, r"shapes \(2, 3\) and \(3, 2\)"), ({"values": np.full((2, 3), np.nan)}, "missing values"),
+    ({"limits": (1, 1)}, "low < high"), ({"logarithmic": True}, "positive on a logarithm"),
 ])  # fmt: skip
 def test_pictures_that_cannot_be_laid_on_each_other_are_refused(change, message):
     with pytest.raises(ValueError, match=message):

@@ -5,16 +5,7 @@ import json
 import pytest
 
 from figures_pkg.book.gallery import passport_html, stale_badge
-from figures_pkg.provenance.figures import CatalogueError, PassportError, changed_inputs, figure_names, paper_figures, published_figures
-
-
-def test_published_cells_are_found_in_the_order_of_the_paper_with_what_draws_them(world):
-    wanted = ["Fig. 2a", "Fig. 2b", "Fig. 10", "Suppl. Fig. 1"]
-    for number, panel in enumerate(reversed(wanted)):
-        world.chapter(f"c{number}", (f"f{number}", panel))
-    first, *_ = figures = list(world.figures.values())
-    assert [figure.panel for figure in figures] == wanted
-    assert (first.id, first.chapter, first.caption, first.functions) == ("f3", "c3", "A line.", ("c3.md: helper", "figures_pkg.plotting.scan_map"))
+from figures_pkg.provenance.figures import CatalogueError, PassportError, figure_names, paper_figures, published_figures
 
 
 def test_contradictions_of_the_notebooks_are_one_clear_error(world):
@@ -57,14 +48,6 @@ def test_a_missing_or_spoiled_file_is_one_clear_error(world, path, kind, text, m
     file.unlink() if text is None else file.write_text(text)
     with pytest.raises(PassportError, match=f"{message}.*figures_pkg notebook fig-9 --profile smoke --data twin"):
         published_figures(world.figures, "smoke", "twin")
-
-
-def test_changed_inputs_are_named():
-    """What changed, came or went; a passport never completed says so."""
-    made_of = {"a.py": "1", "b.py": "2", "c.py": "3"}
-    assert changed_inputs({"inputs": made_of}, made_of) == []
-    assert changed_inputs({"inputs": made_of}, {"a.py": "1", "b.py": "changed", "d.py": "4"}) == ["b.py", "c.py", "d.py"]
-    assert "unknown" in changed_inputs({}, made_of)[0]
 
 
 def test_the_page_shows_the_passport_folded(path):

@@ -35,7 +35,7 @@ def test_the_same_figure_gives_the_same_pictures(world, scan):
     """
     world.chapter("fig-9", "fig-9a")
     maps, files = xr.Dataset({"high": ("x", [1, 2]), "low": ("x", [0.5, 1])}), []
-    for source, stamped in ((None, False), (None, False), (scan, True), ("twin", True)):
+    for source, stamped in ((None, False), (None, False), (scan, True)):
         figure, ax = plt.subplots(figsize=(2, 2))
         points = ax.scatter(*np.random.default_rng(0).random((2, 100_000)), s=1)
         publish(figure, "fig-9a", source, "smoke", "twin", maps)
