@@ -10,8 +10,7 @@ CORNERS = (ROW < 5) | (ROW > 26)
 
 
 def test_mask_background_level_and_background_pattern():
-    """Masks and backgrounds follow their formulas, several in one pass, with the background overlapping the mask; the flat background pulls the
-    centre towards the middle of the frame, and without counts there is none."""
+    """Masks and backgrounds follow their formulas, several in one pass; the flat background pulls towards the middle; without counts there is none."""
     data = np.random.default_rng(1).poisson(beam(np.full((4, 5), 12.5), 14.0, background=8.0)).astype(np.uint16)
     disc, pattern = Disc((14, 14), 9), np.random.default_rng(2).random((32, 30)) * 3
     level, mask = data[:, :, CORNERS].mean(-1)[..., None, None], disc.mask((32, 30))
@@ -71,8 +70,7 @@ def test_descan_plane_is_found_and_removed():
 
 
 def test_planes_of_descan_follow_the_shift_and_not_the_filling():
-    """Patterns drift by 0.8 px downward along scan_y, with discs that fill unevenly along scan_x: the plane along scan_y is the drift, to a
-    tenth of a pixel; the filling moves the beam's own centre of mass over five times as far."""
+    """Patterns drift along scan_y, with discs that fill unevenly along scan_x: the plane is the drift; the beam's own centre of mass is not."""
     lattice = Lattice((48.0, 50.0), (-17.4, -5.9), (-6.7, 18.9))
     y, x = np.indices((96, 96), dtype=float)
     counts = np.full((8, 8, 96, 96), 5, np.float32)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from drawn_patterns import discs
 
 from figures_pkg.data import load_manifest
 from figures_pkg.data.published import mean_log_counts, mean_pattern_numbers
@@ -30,31 +31,21 @@ def test_lattice_and_radius_are_those_of_the_manifest(name, radius_px):
         expected_lattice(load_manifest()["ca-ds1"], scan)
 
 
-@pytest.fixture(scope="module")
-def soft_discs():
-    """A pattern with soft discs of falling intensity on a sloping background."""
+def test_refines_a_poor_guess():
+    """From three pixels and 2 % off the fit of soft discs on a slope comes back to 0.05 px, also on joined pixels; an empty pattern is refused."""
     pattern = 20 - 0.03 * ROWS + 0.01 * COLS
     for k, l in TRUE.reflections(pattern.shape, 0):
         row, col = TRUE.position(k, l)
         height = 200 * np.exp(-(((row - 124) ** 2 + (col - 128) ** 2) / 80**2)) * (1 + 0.5 * np.sin(3 * k + l))
         pattern = pattern + height / (1 + np.exp((np.hypot(ROWS - row, COLS - col) - 5) / 0.5))
-    return pattern
-
-
-def test_refines_a_poor_guess(soft_discs):
-    """From three pixels and 2 % off the fit comes back to 0.05 px; an empty pattern is refused."""
     guess = Lattice((126.0, 126.8), (-17.8, -5.7), (-6.5, 19.2))
-    found = refine_lattice(soft_discs, guess, 5.0)
+    found = refine_lattice(pattern, guess, 5.0)
     assert np.allclose(found.centre, TRUE.centre, atol=0.1)
     assert np.allclose([found.g002, found.g010], [TRUE.g002, TRUE.g010], atol=0.05)
+    binned = refine_lattice(pattern.reshape(128, 2, 128, 2).mean(axis=(1, 3)), TRUE.scaled(2), 2.5)
+    assert np.allclose(binned.centre, TRUE.scaled(2).centre, atol=0.15)
     with pytest.raises(ValueError, match="only 0 discs"):
         refine_lattice(np.ones((256, 256)), guess, 5.0)
-
-
-def test_binning_keeps_the_places(soft_discs):
-    """Joining 2 x 2 pixels moves the lattice as ``scaled`` says."""
-    found = refine_lattice(soft_discs.reshape(128, 2, 128, 2).mean(axis=(1, 3)), TRUE.scaled(2), 2.5)
-    assert np.allclose(found.centre, TRUE.scaled(2).centre, atol=0.15)
 
 
 def test_drawing_keeps_what_is_smooth():
@@ -67,32 +58,19 @@ def test_drawing_keeps_what_is_smooth():
     np.testing.assert_allclose(as_drawn(plane.T), as_drawn(plane).T)
 
 
-@pytest.fixture(scope="module")
-def hard_discs():
-    """Discs of 5.3 px on a background of 7 counts; that of 0kl holds 10 (k + 10) + l counts per pixel more."""
-    image = np.full((256, 256), 7.0)
-    for k in range(-2, 3):
-        for l in range(-4, 5, 2):
-            row, col = TRUE.position(k, l)
-            image[np.hypot(ROWS - row, COLS - col) < 5.3] += 10 * (k + 10) + l
-    return image
-
-
-def test_discs_are_summed_above_their_background(hard_discs, from_notebook):
-    """The sum is the number of pixels times the height, whatever lies below; the area above half maximum gives the radius of the direct beam."""
+def test_discs_are_summed_above_their_background_which_lies_between_them(from_notebook):
+    """The sum is the number of pixels times the height, whatever lies below; the area above half maximum gives the radius of the direct beam. No
+    ring between the discs holds a disc; dead pixels and the label are masked."""
+    image = discs({tuple(TRUE.position(k, l)): 10 * (k + 10) + l for k in range(-2, 3) for l in range(-4, 5, 2)}, (256, 256), 5.3, 7.0)
     indices = [(0, 0), (1, 2), (-2, -4)]
     pixels = [(np.hypot(ROWS - row, COLS - col) < 4).sum() for row, col in (TRUE.position(k, l) for k, l in indices)]
     expected = [number * (10 * (k + 10) + l) for number, (k, l) in zip(pixels, indices)]
-    np.testing.assert_allclose(disc_counts(hard_discs, TRUE, indices, 4.0), expected)
-    assert from_notebook("realism", "half_maximum_radius")(hard_discs, TRUE.centre) == pytest.approx(5.3, abs=0.1)
-
-
-def test_background_is_what_lies_between_the_discs(hard_discs):
-    """No ring between the discs holds a disc; dead pixels and the label are masked."""
-    mask = between_discs(TRUE, hard_discs.shape, 6.5, dead=((150, 115),))
-    assert (hard_discs[mask] == 7).all() and mask.mean() > 0.3
+    np.testing.assert_allclose(disc_counts(image, TRUE, indices, 4.0), expected)
+    assert from_notebook("realism", "half_maximum_radius")(image, TRUE.centre) == pytest.approx(5.3, abs=0.1)
+    mask = between_discs(TRUE, image.shape, 6.5, dead=((150, 115),))
+    assert (image[mask] == 7).all() and mask.mean() > 0.3
     assert not mask[150, 115] and not mask[20, 20]
-    rings = ring_background(hard_discs, TRUE, mask)
+    rings = ring_background(image, TRUE, mask)
     assert np.nanmax(abs(rings - 7)) < 1e-12 and np.isfinite(rings).sum() > 20
 
 

@@ -10,15 +10,6 @@ from figures_pkg.imaging import Box, summarise
 UPPER, LOWER = Box((2, 5), (15, 18)), Box((15, 18), (15, 18))
 
 
-def test_the_letter_tells_all_orientations_apart():
-    """No flip, turn or transposition maps the F onto itself, so each of them would be seen."""
-    square = np.zeros((8, 8), bool)
-    square[:7] = LETTER
-    images = [np.rot90(view, k) for view in (square, square.T) for k in range(4)]
-    assert sum((image[None] == np.stack([np.roll(square, s, (0, 1)) for s in np.ndindex(8, 8)])).all((1, 2)).any()
-               for image in images) == 1
-
-
 @pytest.mark.parametrize("orientation, sign, box", [("lab", 1, UPPER), ("camera", -1, LOWER)])
 def test_vdf_com_and_mean_pattern_keep_the_orientation_of_the_file(tmp_path, orientation, sign, box):
     """In "lab" orientation the F stands upright, the beam below the origin has com_y > 0, the reflection above and right of it, bright inside the F,

@@ -23,26 +23,17 @@ def drawn(heights, geometry=GEOMETRY, grid=GRID, shape=SHAPE):
 
 
 def test_discs_on_a_sloping_background_hold_what_was_drawn():
+    """A dead pixel changes a disc little."""
     heights = np.random.default_rng(1).uniform(1, 50, len(GRID))
     plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9)
     sums, _ = disc_sums((drawn(heights) + 20 + np.add.outer(0.1 * np.arange(96), -0.05 * np.arange(100)))[None], plan)
     np.testing.assert_allclose(sums[0], drawn(np.eye(len(GRID))[12]).sum() * heights[plan.index], rtol=0.01, atol=8)
-
-
-def test_the_variance_is_that_of_repeated_counts():
-    rng, mean = np.random.default_rng(2), drawn(np.full(len(GRID), 6.0)) + 4
-    plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9)
-    sums, variances = disc_sums(rng.poisson(mean, (600, *SHAPE)).astype(np.uint16), plan)
-    np.testing.assert_allclose((sums.var(axis=0) / variances.mean(axis=0)).mean(), 1, atol=0.05)
-
-
-def test_a_dead_pixel_changes_a_disc_little():
     image, dead = drawn(np.full(len(GRID), 30.0)) + 5, np.zeros(SHAPE, bool)
     dead[tuple(np.rint(GEOMETRY.centre + GRID[7] @ GEOMETRY.matrix.T).astype(int))] = True
     image[dead] = 0
     assert (bad_pixels(image) == dead).all()
-    whole, mended = (disc_sums(image[None], plan_discs(GEOMETRY, GRID, SHAPE, bad, 9))[0][0] for bad in (None, dead))
-    assert np.abs(mended / np.median(mended) - 1).max() < 0.02 < np.abs(whole / np.median(whole) - 1).max() + 0.01
+    mended = disc_sums(image[None], plan_discs(GEOMETRY, GRID, SHAPE, dead, 9))[0][0]
+    np.testing.assert_allclose(mended / np.median(mended), 1, atol=0.02)
 
 
 @pytest.mark.parametrize("change, words", [({"radius_px": 8.0}, "overlap"), ({"radius_px": 6.9}, "background needs"),
@@ -90,9 +81,12 @@ def test_a_pattern_whose_background_moves_or_spreads_leaves_its_discs_alone(foun
     assert with_modes < 0.3 * without
 
 
-def test_noise_of_neighbouring_discs_is_correlated_as_the_plan_says():
+def test_the_variance_is_that_of_repeated_counts_and_neighbours_are_correlated_as_the_plan_says():
+    rng, mean = np.random.default_rng(2), drawn(np.full(len(GRID), 6.0)) + 4
+    sums, variances = disc_sums(rng.poisson(mean, (600, *SHAPE)).astype(np.uint16), plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9))
+    np.testing.assert_allclose((sums.var(axis=0) / variances.mean(axis=0)).mean(), 1, atol=0.05)
     plan = plan_discs(WIDE_GEOMETRY, WIDE_GRID, WIDE_SHAPE, largest_g=9)
-    sums, _ = disc_sums(np.random.default_rng(1).poisson(12.0, (800, *WIDE_SHAPE)).astype(np.uint16), plan)
+    sums, _ = disc_sums(rng.poisson(12.0, (500, *WIDE_SHAPE)).astype(np.uint16), plan)
     seen, off_diagonal = np.corrcoef(sums.T), ~np.eye(len(plan), dtype=bool)
     np.testing.assert_allclose(np.polyfit(plan.correlation[off_diagonal], seen[off_diagonal], 1)[0], 1, atol=0.1)
     assert plan.correlation[off_diagonal].max() > 0.05

@@ -43,7 +43,7 @@ def matched(matcher, columns, slope):
     return xr.Dataset({name: (dims, values) for name, values in maps.items()} | discs, {"scan_y": AXIS, "scan_x": AXIS})
 
 
-@pytest.mark.parametrize("slope", [0.14, -0.14, 0.06])
+@pytest.mark.parametrize("slope", [-0.14, 0.06])
 def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope):
     walls, patterns = measure_walls(matched(matcher, columns, slope), matcher, CONVERGENCE, columns=columns)
     assert (np.sign(walls.width_nm) == np.sign(slope)).all() and (walls.turn == 1).all() and (walls.order_log_likelihood_ratio > 50).all()
@@ -57,10 +57,16 @@ def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope)
 
 
 def test_an_upright_wall_is_a_mixture(matcher, columns, from_notebook):
-    walls, patterns = measure_walls(matched(matcher, columns, 0.0), matcher, CONVERGENCE, columns=columns)
+    """Without a wall there is nothing to measure, and columns are those of ErMnO3."""
+    maps = matched(matcher, columns, 0.0)
+    walls, patterns = measure_walls(maps, matcher, CONVERGENCE, columns=columns)
     assert (np.abs(walls.width_nm) < 0.6).all()
     assert np.abs(from_notebook("matching", "over_pieces")(patterns.line_nm - DISTANCES, patterns)).max() < 0.15
     assert np.nanmin(patterns.share.values[DISTANCES > 5]) > 0.95
+    with pytest.raises(ValueError, match="no wall to measure"):
+        measure_walls(maps.assign(polarization=xr.ones_like(maps.polarization)), matcher, CONVERGENCE)
+    with pytest.raises(ValueError, match="not those of ErMnO3"):
+        build_columns(np.array([[0.1, 0.0], [0.0, 0.13]]), STATE - 0.1, STATE + 0.1, CONVERGENCE)
 
 
 def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns, from_notebook):
@@ -75,12 +81,3 @@ def test_the_errors_of_a_bent_wall_hold_that_it_is_no_line(matcher, columns, fro
     truth = DISTANCES.copy()
     truth[8:16] -= STEP_NM * NORMAL[1]
     assert (np.abs(from_notebook("matching", "over_pieces")(patterns.line_nm - truth, patterns)) < 3 * bent.position_nm_error.values).all()
-
-
-def test_a_map_without_a_wall_is_refused(matcher, columns):
-    maps = matched(matcher, columns, 0.0)
-    maps["polarization"] = xr.ones_like(maps.polarization)
-    with pytest.raises(ValueError, match="no wall to measure"):
-        measure_walls(maps, matcher, CONVERGENCE)
-    with pytest.raises(ValueError, match="not those of ErMnO3"):
-        build_columns(np.array([[0.1, 0.0], [0.0, 0.13]]), STATE - 0.1, STATE + 0.1, CONVERGENCE)

@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from lightning_fabric import Fabric
 
-from figures_pkg.data.axes import DIMS, Axes, build_scan
+from figures_pkg.data.axes import DIMS
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig, Recipe, Stage
 from figures_pkg.model.losses import LossWeights
 from figures_pkg.model.train import Step, VariationalStep
@@ -27,12 +27,6 @@ def small_scan() -> xr.DataArray:
     return xr.DataArray(np.random.default_rng(0).poisson(mean).astype(np.uint16), dims=DIMS)
 
 
-def scan_of(counts) -> xr.DataArray:
-    """A labelled scan around an array, 1.4 nm from position to position."""
-    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(8, 8), beam_energy_kev=200.0)
-    return build_scan(counts, axes, orientation="lab", source="user", path="", title="", format="")
-
-
 def batch() -> torch.Tensor:
     """Ten patterns in double precision."""
     return torch.from_numpy(np.random.default_rng(4).normal(size=(10, 8, 8)))
@@ -45,6 +39,7 @@ def double_fabric() -> Fabric:
 
 STEPS = {  # name: the step of a batch of ten for a fabric and a micro-batch, and weights of its losses
     "contrastive": (lambda fabric, micro_batch=None: Step(fabric, Autoencoder(SMALL, seed=3), 10, "book", micro_batch), WEIGHTS),
+    "published code": (lambda fabric, micro_batch=None: Step(fabric, Autoencoder(SMALL, seed=3), 10, "published-code", micro_batch), WEIGHTS),
     "L1": (lambda fabric, micro_batch=None: Step(fabric, Autoencoder(SMALL, seed=3), 10, "book", micro_batch), LossWeights(1e-2)),
     "β-VAE": (lambda fabric, micro_batch=None: VariationalStep(fabric, BetaVAE(SMALL, seed=3), 10, 0.3, 5, micro_batch), None),
 }

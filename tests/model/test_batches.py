@@ -48,16 +48,12 @@ def test_transform_keeps_the_axes():
     assert batch[:, 1, 3].tolist() == pytest.approx([np.log(10)] * 2) and batch.sum() == pytest.approx(2 * np.log(10))
 
 
-@pytest.mark.parametrize("bad, room", [(-1.0, 1e9), (np.nan, 0), (np.inf, 1e9)])
-def test_what_are_no_counts_is_refused(bad, room):
-    values = numbered(np.float32).copy()
-    values[3, 4, 2, 2] = bad
-    with pytest.raises(ValueError, match=r"scan_y 3, scan_x 4 .* nan"):
-        list(Feed(scan_of(values), 4, 8, torch.clone, memory_bytes=room).batches(0))
-
-
-@pytest.mark.parametrize("side, batch, ranks, says", [
-    (3, 8, 1, "cannot be binned"), (4, 36, 1, "larger than the scan, which has 35"), (4, 1, 2, "shared by 2")])
-def test_sizes_that_do_not_fit_are_refused(side, batch, ranks, says):
-    with pytest.raises(ValueError, match=says):
-        Feed(scan_of(numbered()), side, batch, torch.clone, ranks=ranks)
+def test_what_are_no_counts_and_sizes_that_do_not_fit_are_refused():
+    for bad, room in ((-1.0, 1e9), (np.nan, 0), (np.inf, 1e9)):
+        values = numbered(np.float32).copy()
+        values[3, 4, 2, 2] = bad
+        with pytest.raises(ValueError, match=r"scan_y 3, scan_x 4 .* nan"):
+            list(Feed(scan_of(values), 4, 8, torch.clone, memory_bytes=room).batches(0))
+    for side, batch, ranks, says in ((3, 8, 1, "cannot be binned"), (4, 36, 1, "larger than the scan, which has 35"), (4, 1, 2, "shared by 2")):
+        with pytest.raises(ValueError, match=says):
+            Feed(scan_of(numbered()), side, batch, torch.clone, ranks=ranks)

@@ -15,23 +15,20 @@ CONFIG = NetworkConfig(pattern=16, filters=3, pools=(2, 2), channels=4)
 PUBLISHED = NetworkConfig(pattern=64, filters=16, pools=(4, 2), channels=5)
 
 
-def test_a_file_of_another_configuration_names_the_tensor(tmp_path):
-    path, weights = tmp_path / "net.safetensors", {f"net.{name}": value for name, value in Autoencoder(CONFIG, seed=1).state_dict().items()}
-    others = {name: value for name, value in weights.items() if name != "net.enc.dense.bias"}
-    for tensors, says in ((others | {"net.enc.dense.bias": torch.zeros(9)}, r"'enc.dense.bias' has shape \(9,\).*\(4,\)"),
-                          (others, r"missing tensors \['enc.dense.bias'\]")):  # fmt: skip
-        save_file(tensors, path, {"format": FORMAT, "network": '{"pattern": 16, "filters": 3, "pools": [2, 2], "channels": 4}'})
-        with pytest.raises(CheckpointError, match=says):
-            load_checkpoint(path)
-
-
 def test_other_files_are_refused(tmp_path):
+    """Of another program, damaged, or of another configuration, when the tensor is named."""
     with pytest.raises(FileNotFoundError, match="no such checkpoint"):
         load_checkpoint(tmp_path / "none.pkl")
     for name in ("net.h5", "broken.safetensors"):
         (tmp_path / name).write_bytes(b"not one")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    for name, says in (("net.h5", ".h5"), ("broken.safetensors", "damaged"), ("foreign.safetensors", "format None")):
+    tensors = {f"net.{name}": value for name, value in Autoencoder(CONFIG, seed=1).state_dict().items()}
+    for name, change in (("shape", {"net.enc.dense.bias": torch.zeros(9)}), ("missing", {})):
+        others = {key: value for key, value in tensors.items() if key != "net.enc.dense.bias"} | change
+        save_file(others, tmp_path / f"{name}.safetensors", {"format": FORMAT, "network": '{"pattern": 16, "filters": 3, "pools": [2, 2], "channels": 4}'})
+    for name, says in (("net.h5", ".h5"), ("broken.safetensors", "damaged"), ("foreign.safetensors", "format None"),
+                       ("shape.safetensors", r"'enc.dense.bias' has shape \(9,\).*\(4,\)"),
+                       ("missing.safetensors", r"missing tensors \['enc.dense.bias'\]")):  # fmt: skip
         with pytest.raises(CheckpointError, match=says):
             load_checkpoint(tmp_path / name)
     with pytest.raises(ValueError, match=".safetensors"):
@@ -58,13 +55,9 @@ def write(tmp_path):
     return lambda content, legacy=False: torch.save(content, path, _use_new_zipfile_serialization=not legacy) or path
 
 
-def test_a_variational_file_gives_a_variational_network(write):
-    net = load_published(write(published_content(BetaVAE(PUBLISHED, seed=3), beta=0.1, loss=0.7)))
-    assert type(net) is BetaVAE and net.config == PUBLISHED
-
-
 @pytest.mark.parametrize("legacy", [False, True])
 def test_outputs_are_those_of_the_published_network(saved, write, legacy):
+    """A variational file gives a variational network."""
     path = write(saved, legacy)
     net, form = load_checkpoint(path), published_form(Autoencoder(PUBLISHED, seed=3))
     form.load_state_dict({f"weights.{name.replace('.', '/')}": value for name, value in saved["net"].items()})
@@ -75,6 +68,8 @@ def test_outputs_are_those_of_the_published_network(saved, write, legacy):
         reconstruction, embedding = net(patterns)
         drawn, expected = form(patterns)
     assert (embedding - expected).abs().max() < 1e-5 < 0.01 < embedding.max() and (reconstruction - drawn).abs().max() < 1e-5
+    variational = load_published(write(published_content(BetaVAE(PUBLISHED, seed=3), beta=0.1, loss=0.7), legacy))
+    assert type(variational) is BetaVAE and variational.config == PUBLISHED
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -1,15 +1,12 @@
 """The embedding of a scan is that of its patterns, whatever the blocks; bad counts are refused in one sentence."""
 
-import sys
-
 import dask.array as da
 import numpy as np
 import pytest
 import torch
-from small_training import scan_of
+from drawn_patterns import scan_of
 
 from figures_pkg.model import Autoencoder, NetworkConfig, embed
-from figures_pkg.model.embed import decoded_counts
 from figures_pkg.model.transform import InputTransform
 
 NET = Autoencoder(NetworkConfig(pattern=16, filters=3, pools=(2, 2), channels=4), seed=1)
@@ -28,19 +25,7 @@ def test_blocks_make_no_difference(chunks):
     np.testing.assert_allclose(embed(NET, large, InputTransform("log", 2)), embed(NET, scan_of(4 * COUNTS)), atol=1e-5)
 
 
-@pytest.mark.parametrize(("data", "says"), [
-    (np.zeros((1, 1, 32, 32), np.uint16), "16 x 16"), (np.full((2, 2, 16, 16), np.nan), "NaN, infinite"), (COUNTS - np.float32(9), "or negative")])
-def test_bad_input_is_refused_with_one_message(data, says):
-    with pytest.raises(ValueError, match=says):
-        embed(NET, scan_of(data))
-
-
-def test_patterns_are_drawn_in_parts_that_fit_the_memory(monkeypatch):
-    net = Autoencoder(NetworkConfig(pattern=32, filters=2, pools=(2, 2), channels=3), seed=0)
-    net.transform = InputTransform("log")
-    vectors = np.random.default_rng(0).random((5, 3))
-    whole, sizes, decode = decoded_counts(net, vectors), [], net.decode
-    monkeypatch.setattr(sys.modules["figures_pkg.model.embed"], "BATCH_BYTES", 2 * 12 * 2 * 32**2)
-    monkeypatch.setattr(net, "decode", lambda some: sizes.append(len(some)) or decode(some))
-    np.testing.assert_allclose(decoded_counts(net, vectors), whole, rtol=1e-4, atol=1e-6)
-    assert sizes == [2, 2, 1]
+def test_bad_input_is_refused_with_one_message():
+    for data, says in ((np.zeros((1, 1, 32, 32), np.uint16), "16 x 16"), (np.full((2, 2, 16, 16), np.nan), "NaN"), (COUNTS - np.float32(9), "negative")):
+        with pytest.raises(ValueError, match=says):
+            embed(NET, scan_of(data))

@@ -39,7 +39,7 @@ def slow_total(reconstruction, patterns, z, weights, convention):
 
 
 @pytest.mark.parametrize("convention", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(array=EMBEDDINGS, weights=st.sampled_from([UNIT, LossWeights(), LossWeights(3.0), LossWeights(0.0, 7.0), LossWeights(0.3, 0.0, 2.0)]))
 def test_terms_are_the_printed_sums(convention, array, weights):
     if convention == "published-code":  # a vector that cancels only up to rounding is not a case worth defining
@@ -54,23 +54,6 @@ def test_terms_are_the_printed_sums(convention, array, weights):
     assert terms.total.item() == pytest.approx((terms.reconstruction + terms.l1 + terms.similarity + sign * terms.divergence).item())
 
 
-@pytest.mark.parametrize("convention", NAMES)
-@settings(max_examples=20, deadline=None)
-@given(array=EMBEDDINGS, cuts=st.lists(st.integers(1, 5), max_size=2, unique=True))
-def test_parts_add_up_to_the_whole(convention, array, cuts):
-    z = torch.tensor(array, requires_grad=True)
-    bounds = [0, *sorted(cut for cut in cuts if cut < len(z)), len(z)]
-    pieces = [slice(*pair) for pair in zip(bounds, bounds[1:])]
-    patterns = torch.arange(3.0 * len(z), dtype=torch.float64).reshape(len(z), 1, 3)
-    whole = total_loss(patterns**2, patterns, z, UNIT, convention)
-    statistics = losses.BatchStatistics(*map(sum, zip(*(losses.batch_statistics(z[p], convention) for p in pieces))))
-    parts = [total_loss(patterns[p] ** 2, patterns[p], z[p], UNIT, convention, statistics) for p in pieces]
-    for name in whole._fields:
-        assert sum(getattr(part, name) for part in parts).item() == pytest.approx(getattr(whole, name).item(), abs=1e-10)
-    slope, expected = (torch.autograd.grad(value, z)[0] for value in (sum(part.total for part in parts), whole.total))
-    torch.testing.assert_close(slope, expected, rtol=1e-10, atol=1e-10)
-
-
 def test_half_precision_is_summed_in_32_bits_and_a_zero_vector_has_no_gradient():
     z = torch.relu(torch.randn(64, 5, generator=torch.Generator().manual_seed(1)))
     with torch.autocast("cpu", torch.bfloat16):
@@ -82,30 +65,14 @@ def test_half_precision_is_summed_in_32_bits_and_a_zero_vector_has_no_gradient()
     assert terms.total.dtype == torch.float32 and torch.isfinite(slope).all() and not slope[0].any() and slope[1:].any()
 
 
-def test_analytic_values():
-    single, cancelling = torch.tensor([[0.0, 7.0, 0.0, 0.0]]), torch.tensor([[1.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
-    assert contrastive_similarity(torch.tensor([[1.0, 2.0]] * 5), 3.0).item() == pytest.approx(6.0)
-    assert contrastive_similarity(torch.eye(4), 3.0).item() == pytest.approx(0.0, abs=1e-6)
-    assert contrastive_similarity(torch.zeros(3, 2), 1.0).item() == 0.0
-    assert activity_divergence(single, 2.0).item() == pytest.approx(42.0)
-    assert l1_activity(torch.tensor([[1.0, -2.0], [0.0, 4.0]]), 0.5).item() == pytest.approx(1.75)
-    assert contrastive_similarity(cancelling, 1.0, "paper").item() == pytest.approx(0.5 / math.sqrt(2))
-    assert contrastive_similarity(cancelling, 1.0, "published-code").item() == activity_divergence(single, 2.0, "published-code").item() == 0.0
-
-
-@pytest.mark.parametrize("term", [l1_activity, contrastive_similarity, activity_divergence])
-@pytest.mark.parametrize("z, weight, message", [
-    (torch.tensor([[1.0, math.inf], [0.0, 0.0]]), 1.0, "1 of 2 embedding vectors hold nan or infinity"), (np.ones((2, 3)), 1.0, "the embedding is ndarray"),
-    (torch.ones(3), 1.0, r"shape \(3,\); expected a floating-point tensor of shape \(n, channels\)"), (torch.ones(0, 4), 1.0, "both at least 1"),
-    (torch.ones(2, 3, dtype=torch.int64), 1.0, "torch.int64"), (torch.ones(2, 3), -1e-3, "signs belong to the convention"),
-    (torch.ones(2, 3), math.nan, "signs belong to the convention")])
-def test_bad_input_is_one_clear_error(term, z, weight, message):
-    with pytest.raises(ValueError, match=message):
-        term(z, weight)
-
-
-def test_other_bad_input_is_refused():
+def test_bad_input_is_one_clear_error():
     z, patterns = torch.ones(2, 3), torch.ones(2, 4, 4)
+    for bad, weight, says in ((torch.tensor([[1.0, math.inf], [0.0, 0.0]]), 1.0, "1 of 2 embedding vectors hold nan or infinity"),
+                              (torch.ones(3), 1.0, r"shape \(3,\); expected a floating-point tensor of shape \(n, channels\)"),
+                              (torch.ones(0, 4), 1.0, "both at least 1"), (z, -1e-3, "signs belong to the convention")):  # fmt: skip
+        for term in (l1_activity, contrastive_similarity, activity_divergence):
+            with pytest.raises(ValueError, match=says):
+                term(bad, weight)
     for use, says in ((lambda: contrastive_similarity(z, 1.0, "code"), "'code'; it must be one of book, paper, published-code"),
                       (lambda: total_loss(patterns[:, 0], patterns, z), r"shapes \(2, 4\), \(2, 4, 4\), \(2, 3\)"),
                       (lambda: losses.variational_loss(patterns, patterns, z, z[:, :2], 1.0), r"\(2, 4, 4\), \(2, 4, 4\), \(2, 3\), \(2, 2\)")):  # fmt: skip

@@ -3,7 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
-from small_training import scan_of
+from drawn_patterns import scan_of
 
 from figures_pkg.model.transform import TRANSFORMS, InputTransform, fit_transform, principal_components, scan_statistics, stabilise
 
@@ -23,11 +23,10 @@ def test_anscombe_makes_noise_one(level):
     assert stabilise(np.random.default_rng(level).poisson(level, size=(1, 200, 200)), "anscombe").var() == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize(("bin_px", "counts"), [(1, 65535), (2, 262140)])
-def test_binning_sums_before_the_stabiliser(bin_px, counts):
-    values = stabilise(np.full((3, 4, 6), 65535, np.uint16), "log", bin_px=bin_px)
-    assert values.shape == (3, 4 // bin_px, 6 // bin_px) and values.dtype == np.float32
-    np.testing.assert_allclose(values, np.log1p(counts), rtol=1e-6)
+def test_binning_sums_before_the_stabiliser():
+    values = stabilise(np.full((3, 4, 6), 65535, np.uint16), "log", bin_px=2)
+    assert values.shape == (3, 2, 3) and values.dtype == np.float32
+    np.testing.assert_allclose(values, np.log1p(262140), rtol=1e-6)
 
 
 def test_statistics_and_components_are_those_in_memory_whatever_the_blocks(scan):

