@@ -1,6 +1,5 @@
 """Whole datasets: what lies in the files, that nothing but preset, size, seed and library decides it, and how they compare with published pictures."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import h5py
@@ -161,7 +160,7 @@ def test_counts_and_discs_are_those_of_the_published_picture(name, tolerance, in
     real patterns, and so is the half towards +c. In the twin of DS2 004 and 00-4 are equal within 3 %, where the real ones differ: a known mismatch.
     """
     preset, entry, published = load_preset(name), load_manifest()[name], mean_pattern_numbers(name)
-    settings = dataclasses.replace(library_settings(preset, 0), slices=2)
+    settings = library_settings(preset, 0)
     states = states_of(simulate_truth(preset, "smoke", 0))[::4, ::4]
     counts = Renderer(preset, build_library(settings, progress=False)).counts(states.reshape(-1, states.shape[-1]), np.arange(144), seed=0)
     lattice = Lattice(*(tuple(entry.axes[name].value) for name in ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")))
