@@ -4,8 +4,8 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from figures_pkg.workspace import artefacts_folder, check_source, replacing
 
 from . import zenodo
-from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, check_choice, check_schema, load_manifest, read_each, read_entry, read_yaml
+from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, check_choice, load_manifest, read_each, read_entry, read_yaml
 from .zenodo import Pin
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,6 @@ def data_dir() -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE, "").strip() or pooch.os_cache("figures_pkg")).expanduser().absolute()
 
 
-def _work_dir() -> Path:
-    return data_dir() / ".fetch"  # of parts, stamps and locks, beside the data, so that a rename stays on one disk
-
-
 class MissingDataset(FileNotFoundError):
     """A dataset is not on this computer, or not in a state to be trusted; the message says how to get it."""
 
@@ -47,7 +43,7 @@ class PinConflict(ValueError):
 
 def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist: bool = True) -> Path:
     """
-    Path of a scan, from the twin or from the authors' record; nothing is made and nothing is downloaded.
+    Path of a scan; nothing is made and nothing is downloaded. A `MissingDataset` holds the command that makes or fetches what is not there.
 
     Parameters
     ----------
@@ -57,11 +53,6 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
         ``"twin"`` for the simulated scan, ``"zenodo"`` for the authors' file, of which there is one for all profiles.
     must_exist : bool
         Whether a missing scan of the twin is an error; a missing file of the record always is.
-
-    Raises
-    ------
-    MissingDataset
-        If the file is not there; the message holds the command that makes or fetches it.
     """
     check_source(data)
     if data == "zenodo":
@@ -76,17 +67,9 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
 
 def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") -> Path:
     """
-    Path of a dataset that is here and whole, of the repository's manifest by default. Never downloads, never touches the network.
+    Path of a dataset that is here and whole, else a `MissingDataset`; the network is never touched.
 
-    Parameters
-    ----------
-    verify : str
-        "stamp" trusts a file whose size and date are those of its last check; "full" computes its checksum again.
-
-    Raises
-    ------
-    MissingDataset
-        If the file is not there, was never checked, or is not what its record holds.
+    `verify` "stamp" trusts a file whose size and date are those of its last check; "full" computes its checksum again.
     """
     manifest = manifest or load_manifest()
     dataset, pin = manifest[id], known_pins(manifest).get(id)
@@ -97,10 +80,8 @@ def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") 
         size = f"{pin.size / 1e9:.3g} GB" if pin else f"{least:.3g} to {most:.3g} GB"
         raise MissingDataset(f"dataset {id!r} ({size}, doi {dataset.record.doi}) is not at {path}. {remedy}")
     if pin is None:
-        raise MissingDataset(
-            f"{path} is there, but its checksum is not known yet. Run `figures_pkg fetch {id}`: it asks the record "
-            "once and downloads only if the file differs"
-        )
+        raise MissingDataset(f"{path} is there, but its checksum is not known yet. Run `figures_pkg fetch {id}`: it asks the record "
+                             "once and downloads only if the file differs")  # fmt: skip
     if not _is_intact(dataset, pin, verify):
         raise MissingDataset(f"{path} is not the file of its record ({pin.checksum}). {remedy}")
     return path
@@ -117,25 +98,11 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
     """
     Download datasets that are not here yet, each once, resuming what an earlier call began; returns the files, in the order asked for.
 
-    Several processes may call this at once; one works, the others wait for it.
+    `ids` are those of datasets or records, by default of every file that a figure of the paper needs. `verify` is as in `ensure`; with `refresh`
+    the records are asked again even if everything is pinned. Of several processes one works and the others wait for it.
 
-    Parameters
-    ----------
-    ids : str or iterable of str, optional
-        Ids of datasets or records. Default: every file that a figure of the paper needs.
-    verify : str
-        As in `ensure`, for the files that are here.
-    refresh : bool
-        Ask the records again even if everything is pinned, and compare.
-
-    Raises
-    ------
-    RemoteError
-        If a server does not give what its record promises.
-    PinConflict
-        If a record says something else than at the first contact.
-    OSError
-        If the disk is full or not writable.
+    A server that does not give what its record promises is a RemoteError, a record that says something else than at the first contact a
+    `PinConflict`, and a full disk an OSError before the first byte.
     """
     manifest = manifest or load_manifest()
     datasets, pins = manifest.select(ids), known_pins(manifest)
@@ -143,7 +110,7 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
     absent = [one for one in datasets if one.id not in pins or not _is_intact(one, pins[one.id], verify)]
     if asked := datasets if refresh else absent:
         pins = _ask_records(asked, manifest, refresh)
-    needed = SPARE_BYTES + sum(pins[one.id].size - zenodo.received(_part(one, pins[one.id])) for one in absent)
+    needed = SPARE_BYTES + sum(pins[one.id].size - zenodo.received(_trace(one, pins[one.id], "part")) for one in absent)
     if (free := shutil.disk_usage(_work_dir()).free) < needed:
         raise OSError(errno.ENOSPC, f"{_work_dir()} has {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB are needed; "
                                     f"make room or point {FOLDER_VARIABLE} to a larger disk")  # fmt: skip
@@ -156,8 +123,9 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
 
 def known_pins(manifest: Manifest) -> dict[str, Pin]:
     """
-    All pins that hold for the data folder, by id of the dataset: the manifest's own, those of a lock committed beside it, and those of the
-    lock in the data folder, where new ones go. The first have the last word; a pin of another file than the manifest's does not count.
+    All pins that hold for the data folder, by id: the manifest's own, those of a lock committed beside it, and those of the data folder's lock.
+
+    The first have the last word; a pin of another file than the manifest's does not count.
     """
     pins = {one.id: Pin(one.record.record, one.remote, one.size, one.checksum) for one in manifest.datasets.values() if one.size and one.checksum}
     for path in (manifest.path.with_name(LOCK_NAME), data_dir() / LOCK_NAME):
@@ -173,20 +141,16 @@ def _check_agreement(id: str, pinned: Pin, said: Pin, by: object) -> None:
     """Raise PinConflict unless both mean the same bytes; checksums of two algorithms cannot be compared."""
     comparable = pinned.checksum.split(":")[0] == said.checksum.split(":")[0]
     if pinned.size != said.size or (comparable and pinned.checksum != said.checksum):
-        raise PinConflict(
-            f"{id} ({pinned.remote!r}) is pinned with {pinned.size} bytes and {pinned.checksum}, but has {said.size} bytes and "
-            f"{said.checksum} according to {by}. A version of a record never changes: find out which is right, then "
-            f"remove {id} from the wrong {LOCK_NAME}; one may lie in the data folder, one beside the manifest"
-        )
+        raise PinConflict(f"{id} ({pinned.remote!r}) is pinned with {pinned.size} bytes and {pinned.checksum}, but has {said.size} bytes and "
+                          f"{said.checksum} according to {by}. A version of a record never changes: find out which is right, then "
+                          f"remove {id} from the wrong {LOCK_NAME}; one may lie in the data folder, one beside the manifest")  # fmt: skip
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
     """The pins in a data lock, which need not exist, by id of the dataset; a `ManifestError` if it is damaged."""
     if not path.exists():
         return {}
-    content = read_yaml(path)
-    check_schema(content, ("pins",), str(path))
-    return read_each(content["pins"], f"{path}: pins", lambda entry, where: read_entry(Pin, entry, where, **FILE_RULES))
+    return read_each(read_yaml(path, "pins")["pins"], f"{path}: pins", lambda entry, where: read_entry(Pin, entry, where, **FILE_RULES))
 
 
 def add_pins(pins: dict[str, Pin]) -> None:
@@ -197,49 +161,49 @@ def add_pins(pins: dict[str, Pin]) -> None:
         temporary.write_text(LOCK_HEADER + yaml.safe_dump({"schema": 1, "pins": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
+def _work_dir() -> Path:
+    return data_dir() / ".fetch"  # of parts, stamps and locks, beside the data, so that a rename stays on one disk
+
+
+def _trace(dataset: Dataset, pin: Pin, kind: str) -> Path:
+    """What lies in the work folder for a file; the name holds the checksum, so that parts of different files never mix."""
+    return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.{kind}"
+
+
 def _is_intact(dataset: Dataset, pin: Pin, verify: str) -> bool:
-    """Whether the local file of a dataset is the one that was pinned, by its checksum or, unless `verify` is "full", by the stamp of an earlier check."""
+    """Whether the local file is the one that was pinned; a stamp with its date says that it was checked, as a checksum of gigabytes takes half a minute."""
     check_choice(verify, ("stamp", "full"), "verify")
     path = data_dir() / dataset.local
     if not path.is_file() or path.stat().st_size != pin.size:
         return False
-    if verify == "stamp" and _stamp(dataset, pin).is_file():
+    stamp = _trace(dataset, pin, f"{path.stat().st_mtime_ns}.stamp")
+    if verify == "stamp" and stamp.is_file():
         return True
     log.info("checking %s (%.3g GB)", path, pin.size / 1e9)
-    algorithm, _, digits = pin.checksum.partition(":")
-    if pooch.file_hash(str(path), alg=algorithm) != digits:
+    if _checksum(path, pin) != pin.checksum:
         return False
     with suppress(OSError):  # in a folder that may only be read each check is repeated
-        _stamp(dataset, pin).touch()
+        stamp.touch()
     return True
 
 
-def _stamp(dataset: Dataset, pin: Pin) -> Path:
-    """The file whose name says that the local file of this date was checked, as a checksum of gigabytes takes half a minute."""
-    return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.{(data_dir() / dataset.local).stat().st_mtime_ns}.stamp"
+def _checksum(path: Path, pin: Pin) -> str:
+    algorithm = pin.checksum.partition(":")[0]
+    return f"{algorithm}:{pooch.file_hash(str(path), alg=algorithm)}"
 
 
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Hold a lock across processes. On network disks without locks (some NFS) fetch from one process at a time."""
+def _alone(name: str) -> AbstractContextManager:
+    """A lock across processes, taken. On network disks without locks (some NFS) fetch from one process at a time."""
     lock = FileLock(_work_dir() / name)
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         log.warning("another process holds %s; waiting for it", lock.lock_file)
-        lock.acquire(timeout=LOCK_WAIT_S)
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire(timeout=LOCK_WAIT_S)
 
 
 def _ask_records(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dict[str, Pin]:
-    """
-    All pins, after the records of datasets that have none, or one of another server, were asked; with `refresh` the records of all.
-
-    A record pins all its datasets; one that the record does not hold as the manifest expects is an error only if it was asked for.
-    """
+    """All pins, after the records of datasets without one of today's server, or with `refresh` of all, were asked; a record pins all its datasets."""
     with _alone("records.lock"):
         known = known_pins(manifest)
         if not refresh:
@@ -252,41 +216,28 @@ def _ask_records(asked: list[Dataset], manifest: Manifest, refresh: bool) -> dic
                 if file and least <= file.size <= most:
                     _check_agreement(dataset.id, known.get(dataset.id, file), file, "the record now")
                     pins[dataset.id] = file
-                    continue
-                problem = (f"gives {dataset.id} {file.size} bytes, the manifest expects {least} to {most} ({dataset.expected_bytes.source}); if the "
-                           "record is right, correct expected_bytes" if file else
-                           f"holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}")  # fmt: skip
-                if dataset in asked:
-                    raise zenodo.RemoteError(f"record {record.record} {problem}")
-                log.warning("record %s %s", record.record, problem)
+                elif dataset in asked:
+                    raise zenodo.RemoteError(f"record {record.record} " + (
+                        f"gives {dataset.id} {file.size} bytes, the manifest expects {least} to {most} ({dataset.expected_bytes.source}); if the "
+                        "record is right, correct expected_bytes" if file else
+                        f"holds no {dataset.remote!r} ({dataset.id}), but {', '.join(map(repr, sorted(files)[:10]))}"))  # fmt: skip
             add_pins(pins)
         return known_pins(manifest)
 
 
-def _part(dataset: Dataset, pin: Pin) -> Path:
-    """Where the bytes of a file gather; the name holds the checksum, so that parts of different files never mix."""
-    return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.part"
-
-
 def _download(dataset: Dataset, pin: Pin) -> None:
-    """Bring one file here, checked by pooch, by a rename; after a wrong checksum once more. The caller holds the file's lock."""
-    path, staging, part = data_dir() / dataset.local, _work_dir() / dataset.id, _part(dataset, pin)
-    shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
+    """Bring one file here, checked, by a rename; after a wrong checksum once more. The caller holds the file's lock."""
+    path, part = data_dir() / dataset.local, _trace(dataset, pin, "part")
     for old in {*_work_dir().glob(f"{dataset.id}.*.part"), *_work_dir().glob(f"{dataset.id}.*.stamp")} - {part}:
         old.unlink()
-
-    def resume(url: str, output: str, pooch) -> None:
-        """The downloader that pooch calls."""
-        zenodo.download(url, part, pin.size, dataset.id)
-        os.replace(part, output)
-
-    shelf = pooch.create(staging, base_url="", registry={path.name: pin.checksum}, urls={path.name: pin.url}, retry_if_failed=1)
-    try:
-        whole = shelf.fetch(path.name, downloader=resume)
-    except ValueError as error:  # pooch's word for a wrong checksum
-        raise zenodo.RemoteError(f"{pin.url} does not deliver the bytes that were pinned ({pin.checksum}): {error}") from error
+    for last in (False, True):
+        zenodo.download(pin.url, part, pin.size, dataset.id)
+        if (came := _checksum(part, pin)) == pin.checksum:
+            break
+        part.unlink()
+        if last:
+            raise zenodo.RemoteError(f"{pin.url} does not deliver the bytes that were pinned ({pin.checksum}) but {came}, twice; nothing of it was kept")
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(whole, path)
-    staging.rmdir()
-    _stamp(dataset, pin).touch()
+    os.replace(part, path)
+    _trace(dataset, pin, f"{path.stat().st_mtime_ns}.stamp").touch()
     log.info("%s is at %s", dataset.id, path)

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -104,33 +104,25 @@ def manifest_of(data: str) -> Path:
 
 def load_manifest(path: str | Path | None = None) -> Manifest:
     """
-    Read and check a data manifest.
+    Read a data manifest: at `path`, else the one that FIGURES_PKG_MANIFEST names, else ``data_manifest.yaml`` of the repository.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path, optional
-        The YAML file. Without it: the one that FIGURES_PKG_MANIFEST names, else ``data_manifest.yaml`` of the repository.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file, for example because the package was installed without its repository.
-    ManifestError
-        If an entry breaks a rule.
+    A file that is not there is a FileNotFoundError, an entry that breaks a rule a `ManifestError`.
     """
     path = Path(path or manifest_of("zenodo"))
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no data manifest at {path}; work in a clone of the repository installed with `pip install -e .`, "
-            "or pass the path of its data_manifest.yaml"
-        )
-    content = read_yaml(path)
+        raise FileNotFoundError(f"no data manifest at {path}; work in a clone of the repository installed with `pip install -e .`, "
+                                "or pass the path of its data_manifest.yaml")  # fmt: skip
+    content = read_yaml(path, "bases", "figures", "records", "datasets")
     try:
-        check_schema(content, ("bases", "figures", "records", "datasets"), "top level")
         bases, figures = (check_type(content[name], dict, name) for name in ("bases", "figures"))
-        records = read_each(content["records"], "records", _record)
+        records = read_each(content["records"], "records", lambda entry, where: read_entry(
+            Record, {"id": where.removeprefix("records.")} | check_type(entry, dict, where), where, id=_id))  # fmt: skip
         datasets = [_dataset(entry, bases, figures, records) for entry in check_type(content["datasets"], list, "datasets")]
-        _check_apart(datasets, records)
+        local = [dataset.local.lower() for dataset in datasets]  # a disk may ignore case
+        local += {str(folder) for path in set(local) for folder in PurePosixPath(path).parents}
+        for names in ([*records, *(dataset.id for dataset in datasets)], [(dataset.record.id, dataset.remote) for dataset in datasets], local):
+            if twice := {name for name, times in Counter(names).items() if times > 1}:
+                raise ManifestError(f"{twice} occurs twice; ids, record names, files of a record and, case ignored, local files and folders must differ")
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
     return Manifest(path, bases, figures, records, {dataset.id: dataset for dataset in datasets})
@@ -146,12 +138,16 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file; a `ManifestError` if the text is not YAML, gives a key twice, or is no mapping."""
+def read_yaml(path: Path, *keys: str) -> dict:
+    """The mapping in a YAML file, of schema 1 with these keys where any are named; a `ManifestError` if it is none, is no YAML, or gives a key twice."""
     try:
-        return check_type(yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader), dict, "top level")
+        content = check_type(yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader), dict, "top level")
+        if keys:
+            check_keys(content, ("schema", *keys), (), "top level")
+            _checked(content["schema"], content["schema"] == 1, "schema", "1, which this version of the package reads")
+        return content
     except (yaml.YAMLError, UnicodeDecodeError, ManifestError) as error:
-        raise ManifestError(f"{path} cannot be read as YAML: {error}") from error
+        raise ManifestError(f"{path} cannot be read as YAML of the form expected: {error}") from error
 
 
 def check_keys(entry, required: Iterable[str], optional: Iterable[str], where: str) -> None:
@@ -161,13 +157,6 @@ def check_keys(entry, required: Iterable[str], optional: Iterable[str], where: s
         raise ManifestError(f"{where}: missing {', '.join(missing)}; every entry must state it")
     if unknown := sorted(map(str, set(entry) - set(required) - set(optional))):
         raise ManifestError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join([*required, *optional])}")
-
-
-def check_schema(content, keys: Iterable[str], where: str) -> None:
-    """Raise unless a file's content is of schema 1, with these keys besides."""
-    check_keys(content, ("schema", *keys), (), where)
-    if content["schema"] != 1:
-        raise ManifestError(f"{where}: schema {content['schema']!r} is not known; this version of the package reads schema 1")
 
 
 def _checked(value, good: object, where: str, expected: str):
@@ -193,7 +182,6 @@ def _text(pattern: str, expected: str) -> Callable:
 
 
 def _one_of(choices: Iterable[str]) -> Callable:
-    """A reader of one word."""
     return lambda value, where: check_choice(value, choices, where)
 
 
@@ -201,13 +189,10 @@ check_text = _text(r"(?s).*\S.*", "text; quote it in the YAML file")
 _id = _text(rf"(?!{DEVICES}$)[a-z0-9]+(-[a-z0-9]+)*", "an id of a-z and 0-9, joined by single hyphens")
 _local = _text(rf"(?i)(?!{LOCK_NAME}$){PART}(/{PART})*", "a safe local name: a relative path of A-Z a-z 0-9 . _ - whose parts neither begin nor end "
                "with a dot and are no Windows device names")  # fmt: skip
-
-
-def _size(value, where: str) -> int:
-    return _checked(value, type(value) is int and value > 0, where, "a number of bytes above zero")
-
-
-FILE_RULES = {"size": _size, "checksum": _text(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", "a checksum, md5:<32 hex> or sha256:<64 hex>")}  # for read_entry
+FILE_RULES = {  # for read_entry
+    "size": lambda value, where: _checked(value, type(value) is int and value > 0, where, "a number of bytes above zero"),
+    "checksum": _text(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", "a checksum, md5:<32 hex> or sha256:<64 hex>"),
+}
 
 
 def read_entry(kind: type, entry, where: str, **readers: Callable):
@@ -223,39 +208,25 @@ def read_each(entry, where: str, reader: Callable) -> dict:
 
 
 def _all(entry, where: str, reader: Callable) -> tuple:
-    """The values of a list, each read."""
     return tuple(reader(value, where) for value in check_type(entry, list, where))
 
 
-def _record(entry, where: str) -> Record:
-    return read_entry(Record, {"id": where.removeprefix("records.")} | check_type(entry, dict, where), where, id=_id)
-
-
 def _dataset(entry, bases, figures, records) -> Dataset:
-    def fact(entry, where: str) -> Fact:
-        others = {"conflicts": lambda facts, where: _all(facts, where, fact)}
-        return read_entry(Fact, entry, where, value=lambda value, where: value, basis=_one_of(bases), **others)
+    def fact(entry, where: str, value: Callable = lambda value, where: value) -> Fact:
+        return read_entry(Fact, entry, where, value=value, basis=_one_of(bases), conflicts=lambda facts, where: _all(facts, where, fact))
 
-    def bracket(entry, where: str) -> Fact:
-        bounds = _all(fact(entry, where).value, where, _size)
-        return replace(fact(entry, where), value=_checked(bounds, len(bounds) == 2 and bounds[0] <= bounds[1], where, "[least, most] in bytes"))
+    def bracket(value, where: str) -> tuple:
+        bounds = _all(value, where, FILE_RULES["size"])
+        return _checked(bounds, len(bounds) == 2 and bounds[0] <= bounds[1], where, "[least, most] in bytes")
 
     where = check_type(entry, dict, "datasets").get("id", "a dataset without id")
-    groups = dict.fromkeys(FACT_GROUPS, lambda entry, where: read_each(entry, where, fact))
     dataset = read_entry(
         Dataset, entry, where, id=_id, role=_one_of(("measured", "checkpoint")), record=lambda name, where: records[check_choice(name, records, where)],
-        local=_local, pin=_one_of(("resolve", "given")), expected_bytes=bracket, used_by=lambda names, where: _all(names, where, _one_of(figures)),
-        substitute=lambda preset, where: None if preset is None else check_text(preset, where), **FILE_RULES, **groups,
+        local=_local, pin=_one_of(("resolve", "given")), expected_bytes=lambda entry, where: fact(entry, where, bracket),
+        used_by=lambda names, where: _all(names, where, _one_of(figures)),
+        substitute=lambda preset, where: None if preset is None else check_text(preset, where),
+        **FILE_RULES, **dict.fromkeys(FACT_GROUPS, lambda entry, where: read_each(entry, where, fact)),
     )  # fmt: skip
     if (dataset.size is not None, dataset.checksum is not None) != ((True, True) if dataset.pin == "given" else (False, False)):
         raise ManifestError(f"{where}: `pin: given` needs a size and a checksum, `pin: resolve` takes both from the record")
     return dataset
-
-
-def _check_apart(datasets: list[Dataset], records: Mapping[str, Record]) -> None:
-    """Raise if two datasets share an id, a remote file or, on a disk that ignores case, a local one, or if an id is that of a record."""
-    local = [dataset.local.lower() for dataset in datasets]
-    local += {str(folder) for path in set(local) for folder in PurePosixPath(path).parents}
-    for given in ([*records, *(dataset.id for dataset in datasets)], [(dataset.record.id, dataset.remote) for dataset in datasets], local):
-        if twice := {name for name, times in Counter(given).items() if times > 1}:
-            raise ManifestError(f"{twice} occurs twice; ids, record names, files of a record and, case ignored, local files and folders must differ")

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,9 +43,7 @@ class RemoteError(OSError):
 class TemporaryError(RemoteError):
     """What was asked for may come later: after `wait_s` where the server said so."""
 
-    def __init__(self, problem: str, wait_s: float | None = None):
-        super().__init__(problem)
-        self.wait_s = wait_s
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def check_url(url: str) -> str:
 
 
 def api() -> str:
-    """Address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one; checked."""
+    """Checked address of the Zenodo API: FIGURES_PKG_ZENODO_API, else the public one."""
     return check_url(os.environ.get(API_VARIABLE, "").rstrip("/") or "https://zenodo.org/api")
 
 
@@ -90,17 +89,15 @@ def _get(url: str, **headers: str) -> requests.Response:
     if response.status_code < 400:
         return response
     with response:
-        words = _words(response.raw.read(2000))
-        problem = f"answered {response.status_code} {response.reason}" + (f": {words}" if words else "")
+        problem = f"answered {response.status_code} {response.reason}: {_words(response.raw.read(2000))}".rstrip(": ")
     if response.status_code not in TEMPORARY:
         raise RemoteError(f"{response.url} {problem}; check the record and file name in data_manifest.yaml")
-    try:
-        wait_s = urllib3.Retry().get_retry_after(response.raw)  # None without the header; a number of seconds or a date
-    except urllib3.exceptions.InvalidHeader:
-        wait_s = None
-    if wait_s is not None and wait_s > LONGEST_RETRY_AFTER_S:
-        raise RemoteError(f"{response.url} {problem}; it asks to wait {wait_s:.0f} s, try again then")
-    raise TemporaryError(problem, wait_s)
+    error = TemporaryError(problem)
+    with suppress(urllib3.exceptions.InvalidHeader):
+        error.wait_s = urllib3.Retry().get_retry_after(response.raw)  # None without the header; a number of seconds or a date
+    if error.wait_s is not None and error.wait_s > LONGEST_RETRY_AFTER_S:
+        raise RemoteError(f"{response.url} {problem}; it asks to wait {error.wait_s:.0f} s, try again then")
+    raise error
 
 
 def _words(body: bytes) -> str:
@@ -136,11 +133,20 @@ def resolve(record: Record) -> dict[str, Pin]:
         with _get(url, Accept="application/json") as response:
             return response.content
 
-    body = _patiently(url, answer)
+    body, files = _patiently(url, answer), {}
     try:
         described = json.loads(body)
         number, licence = str(described.get("id", record.record)), (described.get("metadata") or {}).get("license")
-        files = {pin.remote: pin for pin in (_pin(item, record.record) for item in described["files"])}
+        for item in described["files"]:
+            if "key" in item:
+                name, size, link = item["key"], item["size"], item["links"]["self"]
+            else:  # in October 2023 Zenodo used other keys than before and after, and no usable link
+                name, size = item["filename"], item["filesize"]
+                link = f"{api().removesuffix('/api')}/records/{record.record}/files/{quote(name, safe='')}?download=1"
+            digits = item["checksum"].removeprefix("md5:")
+            if not re.fullmatch(r"[0-9a-f]{32}", digits) or not isinstance(size, int) or size < 0:
+                raise ValueError(f"{name!r} has the size {size!r} and the checksum {digits!r}; expected bytes and md5")
+            files[name] = Pin(record.record, name, size, f"md5:{digits}", check_url(link), datetime.now(UTC).isoformat(timespec="seconds"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RemoteError(f"{url} does not describe a record in a form that is understood ({error!r}): {_words(body)}") from error
     if number != record.record:
@@ -151,30 +157,13 @@ def resolve(record: Record) -> dict[str, Pin]:
     return files
 
 
-def _pin(item: dict, record: str) -> Pin:
-    """From the description of a file; in October 2023 Zenodo used other keys than before and after, and no usable link."""
-    if "key" in item:
-        name, size, url = item["key"], item["size"], item["links"]["self"]
-    else:
-        name, size = item["filename"], item["filesize"]
-        url = f"{api().removesuffix('/api')}/records/{record}/files/{quote(name, safe='')}?download=1"
-    digits = item["checksum"].removeprefix("md5:")
-    if not re.fullmatch(r"[0-9a-f]{32}", digits) or not isinstance(size, int) or size < 0:
-        raise ValueError(f"{name!r} has the size {size!r} and the checksum {digits!r}; expected bytes and md5")
-    return Pin(record, name, size, f"md5:{digits}", check_url(url), datetime.now(UTC).isoformat(timespec="seconds"))
-
-
 def received(part: Path) -> int:
     """Bytes of a file that are here."""
     return part.stat().st_size if part.exists() else 0
 
 
 def download(url: str, part: Path, size: int, label: str) -> None:
-    """
-    Gather the bytes of a file in `part` until it has `size` bytes; what an earlier call or process has brought is not asked for again.
-
-    A broken connection is followed by a ``Range`` request for the rest. The bar, drawn on a terminal only, calls the file `label`.
-    """
+    """Gather the bytes of a file in `part` until it has `size` of them, asking only for the rest of what is there; the bar on a terminal shows `label`."""
 
     def transfer() -> None:
         """Append what one request delivers; the whole file where the server ignores ``Range``."""
@@ -184,10 +173,8 @@ def download(url: str, part: Path, size: int, label: str) -> None:
             if response.status_code != 206:
                 start = 0
             elif not re.fullmatch(rf"bytes {start}-\d+/({size}|\*)", stated):
-                raise RemoteError(
-                    f"{response.url} answered {stated or None!r} when asked for the bytes from {start} on of {size}; "
-                    "the file on the record is not the one that was pinned"
-                )
+                raise RemoteError(f"{response.url} answered {stated or None!r} when asked for the bytes from {start} on of {size}; "
+                                  "the file on the record is not the one that was pinned")  # fmt: skip
             with open(part, "ab" if start else "wb", buffering=CHUNK_BYTES) as stream:
                 bar.update(start - bar.n)
                 while chunk := response.raw.read1(CHUNK_BYTES):  # whatever has arrived, so that a break loses nothing

@@ -53,39 +53,35 @@ def test_statistics_do_not_depend_on_the_blocks(chunks):
     assert statistics.tiles.shape == (4, 4, 9, 7)
 
 
-@pytest.mark.parametrize("brightness", [260, 400, 5000])
-def test_wrapped_counts_are_noticed(brightness):
-    """Bright discs modulo 256 have sharply bounded holes, also when stored in 16 bits; unwrapped they have none."""
-    for dtype in (np.uint8, np.uint16):
-        wrong = found((discs(brightness) % 256).astype(dtype))
-        assert wrong["wrap-around"].wrong and "modulo 256" in wrong["wrap-around"].says
-        assert wrong["counter depth"].verdict == "cannot be told"
-    right = found(discs(brightness), bits=16)
-    assert right["wrap-around"].verdict == "agrees" and not right["wrap-around"].wrong
-    assert [decision.excludes for decision in right["counter depth"].decisions] == [(8,)]
+def cut(brightness, most, dtype=np.uint16):
+    """Counts of a counter that stops at its largest number."""
+    return np.minimum(discs(brightness, dtype=np.int64), most).astype(dtype)
 
 
-@pytest.mark.parametrize(("values", "saturated"), [
-    (np.minimum(discs(200), 255).astype(np.uint8), False), (np.minimum(discs(400), 255).astype(np.uint8), True),
-    (np.minimum(discs(4300, dtype=np.int64), 4095).astype(np.uint16), True),
-], ids=["bytes that never overflowed", "cut off at 8 bits", "cut off at 12 bits"])  # fmt: skip
-def test_a_pile_up_is_saturation_and_no_wrap(values, saturated):
-    """A counter that stops leaves plateaus, but no holes; one count at the limit, and a pixel that stands there always, are no pile-up."""
-    findings = found(values)
-    assert not findings["wrap-around"].wrong and (findings["saturation"].verdict == "warning") == saturated
-    few = discs(3300, dtype=np.int64)
-    few[few > 4095] = 4000
-    few[0, 0, 16, 16] = 4095
-    few[..., 60, 30] = 4095
-    findings = found(few.astype(np.uint16))
-    assert findings["saturation"].verdict == "agrees" and findings["hot pixels"].found == "1"
+ONE_AT_THE_LIMIT = cut(3300, 4000)  # and a pixel that stands there always: no pile-up
+ONE_AT_THE_LIMIT[0, 0, 16, 16] = ONE_AT_THE_LIMIT[..., 60, 30] = 4095
+COUNTERS = {  # counts, depth of the counter, and verdicts
+    "bytes modulo 256": ((discs(260) % 256).astype(np.uint8), 12, {"wrap-around": "conflict", "counter depth": "cannot be told"}),
+    "stored in 16 bits": (discs(5000) % 256, 12, {"wrap-around": "conflict", "counter depth": "cannot be told"}),
+    "never wrapped": (discs(400), 16, {"wrap-around": "agrees", "saturation": "agrees"}),
+    "bytes that never overflowed": (cut(200, 255, np.uint8), 12, {"wrap-around": "agrees", "saturation": "agrees"}),
+    "cut off at 8 bits": (cut(400, 255, np.uint8), 12, {"saturation": "warning"}),
+    "cut off at 12 bits": (cut(4300, 4095), 12, {"wrap-around": "agrees", "saturation": "warning"}),
+    "one count at the limit": (ONE_AT_THE_LIMIT, 12, {"wrap-around": "agrees", "saturation": "agrees", "hot pixels": "warning"}),
+    "deeper than expected": (discs(5000), 12, {"wrap-around": "agrees", "counter depth": "decided"}),
+    "scaled numbers": (discs(100).astype(np.float32) / 3, 12, dict.fromkeys(("counter depth", "wrap-around", "saturation"), "cannot be told")),
+}
 
 
-def test_a_deeper_counter_than_expected_changes_the_manifest():
-    """5000 counts do not fit 12 bits: the file decides for a deeper counter."""
-    finding = found(discs(5000))["counter depth"]
-    (decision,) = finding.decisions
-    assert finding.verdict == "decided" and decision.value == 16 and 12 in decision.excludes
+@pytest.mark.parametrize(("values", "bits", "verdicts"), COUNTERS.values(), ids=COUNTERS.keys())
+def test_what_the_counter_did_is_told(values, bits, verdicts):
+    """Bright discs modulo 256 have sharply bounded holes, a counter that stops leaves plateaus, and counts that do not fit decide for a deeper one."""
+    findings = found(values, bits)
+    assert {check: findings[check].verdict for check in verdicts} == verdicts
+    assert findings["wrap-around"].wrong == (verdicts.get("wrap-around") == "conflict")
+    if verdicts.get("counter depth") == "decided":
+        (decision,) = findings["counter depth"].decisions
+        assert decision.value == 16 and 12 in decision.excludes
 
 
 def test_dead_hot_and_stuck_pixels_are_found_where_they_are():
@@ -115,14 +111,12 @@ def test_dead_pixels_of_the_chip_tell_how_the_frame_lies():
     assert few.verdict == "warning" and not few.wrong
 
 
-def test_real_numbers_are_not_taken_for_counts():
-    """Scaled data say nothing about a counter, and that is what they say."""
-    findings = found(discs(100).astype(np.float32) / 3)
-    assert {findings[check].verdict for check in ("counter depth", "wrap-around", "saturation")} == {"cannot be told"}
-
-
 def test_files_of_the_laboratory(realdata):
-    """Its own .hspy is its .mib modulo 256; the .mib is not wrapped; the 6-bit direct beam stands at 63 in hundreds of pixels a pattern."""
+    """
+    Its own .hspy is its .mib modulo 256; the .mib is not wrapped; the 6-bit direct beam stands at 63 in hundreds of pixels a pattern.
+
+    The table of dead pixels is what both files of the detector show, in the orientation that the package calls "lab".
+    """
     folder = realdata / "merlin_ntnu"
     look = inspect_scan(folder / "test_CL30cm.hspy", scan_shape=(1, 1))
     assert look["wrap-around"].wrong and "modulo 256" in look.contradictions[0]
@@ -130,11 +124,7 @@ def test_files_of_the_laboratory(realdata):
     assert good.contradictions == [] and good["counter depth"].found == "largest count 125,336"
     finding = inspect_scan(folder / "001_4x2_6bit.mib")["saturation"]
     assert finding.verdict == "warning" and "at 63" in finding.found
-
-
-def test_dead_pixels_of_the_chip_count_nothing_in_its_files(realdata):
-    """The table of dead pixels is what both files of the detector show, in the orientation that the package calls "lab"."""
-    frames = [open_scan(realdata / "merlin_ntnu" / name, scan_shape=shape, axes=AXES, check_counts=False).values.reshape(-1, 256, 256)
+    frames = [open_scan(folder / name, scan_shape=shape, axes=AXES, check_counts=False).values.reshape(-1, 256, 256)
               for name, shape in (("test_CL30cm.mib", (1, 1)), ("001_4x2_6bit.mib", None))]  # fmt: skip
     for row, col in chip_dead_pixels():
         around = np.concatenate([frame[:, row - 2:row + 3, col - 2:col + 3] for frame in frames]).sum(0)

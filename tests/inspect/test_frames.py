@@ -19,18 +19,12 @@ def frame_and_findings(mean, published=PUBLISHED):
     return frame, {finding.check: finding for finding in orientation_findings(frame, mean_log, published)}
 
 
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_pictures_and_places_are_carried_alike(orientation):
-    """A marked pixel lies in the reoriented picture where its place is carried to, also in frames that are not square."""
-    picture = np.zeros((7, 5))
-    picture[1, 3] = 1
-    row, col = carried((1, 3), orientation, picture.shape)
-    assert reoriented(picture, orientation)[int(row), int(col)] == 1
-
-
-@pytest.mark.parametrize("orientation", ["as published", "upside down", "left and right exchanged", "turned by half a turn", "rows and columns exchanged"])
+@pytest.mark.parametrize("orientation", ["as published", "upside down", "turned by half a turn", "rows and columns exchanged"])
 def test_orientations_are_named(orientation):
     """The same pattern is recognised in each orientation, and its lattice lies where it was carried to."""
+    marked, place = np.zeros((7, 5)), carried((1, 3), orientation, (7, 5))  # pictures and places are carried alike
+    marked[1, 3] = 1
+    assert reoriented(marked, orientation)[int(place[0]), int(place[1])] == 1
     frame, findings = frame_and_findings(np.ascontiguousarray(reoriented(mean_pattern(), orientation)))
     assert frame.orientation == orientation and frame.likeness > 0.9
     np.testing.assert_allclose(frame.lattice.centre, carried(published_lattice().centre, orientation, (256, 256)), atol=0.3)

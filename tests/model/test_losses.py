@@ -54,6 +54,16 @@ def test_terms_are_the_printed_sums(convention, array, weights):
     assert terms.total.item() == pytest.approx((terms.reconstruction + terms.l1 + terms.similarity + sign * terms.divergence).item())
 
 
+def test_the_printed_sign_makes_components_equal():
+    """Descending the divergence as printed closes the gap between two components; subtracting it opens the gap."""
+    gaps = {}
+    for name in ("paper", "book"):
+        z, patterns = torch.tensor([[1.0, 2.0]], requires_grad=True), torch.zeros(1, 1, 1)
+        slope = torch.autograd.grad(total_loss(patterns, patterns, z, LossWeights(divergence=0.1), name).total, z)[0]
+        gaps[name] = (z - slope).diff().item()
+    assert gaps["paper"] < 1 < gaps["book"]
+
+
 def test_half_precision_is_summed_in_32_bits_and_a_zero_vector_has_no_gradient():
     z = torch.relu(torch.randn(64, 5, generator=torch.Generator().manual_seed(1)))
     with torch.autocast("cpu", torch.bfloat16):

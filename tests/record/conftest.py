@@ -1,7 +1,5 @@
 """A world to fetch in: an imitation of Zenodo, a manifest of its files, and an empty data folder."""
 
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,11 +15,11 @@ RECORD = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-
 
 
 class World:
-    """An imitation, a manifest of its files, and an empty data folder; `slept` gathers the pauses between attempts, in seconds."""
+    """An imitation, a manifest of its files, and an empty data folder."""
 
-    def __init__(self, server, folder, slept):
-        self.server, self.slept = server, slept
-        self.data, self.manifest_path = folder / "data", folder / "repository" / "data_manifest.yaml"
+    def __init__(self, server, folder):
+        self.server, self.data = server, folder / "data"
+        self.manifest_path = folder / "repository" / "data_manifest.yaml"
         self.path, self.content = self.data / "scan" / "scan.bin", server.files[SCAN]
         self.manifest_path.parent.mkdir()
         self.write_manifest()
@@ -46,23 +44,12 @@ class World:
         """Ensure the scan."""
         return ensure("scan", load_manifest(self.manifest_path), **options)
 
-    def start(self):
-        """Start fetching the scan in a process of its own."""
-        code = ("import sys; from figures_pkg.record import fetch, load_manifest;"
-                "sys.stdout.write(str(fetch('scan', load_manifest(sys.argv[1]))[0]))")  # fmt: skip
-        return subprocess.Popen([sys.executable, "-c", code, str(self.manifest_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def arrived(self):
-        """Bytes of the scan that are here but not yet in place."""
-        return sum(part.stat().st_size for part in (self.data / ".fetch").glob("scan.*.part"))
-
 
 @pytest.fixture
 def slept(monkeypatch):
     """Nobody waits: the pauses are gathered instead; three attempts, and five seconds of silence at most."""
     pauses = []
     monkeypatch.setattr(zenodo, "time", SimpleNamespace(sleep=pauses.append))
-    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(zenodo, "TRIES", 3)
     monkeypatch.setattr(zenodo, "SILENCE_S", 5.0)
     return pauses
@@ -76,4 +63,4 @@ def world(tmp_path, monkeypatch, slept):
     with FakeZenodo(files) as server:
         monkeypatch.setenv(zenodo.API_VARIABLE, server.api)
         monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "data"))
-        yield World(server, tmp_path, slept)
+        yield World(server, tmp_path)

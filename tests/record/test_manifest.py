@@ -117,37 +117,28 @@ SPOILED = {f"local {local!r}": {"local": local} for local in UNSAFE} | {
 }
 
 
-@pytest.mark.parametrize("changes", SPOILED.values(), ids=SPOILED.keys())
-def test_spoiled_entries_are_refused(write, changes):
-    assert write(SMALL)["scan"].expected_bytes.value == (1, 10)
-    with pytest.raises(ManifestError, match="data_manifest.yaml"):
-        write(SMALL | {"datasets": [ENTRY | changes]})
-
-
-@pytest.mark.parametrize("key", ENTRY)
-def test_every_key_of_an_entry_must_be_given(write, key):
-    """Nothing has a silent default; a missing `substitute` is an error, an explicit null is not."""
-    with pytest.raises(ManifestError, match=f"missing {key}"):
-        write(SMALL | {"datasets": [{name: value for name, value in ENTRY.items() if name != key}]})
-
-
-TWINS = {
+NAMES = {  # two entries that share one
     "id": {"local": "b.hspy", "remote": "b"},
     "remote": {"id": "b", "local": "b.hspy"},
     "local": {"id": "b", "remote": "b"},
     "local but for case": {"id": "b", "remote": "b", "local": "Scan/SCAN.hspy"},
     "file that is a folder": {"id": "b", "remote": "b", "local": "scan/scan.hspy/b"},
 }
+REFUSED = {name: ([ENTRY | changes], "data_manifest.yaml: ") for name, changes in SPOILED.items()}
+REFUSED |= {f"no {left}": ([{key: value for key, value in ENTRY.items() if key != left}], f"missing {left}") for left in ENTRY}
+REFUSED |= {f"the same {name}": ([ENTRY, ENTRY | changes], "occurs twice") for name, changes in NAMES.items()}
 
 
-@pytest.mark.parametrize("changes", TWINS.values(), ids=TWINS.keys())
-def test_no_two_entries_share_a_name(write, changes):
-    with pytest.raises(ManifestError, match="occurs twice"):
-        write(SMALL | {"datasets": [ENTRY, ENTRY | changes]})
+@pytest.mark.parametrize(("datasets", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_spoiled_entries_are_refused(write, datasets, words):
+    """No unsafe name, no silent default (a missing `substitute` is an error, an explicit null is not), nothing twice."""
+    assert write(SMALL)["scan"].expected_bytes.value == (1, 10)
+    with pytest.raises(ManifestError, match=words):
+        write(SMALL | {"datasets": datasets})
 
 
 NO_MANIFESTS = {
-    "": "a mapping", "- a\n": "a mapping", "a: [": "YAML", "schema: 1\nschema: 1\n": "given twice", yaml.safe_dump(SMALL | {"schema": 2}): "schema 2",
+    "": "a mapping", "- a\n": "a mapping", "a: [": "YAML", "schema: 1\nschema: 1\n": "given twice", yaml.safe_dump(SMALL | {"schema": 2}): "schema: expected 1",
     **{yaml.safe_dump(SMALL | {key: 5}): f"{key}: expected" for key in ("bases", "figures", "records", "datasets")},
 }  # fmt: skip
 

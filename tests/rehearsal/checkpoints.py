@@ -6,8 +6,6 @@ seconds starts from a good guess: the decoder draws the mean pattern, and the la
 the scan by least squares. One pass over 64 patterns does the rest. Nobody is told the truth.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +24,9 @@ RATE = 2e-3
 EMPHASIS = 0.1  # of the error along the components beside that of all pixels, most of which is noise
 
 
-def some_patterns(scan: xr.DataArray, side: int = SIDE) -> Tensor:
+def some_patterns(scan: xr.DataArray) -> Tensor:
     """ln(1 + N) of positions on a grid, float32 (n, 256, 256)."""
-    chosen = scan[:: max(1, scan.shape[0] // side), :: max(1, scan.shape[1] // side)]
+    chosen = scan[:: max(1, scan.shape[0] // SIDE), :: max(1, scan.shape[1] // SIDE)]
     return torch.from_numpy(np.log1p(chosen.values.reshape(-1, *scan.shape[2:]).astype(np.float32)))
 
 
@@ -42,10 +40,10 @@ def principal_components(patterns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean, components, (centred @ components).std(0)
 
 
-def train_small(patterns: Tensor, variational: bool = False, seed: int = 0) -> tuple[Autoencoder, torch.optim.Adam]:
+def train_small(patterns: Tensor, variational: bool = False) -> tuple[Autoencoder, torch.optim.Adam]:
     """A network that draws these patterns, and the optimiser that trained it."""
-    torch.manual_seed(seed)
-    net = (BetaVAE if variational else Autoencoder)(CONFIG, seed=seed)
+    torch.manual_seed(0)
+    net = (BetaVAE if variational else Autoencoder)(CONFIG, seed=0)
     mean, components, deviations = principal_components(patterns)
     _start_from(net, patterns, mean, components / deviations)
     return net, train_further(net, patterns)
@@ -87,7 +85,9 @@ def _start_from(net: Autoencoder, patterns: Tensor, mean: Tensor, whiten: Tensor
     features = torch.cat(seen)
     centre = features.mean(0)
     features = features - centre
-    scores = (patterns - mean).flatten(1) @ whiten @ _directions(whiten.shape[1]).T
+    mixtures = torch.randn(CONFIG.channels - 2 * COMPONENTS, COMPONENTS)  # channels follow each component, its opposite, then mixtures of all
+    directions = torch.cat([torch.eye(COMPONENTS), -torch.eye(COMPONENTS), mixtures / mixtures.norm(dim=1, keepdim=True)])
+    scores = (patterns - mean).flatten(1) @ whiten @ directions.T
     ridge = features.square().sum(0).mean() / 10 * torch.eye(features.shape[1])
     weight = torch.linalg.solve(features.T @ features + ridge, features.T @ scores).T / 2
     net.enc.dense.weight.copy_(weight)
@@ -104,9 +104,3 @@ def save_published(net: Autoencoder, optimizer: torch.optim.Adam, path: Path, ep
     torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch, "encoder": net.enc.state_dict(),
                 "decoder": net.dec.state_dict(), **more}, path)  # fmt: skip
     return path
-
-
-def _directions(components: int) -> Tensor:
-    """What each channel follows, (channels, components): each component, its opposite, then mixtures of all."""
-    mixtures = torch.randn(CONFIG.channels - 2 * components, components)
-    return torch.cat([torch.eye(components), -torch.eye(components), mixtures / mixtures.norm(dim=1, keepdim=True)])

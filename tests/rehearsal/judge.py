@@ -5,8 +5,6 @@ Only the judge reads the truth. It asks what a reader of the paper's figures rel
 walls, and do Figs. 1, 2 and 4 say with the domains found what they would say with the true ones?
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,22 +77,17 @@ def told_by(images: Images, domain: np.ndarray) -> Told:
     return Told(split.step, split.error, {name: max(auc, 1 - auc) for name, auc in aucs.items()}, ratio)
 
 
-def right_share(found: xr.Dataset, truth: xr.Dataset, sense: int = 1) -> float:
-    """Share of the positions 20 nm and more from a true wall at which the domain found is the true one; unknown counts as wrong."""
-    clear = np.abs(truth.wall_distance_nm.values) > CLEAR_NM
-    return float((found.domain.values == sense * truth.domain.values)[clear].mean())
-
-
 def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 1, notebooks: Path | None = None) -> dict[str, tuple[str, bool]]:
     """
-    Each question with its answer in words, and whether that is good enough.
+    Each question with its answer in words, and whether that is good enough; `found` is from :func:`figures_pkg.evaluate.known.matched_domains`.
 
-    `found` is from :func:`figures_pkg.evaluate.known.matched_domains`, `truth` of the twin's scan behind the stand-in. `sense` is −1 for a
-    stand-in whose patterns were turned by half a turn, which has the other polarization. With `notebooks`, the folder of executed chapters, what
-    Figs. 1, 2 and 4 print about the first scan is judged as well.
+    `sense` is −1 for a stand-in whose patterns were turned by half a turn, which has the other polarization. With `notebooks`, the folder of
+    executed chapters, what Figs. 1, 2 and 4 print about the first scan is judged as well.
     """
-    said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, sense * truth.domain.where(np.abs(truth.wall_distance_nm) > CLEAR_NM, 0).values.astype(int))
-    right, agreement, known = right_share(found, truth, sense), found.attrs["agreement"], bool(found.attrs["sign_known"])
+    clear, agreement, known = np.abs(truth.wall_distance_nm.values) > CLEAR_NM, found.attrs["agreement"], bool(found.attrs["sign_known"])
+    true = np.where(clear, sense * truth.domain.values, 0).astype(int)
+    said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, true)
+    right = float((found.domain.values == true)[clear].mean())  # unknown counts as wrong
     answers = {
         "sign of P": ("known" if known else "said to be unknown", known),
         "domains right, 20 nm from walls": (f"{100 * right:.2f} %", right >= LEAST_RIGHT),

@@ -9,8 +9,6 @@ do not need each other run side by side, in two processes, and each says what it
 what it must not, ends the rehearsal with status 1.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os
@@ -61,21 +59,19 @@ class Rehearsal:
                             "FIGURES_PKG_MANIFEST": self.record / "manifest.yaml", "FIGURES_PKG_ZENODO_API": "http://127.0.0.1:9/api"}  # fmt: skip
 
     def run(self, *command: str, status: int = 0, says: str = "", how: str = "seen", **environment) -> None:
-        """
-        Run a command of the package as a reader does; raise unless it ends with this status and says this.
-
-        What it says is printed when it ends if `how` is "seen", while it runs if that is "live", and never if it is "unseen".
-        """
+        """Run a command as a reader does; raise unless it ends so and says this, which is printed "live", when it ends ("seen"), or never ("unseen")."""
         exported = os.environ | {name: str(value) for name, value in (self.environment | environment).items()}
         caught = {} if how == "live" else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         done = subprocess.run([sys.executable, "-m", "figures_pkg", *command], cwd=ROOT, env=exported, text=True, check=False, **caught)
         said = done.stdout or ""
-        if done.returncode != status:
-            raise RehearsalError(f"`figures_pkg {' '.join(command)}` ended with status {done.returncode}, not {status}\n{said[-3000:]}")
-        if says.lower() not in said.lower():
-            raise RehearsalError(f"`figures_pkg {' '.join(command)}` does not say {says!r}\n{said[-3000:]}")
+        if done.returncode != status or says.lower() not in said.lower():
+            raise RehearsalError(f"`figures_pkg {' '.join(command)}` ended with status {done.returncode}; expected are {status} and {says!r}\n{said[-3000:]}")
         if how == "seen":
             print(said, end="")
+
+    def make(self, part: str) -> None:
+        """A part of the stand-in record, unless it is there."""
+        make_part(part, self.scans, self.record)
 
     def serve(self, record: Path) -> FakeZenodo:
         """Both records on loopback; files of a variant take the place of the good ones."""
@@ -84,7 +80,7 @@ class Rehearsal:
         return FakeZenodo(files, record=RECORDS["sed"], others={RECORDS["vae"]: of_vae})
 
 
-def timed(step: Callable, rehearsal: Rehearsal, details: tuple) -> tuple[float, str, str]:
+def timed(step: Callable, rehearsal: Rehearsal, details: Sequence) -> tuple[float, str, str]:
     """Run a step: the seconds that it took, what it printed, and what was wrong."""
     begin, printed, problem = time.perf_counter(), io.StringIO(), ""
     try:
@@ -100,19 +96,21 @@ class Protocol:
 
     def __init__(self, pool: ProcessPoolExecutor, rehearsal: Rehearsal):
         self.pool, self.rehearsal = pool, rehearsal
+        self.begun: dict[Future, str] = {}
         self.times: list[tuple[str, float]] = []
         self.failures: list[str] = []
 
-    def begin(self, name: str, step: Callable, *details) -> tuple[str, Future]:
-        """Let a step begin in a process of its own."""
-        print(f"--- {name}: begins", flush=True)
-        return name, self.pool.submit(timed, step, self.rehearsal, details)
+    def begin(self, *steps: tuple) -> None:
+        """Let steps, (name, function, details), begin side by side."""
+        for name, step, *details in steps:
+            print(f"--- {name}: begins", flush=True)
+            self.begun[self.pool.submit(timed, step, self.rehearsal, details)] = name
 
-    def finish(self, *begun: tuple[str, Future]) -> None:
-        """Wait for steps, and print what each has said when it ends."""
-        names = {future: name for name, future in begun}
-        for future in as_completed(names):
-            self.note(names[future], *future.result())
+    def finish(self) -> None:
+        """Wait for what has begun, and print what each step has said when it ends."""
+        for future in as_completed(self.begun):
+            self.note(self.begun[future], *future.result())
+        self.begun.clear()
 
     def note(self, name: str, seconds: float, printed: str, problem: str) -> None:
         """Print and keep what a step did."""
@@ -121,12 +119,6 @@ class Protocol:
         if problem:
             self.failures.append(f"{name}: {problem}")
             print(f"FAILED {name}: {problem}", flush=True)
-
-    def table(self, seconds: float) -> str:
-        """What each step took, and what failed."""
-        lines = [f"{'step':45} {'seconds':>8}", *(f"{name:45} {took:8.1f}" for name, took in self.times), f"{'together, some side by side':45} {seconds:8.1f}"]
-        book = self.rehearsal.book / "_build" / "html" / "index.html"
-        return "\n".join(["", *lines, "", *([f"FAILED: {failure}" for failure in self.failures] or [f"rehearsed: the book is at {book}"])])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -142,20 +134,25 @@ def main(arguments: list[str] | None = None) -> int:
     with ProcessPoolExecutor(SIDE_BY_SIDE, get_context("spawn"), share_cores) as pool:
         steps = Protocol(pool, rehearsal)
         steps.note("copy what the twin's book has made", *timed(prepare, rehearsal, ()))
-        before = dates(rehearsal)
-        steps.finish(*(steps.begin(f"make {part} of the stand-in record", make, part) for part in PARTS))
-        if dates(rehearsal) != before:  # another record under the same names: what was fetched of the one before is not its
+        before = {stamp: stamp.stat().st_mtime_ns for stamp in rehearsal.record.glob("*.json")}
+        steps.begin(*((f"make {part} of the stand-in record", Rehearsal.make, part) for part in PARTS))
+        steps.finish()
+        if before != {stamp: stamp.stat().st_mtime_ns for stamp in rehearsal.record.glob("*.json")}:  # another record under the same names: what was fetched of the one before is not its
             for folder in (rehearsal.data, *(path.parent for path in rehearsal.folder.glob("*-ds*/data"))):
                 shutil.rmtree(folder, ignore_errors=True)
-        steps.finish(steps.begin("fetch both records", fetch))
-        steps.finish(*(steps.begin(f"inspect {name}", look, name) for name in SCANS))
-        wrong = [steps.begin(f"notice that {name} is {variant}", notice, name, variant) for name, variant in (VARIANTS if options.full else VARIANTS[:2])]
-        wrong.append(steps.begin("refuse a ds1 of another shape", refuse, options.full))
+        steps.note("fetch both records", *timed(fetch, rehearsal, ()))
+        steps.begin(*((f"inspect {name}", look, name) for name in SCANS))
+        steps.finish()
+        steps.begin(*((f"notice that {name} is {variant}", look, name, variant) for name, variant in (VARIANTS if options.full else VARIANTS[:2])),
+                    ("refuse a ds1 of another shape", refuse, options.full))  # fmt: skip
         print("--- build the book on the record: begins", flush=True)
         steps.note("build the book on the record", *timed(build, rehearsal, ()))  # beside the wrong scans, which give way to it
-        steps.finish(*wrong)
-        steps.finish(*(steps.begin(f"judge {name}", ask_the_judge, name) for name in SCANS), steps.begin("check the pages", check_pages))
-    print(steps.table(time.perf_counter() - start), flush=True)
+        steps.finish()
+        steps.begin(*((f"judge {name}", ask_the_judge, name) for name in SCANS), ("check the pages", check_pages))
+        steps.finish()
+    rows = [*steps.times, ("together, some side by side", time.perf_counter() - start)]
+    ends = [f"FAILED: {failure}" for failure in steps.failures] or [f"rehearsed: the book is at {rehearsal.book / '_build' / 'html' / 'index.html'}"]
+    print("\n".join(["", f"{'step':45} {'seconds':>8}", *(f"{name:45} {took:8.1f}" for name, took in rows), "", *ends]), flush=True)
     return 1 if steps.failures else 0
 
 
@@ -178,10 +175,9 @@ def prepare(rehearsal: Rehearsal) -> None:
 def copy_artefacts(source: Path, target: Path) -> None:
     """The same files with the same dates in another folder, so that nothing counts as out of date; only what is newer is taken again."""
     for path in sorted(source.rglob("*")):
-        inside = path.relative_to(source)
-        if not path.is_file() or path.suffix in (".lock", ".part") or "zenodo" in inside.parts:
+        copy, now = target / path.relative_to(source), path.stat()
+        if not path.is_file() or path.suffix in (".lock", ".part") or "zenodo" in path.relative_to(source).parts:
             continue
-        copy, now = target / inside, path.stat()
         if copy.is_file() and copy.stat().st_mtime_ns >= now.st_mtime_ns:
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -192,16 +188,6 @@ def copy_artefacts(source: Path, target: Path) -> None:
             os.link(path, copy)
 
 
-def dates(rehearsal: Rehearsal) -> list[int]:
-    """When each part of the stand-in record was made."""
-    return [stamp.stat().st_mtime_ns for stamp in sorted(rehearsal.record.glob("*.json"))]
-
-
-def make(rehearsal: Rehearsal, part: str) -> None:
-    """A part of the stand-in record, unless it is there."""
-    make_part(part, rehearsal.scans, rehearsal.record)
-
-
 def fetch(rehearsal: Rehearsal) -> None:
     """Everything that the manifest lists, from a server that says it is the record."""
     write_manifest(rehearsal.record, {name: specimen_of(source) for name, source in rehearsal.scans.items()})
@@ -209,16 +195,14 @@ def fetch(rehearsal: Rehearsal) -> None:
         rehearsal.run("fetch", "--refresh", "sed", "vae", FIGURES_PKG_ZENODO_API=server.api)
 
 
-def look(rehearsal: Rehearsal, name: str) -> None:
-    """The first look at a good scan finds nothing that contradicts the manifest."""
-    rehearsal.run("inspect", name, "--source", "zenodo", "--json", str(rehearsal.folder / f"inspect-{name}.json"))
-
-
-def notice(rehearsal: Rehearsal, name: str, variant: str) -> None:
-    """A scan that is wrong has to be noticed by the first look, with the finding as the message."""
-    folder = with_variant(rehearsal, name, variant, [name])
-    rehearsal.run("inspect", name, "--source", "zenodo", "--json", str(folder / "inspect.json"), status=1, says=FINDINGS[variant], how="unseen",
-                  FIGURES_PKG_DATA=folder / "data")  # fmt: skip
+def look(rehearsal: Rehearsal, name: str, variant: str = "good") -> None:
+    """The first look at a good scan finds nothing that contradicts the manifest; one that is wrong has to be noticed, with the finding as the message."""
+    inspect = ("inspect", name, "--source", "zenodo", "--json", str(rehearsal.folder / f"inspect-{variant}-{name}.json"))
+    if variant == "good":
+        rehearsal.run(*inspect)
+    else:
+        folder = with_variant(rehearsal, name, variant, [name])
+        rehearsal.run(*inspect, status=1, says=FINDINGS[variant], how="unseen", FIGURES_PKG_DATA=folder / "data")
 
 
 def refuse(rehearsal: Rehearsal, whole_book: bool) -> None:

@@ -6,8 +6,6 @@ set back to HyperSpy 1.5 and pyxem 0.12 (format 3.0, energy in V, ``$A^{-1}$``, 
 twin. The checkpoints hold small networks, trained here, in the layout of the published training. A manifest of their own says what they are.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -70,11 +68,7 @@ def specimen_of(source: Path, variant: str = "good") -> dict:
 
 
 def write_scan(source: Path, target: Path, variant: str = "good", chunks: tuple[int, int, int, int] = CONVERTERS_CHUNKS) -> Path:
-    """
-    Copy the counts of a twin's scan into a file as the laboratory writes them; `variant` is a key of ``VARIANTS``.
-
-    Scans may be of any size: never more than a few blocks of 1024 patterns are in memory.
-    """
+    """Copy the counts of a twin's scan, a few blocks at a time, into a file as the laboratory writes them; `variant` is a key of ``VARIANTS``."""
     with replacing(target) as part, h5py.File(source) as file:
         stored = _counts(file)
         side = int(PATTERNS_IN_MEMORY**0.5)
@@ -124,11 +118,7 @@ def _signal(counts: da.Array, step_nm: float) -> dict:
 
 
 def make_part(part: str, scans: dict[str, Path], folder: Path) -> None:
-    """
-    Make one of ``PARTS`` of both records: a scan and its networks, or the variational network. `scans` are the twin's files behind ds1 and ds2.
-
-    What was made of the same file by the same code is left alone.
-    """
+    """Make one of ``PARTS`` of both records from the twin's files behind ds1 and ds2, unless the same code has made it of the same file."""
     source = scans.get(part, scans["ds2"])
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[cs]*.py"))}
     stamp, made_of = folder / f"{part}.json", json.dumps([texts, str(source), source.stat().st_size, source.stat().st_mtime_ns])
@@ -139,13 +129,6 @@ def make_part(part: str, scans: dict[str, Path], folder: Path) -> None:
             write_scan(source, folder / REMOTE[part], chunks=CHUNKS[part])
         write_checkpoints(part, source, folder)
         stamp.write_text(made_of, encoding="utf-8")
-
-
-def make_record(scans: dict[str, Path], folder: Path) -> Path:
-    """Make both records in a folder, and return the path of their manifest."""
-    for part in PARTS:
-        make_part(part, scans, folder)
-    return write_manifest(folder, {name: specimen_of(source) for name, source in scans.items()})
 
 
 def write_checkpoints(part: str, source: Path, folder: Path) -> None:
@@ -164,11 +147,7 @@ def write_checkpoints(part: str, source: Path, folder: Path) -> None:
 
 
 def write_manifest(folder: Path, specimens: dict[str, dict]) -> Path:
-    """
-    Write ``manifest.yaml`` beside the files under the names of the record, with facts of its own: every number is that of a file here.
-
-    Names, places, boxes and the figures of the paper are those of the repository's manifest.
-    """
+    """Write ``manifest.yaml`` beside the files: every number is that of a file here; names, places, boxes and figures are those of the authors' manifest."""
     authors = load_manifest(REPOSITORY_MANIFEST)
     content = {
         "schema": 1,
@@ -184,10 +163,6 @@ def write_manifest(folder: Path, specimens: dict[str, dict]) -> Path:
     return path
 
 
-def _fact(value, source: str = "set in the simulation") -> dict:
-    return {"value": value, "basis": "rehearsal", "source": source}
-
-
 def _entry(author: Dataset, path: Path, specimen: dict | None) -> dict:
     """The manifest's entry of a scan or, without a specimen, of a checkpoint."""
     if specimen is None:
@@ -201,10 +176,13 @@ def _entry(author: Dataset, path: Path, specimen: dict | None) -> dict:
                        "camera_length_cm": 22.95, "probe_nm": 2 if first else 0.5, "current_pa": 4.6, "convergence_mrad": 1.27 if first else 0.785,
                        "counts_per_pattern": 540000 if first else 100000}  # fmt: skip
         groups = specimen | {"acquisition": acquisition, "boxes": {name: fact.value for name, fact in author.boxes.items()}}
+    def fact(value, source: str = "set in the simulation") -> dict:
+        return {"value": value, "basis": "rehearsal", "source": source}
+
     size = path.stat().st_size
     return {
         "id": author.id, "role": author.role, "record": author.record.id, "remote": author.remote, "local": author.local, "pin": "resolve",
-        "expected_bytes": _fact([int(0.9 * size), int(1.1 * size) + 1], "size of the stand-in within a tenth"), "used_by": list(author.used_by),
+        "expected_bytes": fact([int(0.9 * size), int(1.1 * size) + 1], "size of the stand-in within a tenth"), "used_by": list(author.used_by),
         "substitute": author.substitute,
-        **{group: {name: _fact(value) for name, value in facts.items()} for group, facts in groups.items()},
+        **{group: {name: fact(value) for name, value in facts.items()} for group, facts in groups.items()},
     }  # fmt: skip

@@ -19,12 +19,11 @@ def read(tmp_path):
     """Write pages, each with a line above its text, and read them as a book."""
 
     def _read(above="", **articles):
-        bar = f'<div class="bd-header-announcement"><p>{above}</p></div>' if above else ""
         for name, article in articles.items():
             path = tmp_path / f"{name.replace('__', '/')}.html"
             path.parent.mkdir(exist_ok=True)
-            page = f'<html><head><title>nan</title></head><body>{bar}<nav>None</nav><article class="bd-article">{article}</article></body></html>'
-            path.write_text(page, encoding="utf-8")
+            path.write_text(f'<html><head><title>nan</title></head><body><div class="bd-header-announcement">{above}</div><nav>None</nav>'
+                            f'<article class="bd-article">{article}</article></body></html>', encoding="utf-8")  # fmt: skip
         return words.read_book(tmp_path)
 
     return _read
@@ -47,21 +46,23 @@ def test_a_number_that_is_none_and_a_raw_label_are_found(read, text, found):
     assert len(words.unwritten(read(index=text))) == found
 
 
-@pytest.mark.parametrize("text", ["The AUC against the true domains is 0.99.", "The truth is a step of 3.1.", "Dotted: the true wall."])
-def test_a_truth_is_claimed_only_on_pages_about_the_twin(read, text):
-    """The same sentence is found on a page about a measured scan, and not in a chapter that always reads the twin or in the glossary."""
-    assert len(words.claimed_truths(read(**{f"executed__{MEASURED}": f"<p>A sentence.</p><img src='a.png' alt='{text}'><p>{text}</p>"}))) == 2
-    title = "Every method against the truth"  # which a link may carry
-    book = read(**{f"executed__{MEASURED}": f"<a href='x'>{title}</a>", f"executed__{TWINS}": f"<h1>{title}</h1><p>{text}</p>", "glossary": f"<p>{text}</p>"})
-    assert words.claimed_truths(book) == []
+TITLE, TRUTH = "Every method against the truth", "The AUC against the true domains is 0.99. The truth is a step of 3.1. Dotted: the true wall."  # three claims
+OTHERS = ["The twin knows the truth.", "A measured scan has no truth.", "Drawn without the truth.", "The same holds true of 004.",
+          "This figure needs the truth at each position.", "On a simulated scan the true wall is known."]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["The twin knows the truth.", "A measured scan has no truth.", "Drawn without the truth.", "The same holds true of 004.",
-                                  "This figure needs the truth at each position.", "On a simulated scan the true wall is known."])  # fmt: skip
-def test_whose_truth_may_be_said(read, text):
-    """A sentence that names the twin, or denies the truth, stands on any page; the next sentence is read by itself."""
-    assert words.claimed_truths(read(index=f"<p>{text}</p>")) == []
-    assert len(words.claimed_truths(read(index=f"<p>{text} The true wall is dotted.</p>"))) == 1
+@pytest.mark.parametrize(("pages", "found"), [
+    ({f"executed__{MEASURED}": f"<p>A sentence.</p><img src='a.png' alt='{TRUTH}'><p>{TRUTH}</p>"}, 6),
+    ({f"executed__{TWINS}": f"<h1>{TITLE}</h1><p>{TRUTH}</p>", "glossary": f"<p>{TRUTH}</p>", f"executed__{MEASURED}": f"<a href='x'>{TITLE}</a>"}, 0),
+    *[({"index": f"<p>{text}</p>"}, 0) for text in OTHERS], *[({"index": f"<p>{text} The true wall is dotted.</p>"}, 1) for text in OTHERS],
+])  # fmt: skip
+def test_a_truth_is_claimed_only_on_pages_about_the_twin(read, pages, found):
+    """
+    Not on a page about a measured scan, but in a chapter that always reads the twin, in the glossary, and in a link with such a chapter's title.
+
+    A sentence that names the twin, or denies the truth, stands on any page; the next sentence is read by itself.
+    """
+    assert len(words.claimed_truths(read(**pages))) == found
 
 
 OWN, OTHER = SOURCE_WORDS["rehearsal"], SOURCE_WORDS["record"]
@@ -88,12 +89,10 @@ def test_a_picture_in_two_places_is_found(read, tmp_path):
 def test_numbers_of_figures_are_compared_by_label(read):
     """A shifted number and a figure that one book lacks are told."""
     figure = '<figure id="{}"><figcaption><span class="caption-number">Book figure {} </span><span>text</span></figcaption></figure>'
-    twin = read(one=figure.format("fig-a", 1) + figure.format("fig-b", 2))
+    twin, record = read(one=figure.format("fig-a", 1) + figure.format("fig-b", 2)), read(one=figure.format("fig-b", 1))
     assert words.shifted_numbers(twin, twin) == []
-    assert words.shifted_numbers(twin, read(one=figure.format("fig-b", 1))) == [
-        "fig-a: Book figure 1 in the twin's book, absent in the record's",
-        "fig-b: Book figure 2 in the twin's book, Book figure 1 in the record's",
-    ]
+    assert words.shifted_numbers(twin, record) == ["fig-a: Book figure 1 in the twin's book, absent in the record's",
+                                                   "fig-b: Book figure 2 in the twin's book, Book figure 1 in the record's"]  # fmt: skip
 
 
 def drawing(*draw) -> str:
@@ -107,20 +106,15 @@ def drawing(*draw) -> str:
     return file.getvalue()
 
 
-def test_an_empty_panel_is_found():
-    """Axes with a title alone are empty; a line, a map, points, bars or an arrow are not."""
-    full = [lambda ax: ax.plot([0, 1]), lambda ax: ax.imshow(np.eye(30)), lambda ax: ax.scatter([0], [1]), lambda ax: ax.bar([1], [1]),
+def test_an_empty_panel_and_an_image_in_two_panels_are_found():
+    """A title alone is empty; a line, points, bars, an arrow or a map are not. Maps of one colour and the strips of colour bars may look alike."""
+    full = [lambda ax: ax.plot([0, 1]), lambda ax: ax.scatter([0], [1]), lambda ax: ax.bar([1], [1]),
             lambda ax: ax.annotate("x", (0, 0), (1, 1), arrowprops={"arrowstyle": "->"})]  # fmt: skip
-    assert words.panel_problems(drawing(*full, lambda ax: ax.set_title("nothing"))) == ["axes_6 is empty"]
-
-
-def test_an_image_in_two_panels_is_found():
-    """The same map twice; maps of one colour and the strips of colour bars may look alike."""
     image = np.random.default_rng(1).random((20, 20))
-    pairs = {"same": (image, image), "different": (image, image.T), "constant": (np.zeros((20, 20)), np.zeros((20, 20)))}
-    problems = {name: words.panel_problems(drawing(*(lambda ax, shown=shown: ax.figure.colorbar(ax.imshow(shown), ax=ax) for shown in pair)))
-                for name, pair in pairs.items()}  # fmt: skip
-    assert problems == {"same": ["axes_1 and axes_2 show the same image"], "different": [], "constant": []}
+    assert words.panel_problems(drawing(*full, lambda ax: ax.imshow(image), lambda ax: ax.set_title("nothing"))) == ["axes_6 is empty"]
+    for pair, problems in (((image, image), ["axes_1 and axes_2 show the same image"]), ((image, image.T), []), ((0 * image, 0 * image), [])):
+        maps = [lambda ax, shown=shown: ax.figure.colorbar(ax.imshow(shown), ax=ax) for shown in pair]
+        assert words.panel_problems(drawing(*maps)) == problems
 
 
 def test_the_built_book_shows_nothing_of_the_kind(built):

@@ -9,8 +9,6 @@ about a measured scan a sentence may say "true" or "truth" only if it says whose
 is no truth or what needs one, or it is the caption of a figure that is drawn from the twin in both books.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io
@@ -101,8 +99,7 @@ def read_book(html: Path) -> dict[str, Seen]:
 
 def quoted(page: str, block: Block, found: re.Match) -> str:
     """One line about a finding, with the text around it."""
-    around = block.text[max(0, found.start() - 60) : found.end() + 60]
-    return f"{page}: {found[0]!r} in {block.kind}: …{around}…"
+    return f"{page}: {found[0]!r} in {block.kind}: …{block.text[max(0, found.start() - 60) : found.end() + 60]}…"
 
 
 def all_of(pattern: re.Pattern, pages: dict[str, Seen]) -> list[str]:
@@ -181,9 +178,8 @@ def wrong_drawings(html: Path) -> list[str]:
     """What is wrong inside the published figures of a book: stamps, numbers that are none, empty panels, panels shown twice."""
     found = []
     for name, (svg, passport) in sorted(published(html).items()):
-        origin = passport["origin"]
         words = [text.strip() for text in re.findall(r"<!--(.*?)-->", svg, re.DOTALL)]  # Matplotlib notes each beside its outlines
-        stamp = SOURCE_WORDS.get(origin)
+        origin, stamp = passport["origin"], SOURCE_WORDS.get(passport["origin"])
         found += [f"{name}: {word!r} is drawn" for word in words if NO_NUMBER.search(word)]
         found += [f"{name}: stamped {word!r}, its passport says {origin!r}" for word in words if word in SOURCE_WORDS.values() and word != stamp]
         if origin in ("record", "rehearsal"):
@@ -196,6 +192,13 @@ def wrong_drawings(html: Path) -> list[str]:
 
 def panel_problems(svg: str) -> list[str]:
     """Panels of a drawing that hold nothing, or the same image as another one; maps of next to no contrast may look alike."""
+    def images_of(panel: ElementTree.Element):  # not those of axes inside it, such as a colour bar's
+        for child in panel:
+            if child.tag == f"{SVG}image":
+                yield child
+            elif not child.get("id", "").startswith("axes_"):
+                yield from images_of(child)
+
     problems, images = [], defaultdict(list)
     for panel in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         name = panel.get("id", "")
@@ -205,22 +208,13 @@ def panel_problems(svg: str) -> list[str]:
         artists = [kind for kind in kinds if kind not in ("patch", "text", "matplotlib.axis")]
         if not artists and kinds.count("patch") <= FRAME_PATCHES and kinds.count("text") <= 1:
             problems.append(f"{name} is empty")
-        for element in _images(panel):
+        for element in images_of(panel):
             pixels = base64.b64decode(element.get(HREF).partition(",")[2])
             image = Image.open(io.BytesIO(pixels))
             colours = image.convert("RGB").getcolors(1 << 20)
             if max(image.size) < BAR_ASPECT * min(image.size) and (colours is None or len(colours) >= FEW_COLOURS):  # neither a colour bar nor one colour
                 images[pixels].append(name)
     return problems + [f"{' and '.join(names)} show the same image" for names in images.values() if len(names) > 1]
-
-
-def _images(panel: ElementTree.Element):
-    """Images of a panel, not those of axes inside it, such as a colour bar's."""
-    for child in panel:
-        if child.tag == f"{SVG}image":
-            yield child
-        elif not child.get("id", "").startswith("axes_"):
-            yield from _images(child)
 
 
 def all_problems(html: Path, book: dict[str, Seen]) -> list[str]:
