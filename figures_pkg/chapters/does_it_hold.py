@@ -117,7 +117,7 @@ def _row(number: int, claim: Claim, row: dict, links: dict[str, str], source: st
     said = twin is not None and row["verdict"] == UNTESTED and all(case["dataset"] for case in row["cases"])  # why, beside each case
     cells = [first, _values(case_labels(number, row), row), _verdict(row | {"words": ""} if said else row)]
     if twin and _of_scans(claim):
-        stated = f"<br><small>as claims.yaml states for {escape(twin['stated'])}</small>" if twin["stated"] else ""
+        stated = "<br><small>(stated)</small>" if twin["stated"] else ""
         cells.append(f"<small>twin: </small>{_verdict(twin)}{stated}")
     elif twin:
         cells.append("<small>the same: no scan is measured</small>")

@@ -251,9 +251,11 @@ def draw_detector_face(ax: Axes, experiment: Experiment, bar_mrad: float) -> Pol
     discs = ax.add_collection(PolyCollection(rims, facecolors=_disc_colours(indices), lw=0))
     rim = [withStroke(linewidth=2, foreground=GROUND)]
     for name, (k, l) in LABELLED.items():
-        offset, side = ((6, 2), "left") if l else ((0, -15), "center") if k else ((-7, -7), "right")
-        place = place_of(experiment, k, l)[::-1]
-        ax.annotate(name, place, offset, textcoords="offset points", color="white", fontsize=8, ha=side, path_effects=rim)
+        offset, side = ((6, 2), "left") if l else ((8, -27), "center") if k else ((-7, -7), "right")
+        lead = {"arrowstyle": "-", "color": "white", "lw": 0.8, "shrinkA": 0, "shrinkB": 0} if k else None  # other discs lie between
+        box = {"facecolor": GROUND, "edgecolor": "none", "pad": 1} if k else None
+        ax.annotate(name, place_of(experiment, k, l)[::-1], offset, textcoords="offset points", color="white", fontsize=8, ha=side,
+                    path_effects=rim, arrowprops=lead, bbox=box)
     origin = np.array(experiment.origin_px)[::-1]
     for vector, name in ((experiment.g002_px, "c"), (experiment.g010_px, "b*")):
         reach = 5.45 * np.array(vector)[::-1]

@@ -76,7 +76,7 @@ class Artefacts:
     def scan(self, dataset: str) -> xr.DataArray:
         """A scan by its name; one that was not made, or not fetched, is :class:`Unavailable`."""
         if self.data == "zenodo" and dataset not in load_manifest().datasets:
-            raise Unavailable(f"the scan `{dataset}` is simulated and on no record")
+            raise Unavailable(f"the scan `{dataset}` exists only as a simulation")
         if self.data == "twin" and dataset not in scans_of(self.profile):
             raise Unavailable(f"the scan `{dataset}` is not made in this profile")
         try:

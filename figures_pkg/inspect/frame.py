@@ -317,7 +317,7 @@ def _drift_finding(statistics: Statistics, frame: Frame) -> Finding:
             f"(row, column), from left to right by {right}, and scatters by {scatter:.2f} px about that plane.")  # fmt: skip
     if walk > limit:
         text += " The plane is taken out before centres of mass are compared; fixed apertures should be wider by as much."
-    return Finding("drift of the pattern", f"{walk:.2f} px over the scan", f"below {limit:.1f} px", WARNING if walk > limit else AGREES, text)
+    return Finding("drift of the pattern", f"{walk:.2f} px from side to side", f"below {limit:.1f} px", WARNING if walk > limit else AGREES, text)
 
 
 def counts_findings(statistics: Statistics, entry: Dataset | None) -> list[Finding]:

@@ -116,6 +116,17 @@ def barred(text: str) -> str:
     return re.sub(r"(?<=\d)-(\d)", "\\1\u0305", text)
 
 
+def powers(text: str) -> str:
+    """Write the numbers in a text as a reader does: "4e-05" as "4 · 10⁻⁵"."""
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return re.sub(r"(?<=\d)e([-+]?\d+)", lambda found: f" · 10{str(int(found[1])).translate(raised)}", text)
+
+
+def percent(share: float) -> str:
+    """A share in words that say so where nothing is left of it: "none", "less than 0.01 %", "2.76 %"."""
+    return "none" if share == 0 else "less than 0.01 %" if share < 5e-5 else f"{100 * share:.2f} %"
+
+
 def _extent(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
     """Edges of the outer pixels, rows growing downward."""
     dx, dy = float(x[1] - x[0]), float(y[1] - y[0])

@@ -35,7 +35,7 @@ def test_the_table_holds_values_reasons_links_and_verdicts(source, words):
                  "<small>1b</small> not", "it &lt; leans", "P &amp; Q", "built in", "<a href='fig-2.html#fig-2ab'>Fig. 2a,b</a>",
                  "id='claim-a'", "<details>", "at least 0 r. b", *words):  # fmt: skip
         assert text in html, text
-    assert measured == ("or holds" in html) == ("as claims.yaml states for laptop" in html) == ("Caveat on the twin." in html)
+    assert measured == ("or holds" in html) == ("(stated)" in html) == ("Caveat on the twin." in html)
     assert measured != ("simulated, " in html)  # the twin's word never stands at a measured value
 
 

@@ -256,7 +256,7 @@ def measured(artefacts, tmp_path, monkeypatch):
 
     def _scan(name):
         if name not in ("ds1", "ds2"):
-            raise Unavailable(f"the scan `{name}` is simulated and on no record")
+            raise Unavailable(f"the scan `{name}` exists only as a simulation")
         return scan
 
     def _make(networks=("ds1-published", "ds2-published", "ds2-published-vae", "ds2-published-walls"), every=1, domains=True, **changes):
@@ -305,7 +305,7 @@ def test_the_authors_networks_are_scored_against_matched_domains(measured):
     assert 0 <= measures.leaks(made, "ds1", "CA", "truth")[0] < 50
     for call, reason in (
         (lambda: measures.gain(made, "ds1", "CA", "untrained", "domain_auc"), "untrained is scored on simulated scans only"),
-        (lambda: measures.score(made, "hard", "CA", "domain_auc"), "`hard` is simulated and on no record"),
+        (lambda: measures.score(made, "hard", "CA", "domain_auc"), "`hard` exists only as a simulation"),
         (lambda: measures.score(made, "ds2", "CA", "vortex_accuracy", "truth"), "which of six states a domain has is known of simulated scans only"),
         (lambda: measures.probe_margin(made, "ds2", "CA"), "only simulated scans have"),
         (lambda: measures.leaks(measured(basis="steps"), "ds1", "CA", "truth"), "ds1 do not fit the library, so its bend and thickness"),

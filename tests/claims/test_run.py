@@ -113,7 +113,7 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     """Then a claim on them is not tested, and one that needs the truth never is."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
     made = Artefacts("smoke", "zenodo")
-    for dataset, message in (("ds1", "`ds1` of the authors is not on this computer"), ("control", "simulated and on no record")):
+    for dataset, message in (("ds1", "`ds1` of the authors is not on this computer"), ("control", "exists only as a simulation")):
         with pytest.raises(Unavailable, match=message):
             made.scan(dataset)
     with pytest.raises(Unavailable, match="known of simulated scans alone"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from figures_pkg.plotting import domain_colours, overbar, pattern_map, scale_bar, scan_map, stamp
+from figures_pkg.plotting import domain_colours, overbar, pattern_map, percent, powers, scale_bar, scan_map, stamp
 from figures_pkg.plotting.maps import domain_bar, domain_map, domain_pair, method_rows, score_dots, signed_difference, state_map
 
 
@@ -70,3 +70,9 @@ def test_rows_stand_below_each_other_and_the_large_mark_is_the_middle(ax):
     np.testing.assert_allclose(np.sort(ax.collections[0].get_offsets()[:, 0]), [0.5, 0.7, 0.9])
     for filled in (True, False):  # open marks have no face
         assert len(score_dots(ax, rows, {"a": np.array([0.9])}, marker="o", filled=filled, colour="#123456").get_facecolor()) == filled
+
+
+def test_numbers_in_words():
+    """Powers of ten are written out, and a share of nothing is called none."""
+    assert powers("4e-05 of 761 beams, 1.2e+06") == "4 · 10⁻⁵ of 761 beams, 1.2 · 10⁶"
+    assert [percent(share) for share in (0.0, 2e-5, 0.0276)] == ["none", "less than 0.01 %", "2.76 %"]
