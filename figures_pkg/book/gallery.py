@@ -199,7 +199,7 @@ def _file(facts: dict, names: tuple[str, ...]) -> str:
     told = [escape(f"{name} {facts[name]}") for name in names if facts.get(name) is not None]
     if "weights_file" in facts:
         name = f"{facts['weights_id']}, " if "weights_id" in facts else ""
-        told.append(f"the authors' network {escape(name)}{_code(facts['weights_file'])}, {_short(facts.get('weights_sha256', ''))}")
+        told.append(f"the released network {escape(name)}{_code(facts['weights_file'])}, {_short(facts.get('weights_sha256', ''))}")
     return f"{_code(facts['file'])} ({', '.join(told)}{'; ' if told else ''}{_short(facts['sha256'])})"
 
 

@@ -153,7 +153,8 @@ def _values(labels: list[str], row: dict) -> str:
         value = value_words(case["values"], row["unit"]) if case["values"] else f"not tested: {case['reason']}" if case["dataset"] else "not measured"
         where = ": ".join(filter(None, (case["dataset"], case["when"])))
         start = f"<small>{label}</small> " if len(labels) > 1 else ""
-        lines.append(f"<p>{start}{_text(value)}" + (f"<br><small>{escape(where)}</small>" if where else "") + "</p>")
+        small = "".join(f"<br><small>{escape(text)}</small>" for text in (where, case.get("warning")) if text)
+        lines.append(f"<p>{start}{_text(value)}{small}</p>")
     return "".join(lines)
 
 

@@ -64,6 +64,7 @@ class Measured:
     values: tuple[float, ...]
     when: str = ""
     reason: str = ""
+    warning: str = ""  # why the values of a released network may mean little
 
 
 def verdict(cases: list[Measured], limit: Limit | None) -> tuple[str, str]:

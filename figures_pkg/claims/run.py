@@ -109,7 +109,8 @@ def _measured(claim: Claim, case: Case, artefacts: Artefacts) -> Measured:
             continue
         values += [float(value) for value in np.ravel(found)]
     finite = tuple(value for value in values if math.isfinite(value))
-    return Measured(finite, case.when, "" if finite else reason or "no value could be measured")
+    warning = artefacts.warning(case.dataset, case.arguments) if finite else ""
+    return Measured(finite, case.when, "" if finite else reason or "no value could be measured", warning)
 
 
 def _write(path: Path, content) -> None:

@@ -1,5 +1,5 @@
 """
-The authors' released networks on the authors' scans: at which positions, and whether patterns enter them as in their training.
+Networks as the authors released them, on a measured scan: at which positions, and whether patterns enter them as in their training.
 
 A network fed with patterns upside down, or under another transform than in its training, still gives an embedding, but its loss is then no longer
 the one in the name of the released file.
@@ -26,6 +26,14 @@ from .transform import InputTransform
 
 CHECKED_SIDE = 5  # the reconstruction is measured at 5 x 5 positions, which tells it to a hundredth; each takes a second, four times
 CONSTANT_WITHOUT_L1 = 0.5  # what the published code adds to the loss where the L1 term is exactly zero, as for the β-VAE
+LEAST_RATIO, MOST_RATIO, FAR_RATIO = 0.5, 1.1, 2.0  # loss over the one in the file's name, which holds regularisers: from, to, and what cannot be
+CLEAR_ERRORS = 3  # standard errors of the loss beyond which another way is better or worse
+VERDICTS = {  # of the reconstruction, whatever is drawn from the network
+    "agrees": "The reconstruction agrees with the training: patterns enter the network as they did there.",
+    "open": "The reconstruction cannot tell whether patterns enter the network as in its training: take its maps and scores with care.",
+    "fails": "Warning: the reconstruction fails. Patterns here are unlike those of the training, so maps and scores say nothing of the paper's network.",
+}
+WHOSE = {"record": "those of the authors, trained on these scans", "rehearsal": "small stand-ins of this rehearsal for those of the authors"}
 WAYS = {  # how patterns (n, rows, columns) of counts enter the network: what is done to them, and the stabiliser
     "as used": (lambda counts: counts, "log"),
     "upside down": (lambda counts: counts[:, ::-1], "log"),
@@ -125,15 +133,39 @@ def losses_words(maps: xr.DataArray) -> str:
 
     For instance "a loss of 0.1400 ± 0.0020, the smallest of the four, 2.8 % above the 0.1362 in the name of the file".
     """
-    losses = {way: maps.attrs[_attribute(way)] for way in WAYS}
-    used, best = losses["as used"], min(losses, key=losses.__getitem__)
-    rank = "the smallest of the four" if best == "as used" else f"not the smallest of the four: {losses[best]:.4f} for {best}"
-    words = f"a loss of {used:.4f} ± {maps.attrs['loss_error']:.4f}, {rank}"
+    gap, other, best = _gap(maps)
+    rank = "the smallest of the four" if gap < 0 else "not told from" if gap == 0 else "not the smallest of the four:"
+    words = f"a loss of {maps.attrs['loss_as_used']:.4f} ± {maps.attrs['loss_error']:.4f}, {rank}" + (f" {best:.4f} for {other}" if gap >= 0 else "")
     named = maps.attrs.get("training_loss")
     if named is None:
         return words
-    percent = 100 * (used / named - 1)
-    return f"{words}, {abs(percent):.1f} % {'above' if percent >= 0 else 'below'} the {named:.4f} in the name of the file"
+    ratio = maps.attrs["loss_as_used"] / named
+    if ratio > FAR_RATIO:
+        return f"{words}, {ratio:.{int(ratio < 10)}f} times the {named:.4f} in the name of the file"
+    return f"{words}, {abs(100 * (ratio - 1)):.1f} % {'above' if ratio >= 1 else 'below'} the {named:.4f} in the name of the file"
+
+
+def losses_verdict(maps: xr.DataArray) -> str:
+    """
+    One of ``VERDICTS`` for an embedding with :func:`released_attributes`.
+
+    It "agrees" if the loss of patterns as used is the smallest by three errors, and from half of the one in the file's name to a tenth above;
+    it "fails" if another way is better by three errors, or the loss is twice the named one. All else is "open".
+    """
+    gap, named = _gap(maps)[0], maps.attrs.get("training_loss")
+    ratio = maps.attrs["loss_as_used"] / named if named else 1.0
+    if gap > 0 or ratio > FAR_RATIO:
+        return "fails"
+    return "agrees" if gap < 0 and LEAST_RATIO <= ratio <= MOST_RATIO else "open"
+
+
+def _gap(maps: xr.DataArray) -> tuple[float, str, float]:
+    """How far the loss of patterns as used lies above (below: negative) the least of the other ways, 0 within its errors; that way, and its loss."""
+    losses = {way: float(maps.attrs[_attribute(way)]) for way in WAYS}
+    used = losses.pop("as used")
+    other = min(losses, key=losses.__getitem__)
+    gap = used - losses[other]
+    return gap if abs(gap) > CLEAR_ERRORS * maps.attrs["loss_error"] else 0.0, other, losses[other]
 
 
 def _attribute(way: str) -> str:

@@ -123,6 +123,7 @@ def test_the_width_of_a_wall_is_that_it_was_made_with(artefacts):
     assert measures.wall_width_over_probe(artefacts, "ds1") == pytest.approx(3, rel=0.02)
 
 
+LOSSES = ("loss_upside_down", "loss_half_turn", "loss_square_root")
 TABLE = pd.DataFrame([
     {"scan": "ds1", "field_seed": 0, "method": method, "method_seed": seed, "picked_by": "rule", "domain_auc": auc, "leak_bend": 0.1,
      "leak_thickness": 0.02 * seed, "charge_probe": np.nan, "charge_placebo": np.nan}
@@ -143,6 +144,10 @@ def test_scores_come_from_the_table():
     assert measures.score(made, "ds1", "CA", "domain_auc") == [0.9, 0.8]
     assert measures.gain(made, "ds1", "CA", "β-VAE", "domain_auc") == pytest.approx([0.2])
     assert measures.leaks(made, "ds1", "CA") == pytest.approx([10, 10])
+    noise = world(scores=TABLE.assign(domain_auc=0.66, leak_bend=0.01, leak_thickness=0.06 * TABLE.method_seed))
+    assert measures.leaks(noise, "ds1", "CA") == pytest.approx([6])  # a large one is a finding, a small one of noise is none
+    with pytest.raises(Unavailable, match="AUC of 0.66 only, 0.9 are needed"):
+        measures.leaks(world(scores=noise.scores.assign(leak_thickness=0.0)), "ds1", "CA")
     assert measures.probe_margin(made, "ds2", "CA") == pytest.approx([0.95 - 0.9])
     assert measures.probe_margin(made, "control", "CA") == pytest.approx([0.99 - 0.98])
     for measure, *arguments in ((measures.score, "hard", "CA", "domain_auc"), (measures.gain, "ds1", "CA", "PCA", "domain_auc"),
@@ -295,7 +300,7 @@ def test_what_domains_suffice_for_is_measured_without_a_truth(measured, artefact
         measures.com_auc(made, "ds1")
 
 
-def test_the_authors_networks_are_scored_against_matched_domains(measured):
+def test_the_released_networks_are_scored_against_matched_domains(measured, artefacts):
     """At a grid of positions; scores that take a truth, a control or another scan are not made up."""
     made = measured(every=2)
     assert measures.score(made, "ds1", "CA", "domain_auc", "truth")[0] > 0.99
@@ -303,14 +308,19 @@ def test_the_authors_networks_are_scored_against_matched_domains(measured):
     assert measures.gain(made, "ds2", "CA", "β-VAE", "domain_auc", "truth") == pytest.approx([0], abs=1e-6)
     assert measures.quantile_agreement(made, "ds1", "published") > 0.9
     assert 0 <= measures.leaks(made, "ds1", "CA", "truth")[0] < 50
+    assert made.warning("ds1", {"recipe": "published"}) == ""  # nothing is known of its reconstruction
+    made.embedding = lambda *_: artefacts.embedding("ds1").assign_attrs(dict.fromkeys(LOSSES, 1.0) | {"loss_as_used": 2.0, "loss_error": 0.1})
+    warned = [made.warning("ds2", each) for each in ({"method": "CA, rotated"}, {"recipe": None, "other": "published-vae"}, {"method": "PCA"})]
+    assert ["reconstruction fails" in each for each in warned] == [True, True, False] and artefacts.warning("ds1", {"recipe": "published"}) == ""
+    made = measured(every=2)
     for call, reason in (
         (lambda: measures.gain(made, "ds1", "CA", "untrained", "domain_auc"), "untrained is scored on simulated scans only"),
         (lambda: measures.score(made, "hard", "CA", "domain_auc"), "`hard` exists only as a simulation"),
         (lambda: measures.score(made, "ds2", "CA", "vortex_accuracy", "truth"), "which of six states a domain has is known of simulated scans only"),
         (lambda: measures.probe_margin(made, "ds2", "CA"), "only simulated scans have"),
         (lambda: measures.leaks(measured(basis="steps"), "ds1", "CA", "truth"), "ds1 do not fit the library, so its bend and thickness"),
-        (lambda: measures.best_wall_channel(measured(networks=()), "ds1", "published"), "authors' network ca-ds1 was not applied to ds1"),
-        (lambda: measures.score(measured(networks=["ds2-published"]), "ds1", "CA", "domain_auc"), "authors' network ca-ds1 was not applied to ds1"),
+        (lambda: measures.best_wall_channel(measured(networks=()), "ds1", "published"), "released network ca-ds1 was not applied to ds1"),
+        (lambda: measures.score(measured(networks=["ds2-published"]), "ds1", "CA", "domain_auc"), "released network ca-ds1 was not applied to ds1"),
         (lambda: measures.best_wall_channel(measured(every=3), "ds1", "published"), "12 nm apart; 10 nm are needed"),
         (lambda: measures.gain(measured(every=3), "ds2", "CA", "β-VAE", "wall_auc", "truth"), "too far apart"),
     ):

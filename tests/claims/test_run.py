@@ -43,7 +43,7 @@ def test_a_row_holds_values_verdict_and_limit(make):
     """What is missing is the reason, not an error, and not a failed claim."""
     row = evaluate_claim(make(unit="AUC"), Artefacts("smoke"))
     assert row["verdict"] == "holds" and row["limit"] == "at least 2" and row["unit"] == "AUC"
-    assert row["cases"] == [{"dataset": None, "values": (2.0, 3.0), "when": "", "reason": ""}]
+    assert row["cases"] == [{"dataset": None, "values": (2.0, 3.0), "when": "", "reason": "", "warning": ""}]
     row = evaluate_claim(make(dataset="ds2"), Artefacts("smoke"))
     assert row["verdict"] == "not tested" and row["words"] == "the scan ds2 is not made in this profile"
     row = evaluate_claim(make(measure=None, limit=None, cases=(), not_tested="no images"), Artefacts("smoke"))
@@ -119,7 +119,7 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     with pytest.raises(Unavailable, match="known of simulated scans alone"):
         made.truth("ds1")
     for wanted in (lambda: made.scores, lambda: made.known("ds1"), lambda: made.domains("ds1")):
-        with pytest.raises(Unavailable, match="ds1` of the authors is not on this computer|authors' network ca-ds1 was not applied"):
+        with pytest.raises(Unavailable, match="ds1` of the authors is not on this computer|released network ca-ds1 was not applied"):
             wanted()
     assert made.source == "record"
 

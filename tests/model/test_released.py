@@ -15,7 +15,16 @@ from figures_pkg.evaluate.channels import open_embedding
 from figures_pkg.model import Autoencoder, NetworkConfig, embed
 from figures_pkg.model.autoencoder import count_parameters
 from figures_pkg.model.checkpoint import PublishedFileError
-from figures_pkg.model.released import WAYS, losses_table, losses_words, position_grid, released_attributes, released_network, training_loss
+from figures_pkg.model.released import (
+    WAYS,
+    losses_table,
+    losses_verdict,
+    losses_words,
+    position_grid,
+    released_attributes,
+    released_network,
+    training_loss,
+)
 from figures_pkg.model.transform import InputTransform
 from figures_pkg.provenance.figures import model_facts
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
@@ -92,6 +101,18 @@ def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan
     assert re.search(r"[\d ], the smallest of the four, .*0\.1000", losses_words(right))
     assert re.search("not the smallest of the four: .* for upside down", losses_words(wrong))
     assert (losses_table({"first": right, "second": wrong})["in the file's name"] == 0.1).all()
+
+
+@pytest.mark.parametrize("used, turned, named, said, words", [
+    (0.14, 0.3, 0.1362, "agrees", "the smallest of the four, 2.8 % above"), (0.07, 0.3, 0.1362, "agrees", "48.6 % below"), (0.14, 0.3, None, "agrees", "four"),
+    (0.16, 0.3, 0.1362, "open", "17.5 % above"), (0.14, 0.139, 0.1362, "open", "not told from 0.1390 for half turn"), (0.06, 0.3, 0.1362, "open", "% below"),
+    (0.14, 0.12, 0.1362, "fails", "not the smallest of the four: 0.1200"), (4.5573, 5, 0.1362, "fails", "four, 33 times the 0.1362"),
+])  # fmt: skip
+def test_the_reconstruction_agrees_fails_or_cannot_tell(used, turned, named, said, words):
+    """By its rank among the four, within errors, and by the loss in the name of the file."""
+    losses = {"loss_as_used": used, "loss_error": 0.002, "loss_upside_down": 9.0, "loss_half_turn": turned, "loss_square_root": 9.0}
+    maps = scan_of(np.zeros((1, 1, 1, 1), np.uint8)).assign_attrs(losses | ({"training_loss": named} if named else {}))
+    assert losses_verdict(maps) == said and words in losses_words(maps)
 
 
 def test_losses_in_the_names_of_the_record():

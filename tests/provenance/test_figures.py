@@ -57,5 +57,5 @@ def test_the_page_shows_the_passport_folded(path):
     html = passport_html(passport, ["split"], ["notebooks/fig-9.md"])
     assert html.startswith("<details") and "\n" not in html and " open" not in html.split(">")[0]
     assert all(text in html for text in ("a &lt; b", "split", "out of date", "notebooks/fig-9.md", "cdcdcdcdcdcd…"))
-    assert "the authors' network ca-ds1, <code>w.pkl</code>" in html and "out of date" not in passport_html(passport, [], [])
+    assert "the released network ca-ds1, <code>w.pkl</code>" in html and "out of date" not in passport_html(passport, [], [])
     assert 'title="a, b, c and 2 more"' in stale_badge(["a", "b", "c", "d", "e"])
