@@ -4,9 +4,9 @@ Where a build's time goes, as tables for ``benchmarks/README.md``: by job, large
     .venv/bin/python benchmarks/build.py --profile smoke
     .venv/bin/python benchmarks/build.py --profile smoke --sample
 
-A build notes the CPU seconds of its jobs in ``artefacts/PROFILE/logs/costs.json``, each with the jobs' children. What was not stale in the last builds stands as
-it was measured then. ``--sample`` builds what is stale and looks at all its processes ten times a second (py-spy, in the extra ``bench``): of a whole build,
-remove the artefacts first.
+A build notes the CPU seconds of its jobs in ``artefacts/PROFILE/logs/costs.json``, each with the jobs' children. What was not stale in the last
+builds stands as it was measured then. ``--sample`` builds what is stale and looks at all its processes ten times a second (py-spy, in the extra
+``bench``): of a whole build, remove the artefacts first.
 """
 
 import argparse

@@ -110,7 +110,7 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/cli.py", CODE, None, set(), id="a name at the top that no command uses"),
     pytest.param("figures_pkg/cli.py", "out=options.out.resolve()", "out=options.out", everything_but(
         notebooks=f"{SCANLESS} differences structure thickness-tilt-dose walls"), id="the command that makes scans"),
-    pytest.param("figures_pkg/imaging/kernels.py", CODE, None, TABLES | jobs("explorer", notebooks=MEASURED), id="a kernel of the one pass"),
+    pytest.param("figures_pkg/imaging/kernels.py", CODE, None, TABLES | jobs("explorer", notebooks=f"{MEASURED} recipes"), id="a kernel of the one pass"),
     pytest.param("figures_pkg/model/train.py", CODE, None, MODELS | TABLES | jobs("explorer", notebooks=TRAINED), id="training"),
     pytest.param("figures_pkg/plotting/style.py", CODE, None, everything_but("twin", *MODELS, *TABLES, notebooks="differences"), id="the style of figures"),
     pytest.param("figures_pkg/chapters/structure.py", CODE, None, jobs(notebooks="structure"), id="what one chapter draws"),
