@@ -330,6 +330,7 @@ def wall_width_over_probe(artefacts: Artefacts, dataset: str) -> float:
         raise Unavailable(f"distances from the wall lie up to {gap:.1f} nm apart; {probe_nm:g} nm cannot be told")
 
     def edge(x, low, high, centre, deviation):
+        """A smooth step."""
         return low + (high - low) / 2 * (1 + erf((x - centre) / (np.sqrt(2) * deviation)))
 
     start = (y[x < 0].mean(), y[x > 0].mean(), 0.0, EDGE_REACH_NM / 8)

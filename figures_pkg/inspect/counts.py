@@ -65,6 +65,7 @@ def gather_statistics(scan: xr.DataArray, masks: Mapping[str, np.ndarray] | None
     histogram = np.zeros(BINS, np.int64) if scan.dtype.kind in "ui" else None
 
     def reduced(place):
+        """What the statistics need of one block."""
         counts = read_block(scan, place, "synchronous")
         patterns, table = counts.reshape(-1, *counts.shape[2:]), np.zeros(BINS, np.int64)
         if histogram is not None:

@@ -130,6 +130,7 @@ def resolve(record: Record) -> dict[str, Pin]:
     url = f"{api()}/records/{quote(record.record, safe='')}"
 
     def answer() -> bytes:
+        """The record's description."""
         with _get(url, Accept="application/json") as response:
             return response.content
 

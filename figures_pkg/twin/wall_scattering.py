@@ -323,10 +323,12 @@ def stack_intensities(top: int, step: int, depths, periods, tilts_mrad, hkl, hal
     ----------
     top, step
         Domain that the beam meets first, +1 or -1, and the turn of the phase out of the +P domain, 1 or -1 times 60 degrees.
-    depths, half_depth_periods
-        Of the middle of the wall below the upper surface, increasing, (z,), also outside the foil; and its half width along the beam, in periods.
+    depths
+        Of the middle of the wall below the upper surface, in periods, increasing, (z,), also outside the foil.
     periods, tilts_mrad, hkl
         Thicknesses (t,) in periods, increasing; tilts (m, 2) along b* and c, sign as in `figures_pkg.diffraction.multislice`; reflections (n, 3).
+    half_depth_periods
+        Half the width of the wall along the beam.
     """
     lower, upper = (60.0 * step, 0.0) if top > 0 else (0.0, 60.0 * step)
     count, deepest = round(60 / PHASE_STEP_DEG), max(periods)
