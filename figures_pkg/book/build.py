@@ -18,6 +18,15 @@ from .machine import check_machine, fitting_cores, this_machine
 
 LAST_LINES = 15  # of the log of a failed job, shown where there is no terminal: the logs of continuous integration are gone afterwards
 
+OPTIONS = (
+    "--keep-going", "--nocolor",
+    "--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s",  # no solver, no look at the list each second: that took a tenth of a core
+    "--force-use-threads",  # jobs are commands of their own; a second Snakemake around each would read the workflow again
+    "--nolock",  # Snakemake's own lock outlives a killed build; that of `make` does not
+    "--rerun-incomplete",  # what a job wrote after its build was killed stops the next one otherwise
+    "--max-inventory-time", "0",  # fingerprints of the code are written while the jobs are found; no older list of files is believed
+)  # fmt: skip
+
 
 def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = False) -> Path:
     """
@@ -76,14 +85,8 @@ def make(profile: str, data: str, cores: int | None = None, targets: Sequence[st
     RuntimeError
         If something could not be made: everything that does not need it was made before.
     """
-    words = ["--cores", str(cores or fitting_cores(profile, this_machine())), "--keep-going", "--config", f"profile={profile}", f"data={data}"]
-    # No solver is started to choose among a few jobs, and the list is not gone through each second: that took a tenth of a core.
-    words += ["--scheduler", "greedy", "--max-jobs-per-timespan", "100/5s"]
-    words += ["--force-use-threads"]  # jobs are commands of their own; a second Snakemake around each would read the workflow again
-    words += ["--nolock"]  # Snakemake's own lock outlives a killed build; the one below does not
-    words += ["--max-inventory-time", "0"]  # fingerprints of the code are written while the jobs are found; no older list of files is believed
-    words += ["--rerun-incomplete"]  # what a job wrote after its build was killed stops the next one otherwise
-    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--nocolor", "--", *targets]
+    words = ["--cores", str(cores or fitting_cores(profile, this_machine())), *OPTIONS, "--config", f"profile={profile}", f"data={data}"]
+    words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--", *targets]
     logs = artefacts_folder(profile) / "logs"
     for folder in (repository() / ".snakemake", logs):
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from figures_pkg.book.build import OPTIONS
 from figures_pkg.code import Code
 
 pytestmark = pytest.mark.process
@@ -37,9 +38,9 @@ class Book:
         self.before = Code(root)
         self.parts = {path: self._part(Path(path)) for inputs, _ in self.jobs.values() for path in inputs if Path(path).is_relative_to(self.code)}
 
-    def planned(self, *words: str) -> dict[str, tuple[set[str], set[str]]]:
+    def planned(self, *words: str, targets: tuple[str, ...] = ("notebooks",)) -> dict[str, tuple[set[str], set[str]]]:
         """Jobs that the workflow would run now: rule and file -> inputs and outputs."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", "profile=smoke", "data=twin", "--dry-run", *words, "--", "notebooks"]
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *OPTIONS, "--config", "profile=smoke", "data=twin", "--dry-run", *words, "--", *targets]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FIGURES_PKG_")} | {"PYTHONPATH": str(self.root)}
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
@@ -153,3 +154,10 @@ def test_the_workflow_plans_the_same(book):
     os.utime(rows, ns=(before, before))  # so that the new module alone makes the claims stale
     expected = {"twin control-plain", "scan_scores control-plain"} | jobs("explorer", "scores", "claims", notebooks="explorer scores does-it-hold")
     assert set(book.planned()) == book.of(expected)
+
+
+def test_two_scans_are_planned_in_a_checkout_without_artefacts(book):
+    """The fingerprints of the second are written after the workflow has looked into the folder for those of the first."""
+    shutil.rmtree(book.root / "artefacts")
+    names = "control-plain", "overview"
+    assert set(book.planned(targets=tuple(str(book.root / "artefacts" / "smoke" / f"{name}.hspy") for name in names))) == {f"twin {name}" for name in names}
