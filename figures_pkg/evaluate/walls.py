@@ -200,6 +200,7 @@ def _shrunk_covariance(values: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviation of each channel, 1 for a constant one."""
-    spread = values.std(axis=0)
-    return np.where(spread > 0, spread, 1.0)
+    """Standard deviation of each channel, 1 for one that is constant but for rounding."""
+    variance, rounding = values.var(axis=0), len(values) * np.finfo(float).eps
+    constant = variance <= rounding * variance + (rounding * values.mean(axis=0)) ** 2
+    return np.where(constant, 1.0, np.sqrt(variance))
