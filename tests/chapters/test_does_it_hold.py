@@ -14,12 +14,10 @@ TWIN = {"verdict": "does not hold", "words": "or holds", "stated": "laptop"}
 
 
 def row(verdict="holds", **fields):
-    """A row as the evaluation writes it."""
     return {"id": "a", "verdict": verdict, "words": "it < leans", "limit": "at least 0", "unit": "r", "cases": CASES} | fields
 
 
 def claim(**fields):
-    """The claim of that row."""
     texts = {"id": "a", "claim": "P & Q", "place": {"section": "Methods", "at": "Fig. 2a"}, "figures": ("fig-2ab",), "data": "twin",
              "how": "h", "measure": "figures_pkg.x.y", "cases": (Case("ds1", ""),), "limit": Limit(0, 1), "because": "b", "caveat": "built in"}
     return Claim(**(texts | fields))
@@ -46,14 +44,9 @@ def test_what_needs_no_scan_is_the_same_for_both_and_what_was_not_measured_says_
     cases = [{"dataset": "ds1", "values": [], "when": "", "reason": "no domains"}]
     html = claims_table([claim()], {"rows": [row("not tested", words="no domains", cases=cases)], "source": "record"}, {"a": TWIN})
     assert html.count("no domains") == 1 and "<small>not measured</small>" in html and "scans" not in html.partition("</style>")[2]
+    assert value_words([4700770.0], "parameters") == "4,700,770 parameters" and value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
     with pytest.raises(ValueError, match="new of claims.yaml has no verdict; call `figures_pkg claims`"):
         claims_table([claim(), claim(id="new")], {"rows": [row()]})
-
-
-def test_numbers_are_short_and_whole_ones_complete():
-    """Three digits, thousands parted."""
-    assert value_words([4700770.0], "parameters") == "4,700,770 parameters"
-    assert value_words([-0.35524], "") == "−0.355" and value_words([1.0, 1.0], "AUC") == "AUC 1 (1 to 1, n = 2)"
 
 
 def test_figures_of_claims_have_a_title_and_a_page(repository):

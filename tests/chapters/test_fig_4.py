@@ -31,9 +31,8 @@ def test_definitions_rank_changes_differently():
     places = {"bright": bright, "faint": faint}
     assert rank_reflections(pearson_map(a, b), places, 4.5).index[0] == "bright"
     assert rank_reflections(ratio_map(a, b), places, 4.5, mean=True).index[0] == "faint"
-    ramp, grown = (20, 20), (40, 40)
-    rows = np.indices((60, 60))[0]
-    tilted = discs({ramp: 1.0}, background=0) * (rows - ramp[0])
+    ramp, grown = bright, faint
+    tilted = discs({ramp: 1.0}, background=0) * (np.indices((60, 60))[0] - ramp[0])
     a, b = (discs({grown: height}) + 50 * discs({ramp: 1.0}, background=0) + slope * tilted for height, slope in ((100.0, 8), (200.0, -8)))
     table = rank_reflections(window_map(a, b, 3.0), {"ramp": ramp, "grown": grown}, 3.0, mean=True)
     assert table.value["ramp"] > 5 * table.value["grown"] and table.value["grown"] < 0.05

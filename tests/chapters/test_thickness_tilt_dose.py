@@ -60,31 +60,24 @@ def test_asymmetry_follows_the_polar_distortion():
             change(ermno3(1), factor)
 
 
-@pytest.fixture
-def straight(make_library):
-    """Gives a library whose asymmetries of 002 and 004 are linear in the tilt along c and in the square of that along b*."""
-
-    def _library(offset_2, slope_2c, slope_2b, offset_4, slope_4c, slope_4b):
+def test_asymmetries_are_reversed_where_straight_lines_say(make_library):
+    """A2 = 0.1 + 0.05 c is reversed at c = −4, with A4 = 0.1 − 0.02 b² − 0.02 c at b² = 14, and nowhere else; one that hardly changes never is."""
+    def straight(offset_2, slope_2c, offset_4, slope_4c, slope_4b):
         def intensity(b, c, t, hkl):
-            two, four = offset_2 + slope_2c * c + slope_2b * b**2, offset_4 + slope_4c * c + slope_4b * b**2
+            two, four = offset_2 + slope_2c * c, offset_4 + slope_4c * c + slope_4b * b**2
             return 0.1 * (1 + np.sign(hkl[..., 2]) * np.select([np.abs(hkl[..., 2]) == 2, np.abs(hkl[..., 2]) == 4], [two, four]))
 
         return make_library(intensity, HKL[:, 1:])
 
-    return _library
-
-
-def test_asymmetries_are_reversed_where_straight_lines_say(make_library, straight):
-    """A2 = 0.1 + 0.05 c is reversed at c = −4, with A4 = 0.1 − 0.02 b² − 0.02 c at b² = 14, and nowhere else; one that hardly changes never is."""
-    library = straight(0.1, 0.05, 0, 0.1, -0.02, -0.02)
+    library = straight(0.1, 0.05, 0.1, -0.02, -0.02)
     assert dose.reversal_along_c(library, 60.0, 2) == pytest.approx(-4, abs=1e-3)
-    assert np.isnan(dose.reversal_along_c(straight(0.1, 0.001, 0, 0, 0, 0), 60.0, 2))
+    assert np.isnan(dose.reversal_along_c(straight(0.1, 0.001, 0, 0, 0), 60.0, 2))
     state = dose.equal_asymmetries(library, 60.0)
     assert (state.tilt_b_mrad, state.tilt_c_mrad) == pytest.approx((np.sqrt(14), -4), abs=2e-3)
     assert state.residual < 1e-3 and state.tilt_mrad == pytest.approx(np.sqrt(30), abs=2e-3)
     wave = make_library(lambda b, c, t, hkl: 0.1 + 0.01 * np.sign(hkl[..., 2]) * (1 + (c - 2) * (c + 3) / 3), HKL[:, 1:])
     assert dose.equal_asymmetries(wave, 60.0).tilt_c_mrad == pytest.approx(2, abs=0.01)  # and not −3, which is farther
-    assert dose.equal_asymmetries(straight(0.1, 0.05, 0, 0.1, 0, 0), 60.0).residual == pytest.approx(0.2, abs=1e-3)  # what is left of an A4 that never moves
+    assert dose.equal_asymmetries(straight(0.1, 0.05, 0.1, 0, 0), 60.0).residual == pytest.approx(0.2, abs=1e-3)  # what is left of an A4 that never moves
 
 
 def test_significance_of_counted_patterns(make_library):
@@ -110,11 +103,7 @@ STATES = [[60.0, 0.0, 0.0], [70.0, 0.5, -2.0]]
 
 
 def test_windows_hold_whole_discs(preset, rocking_library):
-    """
-    Less its background, a window on 002 or 0-14 counts the intensity of the disc, to 1 % of the strongest; c points up, b* to the right.
-
-    The background is brightest at the direct beam, the same for opposite pixels, and larger where more is missing.
-    """
+    """Less its background, a window counts its disc to 1 % of the strongest; the background is even, brightest at the beam, larger where more is missing."""
     frames = state_frames(rocking_library, preset, STATES)
     for k, l in ((0, 2), (0, -4), (-1, 4)):
         (row,) = np.flatnonzero((rocking_library.hkl == (0, k, l)).all(axis=1))

@@ -78,14 +78,11 @@ def artefacts():
                  embedding=as_maps(truth.polarization.values + 0.3 * truth.tilt_c_mrad.values, truth.tilt_c_mrad.values))
 
 
-@pytest.mark.parametrize("factor, misfit", [(1.0, 0.0), (1.05, 5.0), (0.95, 5.0)])
-def test_the_lattice_of_the_cell_fits_and_another_does_not(factor, misfit):
-    """A spacing that is 5 % too long is 5 % off."""
-    assert measures.lattice_misfit_percent(world(lattice=(Lattice((0, 0), (3.0, 4.0), (0.0, 5 * RATIO * factor)), 3.0)), "ds1") == pytest.approx(misfit)
-
-
-def test_the_cone_follows_from_the_published_radius(monkeypatch):
-    """Ten pixels of 0.009555 1/Å at 200 kV are 2.396 mrad."""
+def test_the_lattice_of_the_cell_fits_and_the_cone_follows_from_the_published_radius(monkeypatch):
+    """A spacing that is 5 % too long or short is 5 % off; ten pixels of 0.009555 1/Å at 200 kV are 2.396 mrad."""
+    for factor, misfit in ((1.0, 0.0), (1.05, 5.0), (0.95, 5.0)):
+        made = world(lattice=(Lattice((0, 0), (3.0, 4.0), (0.0, 5 * RATIO * factor)), 3.0))
+        assert measures.lattice_misfit_percent(made, "ds1") == pytest.approx(misfit)
     monkeypatch.setattr(measures, "mean_pattern_numbers", lambda name: {"half_maximum_radius_px": 10.0})
     scale = measures.load_manifest()["ds1"].axes["det_scale_inv_angstrom"].value
     assert measures.published_half_angle_mrad(None, "ds1") == pytest.approx(10 * scale * 25.079, rel=1e-4)
@@ -102,24 +99,21 @@ def test_the_overview_steps_everywhere_or_by_chance(artefacts):
         measures.overview_steps(artefacts, "ds1", reach_nm=500.0)
 
 
-def test_the_domains_are_split_by_what_the_discs_say(artefacts):
-    """Without noise and bend, without error; the step of the centre of mass is twice Σ |change| · counts · g over all counts."""
+def test_discs_tell_domains_and_orders_and_the_width_of_the_wall(artefacts):
+    """
+    Without noise and bend, without error; the step of the centre of mass is twice Σ |change| · counts · g over all counts.
+
+    Shares in 1 − r go with the square of the changed counts: (40 · 0.1)² over (100 · 0.3)². The wall is as wide as it was made.
+    """
     assert measures.vdf_separation(artefacts, "ds1") == 1.0
     area = np.sum(np.hypot(*(np.indices((9, 9)) - 4)) <= RADIUS)
     step = 2 * area * (2 * 100 * 0.3 * 12 + 2 * 40 * 0.1 * 24) * 0.0146 / float(artefacts.scan("ds1")[0, 0].sum())
     assert measures.com_step_at_equal(artefacts, "ds1") == pytest.approx(1e3 * step, rel=1e-3)
     assert measures.com_auc(artefacts, "ds1") == 1.0 and measures.com_elongation(artefacts, "ds1") > 1e3
     assert measures.com_step_sigma(artefacts, "ds1") > 3
-
-
-def test_the_pair_that_changes_more_leads(artefacts):
-    """Shares in 1 − r go with the square of the changed counts: (40 · 0.1)² over (100 · 0.3)²."""
     ratio = measures.measured_004_over_002(artefacts, "ds1")
     assert ratio == pytest.approx((40 * 0.1) ** 2 / (100 * 0.3) ** 2, rel=0.05)
     assert measures.measured_002_over_004(artefacts, "ds1") == pytest.approx(1 / ratio)
-
-
-def test_the_width_of_a_wall_is_that_it_was_made_with(artefacts):
     assert measures.wall_width_over_probe(artefacts, "ds1") == pytest.approx(3, rel=0.02)
 
 
@@ -135,11 +129,7 @@ TABLE = pd.DataFrame([
 
 
 def test_scores_come_from_the_table():
-    """
-    Over all seeds; gains only where both methods have the seed; what is not scored is not tested.
-
-    A probe has to beat 0.9, the placebo lines, and in control the walls without a structure, each with its margin.
-    """
+    """Over all seeds; gains only where both methods have the seed; a probe beats 0.9, placebo lines, and in control walls without a structure."""
     made = world(scores=TABLE)
     assert measures.score(made, "ds1", "CA", "domain_auc") == [0.9, 0.8]
     assert measures.gain(made, "ds1", "CA", "β-VAE", "domain_auc") == pytest.approx([0.2])
@@ -182,7 +172,6 @@ def test_ends_of_the_domain_channel_and_a_decoder_that_draws_them_agree_with_the
 
 @pytest.mark.parametrize("domains", [2, 6])
 def test_the_domains_of_an_embedding_alternate_around_the_core(domains):
-    """The rotated channel changes its sign once from domain to domain, noise or not."""
     axis, rng = np.arange(48) * 7.5, np.random.default_rng(0)
     y, x = np.indices((48, 48)) - (np.array(load_preset("ds2").texture.core_fraction_yx) * 48)[:, None, None]
     vortex = np.sign(np.sin(domains / 2 * np.arctan2(y, x) + 0.5))
@@ -191,7 +180,6 @@ def test_the_domains_of_an_embedding_alternate_around_the_core(domains):
 
 
 def test_zeros_are_counted():
-    """Half of one embedding is zero and none of another."""
     sparse = as_maps(*np.kron(np.eye(2), np.ones((4, 2))).reshape(2, 4, 4), axis=AXIS[:4])
     made = world()
     made.embedding = lambda name, recipe: sparse + 1 + np.random.default_rng(0).random(sparse.shape) if recipe == "beta-vae" else sparse
@@ -218,12 +206,15 @@ def calculated():
 
 
 def test_simulated_asymmetry_and_order_follow_the_library(calculated):
-    """004 is asymmetric by 0.3 · t / 100 nm; its pair changes less than that of 002 at all thicknesses."""
+    """004 is asymmetric by 0.3 · t / 100 nm; its pair changes less than that of 002 at all thicknesses; a scan that is the simulation agrees."""
     assert measures.simulated_asymmetry(calculated, 4, 50) == pytest.approx(15, rel=1e-3)
     assert measures.simulated_asymmetry(calculated, 2, "fitted", "fitted") == pytest.approx(30, rel=1e-3)
     assert measures.share_of_thicknesses(calculated) == 0.0
     ratio = measures.simulated_004_over_002(calculated, 100)
     assert ratio == pytest.approx(np.exp(-4 / 3), rel=0.05)  # squares of 0.3 · strength, e^(−4/3) to e^(−2/3)
+    table = measures.simulated_delta(calculated, 75)
+    for sign in (1, -1):
+        assert measures.delta_correlation(world(library=calculated.library, delta=table.assign(share=sign * table.share)), "ds1") == pytest.approx(sign)
 
 
 def test_a_picture_like_the_simulation_is_one_times_it(calculated, monkeypatch):
@@ -239,20 +230,9 @@ def test_a_picture_like_the_simulation_is_one_times_it(calculated, monkeypatch):
     assert measures.picture_factor(calculated) == pytest.approx(grown, rel=1e-3)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_scan_that_is_the_simulation_agrees_with_it(calculated, sign):
-    table = measures.simulated_delta(calculated, 75)
-    made = world(library=calculated.library, delta=table.assign(share=sign * table.share))
-    assert measures.delta_correlation(made, "ds1") == pytest.approx(sign)
-
-
 @pytest.fixture
 def measured(artefacts, tmp_path, monkeypatch):
-    """
-    A stand-in for the record on disk: the scan of the leaning wall without truth, its matched domains, and embeddings of networks.
-
-    Matching leaves whole positions, holes on the wall and here and there.
-    """
+    """The record's stand-in on disk: the leaning wall without truth, its matched domains (whole positions, with holes), and embeddings of networks."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     scan, truth = artefacts.scan("ds1").assign_attrs(source="rehearsal"), artefacts.truth("ds1")
     holes = (np.random.default_rng(3).random((N, N)) < 0.05) | (np.abs(truth.wall_distance_nm.values) < STEP)
@@ -315,32 +295,20 @@ def test_the_released_networks_are_scored_against_matched_domains(measured, arte
     made = measured(every=2)
     for call, reason in (
         (lambda: measures.gain(made, "ds1", "CA", "untrained", "domain_auc"), "untrained is scored on simulated scans only"),
-        (lambda: measures.score(made, "hard", "CA", "domain_auc"), "`hard` exists only as a simulation"),
         (lambda: measures.score(made, "ds2", "CA", "vortex_accuracy", "truth"), "which of six states a domain has is known of simulated scans only"),
         (lambda: measures.probe_margin(made, "ds2", "CA"), "only simulated scans have"),
         (lambda: measures.leaks(measured(basis="steps"), "ds1", "CA", "truth"), "ds1 do not fit the library, so its bend and thickness"),
-        (lambda: measures.best_wall_channel(measured(networks=()), "ds1", "published"), "released network ca-ds1 was not applied to ds1"),
         (lambda: measures.score(measured(networks=["ds2-published"]), "ds1", "CA", "domain_auc"), "released network ca-ds1 was not applied to ds1"),
         (lambda: measures.best_wall_channel(measured(every=3), "ds1", "published"), "12 nm apart; 10 nm are needed"),
         (lambda: measures.gain(measured(every=3), "ds2", "CA", "β-VAE", "wall_auc", "truth"), "too far apart"),
+        (lambda: measures.com_step_at_equal(measured(sign_known=0), "ds1"), r"which of the two domains of ds1 is \+P is not known"),
+        (lambda: measures.com_step_at_equal(measured(basis="steps", sign_known=0), "ds1"), "do not fit the library"),
+        (lambda: measures.com_step_at_equal(measured(domains=False), "ds1"), "domains of the scan `ds1` were not looked for"),
     ):
         with pytest.raises(Unavailable, match=reason):
             call()
+    assert measures.com_auc(measured(basis="steps", sign_known=0), "ds1") == 1.0  # which needs no sign
     assert measures.best_wall_channel(measured(), "ds1", "published") > 0.5  # every position, 4 nm apart, shows the wall
-
-
-@pytest.mark.parametrize("changes, reason", [
-    ({"sign_known": 0}, "which of the two domains of ds1 is \\+P is not known"),
-    ({"basis": "steps", "sign_known": 0}, "do not fit the library"),
-    ({"domains": False}, "domains of the scan `ds1` were not looked for"),
-])  # fmt: skip
-def test_the_direction_of_the_shift_needs_a_sign(measured, changes, reason):
-    """Without one, or without matched states, the claim is not tested; the others are, as long as there are domains."""
-    made = measured(**changes)
-    with pytest.raises(Unavailable, match=reason):
-        measures.com_step_at_equal(made, "ds1")
-    if "domains" not in changes:
-        assert measures.com_auc(made, "ds1") == 1.0
 
 
 def test_every_claim_has_words_and_numbers_on_measured_scans(measured):
@@ -358,7 +326,6 @@ def test_every_claim_has_words_and_numbers_on_measured_scans(measured):
 
 
 def test_every_measure_of_the_claims_is_tested_here():
-    """Its name occurs in this file."""
     text = Path(__file__).read_text(encoding="utf-8")
     names = {claim.measure.rpartition(".")[2] for claim in load_claims() if claim.measure}
     assert not [name for name in names if f".{name}(" not in text and f".{name}," not in text]

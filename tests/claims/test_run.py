@@ -52,7 +52,6 @@ def test_a_row_holds_values_verdict_and_limit(make):
 
 @pytest.mark.parametrize("profile, data, number, value", [("smoke", "twin", 1, 2.0), ("laptop", "twin", 3, 2.0), ("laptop", "zenodo", 1, 6.0)])
 def test_fields_are_those_of_the_profile_and_the_record_has_cases_of_its_own(make, profile, data, number, value):
-    """Other random fields count where the row says so, and the record has none."""
     claim = make(dataset="ds1", over="fields", record=(Case("ds1", "authors'", {"value": 3.0}),))
     (case,) = evaluate_claim(claim, Artefacts(profile, data))["cases"]
     assert len(CALLS) == number and case["values"][0] == value and case["when"] == ("authors'" if data == "zenodo" else "")
@@ -68,6 +67,8 @@ def test_an_interrupted_evaluation_goes_on(make, tmp_path):
     evaluate_claims([claims[0], replace(claims[1], how="otherwise"), make("c", 0.5)], "smoke", "twin", out, str)
     assert CALLS == [(None, 5.0), (None, 0.5)]
     found = read_verdicts(out)
+    with pytest.raises(ValueError, match="ends in .json"):
+        evaluate_claims([], "smoke", "twin", out.with_suffix(".txt"), str)
     assert [path.name for path in tmp_path.iterdir()] == ["claims.json"]
     assert verdict_counts(found) == {"holds": 2, "holds only when": 1, "does not hold": 0, "not tested": 0}
     assert not any({"mark", "read"} & set(row) for row in found["rows"])
@@ -100,15 +101,6 @@ def test_a_changed_verdict_names_row_old_new_and_value(make, tmp_path):
     assert changed_verdicts(claims, found | {"data": "zenodo"}) == changed_verdicts(claims, found | {"profile": "paper"}) == []
 
 
-def test_files_that_are_missing_or_misnamed_say_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match="figures_pkg claims"):
-        read_verdicts(tmp_path / "claims.json")
-    with pytest.raises(ValueError, match="ends in .json"):
-        evaluate_claims([], "smoke", "twin", tmp_path / "claims.txt", str)
-    with pytest.raises(ValueError, match="twin, zenodo"):
-        Artefacts("smoke", "record")
-
-
 def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
     """Then a claim on them is not tested, and one that needs the truth never is."""
     monkeypatch.setenv("FIGURES_PKG_DATA", str(tmp_path))
@@ -118,14 +110,10 @@ def test_the_authors_data_are_not_here(tmp_path, monkeypatch):
             made.scan(dataset)
     with pytest.raises(Unavailable, match="known of simulated scans alone"):
         made.truth("ds1")
-    for wanted in (lambda: made.scores, lambda: made.known("ds1"), lambda: made.domains("ds1")):
-        with pytest.raises(Unavailable, match="ds1` of the authors is not on this computer|released network ca-ds1 was not applied"):
-            wanted()
     assert made.source == "record"
 
 
 def test_the_twins_verdicts_are_those_evaluated_else_those_stated(make, tmp_path, monkeypatch):
-    """The words say which; a profile without a verdict takes the last one that the row states."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     claims = [make("a", verdict={"smoke": "holds"}), make("b", 0.1, verdict={"smoke": Limit.of({"at_least": 0}), "laptop": "not tested"})]
     stated = twin_verdicts(claims, "smoke")

@@ -20,7 +20,6 @@ SHAPE = (20, 24)
 
 
 def grid(values, **attrs):
-    """Values on a scan with coordinates in nm."""
     coordinates = {dim: STEP_NM * np.arange(size) for dim, size in zip(("scan_y", "scan_x"), np.shape(values))}
     return xr.DataArray(np.asarray(values), coordinates, ("scan_y", "scan_x"), attrs=attrs)
 
@@ -56,22 +55,17 @@ def test_poor_fits_belong_to_no_domain_but_leave_no_hole_in_the_wall_distance():
     np.testing.assert_array_equal(known_domains(known), np.where(clear, halves(), 0))
 
 
-@pytest.mark.parametrize(("polarization", "steps"), [
-    (halves(), np.where(np.arange(SHAPE[0])[:, None] < 10, 1.0, -1.0) * np.ones(SHAPE)),  # the other map is cut across
-    (np.where(np.indices(SHAPE).sum(axis=0) % 2, 1, -1), 1.0 * halves())])  # matching tosses a coin
-def test_maps_that_disagree_leave_the_sign_open(polarization, steps):
-    """The words then name no polarization."""
-    known = known_from(matched(polarization), grid(steps))
+@pytest.mark.parametrize(("maps", "steps", "described"), [
+    (matched(halves()), np.where(np.arange(SHAPE[0])[:, None] < 10, 1.0, -1.0) * np.ones(SHAPE), True),  # the other map is cut across
+    (matched(np.where(np.indices(SHAPE).sum(axis=0) % 2, 1, -1)), 1.0 * halves(), True),  # matching tosses a coin
+    (matched(halves(), poor=np.ones(SHAPE, bool)), 2.0 * halves(), False),
+    (matched(halves()).assign(chi2=grid(np.full(SHAPE, 40.0))), 2.0 * halves(), False)])
+def test_maps_that_disagree_or_describe_nothing_leave_the_sign_open(maps, steps, described):
+    """The words then name no polarization; where the library describes nothing the step components remain."""
+    known = known_from(maps, grid(steps))
     words = known_words(known)
     assert known.attrs["sign_known"] == 0 and "unknown" in words["sign"] and (words["plus"], words["minus"]) == ("domain A", "domain B")
-
-
-@pytest.mark.parametrize("change", [{"poor_fit": np.ones(SHAPE, bool)}, {"chi2": np.full(SHAPE, 40.0)}])
-def test_a_library_that_describes_nothing_makes_no_map(change):
-    """The step components remain, without a sign."""
-    known = known_from(matched(halves()).assign({name: grid(values) for name, values in change.items()}), grid(2.0 * halves()))
-    assert known.attrs["basis"] == "steps" and known.attrs["sign_known"] == 0
-    assert abs(known.domain.values * halves()).all() and len(np.unique(known.domain.values * halves())) == 1
+    assert described or known.attrs["basis"] == "steps" and np.unique(known.domain.values * halves()).tolist() in ([1], [-1])
 
 
 def test_the_wall_lies_halfway_between_positions():

@@ -14,15 +14,11 @@ from figures_pkg.evaluate.leaderboard import METHODS, binned_scan, score_maps, s
 from figures_pkg.evaluate.scores import wall_zones
 from figures_pkg.model import embed
 from figures_pkg.model.train import DeadEmbedding, first_network
-from figures_pkg.model.transform import InputTransform, binned
+from figures_pkg.model.transform import InputTransform
 
 
 def test_rows_of_both_pickings(one_wall):
-    """
-    The truth's row takes the best channel for each question; the rule's row takes walls from the domain channel.
-
-    In a scan without a wall the scores against domains are nan, and the evidence stays.
-    """
+    """The truth's row takes the best channel for each question, the rule's the domain channel; without a wall only the evidence is a number."""
     near, (y, x) = wall_zones(one_wall)[0], np.indices((48, 48)) * 1.0
     maps = xr.DataArray(np.stack([one_wall.domain.values, near * one_wall.wall_type.values, y, x]), one_wall.coords, ("channel", "scan_y", "scan_x"))
     picked, free = score_maps(maps[:3], one_wall)
@@ -55,13 +51,12 @@ def test_unexplained_is_one_for_the_mean_pattern(toy_scan, tiny_recipe):
     assert unexplained(net, toy_scan, transform, maps) > 10
 
 
-def test_scan_is_binned_as_statistics_bins_it(toy_scan, monkeypatch):
-    """Sums over squares, counts that no sum overflows, coordinates in the middle of each square."""
+def test_a_scan_is_summed_over_squares(toy_scan, monkeypatch):
+    """Without an overflow, with coordinates in the middle of each square."""
     monkeypatch.setattr(leaderboard, "SIDE_PX", 4)
     small = binned_scan(toy_scan * 0 + np.uint16(65535))
     assert small.shape == (24, 24, 4, 4) and small.dtype == np.uint32 and (small == 65535 * 16).all()
-    np.testing.assert_array_equal(binned_scan(toy_scan), binned(toy_scan.values, 4))
-    assert float(binned_scan(toy_scan).det_x[0]) == pytest.approx(-0.325)
+    assert float(small.det_x[0]) == pytest.approx(-0.325)
 
 
 def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe, monkeypatch):

@@ -5,18 +5,14 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from figures_pkg.evaluate import area_under_curve, domain_split, effect_at_equal, otsu_threshold, variance_shares
+from figures_pkg.evaluate import area_under_curve, domain_split, effect_at_equal, variance_shares
 from figures_pkg.evaluate.scores import confusion, domain_regions, domain_scores, wall_auc, wall_zones
 from figures_pkg.evaluate.walls import charge_labels, departures, inclination_labels, wall_contrast
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.5, 2.0])
 def test_auc_of_two_gaussians(distance):
-    """
-    Unit Gaussians a distance d apart have AUC Φ(d/√2); an empty region has none.
-
-    A rank statistic: a growing function changes nothing, exchanged regions make 1 − AUC of it, and ties count half.
-    """
+    """A distance d apart, AUC is Φ(d/√2); a growing function changes nothing, exchanged regions make 1 − AUC, ties count half, no region has none."""
     first = np.arange(40_000) < 20_000
     values = np.random.default_rng(1).normal(size=40_000) + distance * first
     auc = area_under_curve(values, first, ~first)
@@ -27,14 +23,6 @@ def test_auc_of_two_gaussians(distance):
         area_under_curve(values, first, first & ~first)
 
 
-def test_otsu_finds_the_gap():
-    """The threshold lies between two separate classes, whatever their sizes."""
-    values = np.concatenate([np.full(900, 1.0), np.full(100, 3.0)]) + np.random.default_rng(3).uniform(-0.2, 0.2, 1000)
-    assert 1.2 <= otsu_threshold(values) <= 2.8
-    dead = np.full((4, 5), 0.1)  # one class
-    assert not (dead > otsu_threshold(dead)).any()
-
-
 def test_a_channel_leaks_what_was_mixed_in(one_wall):
     """The truth itself scores 1, without error and leak, whatever its sign; with a wedge's share of variance it leaks that share."""
     perfect = {"domain_auc": 1, "abs_r": 1, "error": 0, "leak_bend": 0, "leak_thickness": 0}
@@ -42,11 +30,8 @@ def test_a_channel_leaks_what_was_mixed_in(one_wall):
     thickness = (one_wall.thickness_nm - one_wall.thickness_nm.mean()) / one_wall.thickness_nm.std()
     scores = domain_scores((one_wall.domain + thickness).values, one_wall)
     assert scores["leak_thickness"] == pytest.approx(0.5, abs=0.02) and scores["leak_bend"] < scores["leak_thickness"]
-
-
-def test_positions_on_either_side_of_a_wall_are_near_it(one_wall):
     near, far = wall_zones(one_wall)
-    assert near.sum() == 2 * 48 and not (near & far).any() and wall_auc(near * 1.0, one_wall) == 1
+    assert near.sum() == 2 * 48 and not (near & far).any() and wall_auc(near * 1.0, one_wall) == 1  # the positions on either side of a wall
 
 
 def test_confusion_of_six_sectors():
@@ -62,18 +47,8 @@ def test_confusion_of_six_sectors():
 
 @pytest.fixture(scope="module")
 def scan():
-    """A domain map with a slanted wall and smooth coordinates."""
     y, x = np.indices((48, 48)) / 47
     return np.where(x + 0.3 * y < 0.6, 1, -1), y, x
-
-
-def test_step_on_a_polynomial_is_exact(scan):
-    """Without noise the step comes back whatever the polynomial, and whatever happens at the wall itself, which is left out."""
-    domain, y, x = scan
-    split = domain_split(0.02 * domain + 3 * x - 2 * x * y + y**2, domain)
-    assert split.step == pytest.approx(0.04, abs=1e-12) and split.error < 1e-12
-    wall = np.abs(x + 0.3 * y - 0.6) < 0.05
-    assert domain_split(np.where(wall, 100.0, 0.5 * domain), np.where(wall, 0, domain)).step == pytest.approx(1.0)
 
 
 def test_standard_error_is_that_of_repeated_noise(scan):
@@ -96,9 +71,13 @@ def test_causes_share_a_variance():
     assert variance_shares(a, {"one": [a], "two": [a]}) == pytest.approx({"one": 0.5, "two": 0.5, "rest": 0.0}, abs=1e-9)
 
 
-def test_effect_at_equal_causes_is_exact(scan):
-    """A cause's effect comes back from under a nonlinear mixture of the others."""
+def test_steps_and_effects_are_exact_without_noise(scan):
+    """A step comes back from under any polynomial, whatever happens at the wall, which is left out; a cause's effect from under a mixture of others."""
     domain, y, x = scan
+    split = domain_split(0.02 * domain + 3 * x - 2 * x * y + y**2, domain)
+    assert split.step == pytest.approx(0.04, abs=1e-12) and split.error < 1e-12
+    wall = np.abs(x + 0.3 * y - 0.6) < 0.05
+    assert domain_split(np.where(wall, 100.0, 0.5 * domain), np.where(wall, 0, domain)).step == pytest.approx(1.0)
     image = 0.7 * domain + np.sin(1.0) * x**2 * y - 3 * y + x
     assert effect_at_equal(image, domain / 2, [x, y]) == pytest.approx(1.4)
     inside = np.random.default_rng(1).random(x.shape) < 0.5  # chosen positions, as where a domain is known
