@@ -61,6 +61,7 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     notebook = jupytext.read(source)
     _set_parameters(notebook, source, parameters)
@@ -68,6 +69,8 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     plain, kept = target.with_name(f".{target.stem}.source.ipynb"), target.with_name(f"{target.stem}.failed.ipynb")
     jupytext.write(for_source(notebook, parameters.get("data", "twin") == "twin"), plain)
     how = {"kernel_name": "python3", "cwd": str(source.parent), "log_output": False, "start_timeout": KERNEL_START_S}
+    if os.name == "posix":  # through files: of two kernels that start at once, both may choose the same free port, and one then never answers
+        how["config"] = Config({"KernelManager": {"transport": "ipc"}})
     try:
         with replacing(target) as running:
             try:

@@ -2,10 +2,7 @@
 
 import base64
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -114,20 +111,6 @@ def test_only_an_accident_is_tried_again(tmp_path, capsys, ending, tries, reason
     assert (tmp_path / "twin.log").read_text().count("try\n") == tries
     assert json.loads((tmp_path / "failures.json").read_text())[0]["reason"] == reason
     assert capsys.readouterr().out.count("again") == tries - 1
-
-
-@process
-def test_an_interrupted_job_leaves_its_log(tmp_path):
-    """What it said before is there."""
-    sleeper = [sys.executable, "-uc", "print(1); import time; time.sleep(60)"]
-    code = f"from pathlib import Path; from figures_pkg.book.jobs import Jobs; Jobs(Path({str(tmp_path)!r})).run('scan ds1', 'twin', {sleeper!r})"
-    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE) as build_process:
-        assert build_process.stdout.readline() == b"start  scan ds1\n"
-        log = Path(tmp_path / "twin.log")
-        while not log.is_file() or not log.read_text():
-            pass
-        os.killpg(build_process.pid, 2)
-    assert log.read_text().startswith("1\n")
 
 
 @process

@@ -46,8 +46,6 @@ publish(figure, "fig-needs-truth", scan, profile, data, {})
 without_a_name = 1
 ```
 """
-
-
 WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as matched}\ntags: [hide-input]")
 
 
@@ -56,11 +54,7 @@ WORDED = TEXT.replace("tags: [hide-input, truth]", "measured: {caption: as match
     ("zenodo", ["Both.", "Only measured", "{figure}", "Not known for measured scans", "simulated scan has: COM against tilt. The book"], "as matched"),
 ])  # fmt: skip
 def test_a_chapter_shows_what_can_be_known_of_its_scan(tmp_path, data, shown, caption):
-    """
-    A figure that needs the truth is announced for the twin's book only; in the other a card keeps its place, so that later figures keep their numbers.
-
-    Other cells of the truth are gone, and what is said of measured scans alone is in that book alone. A figure of both has a caption for each.
-    """
+    """A card keeps the place of a figure that needs the truth, so that later ones keep their numbers; a figure of both books has a caption for each."""
     words = ("Both.", "Only with a truth", "without_a_name", "Only measured", "{figure}", "Not known for measured scans", "simulated scan has: COM against tilt. The book")
     chapter = tmp_path / "chapter.md"
     chapter.write_text(TEXT)
@@ -74,9 +68,6 @@ def test_a_chapter_shows_what_can_be_known_of_its_scan(tmp_path, data, shown, ca
     assert [figure.source(data) for figure in paper_figures(tmp_path, data).values()] == ["twin"]
 
 
-KERNEL = {"display_name": "Python 3", "language": "python"}
-
-
 @pytest.mark.process
 @pytest.mark.parametrize(("code", "kernel", "seconds"), [
     pytest.param("import os; os._exit(9)", ["-m", "ipykernel_launcher", "-f", "{connection_file}"], 600, id="it dies"),
@@ -86,7 +77,7 @@ def test_a_lost_kernel_asks_for_another_try(tmp_path, monkeypatch, caplog, capsy
     """The command line says so by its exit status, in one line, and keeps no notebook."""
     spec = tmp_path / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
-    spec.write_text(json.dumps(KERNEL | {"argv": [sys.executable, *kernel]}))
+    spec.write_text(json.dumps({"display_name": "Python 3", "language": "python", "argv": [sys.executable, *kernel]}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setattr(execute, "KERNEL_START_S", seconds)
     chapter, kept = tmp_path / "chapter.md", tmp_path / "kept"
@@ -104,3 +95,12 @@ def test_too_little_memory_asks_for_another_try(monkeypatch, capsys):
 
     monkeypatch.setattr(execute, "make_chapter", full)
     assert main(["notebook", "fig-2"]) == TRY_AGAIN and capsys.readouterr().err == "figures_pkg: out of memory: Unable to allocate 16.0 GiB\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files as sockets are of Unix")
+def test_no_two_kernels_can_choose_the_same_port(tmp_path):
+    """Of two kernels that started in one moment, one could not take its port, and the build waited ten minutes for it."""
+    chapter = tmp_path / "chapter.md"
+    chapter.write_text('```{code-cell} python\n:tags: [parameters]\ndata = "twin"\n```\n\n```{code-cell} python\n'
+                       'from ipykernel.connect import get_connection_info\n\nget_connection_info(unpack=True)["transport"]\n```\n')
+    assert '"\'ipc\'"' in execute.execute(chapter, tmp_path / "chapter.ipynb", {}).read_text()

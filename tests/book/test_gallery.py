@@ -35,11 +35,7 @@ def test_gallery_and_landing_page_say_how_much_is_of_today():
 
 
 def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(tmp_path):
-    """
-    Facts are added; a figure that left the notebook leaves with all its files; those of other chapters stay.
-
-    A passport of an earlier run does not stand in for one that was not published; a missing one neither.
-    """
+    """Those of other chapters stay; a passport of an earlier run does not stand in for one that was not published."""
     start = datetime.now(UTC).replace(microsecond=0)
     for name, chapter in (("new", "fig-9"), ("old", "fig-9"), ("other", "fig-8")):
         write_passport(tmp_path / f"{name}.json", passport(name, start + timedelta(seconds=1)) | {"chapter": chapter})

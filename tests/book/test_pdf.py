@@ -34,11 +34,7 @@ def book(tmp_path):
 
 
 def test_paper_shows_what_paper_can(book):
-    """
-    Chapters in the order of the navigation, anchors unique, each link inside leads to one that is there, files beside the pages are no links.
-
-    The words for readers without JavaScript stand for an interactive figure; folded code is left out, folded text is open.
-    """
+    """Anchors are unique, links inside hold, words stand for an interactive figure; folded code is left out, folded text is open."""
     html = book / "_build" / "html"
     assert [(c.part, c.title, c.page) for c in chapters_of(html)] == [
         ("", "Start", "index.html"), ("The data", "One & only", "part/a.html"), ("End", "Two", "b.html")]

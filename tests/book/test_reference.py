@@ -36,16 +36,6 @@ def test_every_room_is_in_the_reference():
     assert set(ROOMS) == rooms and {f"api/{room}" for room in rooms} <= set(sections)
 
 
-def test_names_in_docstrings_can_be_found():
-    """What a docstring points at with :func:, :class:, :mod: or :meth: and our package's name exists; Sphinx is told not to ask."""
-    text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "figures_pkg").rglob("*.py"))
-    defined = set(re.findall(r"(?:def|class) (\w+)", text)) | set(re.findall(r"^(\w+) *[:=]", text, re.M))
-    for name in re.findall(r":(?:func|class|mod|meth):`~?(figures_pkg[\w.]+)`", text):
-        module = REPOSITORY / name.replace(".", "/")
-        assert name.rpartition(".")[2] in defined or module.is_dir() or module.with_suffix(".py").is_file(), name
-
-
-
 def test_each_work_can_be_found():
     """It has a DOI or an address."""
     works = re.split(r"^@\w+\{", (BOOK / "references.bib").read_text(encoding="utf-8"), flags=re.M)[1:]

@@ -49,11 +49,7 @@ def archive(repository, tmp_path_factory):
 
 
 def test_every_chapter_is_there_twice_and_answers_once(archive, repository):
-    """
-    All that the contents list, numbered in their order, listed with the command that makes its data; valid, without outputs, in the profile that was asked for.
-
-    No answer is in a student's notebook; the exercises are in both.
-    """
+    """Numbered in the order of the contents, valid, without outputs, in the profile that was asked for; no answer is in a student's notebook."""
     order = chapters_in_order(repository / "book" / "_toc.yml")
     names = [f"{number:02d}-{chapter}.ipynb" for number, chapter in enumerate(order, 1)]
     assert set(order) == set(CHAPTERS) and set(archive) == {"README.md"} | {f"{who}/{name}" for who in ("student", "teacher") for name in names}

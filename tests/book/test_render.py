@@ -12,7 +12,7 @@ import yaml
 
 from figures_pkg.book.chapters import artefacts_of
 from figures_pkg.book.pages import refuse_foreign_hosts
-from figures_pkg.book.render import BRANCH, ICONS, LANDING, keep_shown_icons, mend, render, setup, ship, shipped_files, stage
+from figures_pkg.book.render import ICONS, LANDING, keep_shown_icons, mend, render, setup, ship, shipped_files, stage
 
 
 def code_cell(source="draw()", count=1, name="", tags=(), **outputs):
@@ -155,11 +155,7 @@ def test_only_changed_pages_are_rendered_again(tmp_path, repository):
 
 @pytest.mark.parametrize("github", [True, False], ids=["GitHub", "elsewhere"])
 def test_chapters_open_elsewhere_where_the_repository_is_known(monkeypatch, tmp_path, github):
-    """
-    Buttons lead to the branch with the notebooks; their first cell, hidden on the page, prepares the chapter on Colab and does nothing elsewhere.
-
-    What GitHub says is the repository; what is configured goes before it; without either nothing leads to a placeholder.
-    """
+    """The first cell, hidden on the page, prepares the chapter on Colab only; what is configured goes before what GitHub says; without either no button."""
     for name, value in (("GITHUB_SERVER_URL", "https://example.org"), ("GITHUB_REPOSITORY", "owner/name")):
         monkeypatch.setenv(name, value) if github else monkeypatch.delenv(name, raising=False)
 
@@ -182,12 +178,6 @@ def test_chapters_open_elsewhere_where_the_repository_is_known(monkeypatch, tmp_
     assert len(rest) == 1 and first.metadata.tags == ["remove-cell"]
     assert "https://example.org/owner/name" in first.source and "prepare fig-2 --profile laptop" in first.source
     exec(re.sub(r"^( *)!.*$", r"\1raise SystemExit", first.source, flags=re.MULTILINE), {})
-
-
-def test_the_branch_is_the_one_that_is_renewed(repository):
-    """The workflow pushes the branch that the buttons open, with the staged notebooks in it."""
-    workflow = (repository / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
-    assert f"git push --force origin {BRANCH}" in workflow and "git add --force book/executed" in workflow
 
 
 @pytest.mark.parametrize("before, after", [

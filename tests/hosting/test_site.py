@@ -39,11 +39,7 @@ WHOLE = {".": "b", "latest": "d", "record": "r", "pull/9": "p"}
 @pytest.mark.parametrize(("artefacts", "expected"), [(LAPTOP + SMOKE + OTHERS, WHOLE), (SMOKE, {".": "d", "latest": "d"}), (OTHERS[:1], {})],
                          ids=["each place has its newest build", "the smoke book stands in for a larger one", "nothing to publish"])  # fmt: skip
 def test_the_site_is_put_together(repository, tmp_path, artefacts, expected):
-    """
-    The laptop book at the root, main's newest commit under latest, main's book on the record, and each open pull request of this repository.
-
-    Expired builds and those of forks are left out; without any build of main the site that is there is not replaced by an empty one.
-    """
+    """Laptop book, main's newest, main's on the record, open pull requests; expired builds and forks' are left out, nothing gives way to an empty site."""
     for program in ("bash", "jq", "unzip"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed here")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import figures_pkg
+from figures_pkg.book.render import BRANCH
 from figures_pkg.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,11 +29,7 @@ COMMANDS = set(re.findall(r"^    ([a-z]+)\b", help_text.getvalue(), re.MULTILINE
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_calls_what_exists_and_may_do_no_more_than_it_needs(job):
-    """
-    Targets of make, commands, tests and scripts exist; a job waits for one that is there, and a workflow for one of that name.
-
-    It ends in time, runs actions of one commit, and what may write runs nothing that a pull request brings or that others have typed.
-    """
+    """Targets, commands, tests and scripts exist; actions are of one commit; what may write runs nothing that a pull request brings or others typed."""
     name, content, script = JOBS[job]
     assert set(re.findall(r"\bmake ([a-z]+)", script)) <= set(re.findall(r"^([a-z]+):", TEXTS["Makefile"], re.MULTILINE))
     assert set(re.findall(r"-m figures_pkg ([a-z]+)", script)) <= COMMANDS
@@ -48,7 +45,9 @@ def test_a_job_calls_what_exists_and_may_do_no_more_than_it_needs(job):
 
 
 def test_commands_named_elsewhere_exist_and_artefacts_that_are_fetched_were_kept():
-    """Names of artefacts agree between the jobs that keep and those that fetch them."""
+    """The branch that the buttons of the pages open is pushed, with the staged notebooks in it."""
+    pushes = "".join(script for _, _, script in JOBS.values())
+    assert f"git push --force origin {BRANCH}" in pushes and "git add --force book/executed" in pushes
     assert set(re.findall(r"(?:-m |`)figures_pkg ([a-z]+)", "".join(TEXTS.values()))) <= COMMANDS
     steps = [step for _, job, _ in JOBS.values() for step in job["steps"]]
     kept = {step["with"]["name"].replace("${{ env.PROFILE }}", "smoke") for step in steps if "upload-artifact" in step.get("uses", "")}

@@ -28,7 +28,6 @@ def small_scan() -> xr.DataArray:
 
 
 def batch() -> torch.Tensor:
-    """Ten patterns in double precision."""
     return torch.from_numpy(np.random.default_rng(4).normal(size=(10, 8, 8)))
 
 
@@ -46,12 +45,10 @@ STEPS = {  # name: the step of a batch of ten for a fabric and a micro-batch, an
 
 
 def gradients(step: Step) -> list[torch.Tensor]:
-    """Gradients of all parameters."""
     return [parameter.grad for parameter in step.plain.parameters()]
 
 
-def same_weights(one, other) -> bool:
-    """Bit for bit."""
+def same_weights(one, other) -> bool:  # bit for bit
     return all(torch.equal(a, b) for a, b in zip(one.net.parameters(), other.net.parameters(), strict=True))
 
 

@@ -12,7 +12,6 @@ from figures_pkg.model.transform import TRANSFORMS, fit_transform
 
 
 def scan_of(values) -> xr.DataArray:
-    """A lazy scan."""
     return xr.DataArray(da.from_array(values, chunks=(2, 3, -1, -1)), dims=DIMS)
 
 
@@ -39,13 +38,6 @@ def test_device_transform_equals_the_transform(name):
     transform = fit_transform(scan_of(counts), name, bin_px=2)
     binned = counts.reshape(-1, 4, 2, 4, 2).sum((2, 4)).astype(np.float32)
     np.testing.assert_allclose(Prepare(transform)(torch.from_numpy(binned)), transform.apply(counts.reshape(-1, 8, 8)), rtol=1e-4, atol=1e-4)
-
-
-def test_transform_keeps_the_axes():
-    counts = np.zeros((1, 2, 4, 4), np.uint16)
-    counts[..., 1, 3] = 9
-    batch = next(Feed(scan_of(counts), 4, 2, Prepare(fit_transform(scan_of(counts), "log", 1))).batches(0))
-    assert batch[:, 1, 3].tolist() == pytest.approx([np.log(10)] * 2) and batch.sum() == pytest.approx(2 * np.log(10))
 
 
 def test_what_are_no_counts_and_sizes_that_do_not_fit_are_refused():

@@ -8,7 +8,7 @@ import xarray as xr
 
 from figures_pkg.evaluate.scores import area_under_curve, folded
 from figures_pkg.model import linear, rotate_steps
-from figures_pkg.model.linear import Features, edge_map, gather_features, step_components
+from figures_pkg.model.linear import Features, gather_features, step_components
 from figures_pkg.model.transform import Components
 
 
@@ -53,12 +53,6 @@ def test_first_component_is_the_step(mixture):
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
     mixed = step_components(np.tensordot(rotation, scores, 1))[0][0]
     assert abs(np.corrcoef(maps[0].ravel(), mixed.ravel())[0, 1]) > 0.99
-
-
-def test_edge_map_ignores_steady_change():
-    x = np.indices((30, 30))[1]
-    assert edge_map(x[None] * 1.0, 2)[8:-8, 8:-8].max() < 1e-9
-    assert edge_map(30.0 * (x[None] > 14), 2)[15, 14] > 10
 
 
 @pytest.mark.parametrize(("scores", "step_nm", "message"), [

@@ -37,8 +37,6 @@ def test_ramp_and_one_cycle_end_where_they_should():
     stage = Stage(6, 3e-4, l1=0.3, similarity=0.1, schedule="one-cycle", peak_rate=3e-3, ramp=(1 / 3, 1))
     assert stage.weights_at(2) == LossWeights() and stage.weights_at(6) == LossWeights(0.3, 0.1)
     assert [stage.rate_at(done) for done in (0, 1.8, 6)] == pytest.approx([3e-4, 3e-3, 0], abs=1e-12)
-    (stage,) = recipe_called("small-walls").stages
-    assert stage.weights_at(0) == LossWeights() and stage.weights_at(stage.epochs) == LossWeights(0.3, 0.01, 0.01)
 
 
 @pytest.mark.parametrize("wrong, says", [

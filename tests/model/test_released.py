@@ -1,8 +1,9 @@
-"""Released networks on a grid of positions: the loss tells patterns that enter as in the training from those that do not."""
+"""Embeddings of scans, and released networks on a grid of positions: the loss tells patterns that enter as in the training from those that do not."""
 
 import hashlib
 import re
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -15,16 +16,7 @@ from figures_pkg.evaluate.channels import open_embedding
 from figures_pkg.model import Autoencoder, NetworkConfig, embed
 from figures_pkg.model.autoencoder import count_parameters
 from figures_pkg.model.checkpoint import PublishedFileError
-from figures_pkg.model.released import (
-    WAYS,
-    losses_table,
-    losses_verdict,
-    losses_words,
-    position_grid,
-    released_attributes,
-    released_network,
-    training_loss,
-)
+from figures_pkg.model.released import WAYS, losses_table, losses_verdict, losses_words, position_grid, released_attributes, released_network, training_loss
 from figures_pkg.model.transform import InputTransform
 from figures_pkg.provenance.figures import model_facts
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
@@ -75,6 +67,17 @@ def record(tmp_path, monkeypatch):
         (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(content))
         return path
     return write
+
+
+@pytest.mark.parametrize("chunks", [(2, 3, 32, 32), (1, 7, 16, 32)])
+def test_an_embedding_is_that_of_the_patterns_whatever_the_blocks(net, scan, chunks):
+    with torch.no_grad():
+        expected = net.encode(torch.log1p(torch.from_numpy(scan.values.reshape(-1, 32, 32).astype(np.float32))))
+    found = embed(net, scan_of(da.from_array(scan.values, chunks=chunks)), InputTransform("log"), batch=7)
+    assert found.dims == ("scan_y", "scan_x", "channel") and found.attrs["source"] == "user" and float(found.scan_x[1]) == pytest.approx(1.4)
+    np.testing.assert_allclose(found.values.reshape(-1, 5), expected, atol=1e-4)  # float32: batches take other kernels
+    large = scan_of(np.kron(scan.values[:2], np.ones((1, 1, 2, 2), np.uint16)))
+    np.testing.assert_allclose(embed(net, large, InputTransform("log", 2)), embed(net, scan_of(4 * scan.values[:2]), InputTransform("log")), atol=1e-4)
 
 
 @pytest.mark.parametrize("sizes, most, rows, columns", [((10, 12), 4, range(0, 10, 3), range(1, 12, 3)), ((7, 30), 5, range(0, 7, 6), range(2, 30, 6)),

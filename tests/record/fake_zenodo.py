@@ -51,12 +51,9 @@ def digest(content: bytes | Path) -> str:
 
 
 class FakeZenodo:
-    """
-    One record with its files, or several; use as a context manager.
+    """One record with its files, each bytes or a path on disk; `others` holds those of further records by their numbers. A context manager.
 
-    The content of a file is given as bytes, or as the path of one on disk. `others` holds the files of further records by their numbers.
-    `faults[path]` is a list of faults for successive requests of a path, "record" or a file's name; `always[path]` holds for every request.
-    `asked` gathers (path, headers) of all requests.
+    `faults[path]` is a list for successive requests of "record" or a file's name, `always[path]` holds for every one; `asked` gathers (path, headers).
     """
 
     def __init__(self, files, record="1234567", others=None):

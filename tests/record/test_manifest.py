@@ -65,10 +65,7 @@ def test_conflicts_are_kept_beside_the_value(ours):
 
 @pytest.mark.parametrize("id", ["ds1", "ds2"])
 def test_lattice_boxes_and_scale_agree(ours, id):
-    """
-    Origin + k g(010) + l g(002)/2, from the fitted lattice, lies inside the box that names (0, k, l), and |g(002)| and |g(010)| in pixels
-    times the stated scale give 2/c and 2/(sqrt(3) a) of ErMnO3 to 2 %.
-    """
+    """Origin + k g(010) + l g(002)/2 lies in the box that names (0, k, l); |g(002)| and |g(010)| times the scale give 2/c and 2/(sqrt(3) a) to 2 %."""
     axes = {name: fact.value for name, fact in ours[id].axes.items()}
     for box in (fact.value for fact in ours[id].boxes.values()):
         _, k, l = box["reflection"]
@@ -115,8 +112,6 @@ SPOILED = {f"local {local!r}": {"local": local} for local in UNSAFE} | {
     "an id that is a record": {"id": "sed"},
     "a remote name that is a number": {"remote": 5},
 }
-
-
 NAMES = {  # two entries that share one
     "id": {"local": "b.hspy", "remote": "b"},
     "remote": {"id": "b", "local": "b.hspy"},
@@ -124,27 +119,19 @@ NAMES = {  # two entries that share one
     "local but for case": {"id": "b", "remote": "b", "local": "Scan/SCAN.hspy"},
     "file that is a folder": {"id": "b", "remote": "b", "local": "scan/scan.hspy/b"},
 }
-REFUSED = {name: ([ENTRY | changes], "data_manifest.yaml: ") for name, changes in SPOILED.items()}
-REFUSED |= {f"no {left}": ([{key: value for key, value in ENTRY.items() if key != left}], f"missing {left}") for left in ENTRY}
-REFUSED |= {f"the same {name}": ([ENTRY, ENTRY | changes], "occurs twice") for name, changes in NAMES.items()}
-
-
-@pytest.mark.parametrize(("datasets", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_spoiled_entries_are_refused(write, datasets, words):
-    """No unsafe name, no silent default (a missing `substitute` is an error, an explicit null is not), nothing twice."""
-    assert write(SMALL)["scan"].expected_bytes.value == (1, 10)
-    with pytest.raises(ManifestError, match=words):
-        write(SMALL | {"datasets": datasets})
-
-
-NO_MANIFESTS = {
-    "": "a mapping", "- a\n": "a mapping", "a: [": "YAML", "schema: 1\nschema: 1\n": "given twice", yaml.safe_dump(SMALL | {"schema": 2}): "schema: expected 1",
-    **{yaml.safe_dump(SMALL | {key: 5}): f"{key}: expected" for key in ("bases", "figures", "records", "datasets")},
+ENTRIES = {name: ([ENTRY | changes], "data_manifest.yaml: ") for name, changes in SPOILED.items()}
+ENTRIES |= {f"no {left}": ([{key: value for key, value in ENTRY.items() if key != left}], f"missing {left}") for left in ENTRY}
+ENTRIES |= {f"the same {name}": ([ENTRY, ENTRY | changes], "occurs twice") for name, changes in NAMES.items()}
+REFUSED = {name: (SMALL | {"datasets": entries}, words) for name, (entries, words) in ENTRIES.items()} | {
+    "nothing": ("", "a mapping"), "a list": ("- a\n", "a mapping"), "cut": ("a: [", "YAML"), "a key given twice": ("schema: 1\nschema: 1\n", "given twice"),
+    "another schema": (SMALL | {"schema": 2}, "schema: expected 1"),
+    **{f"numbers as {key}": (SMALL | {key: 5}, f"{key}: expected") for key in ("bases", "figures", "records", "datasets")},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NO_MANIFESTS)
-def test_other_files_are_no_manifests(write, text):
-    """Among them one with a key given twice, of which YAML would keep the last, and numbers where a mapping or a list belongs."""
-    with pytest.raises(ManifestError, match=NO_MANIFESTS[text]):
-        write(text)
+@pytest.mark.parametrize(("content", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_spoiled_manifests_are_refused(write, content, words):
+    """No unsafe name, no silent default (a missing `substitute` is an error, an explicit null is not), nothing twice."""
+    assert write(SMALL)["scan"].expected_bytes.value == (1, 10)
+    with pytest.raises(ManifestError, match=words):
+        write(content)

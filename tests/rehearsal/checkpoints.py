@@ -1,9 +1,7 @@
-"""
-Small networks in the layout of the published weights, trained on a stand-in in seconds.
+"""Small networks in the layout of the published weights, trained on a stand-in in seconds.
 
-They take what the authors' networks take, ln(1 + N) of 256 x 256 px, and give 32 channels; only the filters are 8 instead of 128. A training of
-seconds starts from a good guess: the decoder draws the mean pattern, and the last layer of the encoder is fitted to the principal components of
-the scan by least squares. One pass over 64 patterns does the rest. Nobody is told the truth.
+They take ln(1 + N) of 256 x 256 px and give 32 channels, with 8 filters instead of 128. The decoder starts from the mean pattern, the encoder from a
+fit to the principal components of the scan; one pass over 64 patterns does the rest. Nobody is told the truth.
 """
 
 from pathlib import Path
@@ -30,29 +28,27 @@ def some_patterns(scan: xr.DataArray) -> Tensor:
     return torch.from_numpy(np.log1p(chosen.values.reshape(-1, *scan.shape[2:]).astype(np.float32)))
 
 
-def principal_components(patterns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean pattern, the strongest components (pixels, n) and the standard deviations of their scores."""
+def mean_and_whitening(patterns: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean pattern, and the strongest components (pixels, n) over the standard deviations of their scores."""
     mean = patterns.mean(0)
     centred = (patterns - mean).flatten(1)
     _, vectors = torch.linalg.eigh(centred @ centred.T)
     components = centred.T @ vectors[:, -COMPONENTS:]
     components = components / components.norm(dim=0)
-    return mean, components, (centred @ components).std(0)
+    return mean, components / (centred @ components).std(0)
 
 
 def train_small(patterns: Tensor, variational: bool = False) -> tuple[Autoencoder, torch.optim.Adam]:
     """A network that draws these patterns, and the optimiser that trained it."""
     torch.manual_seed(0)
     net = (BetaVAE if variational else Autoencoder)(CONFIG, seed=0)
-    mean, components, deviations = principal_components(patterns)
-    _start_from(net, patterns, mean, components / deviations)
+    _start_from(net, patterns, *mean_and_whitening(patterns))
     return net, train_further(net, patterns)
 
 
 def train_further(net: Autoencoder, patterns: Tensor, l1: float = 1e-5) -> torch.optim.Adam:
     """One pass over the patterns, the rate up and down once."""
-    mean, components, deviations = principal_components(patterns)
-    whiten = components / deviations
+    _, whiten = mean_and_whitening(patterns)
     optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=-(-len(patterns) // BATCH))
     for chosen in torch.randperm(len(patterns)).split(BATCH):

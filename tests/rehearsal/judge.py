@@ -1,5 +1,4 @@
-"""
-The judge of a rehearsal: what was found in a stand-in, held against the truth that it was made from.
+"""The judge of a rehearsal: what was found in a stand-in, held against the truth that it was made from.
 
 Only the judge reads the truth. It asks what a reader of the paper's figures relies on: is the sign of P right, are the domains right away from the
 walls, and do Figs. 1, 2 and 4 say with the domains found what they would say with the true ones?
@@ -77,15 +76,10 @@ def told_by(images: Images, domain: np.ndarray) -> Told:
     return Told(split.step, split.error, {name: max(auc, 1 - auc) for name, auc in aucs.items()}, ratio)
 
 
-def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, sense: int = 1, notebooks: Path | None = None) -> dict[str, tuple[str, bool]]:
-    """
-    Each question with its answer in words, and whether that is good enough; `found` is from :func:`figures_pkg.evaluate.known.matched_domains`.
-
-    `sense` is −1 for a stand-in whose patterns were turned by half a turn, which has the other polarization. With `notebooks`, the folder of
-    executed chapters, what Figs. 1, 2 and 4 print about the first scan is judged as well.
-    """
+def verdicts(found: xr.Dataset, truth: xr.Dataset, images: Images, notebooks: Path | None = None) -> dict[str, tuple[str, bool]]:
+    """Each question with its answer in words, and whether that is good enough; with the folder of executed chapters also what Figs. 1, 2 and 4 print."""
     clear, agreement, known = np.abs(truth.wall_distance_nm.values) > CLEAR_NM, found.attrs["agreement"], bool(found.attrs["sign_known"])
-    true = np.where(clear, sense * truth.domain.values, 0).astype(int)
+    true = np.where(clear, truth.domain.values, 0).astype(int)
     said, so = told_by(images, known_domains(found, CLEAR_NM)), told_by(images, true)
     right = float((found.domain.values == true)[clear].mean())  # unknown counts as wrong
     answers = {
@@ -122,11 +116,9 @@ def glued(notebook: Path) -> dict[str, str]:
     return found
 
 
-def lattice_for(truth: xr.Dataset, shape: tuple[int, ...], turned: bool = False) -> tuple[Lattice, float]:
-    """The lattice that a manifest would give for a stand-in, and the radius of its discs; half a turn moves the centre and leaves c."""
+def lattice_for(truth: xr.Dataset) -> tuple[Lattice, float]:
+    """The lattice that a manifest would give for a stand-in, and the radius of its discs."""
     origin, g002, g010 = (tuple(map(float, truth.attrs[name])) for name in ("origin_row_col", "g002_row_col", "g010_row_col"))
-    if turned:
-        origin = tuple(size - 1 - place for size, place in zip(shape[-2:], origin))
     return Lattice(origin, g002, g010), float(truth.attrs["disc_radius_px"])
 
 

@@ -1,12 +1,7 @@
-"""
-The whole way of a reader who builds the book on the authors' record, with stand-ins for it: fetch, first look, book, pages.
+"""The whole way of a reader who builds the book on the authors' record, with stand-ins for it: fetch, first look, book, pages.
 
-    python tests/rehearsal/rehearse.py [--profile smoke] [--full]
-
-The twin's book of the profile has to be there (``make book PROFILE=smoke``): its scans are what the stand-ins are made of, and its chapters
-that never read the record are not executed again. Everything is written below ``artefacts/rehearsal``; the twin's book stays as it is. Steps that
-do not need each other run side by side, in two processes, and each says what it did when it ends. Any step that fails, or any page that says
-what it must not, ends the rehearsal with status 1.
+The twin's book of the profile has to be there (``make book PROFILE=smoke``), of whose scans the stand-ins are made. Everything is written below
+``artefacts/rehearsal``. Steps that do not need each other run side by side; any that fails, or a page that says what it must not, means status 1.
 """
 
 import argparse
@@ -123,7 +118,7 @@ class Protocol:
 
 def main(arguments: list[str] | None = None) -> int:
     """Rehearse and print what each step took."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="smoke", help="of the twin's book, which has to be there")
     parser.add_argument("--folder", type=Path, default=ROOT / "artefacts" / "rehearsal", help="where everything is written")
     parser.add_argument("--twins-book", type=Path, help="the HTML of the twin's book, by default where `make book` puts it")
@@ -252,7 +247,7 @@ def ask_the_judge(rehearsal: Rehearsal, name: str) -> None:
     if not (found := made / "domains" / "zenodo" / f"{name}.nc").is_file():
         raise RehearsalError(f"there is no {found}")
     truth = read_truth(rehearsal.scans[name])
-    lattice, radius = judge.lattice_for(truth, specimen_of(rehearsal.scans[name])["container"]["shape"])
+    lattice, radius = judge.lattice_for(truth)
     facts = load_manifest(rehearsal.record / "manifest.yaml")[name].boxes
     boxes = {box: Box(fact.value["rows"], fact.value["cols"]) for box, fact in facts.items()}
     images = judge.images_of(judge.opened(rehearsal.data / name / f"{name}.hspy", truth, lattice), lattice, radius, boxes)

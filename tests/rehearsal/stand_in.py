@@ -1,5 +1,4 @@
-"""
-A stand-in for the authors' record: files under the record's names, whose truth the judge knows and the book does not.
+"""A stand-in for the authors' record: files under the record's names, whose truth the judge knows and the book does not.
 
 The scans are the twin's counts in files as the laboratory's converter leaves them: RosettaSciIO writes the arrays, and the attributes are then
 set back to HyperSpy 1.5 and pyxem 0.12 (format 3.0, energy in V, ``$A^{-1}$``, origin at pixel 128, nominal steps). Nothing in them names the
@@ -40,28 +39,19 @@ PATTERNS_IN_MEMORY = 1024  # of 256 x 256 uint16: 134 MB a block
 CONVERTERS_CHUNKS = (32, 32, 32, 32)  # an option of the laboratory's converter
 WHOLE_PATTERNS = (2, 4, 256, 256)  # a megabyte, as HyperSpy chooses by itself
 CHUNKS = {"ds1": CONVERTERS_CHUNKS, "ds2": WHOLE_PATTERNS}  # nobody knows which of both the record has, so each is rehearsed
-
-
 VARIANTS: dict[str, Callable[[da.Array], da.Array]] = {
     "good": lambda counts: counts,
     "flipped": lambda counts: counts[:, :, ::-1],  # the detector's rows upside down, as RosettaSciIO reads a ``.mib``
     "wrapped": lambda counts: (counts % 256).astype(np.uint8),  # bytes modulo 256, as the laboratory's converter wrote some scans
-    "turned": lambda counts: counts[:, :, ::-1, ::-1],  # each pattern by half a turn: the pattern of the other domain
     "moved": lambda counts: counts[counts.shape[0] // 12 :],  # rows of the scan missing: another shape than the manifest's
 }
 
 
-def specimen_of(source: Path, variant: str = "good") -> dict:
-    """
-    What an honest manifest says of a stand-in made from a twin's scan: its container and axes.
-
-    A wrapped, flipped or moved file contradicts its manifest: that is what a reader has to notice. A turned one comes with the lattice as
-    it lies in the turned patterns, but with c along the same direction as before, so that its polarization has the other sign.
-    """
+def specimen_of(source: Path) -> dict:
+    """What an honest manifest says of a stand-in made from a twin's scan, its container and axes; a reader has to notice that a variant contradicts it."""
     with xr.open_dataset(source.with_suffix("").with_suffix(".truth.nc")) as truth, h5py.File(source) as file:
         shape, step = _counts(file).shape, float(truth.scan_y[1] - truth.scan_y[0])
         origin, g002, g010 = ([float(part) for part in truth.attrs[name]] for name in ("origin_row_col", "g002_row_col", "g010_row_col"))
-    origin = [size - 1 - place for size, place in zip(shape[2:], origin)] if variant == "turned" else origin
     axes = {"orientation": "lab", "scan_step_nm": step, "det_scale_inv_angstrom": 0.009555, "origin_row_col_px": origin, "g002_row_col_px": g002,
             "g010_row_col_px": g010}  # fmt: skip
     return {"container": {"format": "hspy 3.0, written by pyxem", "shape": list(shape), "counter_bits": 12}, "axes": axes}

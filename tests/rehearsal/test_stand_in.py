@@ -1,13 +1,18 @@
-"""Stand-ins are the twin's counts in another writer's file, in which nothing tells of the twin; and networks that open like the authors'."""
+"""Stand-ins are the twin's counts in another writer's file, in which nothing tells of the twin; a reader's `fetch` brings them, and believes no others."""
 
 import h5py
 import numpy as np
 import pytest
 import stand_in
 import torch
+from fake_zenodo import FakeZenodo
 
+from figures_pkg.cli import main
+from figures_pkg.data import open_dataset
 from figures_pkg.data.scan import open_scan
-from figures_pkg.record.manifest import REPOSITORY_MANIFEST, load_manifest
+from figures_pkg.record import zenodo
+from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, origin_of
+from figures_pkg.record.manifest import MANIFEST_VARIABLE, REPOSITORY_MANIFEST, load_manifest
 
 pytestmark = pytest.mark.process
 
@@ -16,28 +21,24 @@ pytestmark = pytest.mark.process
 def test_a_stand_in_holds_the_counts_and_nothing_of_the_twin(tiny, tmp_path, chunks):
     """Format, package, units, energy in V and nominal axes as the laboratory's converter leaves them; no name, no preset, no seed."""
     path = stand_in.write_scan(tiny, tmp_path / "a.hspy", chunks=chunks)
-    scan = open_scan(path, check_counts=False)
+    scan, texts = open_scan(path, check_counts=False), []
     np.testing.assert_array_equal(scan.values, open_scan(tiny, check_counts=False).values)
-    texts = []
     with h5py.File(path) as file:
         file.visititems(lambda name, item: texts.append(f"{name} {dict(item.attrs)}"))
-        text = f"{dict(file.attrs)} {texts}".lower()
-    assert not [word for word in ("twin", "preset", "seed", "figures_pkg", "truth", "simulat") if word in text]
-    assert scan.format == "hspy 3.0" and scan.source == "user" and scan.title == "" and scan.beam_energy_kev == 200
-    assert scan.attrs["origin_row_col"] == (128, 128) and scan.attrs["scan_step_nm"] == (7.5, 7.5) and scan.attrs["camera_length_cm"] == 12
-    with h5py.File(path) as file:
-        group = file["Experiments/__unnamed__"]
+        text, group = f"{dict(file.attrs)} {texts}".lower(), file["Experiments/__unnamed__"]
         assert group.attrs["package"] == "pyxem" and group["axis-3"].attrs["units"] == "$A^{-1}$" and "attributes" not in group
         assert group["metadata/Acquisition_instrument/TEM"].attrs["beam_energy"] == 200000
         assert group["data"].compression == "gzip" and group["data"].chunks == tuple(map(min, chunks, scan.shape))
+    assert not [word for word in ("twin", "preset", "seed", "figures_pkg", "truth", "simulat") if word in text]
+    assert scan.format == "hspy 3.0" and scan.source == "user" and scan.title == "" and scan.beam_energy_kev == 200
+    assert scan.attrs["origin_row_col"] == (128, 128) and scan.attrs["scan_step_nm"] == (7.5, 7.5) and scan.attrs["camera_length_cm"] == 12
 
 
 def test_variants_are_wrong_as_their_names_say(tiny, tmp_path):
-    """Upside down, wrapped in bytes, turned by half a turn, and of another shape."""
+    """Upside down, wrapped in bytes, and of another shape."""
     counts = open_scan(tiny, check_counts=False).values
     made = {name: open_scan(stand_in.write_scan(tiny, tmp_path / f"{name}.hspy", name), check_counts=False).values for name in stand_in.VARIANTS}
     np.testing.assert_array_equal(made["flipped"], counts[:, :, ::-1])
-    np.testing.assert_array_equal(made["turned"], counts[:, :, ::-1, ::-1])
     assert made["wrapped"].dtype == np.uint8 and counts.max() > 255
     np.testing.assert_array_equal(made["wrapped"], counts % 256)
     assert made["moved"].shape != counts.shape and made["moved"].shape[1:] == counts.shape[1:]
@@ -47,10 +48,29 @@ def test_the_manifest_is_its_own(tiny, tmp_path):
     """It passes the schema, says rehearsal in every title, and none of its facts rests on a source of the authors'."""
     stand_in.write_scan(tiny, tmp_path / stand_in.REMOTE["ds1"])
     torch.save({"net": {"one": torch.zeros(2, 3), "other": torch.zeros(4)}}, tmp_path / stand_in.REMOTE["ca-ds1"])
-    plain, turned = (stand_in.specimen_of(tiny, variant) for variant in ("good", "turned"))
-    assert turned["axes"] == plain["axes"] | {"origin_row_col_px": [64 - 1 - 31, 64 - 1 - 30]}  # the centre moves and c does not
-    manifest, authors = load_manifest(stand_in.write_manifest(tmp_path, {"ds1": plain})), load_manifest(REPOSITORY_MANIFEST)
+    manifest, authors = load_manifest(stand_in.write_manifest(tmp_path, {"ds1": stand_in.specimen_of(tiny)})), load_manifest(REPOSITORY_MANIFEST)
     assert set(manifest.datasets) == {"ds1", "ca-ds1"} and set(manifest.bases) == {"rehearsal"}
     assert all("rehearsal" in record.title for record in manifest.records.values())
     assert not {record.record for record in manifest.records.values()} & {record.record for record in authors.records.values()}
     assert tuple(manifest["ds1"].container["shape"].value) == (12, 8, 64, 64) and manifest["ca-ds1"].container["parameters"].value == 10
+
+
+def test_a_record_that_changes_is_not_believed(tiny, tmp_path, monkeypatch, capsys):
+    """What was fetched is a rehearsal with the manifest's axes; other bytes later are told in one sentence, and what is here stays as it was."""
+    monkeypatch.setattr(stand_in, "write_checkpoints", lambda part, source, folder: None)
+    for part in stand_in.SCANS:
+        stand_in.make_part(part, {}.fromkeys(stand_in.SCANS, tiny), tmp_path)
+    monkeypatch.setenv(MANIFEST_VARIABLE, str(stand_in.write_manifest(tmp_path, {name: stand_in.specimen_of(tiny) for name in stand_in.SCANS})))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "data"))
+    with FakeZenodo({stand_in.REMOTE[name]: tmp_path / stand_in.REMOTE[name] for name in stand_in.SCANS}, record=stand_in.RECORDS["sed"]) as server:
+        monkeypatch.setenv(zenodo.API_VARIABLE, server.api)
+        assert main(["fetch", "ds1", "ds2"]) == 0
+        scan = open_dataset("ds1", "zenodo")
+        assert origin_of("ds1") == "rehearsal" == scan.source and scan.attrs["origin_row_col"] == (31, 30)
+        assert scan.attrs["scan_step_nm"] == pytest.approx((7.4667, 7.4667))
+        np.testing.assert_array_equal(scan[3, 4].values, open_dataset("ds2", "zenodo")[3, 4].values)
+        server.files[stand_in.REMOTE["ds1"]] = bytes((tmp_path / stand_in.REMOTE["ds1"]).stat().st_size)
+        assert main(["fetch", "--refresh", "ds1"]) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and said.count("figures_pkg: ") == 1 and "never changes" in said and "md5:" in said, said
+    assert ensure("ds1", verify="full").is_file()

@@ -38,11 +38,7 @@ def read(tmp_path):
     ("<p><a href='fig-2.html#fig-2ab'>Book figure 3</a> and fig-2ab.json</p>", 0), ("<p><code>figures_pkg notebook fig-2</code></p>", 0),
 ])  # fmt: skip
 def test_a_number_that_is_none_and_a_raw_label_are_found(read, text, found):
-    """
-    In prose, tables, outputs, captions and the words behind pictures; not in words that begin alike, in code, or where nobody reads.
-
-    A label is a role or a name that nothing has replaced; an address is not shown, the name of a file and a command are meant.
-    """
+    """In prose, tables, outputs, captions and the words behind pictures; not in words that begin alike, in code, addresses, or where nobody reads."""
     assert len(words.unwritten(read(index=text))) == found
 
 
@@ -57,11 +53,7 @@ OTHERS = ["The twin knows the truth.", "A measured scan has no truth.", "Drawn w
     *[({"index": f"<p>{text}</p>"}, 0) for text in OTHERS], *[({"index": f"<p>{text} The true wall is dotted.</p>"}, 1) for text in OTHERS],
 ])  # fmt: skip
 def test_a_truth_is_claimed_only_on_pages_about_the_twin(read, pages, found):
-    """
-    Not on a page about a measured scan, but in a chapter that always reads the twin, in the glossary, and in a link with such a chapter's title.
-
-    A sentence that names the twin, or denies the truth, stands on any page; the next sentence is read by itself.
-    """
+    """And in the glossary, in a link with such a chapter's title, and in a sentence that names the twin or denies the truth; the next is read by itself."""
     assert len(words.claimed_truths(read(**pages))) == found
 
 

@@ -1,12 +1,7 @@
-"""
-What a reader of a built book sees, and what must not be seen.
+"""What a reader of a built book sees in its HTML, and what must not be seen: each check returns lines that name the page and quote the text.
 
-The checks read the HTML, not the notebooks, so they hold whatever made a page. Each returns lines that name the page and quote the text;
-an empty list is a good book.
-
-**Truth.** A page of the record's book is about a measured scan unless its chapter says ``companion: data: twin``, or it is reference. On a page
-about a measured scan a sentence may say "true" or "truth" only if it says whose truth: it names the twin or a simulation, it says that there
-is no truth or what needs one, or it is the caption of a figure that is drawn from the twin in both books.
+A page of the record's book is about a measured scan unless its chapter says ``companion: data: twin``, or it is reference. There a sentence may say
+"true" or "truth" only if it says whose: the twin's, a simulation's, none, what needs one, or it is the caption of a figure of the twin in both books.
 """
 
 import base64
