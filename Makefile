@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 12 minutes for smoke, about an hour for laptop, hours for paper."
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 11 minutes for smoke, about an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
 # The built book against what is stored of it (numbers of smoke only, verdicts of smoke and laptop), its links and weights, and each page in a browser.
@@ -20,7 +20,7 @@ check: $(VENV)/installed
 
 # The book on the record, from fetching to the last page, with simulated stand-ins for the record's files; after `make book PROFILE=…`.
 rehearse: $(VENV)/installed
-	@echo "make rehearse: fetches, inspects and builds stand-ins for the authors' record; about 8 minutes for smoke, with the twin's book built before."
+	@echo "make rehearse: fetches, inspects and builds stand-ins for the authors' record; about 6 minutes for smoke, with the twin's book built before."
 	$(RUN) tests/rehearsal/rehearse.py --profile $(PROFILE) --full
 
 pdf: book
