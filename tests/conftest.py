@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def copy_project(repository):
+    """Copies files and folders of the checkout to another root, without what a build leaves in them, and returns the root."""
+
+    def _copy(root: Path, *names: str) -> Path:
+        for name in names:
+            if (repository / name).is_dir():
+                shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
+            else:
+                shutil.copy(repository / name, root / name)
+        return root
+
+    return _copy
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """What a job uses is found by reading the code; its fingerprint changes with what counts and with nothing else."""
 
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,9 +70,9 @@ def test_every_data_file_is_read_by_a_module(repository):
         code.behind_command("three")
 
 
-def test_the_code_behind_a_stored_library_is_its_key(repository, tmp_path):
+def test_the_code_behind_a_stored_library_is_its_key(copy_project, tmp_path):
     """What the simulation uses changes it; comments, docstrings, other functions of its modules and other modules do not."""
-    shutil.copytree(repository / NAME, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path, NAME)
 
     def key() -> str:
         code = Code(tmp_path, by_name=True)

@@ -23,12 +23,8 @@ TEXT = '\n# a comment\n"""A text that nothing reads."""\n'
 class Book:
     """A copy of the project whose artefacts are empty files, made in the order of the workflow: a finished book."""
 
-    def __init__(self, repository: Path, root: Path):
+    def __init__(self, root: Path):
         self.root, self.code = root, root / "artefacts" / "smoke" / "code"
-        for name in ("Snakefile", "claims.yaml", "constraints.txt", "data_manifest.yaml"):
-            shutil.copy(repository / name, root / name)
-        for name in ("figures_pkg", "notebooks", "book"):
-            shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
         self.jobs = self.planned("--forceall")
         makers = {path: name for name, (_, outputs) in self.jobs.items() for path in outputs}
         graph = {name: {makers[path] for path in inputs if path in makers} for name, (inputs, _) in self.jobs.items()}
@@ -80,8 +76,9 @@ class Book:
 
 
 @pytest.fixture(scope="module")
-def book(repository, tmp_path_factory) -> Book:
-    return Book(repository, tmp_path_factory.mktemp("finished"))
+def book(copy_project, tmp_path_factory) -> Book:
+    names = "Snakefile", "claims.yaml", "constraints.txt", "data_manifest.yaml", "figures_pkg", "notebooks", "book"
+    return Book(copy_project(tmp_path_factory.mktemp("finished"), *names))
 
 
 def jobs(*rules: str, notebooks: str = "") -> set[str]:

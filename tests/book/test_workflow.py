@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,12 +48,8 @@ INDEX = "# A toy book\n\nOne equation, $E = mc^2$.\n\n```{include} executed/figu
 class Copy:
     """The project in a folder of its own, with two toy chapters: one publishes a figure, one uses the evaluate room."""
 
-    def __init__(self, repository: Path, root: Path):
+    def __init__(self, root: Path):
         self.root, self.html = root, root / "book" / "_build" / "html"
-        for name in ("Snakefile", "constraints.txt", "data_manifest.yaml", "pyproject.toml"):
-            shutil.copy(repository / name, root / name)
-        for name in ("figures_pkg", "book", "notebooks/profiles"):
-            shutil.copytree(repository / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "_build", "executed"))
         self.write("com", IMPORTS, CALL, '{com-figure: "Fig. 9"}')
         self.write("scores", "from figures_pkg.evaluate import area_under_curve")
         pages = "".join(f"- file: {page}\n" for page in ("executed/com", "executed/scores", "executed/gallery", "bibliography"))
@@ -79,8 +74,9 @@ class Copy:
 
 
 @pytest.fixture(scope="module")
-def copy(repository, tmp_path_factory) -> Copy:
-    return Copy(repository, tmp_path_factory.mktemp("project"))
+def copy(copy_project, tmp_path_factory) -> Copy:
+    names = "Snakefile", "constraints.txt", "data_manifest.yaml", "pyproject.toml", "figures_pkg", "book", "notebooks/profiles"
+    return Copy(copy_project(tmp_path_factory.mktemp("project"), *names))
 
 
 def test_first_call_makes_pages_that_need_no_other_host(copy):
