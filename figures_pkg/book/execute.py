@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,8 +70,9 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     plain, kept = target.with_name(f".{target.stem}.source.ipynb"), target.with_name(f"{target.stem}.failed.ipynb")
     jupytext.write(for_source(notebook, parameters.get("data", "twin") == "twin"), plain)
     how = {"kernel_name": "python3", "cwd": str(source.parent), "log_output": False, "start_timeout": KERNEL_START_S}
-    if os.name == "posix":  # through files: of two kernels that start at once, both may choose the same free port, and one then never answers
-        how["config"] = Config({"KernelManager": {"transport": "ipc"}})
+    sockets = tempfile.TemporaryDirectory()  # of this kernel alone: two that start at once else choose the same free port or file, and one never answers
+    if os.name == "posix":
+        how["config"] = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets.name}/kernel"}})
     try:
         with replacing(target) as running:
             try:
@@ -87,6 +89,7 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
             nbformat.write(done, running)
     finally:
         plain.unlink(missing_ok=True)
+        sockets.cleanup()
     return target
 
 

@@ -1,7 +1,9 @@
 """A chapter shows on a measured scan what can be known of it; a kernel that is lost is no failing cell."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import jupytext
 import pytest
@@ -98,9 +100,12 @@ def test_too_little_memory_asks_for_another_try(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files as sockets are of Unix")
-def test_no_two_kernels_can_choose_the_same_port(tmp_path):
-    """Of two kernels that started in one moment, one could not take its port, and the build waited ten minutes for it."""
+def test_no_two_kernels_can_choose_the_same_sockets(tmp_path):
+    """Of two kernels that started in one moment, one could not take its port, and the build waited for it or spoke with the other."""
     chapter = tmp_path / "chapter.md"
     chapter.write_text('```{code-cell} python\n:tags: [parameters]\ndata = "twin"\n```\n\n```{code-cell} python\n'
-                       'from ipykernel.connect import get_connection_info\n\nget_connection_info(unpack=True)["transport"]\n```\n')
-    assert '"\'ipc\'"' in execute.execute(chapter, tmp_path / "chapter.ipynb", {}).read_text()
+                       'from ipykernel.connect import get_connection_info\n\nprint("{transport} {ip}".format_map(get_connection_info(unpack=True)))\n```\n')
+    told = [execute.execute(chapter, tmp_path / "chapter.ipynb", {}).read_text() for _ in range(2)]
+    transports, places = zip(*(re.search(r"(\w+) (/\S+/)kernel", text).groups() for text in told), strict=True)
+    assert transports == ("ipc", "ipc") and places[0] != places[1] and str(tmp_path) not in places[0]
+    assert not any(Path(place).exists() for place in places)
