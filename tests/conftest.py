@@ -52,10 +52,11 @@ def from_notebook(repository):
     """Gives a function that a chapter defines in one of its cells, with the names that the chapter imports for it."""
     import ast
 
-    from figures_pkg.code import CELL
+    from figures_pkg.code import code_cells
 
     def _function(chapter: str, name: str):
-        tree = ast.parse("\n".join(CELL.findall((repository / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8"))))
+        text = (repository / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8")
+        tree = ast.parse("\n".join(source for _, source in code_cells(text)))
         (definition,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
         used, names = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}, {}
         imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

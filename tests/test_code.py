@@ -4,10 +4,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jupytext
 import pytest
+import yaml
 
 from figures_pkg.book.chapters import fingerprint_files
-from figures_pkg.code import Code
+from figures_pkg.code import Code, code_cells
 
 NAME = "figures_pkg"
 FILES = {
@@ -28,6 +30,16 @@ def root(tmp_path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return tmp_path
+
+
+def test_cells_are_those_that_jupytext_reads(repository):
+    """Sources and metadata of every chapter, without magics; options below a fence are metadata too."""
+    assert code_cells("```{code-cell} python\n:tags: [a]\n:b: 1\n%magic\nx = 1\n```\n") == [("tags: [a]\nb: 1\n", "x = 1\n")]
+    for path in sorted((repository / "notebooks").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        cells = [cell for cell in jupytext.reads(text, fmt="md:myst").cells if cell.cell_type == "code"]
+        assert [(yaml.safe_load(head) or {}, source.strip()) for head, source in code_cells(text)] == [
+            (cell.metadata, "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))) for cell in cells], path.name  # fmt: skip
 
 
 @pytest.mark.parametrize(("code", "behind"), [

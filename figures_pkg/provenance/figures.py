@@ -16,12 +16,12 @@ from pathlib import Path
 
 import yaml
 
+from figures_pkg.code import code_cells
 from figures_pkg.workspace import YAML, artefacts_folder, read_front_matter, replacing, repository
 
 SCHEMA = 1  # of a passport
 KINDS = ("png", "svg", "npz")  # files of a figure beside its passport
 SMALL_BYTES = 2**20  # a file below this is read each time: its date alone could deceive
-CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?:---\n(.*?)^---\n)?(.*?)^```\s*$", re.DOTALL | re.MULTILINE)  # block of metadata, source
 DRAWING = re.compile(r"^from (figures_pkg\.(?:plotting|chapters)[\w.]*) import ([^\n(]+|\([^)]*\))", re.MULTILINE)
 
 
@@ -100,7 +100,7 @@ def _notebooks(folder: Path | None) -> list[Path]:
 
 def _named_cells(text: str) -> Iterator[tuple[str, dict, str]]:
     """Name of the figure, metadata and source of each code cell whose figure has a name."""
-    for head, source in CELL.findall(text):
+    for head, source in code_cells(text):
         metadata = yaml.load(head, YAML) if "figure:" in head else None
         if name := ((metadata or {}).get("mystnb", {}).get("figure") or {}).get("name"):
             yield name, metadata, source
