@@ -1,4 +1,4 @@
-"""Frames of reference drawn onto maps and patterns, and a test card for readers."""
+"""Frames of reference drawn onto maps and patterns, and a test card for readers, also as a file of the detector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from matplotlib.image import AxesImage
 
 from figures_pkg.data.axes import Axes as Calibration
 from figures_pkg.data.hspy import HspyWriter
-from figures_pkg.data.scan import write_mib
 from figures_pkg.plotting.maps import outline
 from figures_pkg.plotting.style import HIGHLIGHT
 from figures_pkg.workspace import replacing
@@ -73,6 +72,13 @@ BEAM = (11, 10)  # the direct beam stands 2 rows below and 1 column left of it
 SPOT = (3, 16)  # a reflection above and to the right, bright inside the F only
 BEAM_COUNTS, SPOT_COUNTS = 100, 60
 AXES = Calibration(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=ORIGIN)
+HDR = """HDR,\t
+Counter Depth (number):\t12
+Frames in Acquisition (Number):\t{frames}
+Frames per Trigger (Number):\t{per_line}
+End\t"""
+FRAME_HEAD = ("MQ1,{number:06d},00384,01,{cols:04d},{rows:04d},{kind},   1x1,01,2021-05-07 18:51:10.{number:06d},0.1,"
+              "MQ1A,2021-05-07T16:51:{second:02d}.905800928Z,100000000ns,12,")
 
 
 def letter_counts() -> np.ndarray:
@@ -101,4 +107,22 @@ def write_letter(path: str | Path) -> Path:
     with HspyWriter(path, counts.shape, chunks=(4, 4, 8, 8), origin_row_col=ORIGIN, **how) as writer:
         for y, x in writer.missing():
             writer.write((y, x), np.ascontiguousarray(counts[y:y + 4, x:x + 4]))
+    return path
+
+
+
+def write_mib(path: Path, counts: np.ndarray, per_line: int = 1) -> Path:
+    """
+    Write unsigned counts (frames, det_y, det_x) as a Merlin ``.mib`` and its ``.hdr``, first row first; returns ``path``.
+
+    Frames are big-endian after a header of 384 bytes each. Such a file knows neither the step of the scan nor the size of a pixel. It exists to
+    show and to test how such files are read; the numbers in the headers that no reader of ours looks at are those of one real frame.
+    ``per_line`` are the frames in a line of the scan; 1 leaves the reader to ask for the shape.
+    """
+    frames, rows, cols = counts.shape
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        for number, frame in enumerate(counts.astype(counts.dtype.newbyteorder(">")), start=1):
+            head = FRAME_HEAD.format(number=number, cols=cols, rows=rows, kind=f"U{8 * counts.itemsize:02d}", second=10 + number % 40)
+            file.write(head.encode().ljust(384) + frame.tobytes())
+    path.with_suffix(".hdr").write_text(HDR.format(frames=frames, per_line=per_line))
     return path

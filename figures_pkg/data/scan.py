@@ -12,8 +12,6 @@ import numpy as np
 import xarray as xr
 from rsciio.quantumdetector import file_reader
 
-from figures_pkg.workspace import replacing
-
 from .axes import DIMS, Axes, ScanFileError, build_scan, check_orientation
 from .hspy import open_hspy
 from .readers import Box, FrameReader, LazyScan, Opened
@@ -24,13 +22,6 @@ COUNTER_LIMITS = (63, 255, 4095, 65535, 16777215)  # 6, 8, 12, 16 and 24 bits; 6
 _SAMPLE_BYTES = 150e6  # decoded at most for the sample; a pattern in 32^4 chunks drags 134 MB along
 FEW = 8  # pixels, in the whole sample, that may look odd by chance
 _MIB_TYPES = {"U08": ">u1", "U16": ">u2", "U32": ">u4"}
-_HDR = """HDR,\t
-Counter Depth (number):\t12
-Frames in Acquisition (Number):\t{frames}
-Frames per Trigger (Number):\t{per_line}
-End\t"""
-_HEAD = ("MQ1,{number:06d},00384,01,{cols:04d},{rows:04d},{kind},   1x1,01,2021-05-07 18:51:10.{number:06d},0.1,"
-         "MQ1A,2021-05-07T16:51:{second:02d}.905800928Z,100000000ns,12,")
 
 
 def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *, experiment: str | None = None,
@@ -288,20 +279,3 @@ def _mib_header(path: Path) -> tuple[int, tuple[int, int], str]:
         raise ScanFileError(f"{path}: counts of type {kind!r}, expected one of {', '.join(_MIB_TYPES)}; raw Merlin frames "
                             "(R64) must be exported by the Merlin software first")
     return length, (rows, cols), _MIB_TYPES[kind]
-
-
-def write_mib(path: Path, counts: np.ndarray, per_line: int = 1) -> Path:
-    """
-    Write unsigned counts (frames, det_y, det_x) as a Merlin ``.mib`` and its ``.hdr``, first row first; returns ``path``.
-
-    Frames are big-endian after a header of 384 bytes each. Such a file knows neither the step of the scan nor the size of a pixel. It exists to
-    show and to test how such files are read; the numbers in the headers that no reader of ours looks at are those of one real frame.
-    ``per_line`` are the frames in a line of the scan; 1 leaves the reader to ask for the shape.
-    """
-    frames, rows, cols = counts.shape
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        for number, frame in enumerate(counts.astype(counts.dtype.newbyteorder(">")), start=1):
-            head = _HEAD.format(number=number, cols=cols, rows=rows, kind=f"U{8 * counts.itemsize:02d}", second=10 + number % 40)
-            file.write(head.encode().ljust(384) + frame.tobytes())
-    path.with_suffix(".hdr").write_text(_HDR.format(frames=frames, per_line=per_line))
-    return path

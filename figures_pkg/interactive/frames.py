@@ -110,11 +110,6 @@ def encode(frames) -> tuple[np.ndarray, np.ndarray]:
     return np.round(LEVELS * np.sqrt(relative)).astype(np.uint8), scales
 
 
-def decode(codes, scales) -> np.ndarray:
-    """Frames from what :func:`encode` gave, as the script reads them."""
-    return scales[:, None, None] * (codes / LEVELS) ** 2
-
-
 def signed(value: float) -> str:
     """Two decimals with a sign, as the script writes them."""
     return ("+" if value > -0.005 else "−") + f"{abs(value):.2f}"

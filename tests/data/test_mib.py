@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rsciio.quantumdetector import file_reader
 
+from figures_pkg.chapters.conventions import write_mib as write
 from figures_pkg.data.axes import ScanFileError
 from figures_pkg.data.scan import open_scan
-from figures_pkg.data.scan import write_mib as write
 
 AXES = dict(scan_step_nm=1.0, det_scale_inv_angstrom=0.01)
 

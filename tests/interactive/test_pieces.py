@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_pages import slider_parts
 
-from figures_pkg.interactive.frames import Axis, Bar, Panel, decode, encode, frame_slider, signed
+from figures_pkg.interactive.frames import LEVELS, Axis, Bar, Panel, encode, frame_slider, signed
 from figures_pkg.interactive.page import Picture, blink
 
 
@@ -41,6 +41,11 @@ def test_names_differ_and_text_cannot_end_the_script(write):
     texts = [write("</script><b>") for _ in range(2)]
     assert "</script><b>" not in texts[0]
     assert len({re.search(r'<div id="([^"]+)"', text)[1] for text in texts}) == 2
+
+
+def decode(codes, scales):
+    """Frames as the script reads them."""
+    return scales[:, None, None] * (codes / LEVELS) ** 2
 
 
 def test_frames_and_bars_come_back_from_the_page(html):

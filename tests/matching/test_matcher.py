@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from figures_pkg.chapters.matching import match_mean
 from figures_pkg.cli import main
 from figures_pkg.imaging.lattice_search import find_lattice
 from figures_pkg.matching import DiscGeometry, average_over_discs, disc_residuals, match, match_scores, prepare
@@ -108,12 +109,12 @@ def test_neither_blocks_nor_a_cluster_change_the_maps(scan):
         xr.testing.assert_identical(match(cut, matcher, progress=False), alone)
 
 
-def test_a_mean_pattern_known_to_a_share_returns_its_state(matcher, library, from_notebook):
+def test_a_mean_pattern_known_to_a_share_returns_its_state(matcher, library):
     sign, points = states(3, 9)
     hkl = {(g_b, g_c): (int(k), int(l)) for (_, k, l), g_b, g_c in zip(library.hkl, library.g_b, library.g_c)}
     for state, point, values in zip(sign, points, discs(matcher.library, sign, points)):
         sums = {hkl[tuple(g)]: 1e4 * value for g, value in zip(matcher.library.g, values)}
-        found = from_notebook("matching", "match_mean")(sums, library, CONVERGENCE).iloc[0]
+        found = match_mean(sums, library, CONVERGENCE).iloc[0]
         assert found.polarization == state and abs(found.thickness_nm - point[2]) < 0.01
         assert abs(found.tilt_c_mrad - point[1]) < 0.01 < found.tilt_c_mrad_error
 
