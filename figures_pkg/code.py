@@ -53,7 +53,7 @@ class Code:
 
     def __init__(self, root: str | Path = ROOT, by_name: bool = False):
         self.root, self.by_name = Path(root), by_name
-        for name in ("behind_command", "behind_notebook", "fingerprint", "data_of", "_uses", "_tree", "_top", "_file", "_nodes", "_literals"):
+        for name in ("behind_command", "behind_notebook", "fingerprint", "data_of", "uses", "_tree", "top", "_file", "_nodes", "_literals"):
             setattr(self, name, cache(getattr(self, name)))
         inside = [p for p in (self.root / PACKAGE).rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts]
         beside = [*self.root.glob("*.yaml"), *self.root.glob("book/*.yaml")]
@@ -91,8 +91,8 @@ class Code:
         lines = sorted(f"{self.fingerprint(part)} {part}" for part in parts)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def _uses(self, part: str) -> frozenset[str]:
-        """Parts that a part imports, and those of its own module that it names."""
+    def uses(self, part: str) -> frozenset[str]:
+        """Parts that a part of the code imports, and those of its own module that it names; none for a data file."""
         file, _, name = part.partition("::")
         if file in self.data:
             return frozenset()
@@ -100,7 +100,7 @@ class Code:
         nodes, found = self._nodes(part), set()
         chains, imports = _chains(nodes), list(_imports(nodes, package))
         if name:
-            heads, top = {chain[0] for chain in chains}, self._top(file)
+            heads, top = {chain[0] for chain in chains}, self.top(file)
             imports += [each for each in _imports(top.imports, package) if each[0] in heads]
             found |= {f"{file}::{head}" for head in heads & set(top.defined)}
         for alias, module, rest in imports:
@@ -112,7 +112,7 @@ class Code:
         """Everything that parts use, directly or through each other, with the data files."""
         found, waiting = set(parts), list(parts)
         while waiting:
-            new = self._uses(waiting.pop()) - found
+            new = self.uses(waiting.pop()) - found
             found |= new
             waiting += new
         return sorted(found | self._data_files(found, picked))
@@ -124,10 +124,10 @@ class Code:
             return set()
         names = module.split(".")
         faces = filter(None, (self._file(".".join(names[:depth])) for depth in range(1, len(names) + 1)))
-        executed = {f"{face}::import" for face in faces if self._has_names(face) and self._top(face).executed}
+        executed = {f"{face}::import" for face in faces if self._has_names(face) and self.top(face).executed}
         if not rest or not self._has_names(part):
             return executed | {part}
-        top, name, after = self._top(part), rest[0], rest[1:]
+        top, name, after = self.top(part), rest[0], rest[1:]
         for alias, origin, found in _imports(top.imports, ".".join(part.split("/")[:-1])):
             if alias == name and (origin, found) != (module, rest[:1]):
                 return executed | self._resolve(origin, found + after)
@@ -144,7 +144,7 @@ class Code:
         found = set()
         for part in parts:
             named, completed = self.data_of(part)
-            users = [other for other in parts if other == part or part in self._uses(other)] if completed else []
+            users = [other for other in parts if other == part or part in self.uses(other)] if completed else []
             written = set(picked) or {text for user in users for text in self._literals(user)}
             chosen = {file for file, name in completed if name in written}
             if not chosen and any(user.endswith(".md") for user in users):
@@ -187,7 +187,7 @@ class Code:
         file, _, name = part.partition("::")
         if not name:
             return self._tree(file).body
-        top = self._top(file)
+        top = self.top(file)
         return top.executed if name == "import" else top.defined[name]
 
     def _nodes(self, part: str) -> list[ast.AST]:
@@ -205,8 +205,8 @@ class Code:
         text = (self.root / file).read_text(encoding="utf-8")
         return ast.parse("\n".join(source for _, source in code_cells(text)) if file.endswith(".md") else text)
 
-    def _top(self, file: str) -> Top:
-        """What the top level of a module does."""
+    def top(self, file: str) -> Top:
+        """What the top level of a module does; ``file`` is relative to the checkout."""
         top = Top([], {}, [])
         for statement in self._tree(file).body:
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
