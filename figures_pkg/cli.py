@@ -103,7 +103,7 @@ def _fetch(options) -> None:
             least, most = (size / 1e9 for size in entry.expected_bytes.value)
             print(f"{entry.id:12} {least:5.2f} to {most:.2f} GB  {entry.role:10} {entry.remote}")
         return
-    for path in fetch(options.ids, verify=options.verify, refresh=options.refresh):
+    for path in fetch(options.ids, rehash=options.verify == "full", refresh=options.refresh):
         print(path)
 
 

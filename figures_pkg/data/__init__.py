@@ -29,8 +29,7 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
     path = locate(dataset, data, profile)
     if data == "twin":
         return open_scan(path)
-    manifest = load_manifest()
-    entry = manifest[dataset]
+    entry = load_manifest()[dataset]
     known = {name: entry.axes[name].value for name in ("scan_step_nm", "det_scale_inv_angstrom")}
     known |= {name: entry.acquisition[name].value for name in ("beam_energy_kev", "camera_length_cm", "convergence_mrad")}
     axes = Axes(origin_row_col=tuple(entry.axes["origin_row_col_px"].value), **known)
@@ -40,4 +39,4 @@ def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> x
         found, wanted = (" × ".join(map(str, shape)) for shape in (scan.shape, expected))
         raise ScanFileError(f"{path} holds {found} numbers, the manifest expects {wanted} of {dataset}: its steps and reflections "
                             f"do not belong to this file. See what it holds with `figures_pkg inspect {dataset} --source zenodo`")
-    return scan.assign_attrs(source=origin_of(dataset, manifest) if scan.source == "user" else "rehearsal")
+    return scan.assign_attrs(source=origin_of(dataset) if scan.source == "user" else "rehearsal")

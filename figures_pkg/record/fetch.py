@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from figures_pkg.workspace import artefacts_folder, check_source, replacing
 
 from . import zenodo
-from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, check_choice, load_manifest, read_each, read_entry, read_yaml
+from .manifest import FILE_RULES, LOCK_NAME, REPOSITORY_MANIFEST, Dataset, Manifest, load_manifest, read_each, read_entry, read_yaml
 from .zenodo import Pin
 
 log = logging.getLogger(__name__)
@@ -65,13 +65,9 @@ def locate(dataset: str, data: str = "twin", profile: str = "laptop", must_exist
     return path
 
 
-def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") -> Path:
-    """
-    Path of a dataset that is here and whole, else a `MissingDataset`; the network is never touched.
-
-    `verify` "stamp" trusts a file whose size and date are those of its last check; "full" computes its checksum again.
-    """
-    manifest = manifest or load_manifest()
+def ensure(id: str) -> Path:
+    """Path of a dataset that is here and whole, or has the size and date of its last check, else a `MissingDataset`; the network is never touched."""
+    manifest = load_manifest()
     dataset, pin = manifest[id], known_pins(manifest).get(id)
     path, twin = data_dir() / dataset.local, dataset.substitute
     remedy = f"Run `figures_pkg fetch {id}`" + (f", or use its twin (`figures_pkg twin {twin}`)" if twin else "")
@@ -82,32 +78,33 @@ def ensure(id: str, manifest: Manifest | None = None, *, verify: str = "stamp") 
     if pin is None:
         raise MissingDataset(f"{path} is there, but its checksum is not known yet. Run `figures_pkg fetch {id}`: it asks the record "
                              "once and downloads only if the file differs")  # fmt: skip
-    if not _is_intact(dataset, pin, verify):
+    if not _is_intact(dataset, pin):
         raise MissingDataset(f"{path} is not the file of its record ({pin.checksum}). {remedy}")
     return path
 
 
-def origin_of(id: str, manifest: Manifest | None = None) -> str:
+def origin_of(id: str) -> str:
     """Whose word it is that a local file is the record's: "record" if Zenodo or the repository's manifest gave the checksum, else "rehearsal"."""
-    manifest = manifest or load_manifest()
+    manifest = load_manifest()
     url = known_pins(manifest)[id].url
     return "record" if (urlsplit(url).hostname == "zenodo.org" if url else manifest.path == REPOSITORY_MANIFEST) else "rehearsal"
 
 
-def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = None, *, verify: str = "stamp", refresh: bool = False) -> list[Path]:
+def fetch(ids: str | Iterable[str] | None = None, *, rehash: bool = False, refresh: bool = False) -> list[Path]:
     """
     Download datasets that are not here yet, each once, resuming what an earlier call began; returns the files, in the order asked for.
 
-    `ids` are those of datasets or records, by default of every file that a figure of the paper needs. `verify` is as in `ensure`; with `refresh`
-    the records are asked again even if everything is pinned. Of several processes one works and the others wait for it.
+    `ids` are those of datasets or records, by default of every file that a figure of the paper needs. With `rehash` the checksums of files are
+    computed again even if size and date are those of the last check, with `refresh` the records are asked again even if everything is pinned.
+    Of several processes one works and the others wait for it.
 
     A server that does not give what its record promises is a RemoteError, a record that says something else than at the first contact a
     `PinConflict`, and a full disk an OSError before the first byte.
     """
-    manifest = manifest or load_manifest()
+    manifest = load_manifest()
     datasets, pins = manifest.select(ids), known_pins(manifest)
     _work_dir().mkdir(parents=True, exist_ok=True)
-    absent = [one for one in datasets if one.id not in pins or not _is_intact(one, pins[one.id], verify)]
+    absent = [one for one in datasets if one.id not in pins or not _is_intact(one, pins[one.id], rehash)]
     if asked := datasets if refresh else absent:
         pins = _ask_records(asked, manifest, refresh)
     needed = SPARE_BYTES + sum(pins[one.id].size - zenodo.received(_trace(one, pins[one.id], "part")) for one in absent)
@@ -116,7 +113,7 @@ def fetch(ids: str | Iterable[str] | None = None, manifest: Manifest | None = No
                                     f"make room or point {FOLDER_VARIABLE} to a larger disk")  # fmt: skip
     for dataset in absent:
         with _alone(f"{dataset.id}.lock"):
-            if not _is_intact(dataset, pins[dataset.id], verify):
+            if not _is_intact(dataset, pins[dataset.id], rehash):
                 _download(dataset, pins[dataset.id])
     return [data_dir() / dataset.local for dataset in datasets]
 
@@ -170,14 +167,13 @@ def _trace(dataset: Dataset, pin: Pin, kind: str) -> Path:
     return _work_dir() / f"{dataset.id}.{pin.checksum.replace(':', '-')}.{kind}"
 
 
-def _is_intact(dataset: Dataset, pin: Pin, verify: str) -> bool:
+def _is_intact(dataset: Dataset, pin: Pin, rehash: bool = False) -> bool:
     """Whether the local file is the one that was pinned; a stamp with its date says that it was checked, as a checksum of gigabytes takes half a minute."""
-    check_choice(verify, ("stamp", "full"), "verify")
     path = data_dir() / dataset.local
     if not path.is_file() or path.stat().st_size != pin.size:
         return False
     stamp = _trace(dataset, pin, f"{path.stat().st_mtime_ns}.stamp")
-    if verify == "stamp" and stamp.is_file():
+    if not rehash and stamp.is_file():
         return True
     log.info("checking %s (%.3g GB)", path, pin.size / 1e9)
     if _checksum(path, pin) != pin.checksum:

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from figures_pkg.workspace import YAML
+
 FACT_GROUPS = ("container", "axes", "acquisition", "boxes", "training")
 MANIFEST_VARIABLE = "FIGURES_PKG_MANIFEST"  # another manifest, for a rehearsal or another record
 LOCK_NAME = "data_lock.yaml"  # beside a manifest, or written into the data folder by us
@@ -128,7 +130,7 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
     return Manifest(path, bases, figures, records, {dataset.id: dataset for dataset in datasets})
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(YAML):
     """YAML's safe loader, but a key that is given twice is an error and not the last one's victory."""
 
     def construct_mapping(self, node, deep=False):

@@ -9,7 +9,7 @@ from fake_zenodo import ODD, SCAN, FakeZenodo
 
 from figures_pkg.record import zenodo
 from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, fetch
-from figures_pkg.record.manifest import load_manifest
+from figures_pkg.record.manifest import MANIFEST_VARIABLE
 
 RECORD = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-2-Clause", "title": "scans"}
 
@@ -38,11 +38,11 @@ class World:
 
     def fetch(self, ids="scan", **options):
         """Fetch with the manifest as it stands on disk."""
-        return fetch(ids, load_manifest(self.manifest_path), **options)
+        return fetch(ids, **options)
 
-    def ensure(self, **options):
+    def ensure(self):
         """Ensure the scan."""
-        return ensure("scan", load_manifest(self.manifest_path), **options)
+        return ensure("scan")
 
 
 @pytest.fixture
@@ -63,4 +63,6 @@ def world(tmp_path, monkeypatch, slept):
     with FakeZenodo(files) as server:
         monkeypatch.setenv(zenodo.API_VARIABLE, server.api)
         monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "data"))
-        yield World(server, tmp_path)
+        made = World(server, tmp_path)
+        monkeypatch.setenv(MANIFEST_VARIABLE, str(made.manifest_path))
+        yield made

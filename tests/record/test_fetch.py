@@ -85,8 +85,8 @@ def test_wrong_answers_are_refused_and_the_next_call_mends_them(world, faults, w
 @pytest.mark.process
 def test_a_killed_process_is_succeeded_by_two_that_share_the_rest(world):
     """After SIGKILL in the middle the next asks for the rest only, another one waits for it, and no litter stays."""
-    code = "import sys; from figures_pkg.record import fetch, load_manifest; sys.stdout.write(str(fetch('scan', load_manifest(sys.argv[1]))[0]))"
-    start = partial(subprocess.Popen, [sys.executable, "-c", code, str(world.manifest_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    code = "import sys; from figures_pkg.record import fetch; sys.stdout.write(str(fetch('scan')[0]))"
+    start = partial(subprocess.Popen, [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def bytes_here():
         return sum(part.stat().st_size for part in (world.data / ".fetch").glob("scan.*.part"))
@@ -170,13 +170,11 @@ def test_a_damaged_file_is_noticed_and_fetched_again(world):
     path.write_bytes(bytes([world.content[0] ^ 1]) + world.content[1:])
     os.utime(path, ns=(date, date))
     assert world.ensure() == path
-    for options in ({"verify": "full"}, {}):
-        with pytest.raises(MissingDataset, match="not the file"):
-            world.ensure(**options)
-        os.utime(path)
-    assert world.fetch()[0].read_bytes() == world.content
-    with pytest.raises(ValueError, match="expected one of"):
-        world.ensure(verify="deep")
+    os.utime(path)
+    with pytest.raises(MissingDataset, match="not the file"):
+        world.ensure()
+    os.utime(path, ns=(date, date))
+    assert world.fetch(rehash=True)[0].read_bytes() == world.content
 
 
 def test_a_file_brought_by_hand_is_checked_and_not_downloaded(world):
