@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from figures_pkg.workspace import check_target, fields_of, replacing
 
-from .measures import Artefacts, Unavailable
+from .artefacts import Artefacts, Unavailable
 from .rows import UNTESTED, VERDICTS, Case, Claim, Limit, Measured, verdict
 
 

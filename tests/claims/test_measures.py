@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import erf
 
 from figures_pkg.claims import load_claims, measures
-from figures_pkg.claims.measures import Artefacts, Unavailable
+from figures_pkg.claims.artefacts import Artefacts, Unavailable
 from figures_pkg.claims.run import evaluate_claim
 from figures_pkg.crystal import ermno3
 from figures_pkg.crystal.structure import formal_polarization

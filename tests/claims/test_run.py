@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from figures_pkg.chapters.does_it_hold import twin_verdicts
-from figures_pkg.claims.measures import Artefacts, Unavailable
+from figures_pkg.claims.artefacts import Artefacts, Unavailable
 from figures_pkg.claims.rows import Case, Claim, Limit, load_claims
 from figures_pkg.claims.run import changed_verdicts, evaluate_claim, evaluate_claims, read_verdicts, verdict_counts
 from figures_pkg.workspace import artefact_path
