@@ -25,9 +25,6 @@ ALONE = {  # public names that one chapter alone uses, or none, and why they sta
     "diffraction.phonons.make_table": "makes the file that its module reads",
     "imaging.centre_of_mass.com_noise": "belongs to the sums whose noise it gives",
     "imaging.centre_of_mass.scatter": "belongs to the sums whose noise it gives",
-    "interactive.explorer_page.map_values": "reads what its module writes",
-    "interactive.explorer_page.read_script": "reads what its module writes",
-    "interactive.explorer_page.unpack": "reads what its module writes",
     "matching.walls.measure_walls": "the subject of its module",
     "twin.patterns.example_scan": "the function beside the class that two chapters use",
 }

@@ -81,6 +81,40 @@ class Packed:
         """The file's text: it assigns the data to a name of the page."""
         return LINE.format(key=self.key, text=base64.b64encode(self.payload).decode())
 
+    def write(self, path: str | Path) -> Path:
+        """Write the data file (``.js``), under a temporary name first."""
+        with replacing(path) as temporary:
+            temporary.write_text(self.script(), encoding="ascii")
+        return Path(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Packed:
+        """Read a data file back; raises :class:`ExplorerFileError` when it is truncated, damaged or of another kind."""
+        text = Path(path).read_text(encoding="ascii", errors="replace")
+        found = re.fullmatch(r'.*\["([0-9a-f]{16})"\] = "([A-Za-z0-9+/=]*)";\n', text)
+        payload = base64.b64decode(found[2]) if found else b""
+        if not found or hashlib.sha256(payload).hexdigest()[:16] != found[1]:
+            raise ExplorerFileError(f"{path} is no whole data file of the explorer ({len(text)} letters); make it again with `figures_pkg explore`")
+        return cls(payload, _inflated(payload)[1])
+
+    def scan(self) -> xr.DataArray:
+        """The scan as the browser sees it: decoded counts, float64 multiples of 1/128, with the coordinates of the joined positions and pixels."""
+        body, head = _inflated(self.payload)
+        shape = head["shape"]
+        positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
+        codes = np.frombuffer(body, np.uint8, pixels * positions, pixels).reshape(pixels, positions)
+        codes = codes + np.frombuffer(body, np.uint8, pixels)[:, None]
+        counts = (np.array(head["table"]) * UNIT)[codes].T.reshape(shape)
+        coordinates = {dim: (dim, head["start"][i] + head["pitch"][i] * np.arange(shape[i])) for i, dim in enumerate(DIMS)}
+        return xr.DataArray(counts, coordinates, DIMS, name="counts", attrs={"source": head["words"]["source"]})
+
+    def maps(self) -> dict[str, np.ndarray]:
+        """The maps as the browser sees them, by key, (scan_y, scan_x): 65536 steps between least and most."""
+        body, head = _inflated(self.payload)
+        ny, nx, h, w = head["shape"]
+        stored = np.frombuffer(body, "<u2", len(head["maps"]) * ny * nx, h * w * (1 + ny * nx)).reshape(-1, ny, nx)
+        return {m["key"]: m["least"] + code * ((m["most"] - m["least"]) / 65535) for m, code in zip(head["maps"], stored, strict=True)}
+
 
 def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
     """
@@ -175,43 +209,6 @@ def code_means(step: float) -> np.ndarray:
     return (first + np.maximum(last, first)) / 2 - step**2 / 12 * (1 - 1 / number**2)
 
 
-def write_script(packed: Packed, path: str | Path) -> Path:
-    """Write the data file (``.js``), under a temporary name first."""
-    with replacing(path) as temporary:
-        temporary.write_text(packed.script(), encoding="ascii")
-    return Path(path)
-
-
-def read_script(path: str | Path) -> Packed:
-    """Read a data file back; raises :class:`ExplorerFileError` when it is truncated, damaged or of another kind."""
-    text = Path(path).read_text(encoding="ascii", errors="replace")
-    found = re.fullmatch(r'.*\["([0-9a-f]{16})"\] = "([A-Za-z0-9+/=]*)";\n', text)
-    payload = base64.b64decode(found[2]) if found else b""
-    if not found or hashlib.sha256(payload).hexdigest()[:16] != found[1]:
-        raise ExplorerFileError(f"{path} is no whole data file of the explorer ({len(text)} letters); make it again with `figures_pkg explore`")
-    return Packed(payload, _inflated(payload)[1])
-
-
-def unpack(packed: Packed) -> xr.DataArray:
-    """The scan as the browser sees it, in memory: decoded counts, float64 multiples of 1/128, with the coordinates of the joined positions and pixels."""
-    body, head = _inflated(packed.payload)
-    shape = head["shape"]
-    positions, pixels = shape[0] * shape[1], shape[2] * shape[3]
-    codes = np.frombuffer(body, np.uint8, pixels * positions, pixels).reshape(pixels, positions)
-    codes = codes + np.frombuffer(body, np.uint8, pixels)[:, None]
-    counts = (np.array(head["table"]) * UNIT)[codes].T.reshape(shape)
-    coordinates = {dim: (dim, head["start"][i] + head["pitch"][i] * np.arange(shape[i])) for i, dim in enumerate(DIMS)}
-    return xr.DataArray(counts, coordinates, DIMS, name="counts", attrs={"source": head["words"]["source"]})
-
-
-def map_values(packed: Packed) -> dict[str, np.ndarray]:
-    """The maps as the browser sees them, by key, (scan_y, scan_x): 65536 steps between least and most."""
-    body, head = _inflated(packed.payload)
-    ny, nx, h, w = head["shape"]
-    stored = np.frombuffer(body, "<u2", len(head["maps"]) * ny * nx, h * w * (1 + ny * nx)).reshape(-1, ny, nx)
-    return {m["key"]: m["least"] + code * ((m["most"] - m["least"]) / 65535) for m, code in zip(head["maps"], stored, strict=True)}
-
-
 def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = None) -> str:
     """
     Write the explorer as HTML.
@@ -229,7 +226,7 @@ def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = N
 def write_page(packed: Packed, path: str | Path, title: str) -> Path:
     """Write a page of its own (``mine.html``) with a title and the explorer, and its data beside it (``mine.js``)."""
     path = Path(path)
-    write_script(packed, path.with_suffix(".js"))
+    packed.write(path.with_suffix(".js"))
     body = explorer(packed, path.with_suffix(".js").name, name="explorer")
     start = "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
     with replacing(path) as temporary:
@@ -266,7 +263,7 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
         layers += _network_layers(open_embedding(embedding), known)
     title = f"{name if lattice else Path(name).name}, {SOURCE_WORDS[scan.source]}"
     packed = pack(scan, layers, {"source": scan.source, "title": title}, lattice, radius_px)
-    return write_page(packed, out, title) if out.suffix == ".html" else write_script(packed, out)
+    return write_page(packed, out, title) if out.suffix == ".html" else packed.write(out)
 
 
 def _com_layers(scan: xr.DataArray, images: xr.Dataset, lattice, radius_px: float) -> list[Layer]:

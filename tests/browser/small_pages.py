@@ -7,7 +7,7 @@ import xarray as xr
 
 from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.imaging import Lattice
-from figures_pkg.interactive.explorer_page import Layer, explorer, write_script
+from figures_pkg.interactive.explorer_page import Layer, explorer
 from figures_pkg.interactive.frames import Axis, Bar, Panel
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
@@ -41,7 +41,7 @@ def small_layers(scan, wall) -> list[Layer]:
 
 def explorer_page(packed, folder: Path) -> Path:
     """Write a page with the explorer as the book would hold it."""
-    write_script(packed, folder / "data" / "small.js")
+    packed.write(folder / "data" / "small.js")
     body = f"<figure id='still'><img width='200' height='100' src='{PIXEL}' alt='a scan beside its pattern'></figure>"
     body += explorer(packed, "data/small.js", still="still", name="explorer")
     return plain_page(body, folder / "page.html")

@@ -7,7 +7,7 @@ import pytest
 from small_pages import explorer_page, small_layers, small_scan
 
 from figures_pkg.imaging import Disc, summarise
-from figures_pkg.interactive.explorer_page import map_values, pack, unpack
+from figures_pkg.interactive.explorer_page import pack
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ def small():
 @pytest.fixture(scope="session")
 def seen(small):
     """The scan as the browser has it."""
-    return unpack(small)
+    return small.scan()
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_buttons_put_the_aperture_on_reflections_and_other_maps_show_their_value
     head = small.head["lattice"]
     assert aperture(page).centre_row_col == pytest.approx(np.subtract(head["centre"], head["g002"]), abs=0.0051)
     assert_same_numbers(page, seen)
-    for index, (head, values) in enumerate(zip(small.head["maps"], map_values(small).values(), strict=True)):
+    for index, (head, values) in enumerate(zip(small.head["maps"], small.maps().values(), strict=True)):
         page.select_option("[data-part='choice']", str(index))
         row, col = map(int, numbers(page, "position")[:2])
         assert page.locator("[data-part='title']").inner_text() == head["title"]

@@ -7,7 +7,7 @@ import xarray as xr
 from figures_pkg.data.axes import DIMS, Axes, build_scan
 from figures_pkg.imaging import Lattice
 from figures_pkg.interactive import explorer_page
-from figures_pkg.interactive.explorer_page import MOST_CODES, UNIT, Layer, choose_bins, known_layers, map_values, pack, quantise, unpack
+from figures_pkg.interactive.explorer_page import MOST_CODES, UNIT, Layer, Packed, choose_bins, known_layers, pack, quantise
 
 
 def scan_of(counts):
@@ -52,14 +52,14 @@ def test_rounding_keeps_the_mean_and_adds_little_noise(mean, step=1.5):
 
 def test_unpacked_is_the_rounded_scan(scan, tmp_path):
     """Written and read, the data are the rounded counts in their places, with the scan's coordinates, and the maps to 1/65535."""
-    packed = explorer_page.read_script(explorer_page.write_script(packed_of(scan), tmp_path / "data.js"))
+    packed = Packed.read(packed_of(scan).write(tmp_path / "data.js"))
     codes, table = quantise(scan.values.astype(np.int32), packed.head["step"])
-    back = unpack(packed)
+    back = packed.scan()
     np.testing.assert_array_equal(back.values, (table * UNIT)[codes])
     for dim in DIMS:
         np.testing.assert_allclose(back[dim], scan[dim], atol=1e-12)
-    np.testing.assert_allclose(map_values(packed)["ramp"], np.arange(20).reshape(5, 4), atol=19 / 65535)
-    np.testing.assert_array_equal(map_values(packed_of(scan, np.full((5, 4), 7.0)))["ramp"], 7.0)  # a map without contrast
+    np.testing.assert_allclose(packed.maps()["ramp"], np.arange(20).reshape(5, 4), atol=19 / 65535)
+    np.testing.assert_array_equal(packed_of(scan, np.full((5, 4), 7.0)).maps()["ramp"], 7.0)  # a map without contrast
     lattice = Lattice((3.0, 4.0), (-1.0, 0.5), (0.5, 1.0))
     disc = packed_of(scan, lattice=lattice, radius_px=1.5).head["disc"]  # the aperture starts on 004, or on the origin
     assert (disc["row"], disc["col"], disc["radius"]) == pytest.approx((1.0, 5.0, 1.65)) and packed.head["disc"]["row"] == pytest.approx(3.0)
@@ -69,20 +69,20 @@ def test_joined_pixels_are_added_and_lie_in_the_middle(monkeypatch):
     """Joining 2 x 2 pixels and positions adds counts, moves coordinates to the middle, and averages the maps."""
     monkeypatch.setattr(explorer_page, "choose_bins", lambda shape: (2, 2))
     packed = packed_of(scan_of(np.ones((5, 4, 6, 8), np.uint16)))
-    back = unpack(packed)
+    back = packed.scan()
     codes, table = quantise(np.array([16]), packed.head["step"])
     assert back.shape == (2, 2, 3, 4) and (back.values == (table * UNIT)[codes]).all()
     assert back.scan_y.values.tolist() == [1.0, 5.0] and back.det_x.values[0] == pytest.approx((0.5 - 4) * 0.01)
-    np.testing.assert_allclose(map_values(packed)["ramp"], [[2.5, 4.5], [10.5, 12.5]], atol=1e-3)
+    np.testing.assert_allclose(packed.maps()["ramp"], [[2.5, 4.5], [10.5, 12.5]], atol=1e-3)
 
 
 @pytest.mark.parametrize("damage", [lambda t: t[:-40], lambda t: t.replace("A", "B", 1), lambda t: "", lambda t: t.replace('"] = "', '"] = "AAAA')])
 def test_a_damaged_file_is_refused(scan, tmp_path, damage):
     """Truncated, altered or empty: one error that names the file and the command."""
-    path = explorer_page.write_script(packed_of(scan), tmp_path / "data.js")
+    path = packed_of(scan).write(tmp_path / "data.js")
     path.write_text(damage(path.read_text()))
     with pytest.raises(explorer_page.ExplorerFileError, match="data.js is no whole data file.*figures_pkg explore"):
-        explorer_page.read_script(path)
+        Packed.read(path)
 
 
 @pytest.mark.parametrize("change, ramp, message", [
@@ -115,4 +115,4 @@ def test_a_page_of_its_own_has_its_data_beside_it(scan, tmp_path):
     packed = packed_of(scan)
     html = explorer_page.write_page(packed, tmp_path / "mine.html", "Mine").read_text()
     assert '"file":"mine.js"' in html and f'"bytes":{len(packed.payload)}' in html and len(html) < 60_000
-    assert explorer_page.read_script(tmp_path / "mine.js").key == packed.key
+    assert Packed.read(tmp_path / "mine.js").key == packed.key
