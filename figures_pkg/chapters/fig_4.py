@@ -109,14 +109,10 @@ def simulate_discs(settings, polarization):
     crystal = ermno3(polarization)
     stack = crystal_stack(crystal, settings.gpts, settings.slices, settings.energy_kev)
     hkl, periods, tilts = _axes(settings)
-    found = np.empty((len(tilts), len(tilts), len(periods), len(hkl)), np.float32)
-    mirror = permutation(hkl, (1, -1, 1))
-    for i, tilt_b in enumerate(tilts[len(tilts) // 2 :], len(tilts) // 2):
-        for j, tilt_c in enumerate(tilts):
-            tilt = (float(tilt_b), float(tilt_c))
-            found[i, j] = through_slices(stack, settings.energy_kev, tilt, periods.tolist(), hkl[:, 1:] * (2, 1))[0]
-            found[-1 - i, j] = found[i, j][:, mirror]
-    return found
+    half = np.stack(np.meshgrid(tilts[len(tilts) // 2 :], tilts, indexing="ij"), axis=-1)
+    found, _ = through_slices(stack, settings.energy_kev, half.reshape(-1, 2), periods.tolist(), hkl[:, 1:] * (2, 1))
+    found = found.reshape(*half.shape[:2], len(periods), len(hkl)).astype(np.float32)
+    return np.concatenate([found[:0:-1][..., permutation(hkl, (1, -1, 1))], found])
 
 
 def simulate_diffuse(settings, polarization):

@@ -102,7 +102,7 @@ def same_slices(gpts=(96, 104), periods=(16, 66, 123), tilt_mrad=(1.0, -3.5)):
     """Our multislice against abTEM's through the same thermally averaged slices; limit 1e-4 of the beam."""
     stack, orders = crystal_stack(ermno3(+1), gpts, 6), _orders()
     ours = propagate(stack, [tilt_mrad], list(periods), orders)[0]
-    theirs, _ = abtem_engine.through_slices(stack, 200, tilt_mrad, list(periods), orders)
+    theirs = abtem_engine.through_slices(stack, 200, [tilt_mrad], list(periods), orders)[0][0]
     note = f"to {max(periods) * 0.6112:.0f} nm, tilt ({tilt_mrad[0]:g}, {tilt_mrad[1]:g}) mrad"
     return Check("our multislice", "abTEM's, same slices", np.abs(ours - theirs).max(), 1e-4, "of the beam", note)
 
@@ -255,11 +255,10 @@ def _through_supercell(stack, periods, convergence_mrad, steps, along_b=0.0):
     unit = abtem.PotentialArray(potential, slice_thickness=stack.slice_angstrom, sampling=sampling)
     with abtem.config.set(abtem_engine.SHARP | abtem_engine.QUIET):
         probe = abtem.Probe(energy=200e3, semiangle_cutoff=convergence_mrad, extent=extent, gpts=gpts, soft=False)
-        slab = abtem_engine.repeated(unit, periods)
         place = np.divide(extent, 2) + (along_b * stack.cell_angstrom[0], 0)
-        waves = probe.multislice(slab, scan=abtem.CustomScan([place]), lazy=False).array
+        waves = abtem_engine.crystal_waves(probe.build(scan=abtem.CustomScan([place]), lazy=False), unit, periods)
     places = (ORDERS[None] * REPEATS + steps[:, None]) % gpts
-    return np.abs(np.fft.fft2(waves.reshape(-1, *gpts))[:, places[..., 0], places[..., 1]]) ** 2
+    return np.abs(waves.reshape(-1, *gpts)[:, places[..., 0], places[..., 1]]) ** 2
 
 
 def published_table(name):

@@ -115,7 +115,7 @@ def _intensities(engine, thermal, atoms, gpts, energy_kev, tilt_mrad, periods, r
         beams = _all_beams(stack, tilt_mrad, periods)
         lost = (_all_beams(replace(stack, attenuation=np.ones_like(stack.attenuation)), tilt_mrad, periods) - beams).sum(axis=(1, 2))
     if engine == "abtem":
-        intensity, kept = abtem_engine.through_slices(stack, energy_kev, tilt_mrad, periods.tolist(), reflections)
+        intensity, kept = (found[0] for found in abtem_engine.through_slices(stack, energy_kev, [tilt_mrad], periods.tolist(), reflections))
     else:
         intensity, kept = beams[:, reflections[:, 0], reflections[:, 1]], beams.sum(axis=(1, 2))
     return {"intensity": intensity, "kept_intensity": kept, "lost_to_band_limit": lost}
