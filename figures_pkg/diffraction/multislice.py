@@ -126,14 +126,18 @@ def kinds_of(symbols, u_iso) -> dict[tuple[str, float], list[int]]:
     return kinds
 
 
-@lru_cache(maxsize=8)
 def _atom_transmission(symbol, gpts, cell, energy_kev, table):
     """Fourier coefficients of exp(i sigma v_a) - 1 for one atom at rest, from a fine grid, cropped to `gpts`."""
     wanted = [max(n, int(np.ceil(2 * FINE_INV_ANGSTROM * length))) for n, length in zip(gpts, cell, strict=True)]
     fine = tuple(map(scipy.fft.next_fast_len, wanted))
-    potential = np.prod(fine) * scipy.fft.ifft2(atom_potential(symbol, fine, cell, table=table)).real
-    coefficients = scipy.fft.fft2(np.expm1(1j * interaction_constant(energy_kev) * potential)) / np.prod(fine)
-    return fourier_crop(coefficients, gpts)
+    return fourier_crop(_fine_atom_transmission(symbol, fine, cell, energy_kev, table), gpts)
+
+
+@lru_cache(maxsize=4)
+def _fine_atom_transmission(symbol, gpts, cell, energy_kev, table):
+    """The same on the fine grid, which most `gpts` share."""
+    potential = np.prod(gpts) * scipy.fft.ifft2(atom_potential(symbol, gpts, cell, table=table)).real
+    return scipy.fft.fft2(np.expm1(1j * interaction_constant(energy_kev) * potential)) / np.prod(gpts)
 
 
 def fourier_crop(coefficients, gpts):

@@ -170,11 +170,20 @@ def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarra
     (kb, kc), total = frequencies(fine, cell_angstrom), np.zeros(fine, complex)
     for kind, members in kinds_of(symbols, u_iso).items():
         b, c = places[members].T
-        phases = np.exp(-2j * np.pi * kb * b) @ np.exp(-2j * np.pi * c[:, None] * kc)
+        phases = np.exp(-2j * np.pi * kb * b) @ _conjugate_pairs(-2j * np.pi * c[:, None] * kc)
         total += _log_of_one_atom(*kind, fine, tuple(cell_angstrom)) * phases
     values = np.exp(scipy.fft.ifft2(total))
     coarse = fourier_crop(scipy.fft.fft2(values), gpts) * largest_circle(gpts, cell_angstrom)
     return (scipy.fft.ifft2(coarse) * (np.prod(gpts) / values.size)).astype(np.complex64)
+
+
+def _conjugate_pairs(exponents):
+    """exp of imaginary numbers at the frequencies of an even number of points along the last axis; each negative one costs a conjugate only."""
+    half = exponents.shape[-1] // 2
+    result = np.empty_like(exponents)
+    np.exp(exponents[..., : half + 1], out=result[..., : half + 1])
+    np.conjugate(result[..., half - 1 : 0 : -1], out=result[..., half + 1 :])
+    return result
 
 
 @lru_cache(maxsize=16)
@@ -249,13 +258,14 @@ def probe_discs(cell: Supercell, cone: Cone, periods, hkl, places_nm) -> np.ndar
     tilts, amplitudes = np.empty((len(index), 2)), np.empty((len(index), len(periods), len(hkl), len(index)), np.complex64)
     for line in range(len(cone.along_mrad)):
         tilts[:, axis], tilts[:, 1 - axis] = cone.normal_mrad, cone.along_mrad[line]
-        for start in range(0, len(index), BATCH):  # amplitudes (m, t, n, m') that wave m sends into place m' of each disc
-            waves = _exit_waves(slices, (cell.gpts, cell.cell_angstrom), tilts[start : start + BATCH], periods)
-            for m, wave in enumerate(waves, start):
+        weights = {node: cone.weights(*node)[line].astype(np.float32) for node in np.ndindex(result.shape[:2])}
+        needed = np.flatnonzero(np.any(list(weights.values()), axis=0))  # the corners around a round disc hold no wave
+        for start in range(0, len(needed), BATCH):  # amplitudes (m, t, n, m') that wave m sends into place m' of each disc
+            part = needed[start : start + BATCH]
+            for m, wave in zip(part, _exit_waves(slices, (cell.gpts, cell.cell_angstrom), tilts[part], periods)):
                 beams = (order[:, None] + away[m]) % cell.gpts[axis]
                 amplitudes[m] = wave[:, beams, fixed] if axis == 0 else wave[:, fixed, beams]
-        for i, j in np.ndindex(result.shape[:2]):
-            weight = cone.weights(i, j)[line].astype(np.float32)
+        for (i, j), weight in weights.items():
             inside = np.flatnonzero(weight)
             if inside.size:
                 weighted = phases[inside] * weight[inside, None]  # (m, x)
