@@ -34,7 +34,7 @@ import scipy.fft
 
 from figures_pkg.crystal.structure import ermno3, structure, ways_from_places
 from figures_pkg.data.units import wavelength_angstrom
-from figures_pkg.diffraction.multislice import fourier_crop, free_propagator, frequencies, kinds_of, largest_circle, log_transmission
+from figures_pkg.diffraction.multislice import fourier_crop, free_propagator, kinds_of, largest_circle, log_transmission
 from figures_pkg.twin.domains import STATES, WallProfile, default_profile, wall_phase_deg
 
 ENERGY_KEV = 200.0  # of the tables of walls, whatever the preset
@@ -43,6 +43,7 @@ OVERSAMPLING = 2  # grid on which the logarithms of the atoms are added, against
 POINTS_B, POINTS_C = 36, 80  # of the half cell, 5.293 x 11.420 angstrom: beams to 3.4 1/angstrom
 BOX_ANGSTROM = 10.5  # half of it reaches into the tail of an atom, which ends as in a crystal of this period
 BATCH, STACK_BATCH = 4, 8  # tilts that are propagated together, through a supercell and through a stack
+WAVES = 32  # frequencies side by side whose exponentials are formed; the others are products of these and of every 32nd one
 LINES = 5  # across a disc, along the wall
 PHASE_STEP_DEG = 2.5  # the slices of a wall are taken from a table of phases this far apart
 REACH = 3.0  # half widths beyond which a column has the phase of its domain (3 degrees are left)
@@ -167,23 +168,23 @@ def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarra
     and placed by exact phases, which makes supercells of a thousand columns cheap.
     """
     fine = tuple(OVERSAMPLING * n for n in gpts)
-    (kb, kc), total = frequencies(fine, cell_angstrom), np.zeros(fine, complex)
+    total = np.zeros(fine, complex)
     for kind, members in kinds_of(symbols, u_iso).items():
         b, c = places[members].T
-        phases = np.exp(-2j * np.pi * kb * b) @ _conjugate_pairs(-2j * np.pi * c[:, None] * kc)
+        phases = _waves(b, fine[0], cell_angstrom[0]).T @ _waves(c, fine[1], cell_angstrom[1])
         total += _log_of_one_atom(*kind, fine, tuple(cell_angstrom)) * phases
     values = np.exp(scipy.fft.ifft2(total))
     coarse = fourier_crop(scipy.fft.fft2(values), gpts) * largest_circle(gpts, cell_angstrom)
     return (scipy.fft.ifft2(coarse) * (np.prod(gpts) / values.size)).astype(np.complex64)
 
 
-def _conjugate_pairs(exponents):
-    """exp of imaginary numbers at the frequencies of an even number of points along the last axis; each negative one costs a conjugate only."""
-    half = exponents.shape[-1] // 2
-    result = np.empty_like(exponents)
-    np.exp(exponents[..., : half + 1], out=result[..., : half + 1])
-    np.conjugate(result[..., half - 1 : 0 : -1], out=result[..., half + 1 :])
-    return result
+def _waves(places, points, length):
+    """exp(-2 pi i k x) at places (m,) for the frequencies k of an even number of points, (m, points): products of few exponentials, and their conjugates."""
+    half = points // 2
+    turns = -2j * np.pi * np.asarray(places)[:, None] / length
+    coarse, fine = np.exp(turns * np.arange(0, half + 1, WAVES)), np.exp(turns * np.arange(WAVES))
+    waves = (coarse[:, :, None] * fine[:, None]).reshape(len(places), -1)[:, : half + 1]
+    return np.hstack([waves[:, :half], waves[:, half:0:-1].conj()])
 
 
 @lru_cache(maxsize=16)
