@@ -96,12 +96,6 @@ class State:
         return float(np.hypot(self.tilt_b_mrad, self.tilt_c_mrad))
 
 
-def _only(library: Library, keep) -> Library:
-    """The library with some rows of its reflections, which must hold the opposite of each."""
-    parts = {name: getattr(library, name)[keep] for name in ("hkl", "g_b", "g_c")}
-    return replace(library, **parts, coefficients=np.ascontiguousarray(library.coefficients[..., keep]))
-
-
 def diffuse_density(g_inv_angstrom):
     """Share of the thermal diffuse scattering per squared 1/angstrom at a distance from the direct beam, a Gaussian."""
     return np.exp(-((g_inv_angstrom / DIFFUSE_WIDTH) ** 2)) / (np.pi * DIFFUSE_WIDTH**2)
@@ -128,7 +122,7 @@ def electrons_needed(chi2):
 
 def reversal_along_c(library: Library, thickness_nm: float, order: int) -> float:
     """Smallest tilt along c, in mrad, at which A(00l) of +P has the value that -P has without tilt; not a number if none."""
-    part = _only(library, pair_index(library.hkl, order))
+    part = library.only(pair_index(library.hkl, order))
     edge = part.tilt_c_mrad[-1]
     tilts = np.linspace(-edge, edge, 2 * int(round(edge / SCAN_STEP_MRAD)) + 1)
     values = pair_asymmetry(part.intensities(1, thickness_nm, 0.0, tilts), part.hkl, order)
@@ -147,7 +141,7 @@ def equal_asymmetries(library: Library, thickness_nm: float) -> State:
     When they differ by more than ``EQUAL`` everywhere, the state that comes closest. Tilts along b* of either sign are equivalent; the positive one is
     given.
     """
-    part = _only(library, pair_index(library.hkl, 2) + pair_index(library.hkl, 4))
+    part = library.only(pair_index(library.hkl, 2) + pair_index(library.hkl, 4))
 
     def _asymmetries(tilt):
         discs = part.intensities(1, thickness_nm, tilt[0], tilt[1])

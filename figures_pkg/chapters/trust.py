@@ -195,12 +195,14 @@ def probe_and_library(gpts, periods, settings=SETTINGS, convergence_mrad=1.0):
     fine = crystal_stack(crystal, gpts, 6)
     steps, tilts = _supercell_tilts(fine, convergence_mrad)
     probe = _through_supercell(fine, periods, convergence_mrad, steps) * len(tilts)
-    stacks = fine, crystal_stack(crystal, settings.gpts, settings.slices), library_stack(settings, crystal)
-    waves = [np.swapaxes(propagate(stack, tilts, list(periods), ORDERS), 0, 1) for stack in stacks]
+    stacks, grid = {"fine": fine, "damped": library_stack(settings, crystal)}, (settings.gpts, settings.slices)
+    if grid != (gpts, 6):
+        stacks["library's"] = crystal_stack(crystal, *grid)
+    waves = {name: np.swapaxes(propagate(stack, tilts, list(periods), ORDERS), 0, 1) for name, stack in stacks.items()}
     library = build_library(settings, progress=False)
     rows, nm = rows_of(library.hkl), 0.1 * crystal.cell_angstrom[0] * np.asarray(periods)
     splines = library.intensities(1, nm[:, None], tilts[:, 0], tilts[:, 1])[..., [rows[0, b // 2, l] for b, l in ORDERS.tolist()]]
-    stages = [_drawn(library, nm, steps, convergence_mrad), splines, *waves[::-1], probe]
+    stages = [_drawn(library, nm, steps, convergence_mrad), splines, waves["damped"], waves.get("library's", waves["fine"]), waves["fine"], probe]
     spacing_mrad = np.ptp(tilts, axis=0) / np.ptp(steps, axis=0)
     inside = np.hypot(*((np.abs(steps) + 0.5) * spacing_mrad).T) <= convergence_mrad  # pixels with all four corners in a disc
     found = []

@@ -13,7 +13,7 @@ cent at 50 nm and 1.3 % at 100 nm. The structure model is less certain than eith
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -161,8 +161,14 @@ class Library:
         result = np.empty((len(points), len(self.hkl)), np.float32)
         evaluate_many(self.coefficients, points, result)
         minus = sign.ravel() < 0
-        result[minus] = result[minus][:, minus_p_index(self)]
+        if minus.any():
+            result[minus] = result[minus][:, minus_p_index(self)]
         return result.reshape(*sign.shape, -1)
+
+    def only(self, index) -> "Library":
+        """The library with some of its reflections, the opposite of each among them."""
+        parts = {name: getattr(self, name)[index] for name in ("hkl", "g_b", "g_c")}
+        return replace(self, **parts, coefficients=np.ascontiguousarray(self.coefficients[..., index]))
 
 
 def _grid_coordinate(name, grid, value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from figures_pkg.diffraction.discs import disc_means
+from figures_pkg.diffraction.discs import disc_means, warn_of_overlap
 from figures_pkg.diffraction.library import Library, LibrarySettings, rows_of
 from figures_pkg.imaging import Disc, Lattice, along_and_across, asymmetry, summarise
 from figures_pkg.model.linear import as_maps
@@ -50,8 +50,8 @@ def pair_change(library: Library, order: int, thickness_nm, tilt_b_mrad, tilt_c_
     Whole discs from a library of plane waves, the changes as a fraction of the beam. Thickness in nm and tilts in mrad broadcast to a common
     shape (...,); the order l is even and positive.
     """
+    warn_of_overlap(library, convergence_mrad)
     index = rows_of(library.hkl)
-    state = (thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad)
-    plus, minus = (disc_means(library, sign, *state) for sign in (+1, -1))
-    up, down = index[0, 0, order], index[0, 0, -order]
-    return asymmetry(plus[..., up], plus[..., down]), np.linalg.norm((plus - minus)[..., [up, down]], axis=-1)
+    pair, state = library.only([index[0, 0, order], index[0, 0, -order]]), (thickness_nm, tilt_b_mrad, tilt_c_mrad, convergence_mrad)
+    plus, minus = (disc_means(pair, sign, *state) for sign in (+1, -1))
+    return asymmetry(plus[..., 0], plus[..., 1]), np.linalg.norm(plus - minus, axis=-1)
