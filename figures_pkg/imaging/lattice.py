@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter, map_coordinates
+from numba import njit
+from scipy.ndimage import gaussian_filter
 
 from figures_pkg.data.axes import pair
 from figures_pkg.data.units import disc_radius
@@ -120,9 +121,26 @@ def _rims(logarithm: np.ndarray, lattice: Lattice, radius: float, reach: float) 
 def _ring(image: np.ndarray, centres: np.ndarray, radius: float) -> np.ndarray:
     """Mean of an image on circles, shape of ``centres`` without its last axis."""
     phi = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    rows = centres[..., 0, None] + radius * np.sin(phi)
-    cols = centres[..., 1, None] + radius * np.cos(phi)
-    return map_coordinates(image, [rows, cols], order=1, mode="nearest").mean(axis=-1)
+    means = np.empty(centres.shape[:-1])
+    _circle_means(image, centres.reshape(-1, 2), radius * np.stack([np.sin(phi), np.cos(phi)], axis=1), means.reshape(-1))
+    return means
+
+
+@njit(nogil=True, cache=True)
+def _circle_means(image, centres, circle, means):
+    """Fill `means` (n,) with those of an image, read linearly between pixels and beyond its rim as on it, at `circle` (m, 2) around `centres` (n, 2)."""
+    height, width = image.shape
+    for i in range(len(centres)):
+        total = 0.0
+        for j in range(len(circle)):
+            y = min(max(centres[i, 0] + circle[j, 0], 0.0), height - 1.0)
+            x = min(max(centres[i, 1] + circle[j, 1], 0.0), width - 1.0)
+            row, col = min(int(y), height - 2), min(int(x), width - 2)
+            y, x = y - row, x - col
+            above = (1 - x) * image[row, col] + x * image[row, col + 1]
+            below = (1 - x) * image[row + 1, col] + x * image[row + 1, col + 1]
+            total += (1 - y) * above + y * below
+        means[i] = total / len(circle)
 
 
 def _fit(found: np.ndarray, guess: Lattice, radius_px: float) -> Lattice:
