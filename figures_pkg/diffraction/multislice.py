@@ -286,10 +286,10 @@ def propagate(stack, tilts_mrad, exit_periods, reflections, threads=None, progre
     threads = threads or available_cores()
     tilts = np.atleast_2d(np.asarray(tilts_mrad, float))
     gpts, slices = stack.attenuation.shape, len(stack.transmission)
-    result = np.empty((len(tilts), len(exit_periods), len(reflections)), np.float32)
+    result, together = np.empty((len(tilts), len(exit_periods), len(reflections)), np.float32), min(BATCH, len(tilts))
     rows, loops = {slices * period: row for row, period in enumerate(exit_periods)}, SimpleQueue()
     for _ in range(threads):
-        loops.put(Multislice((BATCH, *gpts)))
+        loops.put(Multislice((together, *gpts)))
 
     def _work(start):
         batch, loop = tilts[start : start + BATCH], loops.get()
