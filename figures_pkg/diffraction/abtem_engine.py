@@ -5,7 +5,8 @@ of the orthogonal cell along b* and c. They give intensities (t, n) as fractions
 Where `tilts_mrad` are many, (m, 2), they go through together and both results have an axis (m,) in front.
 
 abTEM forms transmission and band limit of a slice anew each time a wave meets it, which costs more than to carry the wave on. In a crystal the same
-slices come again in every period, so `crystal_waves` forms each once and then takes abTEM's own steps: the same bits for a single wave.
+slices come again in every period, so `crystal_waves` forms each once and then takes abTEM's own steps. The result is that of abTEM's loop but for the
+last bits of single precision, which FFTW's measured plans change from run to run anyway.
 
 abTEM's own potential places atoms by bilinear weights on the grid. On the grids used here that changes intensities by up to
 0.007 of the incident beam against exact phases, halved on a grid twice as fine.
