@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir)))
 from figures_pkg.book.chapters import CHAPTERS, artefacts_of, claims_inputs, dataset_pattern, datasets_of, executed_path, fingerprint_files, measures
 from figures_pkg.book.jobs import Jobs, job_name
+from figures_pkg.book.template import Template
 from figures_pkg.code import installed_code
 from figures_pkg.workspace import artefacts_folder, book_folder, load_profile
 from figures_pkg.record.manifest import manifest_of
@@ -30,14 +31,20 @@ JOBS = Jobs(Path(KEPT) / "logs")
 NOTEBOOKS = [str(executed_path(chapter, DATA, PROFILE)) for chapter in CHAPTERS]
 
 
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 def package(rule, wildcards, *words):
     """Run the command of a job on one thread."""
     command = [sys.executable, "-m", "figures_pkg", *map(str, words)]
-    JOBS.run(job_name(rule, wildcards), "-".join([rule, *wildcards]), command, os.environ | {"OMP_NUM_THREADS": "1"})
+    JOBS.run(job_name(rule, wildcards), "-".join([rule, *wildcards]), command, ONE_THREAD)
 
 
 onstart:
-    JOBS.plan(workflow.dag, workflow.resource_settings.nodes or workflow.cores)  # nodes of a cluster, cores of this machine
+    nodes = workflow.resource_settings.nodes  # of a cluster
+    JOBS.plan(workflow.dag, nodes or workflow.cores)
+    if not nodes and len(JOBS.above) > 3 and sys.platform == "linux":  # for fewer jobs the imports of the template cost what they save
+        JOBS.template = Template(ONE_THREAD)
 
 
 def order(rule):

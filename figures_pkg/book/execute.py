@@ -18,6 +18,7 @@ from figures_pkg.workspace import load_profile, replacing, repository
 
 from .chapters import artefacts_of, chapter_path, datasets_of, executed_path, fingerprint_files, source_of
 from .jobs import NEXT, TRY_AGAIN
+from .template import waiting_kernel
 
 KERNEL_START_S = 600  # on a busy machine a kernel may take minutes to start; papermill gives up after 60 s
 TRUTH, MEASURED = "truth", "measured"
@@ -76,7 +77,7 @@ def execute(source: Path, target: Path, parameters: dict) -> Path:
     try:
         with replacing(target) as running:
             try:
-                papermill.execute_notebook(str(plain), str(running), progress_bar=sys.stderr.isatty(), **how)
+                papermill.execute_notebook(str(plain), str(running), progress_bar=sys.stderr.isatty(), **how, **waiting_kernel())
             except PapermillExecutionError as error:
                 os.replace(running, kept)
                 raise FailedCell(f"{source.name}, cell {error.cell_index}: {error.ename}: {error.evalue}. The whole traceback is in {kept}") from error

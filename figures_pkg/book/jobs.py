@@ -7,12 +7,16 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from figures_pkg.workspace import replacing, repository
+
+from .template import Template
 
 TRY_AGAIN = 75  # exit status of a command that an accident ended, such as a kernel that did not start; EX_TEMPFAIL in sysexits.h
 BY_PEOPLE = (signal.SIGINT, signal.SIGTERM)  # signals of somebody who wants the job to end
@@ -64,6 +68,7 @@ class Jobs:
         self.above: dict[str, set[str]] = {}  # jobs that are left -> those before them, themselves included
         self.failures: list[dict[str, str]] = []
         self.cores = 0  # until there is a plan
+        self.template: Template | None = None  # from which the package's commands are forked, where there is one
         self.cpu_s = self.wall_s = 0.0  # of the jobs that are done
         try:
             self.costs = json.loads((self.folder / COSTS).read_text(encoding="utf-8"))
@@ -90,10 +95,10 @@ class Jobs:
         path, begin = self.folder / f"{log}.log", time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._say(f"start  {name}")
-        status, cpu_s = _measured(command, path, "wb", environment)
+        status, cpu_s = self._measured(command, path, "wb", environment)
         if status == TRY_AGAIN or status < 0 and -status not in BY_PEOPLE:
             self._say(f"again  {name}: {_reason(status, path).removesuffix(NEXT)}")
-            status, cpu_s = _measured(command, path, "ab", environment)
+            status, cpu_s = self._measured(command, path, "ab", environment)
         wall_s = time.monotonic() - begin
         with self.lock:
             self.cpu_s, self.wall_s = self.cpu_s + cpu_s, self.wall_s + wall_s
@@ -110,6 +115,20 @@ class Jobs:
             self.costs[name] = round(cpu_s, 1)
             self._write(COSTS, self.costs)
             print(f"done   {name}, {_duration(wall_s)}{left}", flush=True)
+
+    def _measured(self, command: Sequence[str], log: Path, mode: str, environment: Mapping[str, str] | None) -> tuple[int, float]:
+        """Exit status of a command, negative for a signal, and its CPU seconds with those of its children; on Windows its seconds."""
+        begin = time.monotonic()
+        with log.open(mode) as output:
+            if self.template and command[:2] == [sys.executable, "-m"]:
+                with suppress(BrokenPipeError):
+                    return self.template.run(command[2:], output.fileno(), environment or os.environ)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            if not hasattr(os, "wait4"):
+                return process.wait(), time.monotonic() - begin
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage.ru_utime + usage.ru_stime
 
     def _time_left(self) -> str:
         """An estimate from the CPU seconds of earlier builds, stretched as much as the machine has stretched the jobs of this one."""
@@ -133,18 +152,6 @@ def failures_in(folder: Path) -> list[dict[str, str]]:
     """Name, reason and log of the jobs that failed in the last build."""
     path = folder / FAILURES
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-
-
-def _measured(command: Sequence[str], log: Path, mode: str, environment: Mapping[str, str] | None) -> tuple[int, float]:
-    """Exit status of a command, negative for a signal, and its CPU seconds with those of its children; on Windows its seconds."""
-    begin = time.monotonic()
-    with log.open(mode) as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        if not hasattr(os, "wait4"):
-            return process.wait(), time.monotonic() - begin
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_utime + usage.ru_stime
 
 
 def _reason(status: int, log: Path) -> str:
