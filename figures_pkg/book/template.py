@@ -85,7 +85,9 @@ def _job(words: list[str], environment: dict[str, str], log: int, answer: int) -
             os.setsid()
             os.chdir(folder)
             sys.path[0] = folder
-            sys.modules["matplotlib"].rcParams["backend"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it before the import
+            # What these two find out when they are imported in a kernel.
+            sys.modules["matplotlib"].rcParams["backend"] = "module://matplotlib_inline.backend_inline"
+            sys.modules["pandas"].options.display.max_columns = 20
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = words

@@ -209,7 +209,7 @@ def _add_contracted(coefficients, weight, b0, c0, t0, wt, patch):
                 patch[i, j, r] += w0 * block[t0, r] + w1 * block[t0 + 1, r] + w2 * block[t0 + 2, r] + w3 * block[t0 + 3, r]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _read_patch(patch, vb, vc):
     """Spline value of one reflection at (vb, vc), counted from the first interval of `patch` (nb, nc)."""
     b, c = int(vb), int(vc)
@@ -221,9 +221,11 @@ def _read_patch(patch, vb, vc):
     return max(value, np.float32(0))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _straight_cut(depth, y, x):
     """Share of a unit square on the inner side of a straight rim with normal along (y, x), `depth` beyond its middle."""
+    if abs(depth) > 0.7072:  # half a diagonal: the rim does not meet the square
+        return 1.0 if depth > 0 else 0.0
     norm = np.sqrt(y * y + x * x)
     a, b = max(abs(y), abs(x)) / norm, max(min(abs(y), abs(x)) / norm, 1e-6)
     inner, outer = 0.5 * (a - b), 0.5 * (a + b)
@@ -233,7 +235,7 @@ def _straight_cut(depth, y, x):
     return 1.0 - corner if depth > 0 else corner
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _coverage(y, x, to_radius, radius):
     """Share of the pixel at offset (y, x) that lies in a disc, and the factor that moves the offset into that share.
 
@@ -256,7 +258,7 @@ def _coverage(y, x, to_radius, radius):
     return covered, min(distance - 0.5 * (1.0 - covered), radius) / distance
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _draw_disc(patch, vb, vc, row, col, to_grid, to_radius, radius_px, image, disc):
     """Add the disc of one reflection, ``patch`` (nb, nc), to an image; its pixels sum to its mean intensity."""
     half = disc.shape[0] // 2
@@ -314,14 +316,31 @@ def poisson_tables() -> tuple[np.ndarray, np.ndarray]:
     return cumulative, np.minimum(guide, TABLE_LENGTH - 1).astype(np.uint8)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _mixed(c0, c1, c2, c3, k0, k1):
+    """One round of Philox: two 32x32 bit products, their halves swapped and mixed with the key."""
+    p0, p1 = _M0 * np.uint64(c0), _M1 * np.uint64(c2)
+    return np.uint32(p1 >> _32) ^ c1 ^ k0, np.uint32(p1 & _LOW), np.uint32(p0 >> _32) ^ c3 ^ k1, np.uint32(p0 & _LOW)
+
+
 @njit(nogil=True, cache=True)
 def philox(c0, c1, c2, c3, k0, k1):
     """Four random 32-bit words for a 128-bit counter and a 64-bit key, all given as uint32 words."""
-    for _ in range(10):  # two 32x32 bit products, their halves swapped and mixed with the key
-        p0, p1 = _M0 * np.uint64(c0), _M1 * np.uint64(c2)
-        c0, c1, c2, c3 = np.uint32((p1 >> _32) ^ c1 ^ k0), np.uint32(p1 & _LOW), np.uint32((p0 >> _32) ^ c3 ^ k1), np.uint32(p0 & _LOW)
+    for _ in range(10):
+        c0, c1, c2, c3 = _mixed(c0, c1, c2, c3, k0, k1)
         k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
     return c0, c1, c2, c3
+
+
+@njit(nogil=True, cache=True)
+def _many_words(first, stream, k0, k1, w0, w1, w2, w3):
+    """Fill four rows of words with those of :func:`philox` for the counters (first + lane, 0, stream, 0), all lanes in step."""
+    for lane in range(w0.size):
+        w0[lane], w1[lane], w2[lane], w3[lane] = np.uint32(first + lane), 0, stream, 0
+    for _ in range(10):
+        for lane in range(w0.size):
+            w0[lane], w1[lane], w2[lane], w3[lane] = _mixed(w0[lane], w1[lane], w2[lane], w3[lane], k0, k1)
+        k0, k1 = np.uint32(k0 + _W0), np.uint32(k1 + _W1)
 
 
 @njit(nogil=True, cache=True)
@@ -354,8 +373,9 @@ def _transformed_rejection(mean, pixel, position, k0, k1):
 def _inversion(mean, word, rest_word, cumulative, guide):
     """Draw from a Poisson law of mean < 64: table for the grid mean below, plus the small rest."""
     row = int(mean * TABLES_PER_UNIT)
-    count = int(guide[row, word >> np.uint32(26)])
-    while word >= cumulative[row, count] and count < TABLE_LENGTH - 1:
+    count, law = int(guide[row, word >> np.uint32(26)]), cumulative[row]
+    count += word >= law[count] and count < TABLE_LENGTH - 1  # mostly enough, and no branch to guess
+    while word >= law[count] and count < TABLE_LENGTH - 1:
         count += 1
     rest = mean - row / TABLES_PER_UNIT
     u = rest_word * _TO_UNIT
@@ -374,17 +394,15 @@ def _inversion(mean, word, rest_word, cumulative, guide):
 def draw_counts(mean, position, seed, largest, cumulative, guide, out):
     """Fill `out` (h, w) uint16 with Poisson counts, at most `largest`, of the means (h, w) float32; position and seed name the random words."""
     k0, k1 = np.uint32(seed & _LOW), np.uint32(np.uint64(seed) >> _32)
-    stream, zero = np.uint32(position), np.uint32(0)
+    stream = np.uint32(position)
     flat, counts = mean.reshape(-1), out.reshape(-1)
-    words = np.empty((LANES, 4), np.uint32)  # two pixels per row
+    words = np.empty((4, LANES), np.uint32)  # two pixels per column
     for start in range(0, flat.size, 2 * LANES):
-        for lane in range(LANES):
-            w0, w1, w2, w3 = philox(np.uint32(start // 2 + lane), zero, stream, zero, k0, k1)
-            words[lane, 0], words[lane, 1], words[lane, 2], words[lane, 3] = w0, w1, w2, w3
-        pairs = words.reshape(-1, 2)
+        _many_words(start // 2, stream, k0, k1, words[0], words[1], words[2], words[3])
         for i in range(start, min(start + 2 * LANES, flat.size)):
             if flat[i] < TABLE_LIMIT:
-                word, rest_word = pairs[i - start, 0], pairs[i - start, 1]
+                lane, first = (i - start) // 2, 2 * ((i - start) % 2)
+                word, rest_word = words[first, lane], words[first + 1, lane]
                 count = _inversion(float(flat[i]), word, rest_word, cumulative, guide)
             else:
                 count = _transformed_rejection(float(flat[i]), np.uint32(i), stream, k0, k1)
