@@ -16,7 +16,7 @@ book: $(VENV)/installed
 check: $(VENV)/installed
 	$(RUN) -m figures_pkg figures --check --profile $(PROFILE)
 	$(RUN) -m figures_pkg claims --check --profile $(PROFILE)
-	$(RUN) -m pytest tests/book/test_pages.py tests/rehearsal/test_words.py tests/browser/test_book.py -rs
+	$(RUN) -m pytest -n auto --dist worksteal tests/book/test_pages.py tests/rehearsal/test_words.py tests/browser/test_book.py -rs
 
 # The book on the record, from fetching to the last page, with simulated stand-ins for the record's files; after `make book PROFILE=…`.
 rehearse: $(VENV)/installed

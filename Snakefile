@@ -7,6 +7,7 @@
 # and the preset's base. What executes and renders notebooks does not count as code behind them. artefacts/PROFILE/code holds a
 # fingerprint of each part of the code, written when the workflow starts; comments, docstrings and layout leave it as it is.
 # Jobs run side by side on a core each, which costs less than one job on all cores. What others wait for goes first, then what takes long.
+# On Linux they are forked from a process that has the large libraries imported (figures_pkg/book/template.py); elsewhere each starts anew.
 # Snakemake compares times first and, for small files, contents; a fresh checkout of the same code leaves the fingerprints as they are.
 import os
 import sys

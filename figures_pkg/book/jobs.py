@@ -121,7 +121,7 @@ class Jobs:
         begin = time.monotonic()
         with log.open(mode) as output:
             if self.template and command[:2] == [sys.executable, "-m"]:
-                with suppress(BrokenPipeError):
+                with suppress(OSError):  # there is no template any more
                     return self.template.run(command[2:], output.fileno(), environment or os.environ)
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment)
             if not hasattr(os, "wait4"):

@@ -35,7 +35,7 @@ class Template:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()])
 
     def run(self, words: Sequence[str], log: int, environment: Mapping[str, str]) -> tuple[int, float]:
-        """Exit status, negative for a signal, and CPU seconds of ``python -m WORDS``, written to an open file; BrokenPipeError without a template."""
+        """Exit status, negative for a signal, and CPU seconds of ``python -m WORDS``, written to an open file; OSError without a template."""
         answer, theirs = socket.socketpair()
         with answer:
             with theirs:
