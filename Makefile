@@ -34,7 +34,7 @@ release: book pdf course
 
 test: $(VENV)/installed
 	@echo "make test: runs every test, without a network; about 6 minutes on two cores."
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in .ci/run.
 lint: $(VENV)/linters

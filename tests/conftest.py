@@ -17,6 +17,13 @@ settings.register_profile("explore", derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+def pytest_collection_modifyitems(config, items):
+    """Side by side, files that simulate, train or start programs go first: none of them is left for the end, when the other workers are idle."""
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in ("physics", "process", "browser"))}
+        items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""

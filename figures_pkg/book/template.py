@@ -45,8 +45,8 @@ class Template:
 
 def serve(requests: socket.socket) -> None:
     """Import, then fork for each request until the build ends; a fork returns when its module has run."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the jobs
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):  # who ends a build means the jobs, and nobody waits for the forks
+        signal.signal(number, signal.SIG_IGN)
     for library in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(library)
@@ -71,6 +71,7 @@ def _job(words: list[str], environment: dict[str, str], log: int, answer: int) -
     os.dup2(log, 1)
     os.dup2(log, 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if words[:2] == ["figures_pkg", "notebook"]:
         orders, pipe = os.pipe()
         if kernel := os.fork():
