@@ -71,7 +71,7 @@ def _add_data_commands(commands) -> None:
     """Data: fetch, convert, inspect."""
     fetch = commands.add_parser("fetch", help="download files of the record that the manifest lists")
     fetch.set_defaults(run=_fetch)
-    fetch.add_argument("ids", nargs="*", metavar="ID", help="files or whole records of data_manifest.yaml; without one they are listed")
+    fetch.add_argument("ids", nargs="*", metavar="ID", help="files or whole records of data_manifest.yaml, or pictures; without one they are listed")
     fetch.add_argument("--verify", choices=("stamp", "full"), default="stamp", help="full: hash files again that are already there")
     fetch.add_argument("--refresh", action="store_true", help="ask the record again for its checksums")
 
@@ -97,13 +97,17 @@ def _add_data_commands(commands) -> None:
 
 def _fetch(options) -> None:
     from figures_pkg.data import fetch, load_manifest
+    from figures_pkg.record.pictures import fetch_pictures, load_pictures
 
     if not options.ids:
         for entry in load_manifest().datasets.values():
             least, most = (size / 1e9 for size in entry.expected_bytes.value)
             print(f"{entry.id:12} {least:5.2f} to {most:.2f} GB  {entry.role:10} {entry.remote}")
+        print(f"{'pictures':12} {len(load_pictures())} outputs of the authors' public notebooks")
         return
-    for path in fetch(options.ids, rehash=options.verify == "full", refresh=options.refresh):
+    ids = [id for id in options.ids if id != "pictures"]
+    files = fetch(ids, rehash=options.verify == "full", refresh=options.refresh) if ids else []
+    for path in files + (fetch_pictures() if "pictures" in options.ids else []):
         print(path)
 
 

@@ -30,6 +30,11 @@ def repository() -> Path:
     return ROOT
 
 
+def pictures_folder() -> Path:
+    """Folder of the authors' published pictures, which are not ours to hand on: ``FIGURES_PKG_REALDATA``, else ``shared/realdata`` beside the checkout."""
+    return Path(os.environ.get("FIGURES_PKG_REALDATA", repository().parent / "shared" / "realdata"))
+
+
 def artefacts_folder(profile: str) -> Path:
     """Folder of everything that a profile makes; ``FIGURES_PKG_ARTEFACTS`` moves it away from the checkout."""
     return Path(os.environ.get("FIGURES_PKG_ARTEFACTS", repository() / "artefacts")) / profile

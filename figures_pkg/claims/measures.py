@@ -11,7 +11,7 @@ from scipy.optimize import curve_fit
 from scipy.special import erf
 
 from figures_pkg.crystal.structure import ermno3, formal_polarization, structure
-from figures_pkg.data.published import mean_pattern_numbers
+from figures_pkg.data.published import channel_map_numbers, mean_pattern_numbers
 from figures_pkg.data.units import disc_radius
 from figures_pkg.diffraction.discs import disc_means
 from figures_pkg.evaluate.channels import (
@@ -61,6 +61,12 @@ def published_half_angle_mrad(artefacts: Artefacts, dataset: str) -> float:
     entry = load_manifest()[dataset]
     radius = mean_pattern_numbers(dataset)["half_maximum_radius_px"]
     return float(to_mrad(radius * entry.axes["det_scale_inv_angstrom"].value, entry.acquisition["beam_energy_kev"].value))
+
+
+def published_channel_auc(artefacts: Artefacts, network: str, less: str | None = None) -> float:
+    """AUC of the domains in the best single channel of a published sheet, less that of another sheet where one is named."""
+    best, other = (max(channel_map_numbers(name)["auc"]) if name else 0.0 for name in (network, less))
+    return best - other
 
 
 def vdf_separation(artefacts: Artefacts, dataset: str) -> float:

@@ -168,11 +168,11 @@ def _probe(maps: xr.DataArray, truth: xr.Dataset, labels: np.ndarray, line_nm: f
         others = blocks != block
         if not ((kind[others] > 0).any() and (kind[others] < 0).any()):
             return float("nan")
-        value[~others] = _discriminant(found[others], kind[others] > 0, found[~others])
+        value[~others] = discriminant(found[others], kind[others] > 0, found[~others])
     return area_under_curve(value, kind > 0, kind < 0)
 
 
-def _discriminant(samples: np.ndarray, first: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def discriminant(samples: np.ndarray, first: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """
     Linear discriminant of two classes of samples (n, channels), at the rows ``asked``; positive in the first class.
 

@@ -16,6 +16,8 @@ SOURCE_WORDS = {
     "record": "measured: authors' record",
     "rehearsal": "rehearsal: simulated stand-in",
     "user": "measured: own file",
+    "picture": "measured on the authors' published pictures",
+    "picture and twin": "measured on the authors' published pictures, and simulated (twin)",
     "simulation": "simulation, no scan",
 }
 

@@ -114,7 +114,7 @@ def load_manifest(path: str | Path | None = None) -> Manifest:
     if not path.is_file():
         raise FileNotFoundError(f"no data manifest at {path}; work in a clone of the repository installed with `pip install -e .`, "
                                 "or pass the path of its data_manifest.yaml")  # fmt: skip
-    content = read_yaml(path, "bases", "figures", "records", "datasets")
+    content = read_yaml(path, "bases", "figures", "records", "datasets", optional=("pictures",))
     try:
         bases, figures = (check_type(content[name], dict, name) for name in ("bases", "figures"))
         records = read_each(content["records"], "records", lambda entry, where: read_entry(
@@ -140,12 +140,12 @@ class _StrictLoader(YAML):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path, *keys: str) -> dict:
+def read_yaml(path: Path, *keys: str, optional: Iterable[str] = ()) -> dict:
     """The mapping in a YAML file, of schema 1 with these keys where any are named; a `ManifestError` if it is none, is no YAML, or gives a key twice."""
     try:
         content = check_type(yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader), dict, "top level")
         if keys:
-            check_keys(content, ("schema", *keys), (), "top level")
+            check_keys(content, ("schema", *keys), optional, "top level")
             _checked(content["schema"], content["schema"] == 1, "schema", "1, which this version of the package reads")
         return content
     except (yaml.YAMLError, UnicodeDecodeError, ManifestError) as error:

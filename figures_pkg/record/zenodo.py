@@ -125,16 +125,20 @@ def _patiently(url: str, attempt: Callable, progress: Callable[[], int] = lambda
         time.sleep(wait_s)
 
 
+def read_address(url: str, **headers: str) -> bytes:
+    """What an address answers, as a whole; a `RemoteError` if it does not."""
+
+    def answer() -> bytes:
+        with _get(url, **headers) as response:
+            return response.content
+
+    return _patiently(url, answer)
+
+
 def resolve(record: Record) -> dict[str, Pin]:
     """The files that a record, of one version, holds, by exact name; a `RemoteError` if it does not answer, or not as this record should."""
     url = f"{api()}/records/{quote(record.record, safe='')}"
-
-    def answer() -> bytes:
-        """The record's description."""
-        with _get(url, Accept="application/json") as response:
-            return response.content
-
-    body, files = _patiently(url, answer), {}
+    body, files = read_address(url, Accept="application/json"), {}
     try:
         described = json.loads(body)
         number, licence = str(described.get("id", record.record)), (described.get("metadata") or {}).get("license")

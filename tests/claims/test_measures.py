@@ -86,6 +86,8 @@ def test_the_lattice_of_the_cell_fits_and_the_cone_follows_from_the_published_ra
     monkeypatch.setattr(measures, "mean_pattern_numbers", lambda name: {"half_maximum_radius_px": 10.0})
     scale = measures.load_manifest()["ds1"].axes["det_scale_inv_angstrom"].value
     assert measures.published_half_angle_mrad(None, "ds1") == pytest.approx(10 * scale * 25.079, rel=1e-4)
+    monkeypatch.setattr(measures, "channel_map_numbers", {"a": {"auc": [0.5, 0.9]}, "b": {"auc": [0.8, 0.6]}}.__getitem__)
+    assert measures.published_channel_auc(None, "a") == 0.9 and measures.published_channel_auc(None, "a", less="b") == pytest.approx(0.1)
 
 
 def test_the_overview_steps_everywhere_or_by_chance(artefacts):

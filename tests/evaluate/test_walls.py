@@ -14,4 +14,4 @@ def test_the_discriminant_is_that_of_scikit_learn_also_with_a_channel_that_only_
     first = samples[:, 0] > 0.3
     samples[:, 3], asked[:, 3] = 0.1 + np.spacing(0.1) * rng.integers(0, 2, 60), 0.11
     expected = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")).fit(samples, first).decision_function(asked)
-    np.testing.assert_allclose(walls._discriminant(samples, first, asked), expected, atol=1e-9)
+    np.testing.assert_allclose(walls.discriminant(samples, first, asked), expected, atol=1e-9)

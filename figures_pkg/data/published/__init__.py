@@ -1,13 +1,14 @@
 """Numbers that we measured on the published pictures of the authors' scans."""
 
-import os
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from figures_pkg.workspace import repository
+from figures_pkg.workspace import pictures_folder
+
+CHANNEL_MAPS = Path(__file__).with_name("channel_maps.yaml")
 
 
 def mean_log_counts(dataset: str) -> np.ndarray | None:
@@ -17,7 +18,7 @@ def mean_log_counts(dataset: str) -> np.ndarray | None:
     The picture is not ours to hand on. Who has extracted it (``<DATASET>_geomean_counts_256.npz`` with an array ``counts``) names the folder
     in ``FIGURES_PKG_REALDATA``, or keeps it as ``shared/realdata`` beside the checkout; then the book draws it beside the twin.
     """
-    folder = Path(os.environ.get("FIGURES_PKG_REALDATA", repository().parent / "shared" / "realdata"))
+    folder = pictures_folder()
     found = sorted(folder.rglob(f"{dataset.upper()}_geomean_counts_256.npz")) if folder.is_dir() else []
     if not found:
         return None
@@ -46,6 +47,15 @@ def box_image_numbers(dataset: str) -> dict:
     known = _of_scan("box_images.yaml", dataset, "box images")
     images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known.items() if name.startswith("box")}
     return images | {"dark_points_row_col": [tuple(place) for place in known["dark_points_row_col"]]}
+
+
+def channel_map_numbers(network: str) -> dict:
+    """
+    Numbers measured on the authors' sheet of channels ``"ds1-channels"``, ``"ds2-channels"``, ``"ds2-walls-channels"`` or ``"ds2-vae-channels"``.
+
+    ``channel_maps.yaml`` holds their source and says what each is; values are shares of the range of a channel's colours.
+    """
+    return _of_scan("channel_maps.yaml", network, "sheet of channels")
 
 
 def chip_dead_pixels() -> list[tuple[int, int]]:
