@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 from figures_pkg.data.axes import SCAN_DIMS
 from figures_pkg.data.published import CHANNEL_MAPS
-from figures_pkg.evaluate.scores import CLEAR_NM, area_under_curve, confusion, domain_auc, domain_regions, interior, otsu_threshold
+from figures_pkg.evaluate.scores import CLEAR_NM, area_under_curve, confusion, domain_auc, domain_regions, interior
 from figures_pkg.evaluate.walls import discriminant
 from figures_pkg.record.pictures import find_picture, load_pictures
 from figures_pkg.twin import load_preset
@@ -42,7 +42,7 @@ HEADER = """\
 #
 # Values are shares of the range of a channel's colours. auc, smoothed: AUC of +P against -P of each live channel, plain and after a Gaussian of
 # one displayed pixel; contrast: mean of +P less that of -P; linear, linear_smoothed: AUC of a linear read-out of all channels
-# in blocks of 60 nm held out; wrong: share of the domains on the wrong side of the best channel's threshold, smoothed; regions: share in the
+# in blocks of 60 nm held out; wrong: share of the domains on the wrong side of the best threshold of the best channel, smoothed; regions: share in the
 # right one of its domains; levels: mean of the best channel by domain; histogram: of the best channel; blocks: means over 26 x 26 parts, in
 # hundredths; vortex: contrast of each channel on pieces of a wall against both flanks, and profiles, means by the distance from each wall.
 """
@@ -118,7 +118,8 @@ def score_channels(maps: xr.DataArray, known: xr.Dataset) -> dict:
     domain = interior(known)
     auc, smoothed = ({channel: domain_auc(image, known) for channel, image in images.items()} for images in (filled, smooth))
     best = max(auc, key=auc.__getitem__)
-    wrong = np.mean((smooth[best][domain != 0] > otsu_threshold(smooth[best])) != (domain[domain != 0] > 0))
+    plus = domain[domain != 0][np.argsort(smooth[best][domain != 0])] > 0
+    below = np.cumsum(plus) + (~plus).sum() - np.cumsum(~plus)  # wrong if +P is above a threshold at each of the values
     histogram = {name: np.histogram(filled[best][domain == sign], BINS, (0, 1))[0].tolist() for name, sign in (("plus", 1), ("minus", -1))}
     states = np.where(domain != 0, known.domain_state.values, -1)
     return {
@@ -126,7 +127,7 @@ def score_channels(maps: xr.DataArray, known: xr.Dataset) -> dict:
         "auc": rounded(auc.values()), "smoothed": rounded(smoothed.values()),
         **{name: round(_held_out_auc(images, domain, known), 3) for name, images in (("linear", filled), ("linear_smoothed", smooth))},
         "contrast": rounded(image[domain > 0].mean() - image[domain < 0].mean() for image in filled.values()),
-        "wrong": round(float(min(wrong, 1 - wrong)), 3), "regions": round(confusion(domain_regions(smooth[best]), known)[1], 3),
+        "wrong": round(float(min(below.min(), plus.size - below.max()) / plus.size), 3), "regions": round(confusion(domain_regions(smooth[best]), known)[1], 3),
         "levels": {int(state): round(float(filled[best][states == state].mean()), 3) for state in np.unique(states[states >= 0])},
     }  # fmt: skip
 

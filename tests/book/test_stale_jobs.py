@@ -93,7 +93,7 @@ def everything_but(*rules: str, notebooks: str = "") -> set[str]:
 MODELS, TABLES = jobs("model", "embedding"), jobs("scan_scores", "scores", "claims")
 SCANLESS = "another-crystal conventions losses trust"
 MEASURED = "explorer fig-1cd fig-2 fig-4 matching realism scores the-data the-twin your-own-scan conventions does-it-hold"
-TRAINED = "explorer fig-3 fig-5 generator matching recipes scores supplement your-own-scan does-it-hold"
+TRAINED = "authors-maps explorer fig-3 fig-5 generator matching recipes scores supplement your-own-scan does-it-hold"
 OF_DS2 = {f"{rule} ds2-{recipe}-seed0" for rule in ("model", "embedding") for recipe in ("smoke", "small-walls", "beta-vae")}
 CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("ds2", "control", "control-plain", "control-inclined")}
 
@@ -116,7 +116,7 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/twin/presets/control-plain.yaml", "# 1\n", None, {"twin control-plain", "scan_scores control-plain"} | jobs(
         "scores", "claims", notebooks="scores does-it-hold"), id="a preset"),
     pytest.param("figures_pkg/twin/presets/ds2.yaml", "# 1\n", None, OF_DS2 | CONTROLS | jobs("scores", "claims", notebooks=(
-        "conventions does-it-hold fig-5 realism recipes scores supplement the-twin walls")), id="a preset that others are based on"),
+        "authors-maps conventions does-it-hold fig-5 realism recipes scores supplement the-twin walls")), id="a preset that others are based on"),
     pytest.param("figures_pkg/crystal/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
     pytest.param("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n", None, set(), id="a crystal that no chapter shows"),
     pytest.param("figures_pkg/diffraction/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
