@@ -25,7 +25,7 @@ ORIGIN = {
     "model": "drawn from a model, no scan",
 }
 THUMBNAIL_PX = 560  # across, twice what a phone shows
-THUMBNAIL_QUALITY = 88  # of the JPEG, without loss of colour: red and blue mean something here
+THUMBNAIL_QUALITY = 85  # of the JPEG, without loss of colour: red and blue mean something here
 HEAD = """# All figures of the paper
 
 Each figure as this book rebuilds it, with the drawing, the picture and the passport to download: the passport is a JSON file that

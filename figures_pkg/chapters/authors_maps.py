@@ -83,9 +83,9 @@ def quantised(maps: xr.DataArray) -> xr.DataArray:
     return (255 * (maps - low) / reach.where(reach > 0, 1)).round() / 255
 
 
-def drawn_walls(dataset: str = "ds2") -> TracedWalls:
-    """The walls of a preset's texture without their random part."""
-    preset = load_preset(dataset)
+def drawn_walls() -> TracedWalls:
+    """The six walls of the second scan without their random part."""
+    preset = load_preset("ds2")
     return TracedWalls.draw(dataclasses.replace(preset.texture, roughness_nm=0.0), preset.specimen.field_nm, 0)
 
 

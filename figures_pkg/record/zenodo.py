@@ -129,6 +129,7 @@ def read_address(url: str, **headers: str) -> bytes:
     """What an address answers, as a whole; a `RemoteError` if it does not."""
 
     def answer() -> bytes:
+        """The body of one answer."""
         with _get(url, **headers) as response:
             return response.content
 
