@@ -19,6 +19,8 @@ NAMED = ("AUC", "AUC gain", "AUC margin", "r", "ratio", "share", "evidence")  # 
 TITLES = {  # of figures that are none of the paper's
     "fig-4-map": "asymmetry over thickness and tilt",
     "fig-4-thickness": "asymmetry over thickness",
+    "fig-5-turned": "c turned, variants reversed",
+    "fig-5-vortex": "charge and variant of six walls",
     "fig-authors-scores": "published channels, domains",
     "fig-com-causes": "causes of the COM",
     "fig-gen-ends": "ends of a channel, small network",

@@ -17,20 +17,18 @@ from figures_pkg.diffraction.discs import disc_means
 from figures_pkg.evaluate.channels import (
     agreement,
     at_positions,
-    correlations,
     domain_channel,
     domain_difference,
     end_difference,
     pick_channels,
     quantile_patterns,
-    reference_maps,
     sparsity,
     sweep_patterns,
 )
 from figures_pkg.evaluate.leaderboard import values_of
 from figures_pkg.evaluate.reflections import REFLECTIONS, pair_change
-from figures_pkg.evaluate.scores import area_under_curve, charge_auc, domain_split, effect_at_equal, folded, step_nm, wall_auc
-from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, wall_normals
+from figures_pkg.evaluate.scores import area_under_curve, domain_split, effect_at_equal, folded, step_nm, wall_auc
+from figures_pkg.evaluate.walls import CLEAR_AUC, CLEAR_GAIN, COARSEST_NM, vortex_charges, wall_normals
 from figures_pkg.imaging import Annulus, Lattice, along_and_across, summarise, to_mrad
 from figures_pkg.imaging.difference import pair_ratio, pearson_map, reflection_table
 from figures_pkg.model import Autoencoder
@@ -221,12 +219,13 @@ def probe_margin(artefacts: Artefacts, dataset: str, method: str) -> list[float]
     return _found(margins[np.isfinite(margins)], artefacts, dataset, "charge_probe", method)
 
 
-def charge_pair(artefacts: Artefacts, dataset: str, recipe: str) -> float:
-    """AUC of head-to-head against tail-to-tail walls of the two channels that differ most between them, the lesser of the two."""
-    maps, known = _walls(artefacts, dataset, recipe)
-    kinds = reference_maps(known)
-    alike = correlations(maps.values, (kinds["head-to-head"] - kinds["tail-to-tail"])[None])[:, 0]
-    return min(charge_auc(maps.values[place], known) for place in (alike.argmax(), alike.argmin()))
+def shared_charge(artefacts: Artefacts, dataset: str, walls: list[int]) -> float:
+    """Bound charge, in units of 2 P, that all of some drawn walls of a vortex have at least, of one sign, at the best direction of c; 0 if none has it."""
+    preset = load_preset(dataset)
+    ends = np.multiply([np.subtract(course[-1], preset.texture.core_fraction_yx) for course in preset.texture.course_fraction_yx], preset.specimen.field_nm)
+    angle = np.radians(np.arange(0, 360, 0.5))
+    charges = vortex_charges(ends, np.stack([np.sin(angle), np.cos(angle)], axis=1))[:, walls]
+    return max(0.0, float(charges.min(axis=1).max()))
 
 
 def best_wall_channel(artefacts: Artefacts, dataset: str, recipe: str | None = None) -> float:

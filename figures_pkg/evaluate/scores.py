@@ -97,11 +97,6 @@ def wall_auc(image: np.ndarray, truth: xr.Dataset) -> float:
     return folded_auc(image, *wall_zones(truth))
 
 
-def charge_auc(image: np.ndarray, truth: xr.Dataset) -> float:
-    """Folded AUC of head-to-head against tail-to-tail walls, within one probe step of them; nan unless both are there."""
-    return folded_auc(image, *compared_regions(truth)["charge_auc"])
-
-
 def boundary(image: np.ndarray) -> np.ndarray:
     """A wall map from a domain map: the size of its gradient, smoothed over one position."""
     return gaussian_gradient_magnitude(np.asarray(image, float), 1.0)

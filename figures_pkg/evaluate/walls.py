@@ -64,6 +64,29 @@ def walls_by_course(known: xr.Dataset, g002: tuple[float, float]) -> xr.Dataset:
     return known.assign({name: (SCAN_DIMS, values, known[name].attrs if name in known else {}) for name, values in found.items()})
 
 
+def vortex_charges(ends, c_axis) -> np.ndarray:
+    """
+    Bound charge of the straight walls of a vortex in units of 2P, (..., walls): ``(−1)^i sin(φ − θ_i)``, positive head-to-head.
+
+    Wall i leaves the core at the angle θ_i, and +P points along c, at the angle φ; both count clockwise in a picture with y downward.
+
+    Parameters
+    ----------
+    ends
+        From the core to a place on each wall, (walls, 2) as (y, x) in any unit, clockwise; +P lies before the first wall, and ±P take turns.
+    c_axis
+        Direction of +c, unit vectors (..., 2) as (y, x).
+
+    Notes
+    -----
+    On a wall that winds, charge adds up between core and end as on the straight one: along a course dr it is ±2P c × dr, whose integral
+    depends on the end alone. Its mean along the course is smaller by the ratio of the two lengths.
+    """
+    ends = np.asarray(ends, float)
+    ahead = np.stack([ends[:, 1], -ends[:, 0]], axis=1) / np.hypot(*ends.T)[:, None]  # unit normals towards the next domain
+    return np.asarray(c_axis, float) @ ahead.T * (-1.0) ** np.arange(len(ends))
+
+
 def wall_kinds(known: xr.Dataset) -> dict[int, str]:
     """What the kinds of ``wall_type`` are called; without the sign of P nobody knows which charge is which."""
     return KINDS if known.attrs.get("sign_known", 1) else SIGN_UNKNOWN

@@ -10,7 +10,8 @@ at the transition; the minimum of the Landau energy would straighten them. The o
 neighbours differ by one step of 60 degrees, hence in the sign of P, and the steps around a core add up to a whole turn.
 
 The bound charge of a wall follows from its direction: sigma = 2 P cos(angle between c and the normal that points out of the
-+P domain), positive where the polarizations point at each other (head-to-head), negative where they point apart (tail-to-tail).
++P domain), positive where the polarizations point at each other (head-to-head), negative where they point apart (tail-to-tail). Around a core
+opposite walls carry the same charge; what alternates is the mirror variant (`step` below).
 
 What is assumed of a wall's structure, with its confidence as in the presets (A read, B inferred with a model, C plausible):
 

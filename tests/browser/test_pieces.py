@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_pages import plain_page, slider_parts
 
+from figures_pkg.chapters.fig_5 import vortex_slider
 from figures_pkg.chapters.structure import crystal_viewer
 from figures_pkg.crystal import ermno3
 from figures_pkg.interactive.frames import frame_slider, signed
@@ -21,7 +22,7 @@ def pieces(tmp_path):
     pictures = [Picture(title, values, f"a ramp, {title}", (0, 1)) for title, values in (("twin", np.eye(8)), ("record", np.eye(8)[::-1]))]
     up, down = ermno3(1), ermno3(-1)
     states = {1: up.positions_angstrom, -1: down.positions_angstrom}
-    body = blink(*pictures, name="blink") + crystal_viewer(states, up.symbols, up.cell_angstrom, name="viewer")
+    body = blink(*pictures, name="blink") + crystal_viewer(states, up.symbols, up.cell_angstrom, name="viewer") + vortex_slider("vortex")
     return plain_page(body + frame_slider(*slider_parts(), doses=(0, 10**6, 1000), name="frames"), tmp_path / "pieces.html")
 
 
@@ -83,6 +84,19 @@ def test_sliders_show_the_numbers_of_the_arrays_and_poisson_noise(watch, pieces)
         assert abs(np.var(counts) - mean) <= 5 * np.sqrt((mean + 2 * mean**2) / 20000)
     first, same, other = found["keys"]
     assert first == same != other
+
+
+def test_opposite_walls_keep_one_colour_while_c_turns(watch, pieces):
+    """The charges are read out, three alternating ones add up to nothing, and the arrows of +P point along c."""
+    page = watch(pieces)
+    page.locator("#vortex input").focus()
+    for degrees, charges in ((45, "+0.71, +0.26, −0.97"), (60, "+0.87, 0.00, −0.87")):
+        page.keyboard.press("ArrowRight")
+        said = page.locator("#vortex [data-part='said']").inner_text()
+        assert f"{charges}, {charges}. Walls 0, 2, 4 add up to 0.00, walls 1, 3, 5 to 0.00." in said
+        strokes = page.locator("#vortex [data-wall]").evaluate_all("lines => lines.map((line) => getComputedStyle(line).stroke)")
+        assert strokes[:3] == strokes[3:] and len(set(strokes)) == 3
+        assert page.locator("#vortex [data-turn='0']").first.get_attribute("transform") == f"rotate({degrees})"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -148,18 +148,16 @@ def test_scores_come_from_the_table():
             measure(made, *arguments)
 
 
-def test_channels_of_one_kind_of_wall_are_found():
-    """+P between a tail-to-tail wall left and a head-to-head one right: two channels that show one each tell them, noise alone does not."""
+def test_the_charge_that_walls_share():
+    """Opposite walls of the second scan do, and two walls with one between them; three alternating walls do not. Noise shows no wall."""
+    assert measures.shared_charge(None, "ds2", [2, 5]) > 0.9 and measures.shared_charge(None, "ds2", [1, 3]) > 0.7
+    assert measures.shared_charge(None, "ds2", [0, 2, 4]) < 0.05 and measures.shared_charge(None, "ds2", [1, 3, 5]) == 0
     x = np.indices((48, 48))[1] * 2.0
-    left, right = x - 31.0, 65.0 - x
-    head = np.abs(right) < np.abs(left)
-    distance, axis = np.where(head, right, left), np.arange(48) * 2.0
-    truth = as_truth(axis, polarization=np.clip(distance, -1, 1), domain=np.sign(distance), wall_distance_nm=distance, wall_width_nm=0 * x,
-                     wall_type=np.where(head, 1, -1), wall_charge=np.where(head, 1.0, -1.0))
-    near, rng = np.abs(distance) < 2, np.random.default_rng(0)
-    made = world(known=truth, embedding=as_maps(*(0.05 * rng.normal(size=(3, 48, 48)) + [near & head, near & ~head, 0 * x]), axis=axis))
-    assert measures.charge_pair(made, "ds2", "small-walls") > 0.99 and measures.best_wall_channel(made, "ds2") > 0.7
-    assert measures.charge_pair(world(known=truth, embedding=as_maps(rng.normal(size=(48, 48)), axis=axis)), "ds2", "x") < 0.7
+    truth = as_truth(np.arange(48) * 2.0, polarization=np.clip(x - 31, -1, 1), domain=np.sign(x - 31), wall_distance_nm=x - 31, wall_width_nm=0 * x)
+    noise = np.random.default_rng(0).normal(size=(2, 48, 48))
+    found = [measures.best_wall_channel(world(known=truth, embedding=as_maps(*maps, axis=np.arange(48) * 2.0)), "ds2")
+             for maps in (noise, 0.05 * noise + (np.abs(x - 31) < 2))]
+    assert found[0] < 0.7 < 0.99 < found[1]
 
 
 def test_ends_of_the_domain_channel_and_a_decoder_that_draws_them_agree_with_the_domains(artefacts, monkeypatch):
