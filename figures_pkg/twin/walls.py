@@ -4,7 +4,8 @@ Inclined walls take depth stacks, upright ones (below `UPRIGHT_DEG`) supercells.
 same slices on either side: the pattern with the wall, less the patterns of +P and -P in the shares that the geometry gives
 them. In a stack the polar mode follows the phase: an inclined wall knows its variant and which domain the beam meets first, but no
 sign of charge; an upright one does, by the screening of its polar mode. Tables are computed when the first position needs them.
-Where several walls are near, as at the core of a vortex, only the nearest counts. For matching, depth stacks averaged over discs give the patterns of a probe as it moves across an inclined wall.
+Where several walls are near, as at the core of a vortex, only the nearest counts. For matching, depth stacks averaged over discs give
+the patterns of a probe as it moves across an inclined wall.
 """
 
 from concurrent.futures import ThreadPoolExecutor
