@@ -93,7 +93,7 @@ def everything_but(*rules: str, notebooks: str = "") -> set[str]:
 MODELS, TABLES = jobs("model", "embedding"), jobs("scan_scores", "scores", "claims")
 SCANLESS = "another-crystal conventions losses trust"
 MEASURED = "explorer fig-1cd fig-2 fig-4 matching realism scores the-data the-twin your-own-scan conventions does-it-hold"
-TRAINED = "authors-maps explorer fig-3 fig-5 generator matching recipes scores supplement your-own-scan does-it-hold"
+TRAINED = "authors-maps explorer fig-3 fig-4 fig-5 generator matching recipes scores supplement your-own-scan does-it-hold"
 OF_DS2 = {f"{rule} ds2-{recipe}-seed0" for rule in ("model", "embedding") for recipe in ("smoke", "small-walls", "small-whitened", "beta-vae")}
 CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("ds2", "control", "control-plain", "control-inclined")}
 
