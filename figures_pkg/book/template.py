@@ -43,7 +43,7 @@ class Template:
             return tuple(json.loads(answer.recv(1000) or f"[{-signal.SIGKILL}, 0.0]"))  # nothing, if what would have answered was killed
 
 
-def serve(requests: socket.socket) -> None:
+def _serve(requests: socket.socket) -> None:
     """Import, then fork for each request until the build ends; a fork returns when its module has run."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):  # who ends a build means the jobs, and nobody waits for the forks
         signal.signal(number, signal.SIG_IGN)
@@ -125,4 +125,4 @@ def waiting_kernel() -> dict:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -18,11 +18,11 @@ from matplotlib.image import imread
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial import cKDTree
 
+from figures_pkg.data import published
 from figures_pkg.data.axes import SCAN_DIMS
-from figures_pkg.data.published import CHANNEL_MAPS
 from figures_pkg.evaluate.scores import CLEAR_NM, area_under_curve, confusion, domain_auc, domain_regions, interior
 from figures_pkg.evaluate.walls import discriminant
-from figures_pkg.record.pictures import find_picture, load_pictures
+from figures_pkg.record.pictures import load_pictures
 from figures_pkg.twin import load_preset
 from figures_pkg.twin.domains import POINT_SPACING_NM, TracedWalls, domain_maps
 from figures_pkg.workspace import replacing
@@ -186,7 +186,7 @@ def piece_charges(pieces: dict, c_deg: float) -> np.ndarray:
 
 def measure_pictures() -> dict | None:
     """All numbers of ``channel_maps.yaml``, measured anew; None unless all four sheets are on this computer."""
-    paths = {network: find_picture(load_pictures()[network]) for network in NETWORKS}
+    paths = {network: load_pictures()[network].find() for network in NETWORKS}
     if None in paths.values():
         return None
     numbers = {}
@@ -212,9 +212,10 @@ def write_numbers() -> Path:
     numbers = measure_pictures()
     if numbers is None:
         raise FileNotFoundError("a sheet of the authors' channels is not on this computer; run `figures_pkg fetch pictures`")
-    with replacing(CHANNEL_MAPS) as temporary:
+    path = Path(published.__file__).with_name("channel_maps.yaml")
+    with replacing(path) as temporary:
         temporary.write_text(HEADER + yaml.safe_dump(numbers, default_flow_style=None, width=150, sort_keys=False), encoding="utf-8")
-    return CHANNEL_MAPS
+    return path
 
 
 def rounded(values: Iterable[float]) -> list[float]:

@@ -23,17 +23,16 @@ class Picture:
     checksum: str  # "sha256:..." of the bytes of the PNG
     shows: str
 
+    def find(self) -> Path | None:
+        """Where it lies, fetched or in the folder that FIGURES_PKG_REALDATA names; None where it is not here or has another checksum."""
+        found = [path for folder in (data_dir() / "pictures", pictures_folder()) if folder.is_dir() for path in sorted(folder.rglob(self.file))]
+        return next((path for path in found if _checksum(path.read_bytes()) == self.checksum), None)
+
 
 def load_pictures(path: Path = REPOSITORY_MANIFEST) -> dict[str, Picture]:
     """The pictures that a manifest lists, by id; an entry that breaks a rule is a `ManifestError`."""
     return read_each(read_yaml(path).get("pictures", {}), "pictures", lambda entry, where: read_entry(
         Picture, {"id": where.removeprefix("pictures.")} | entry, where, checksum=FILE_RULES["checksum"]))  # fmt: skip
-
-
-def find_picture(picture: Picture) -> Path | None:
-    """Where a picture lies, fetched or in the folder that FIGURES_PKG_REALDATA names; None where it is not here or has another checksum."""
-    found = [path for folder in (data_dir() / "pictures", pictures_folder()) if folder.is_dir() for path in sorted(folder.rglob(picture.file))]
-    return next((path for path in found if _checksum(path.read_bytes()) == picture.checksum), None)
 
 
 def fetch_pictures(path: Path = REPOSITORY_MANIFEST) -> list[Path]:

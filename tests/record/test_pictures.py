@@ -24,11 +24,11 @@ def test_pictures_are_fetched_and_found_by_their_checksum(tmp_path, monkeypatch)
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text(yaml.safe_dump({"pictures": entries}))
     listed = pictures.load_pictures(manifest)
-    assert [pictures.find_picture(each) for each in listed.values()] == [None, None]
+    assert [each.find() for each in listed.values()] == [None, None]
     assert [path.read_bytes() for path in pictures.fetch_pictures(manifest)] == [*images.values()]
-    found = pictures.find_picture(listed["a"])
+    found = listed["a"].find()
     found.write_bytes(b"another")
-    assert pictures.find_picture(listed["a"]) is None and pictures.find_picture(listed["b"])
+    assert listed["a"].find() is None and listed["b"].find()
     entries["b"]["checksum"] = "sha256:" + 64 * "0"
     manifest.write_text(yaml.safe_dump({"pictures": entries}))
     with pytest.raises(RemoteError, match="holds 2 pictures, but none with the checksum of b"):

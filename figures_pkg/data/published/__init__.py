@@ -1,14 +1,11 @@
 """Numbers that we measured on the published pictures of the authors' scans."""
 
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import yaml
 
 from figures_pkg.workspace import pictures_folder
-
-CHANNEL_MAPS = Path(__file__).with_name("channel_maps.yaml")
 
 
 def mean_log_counts(dataset: str) -> np.ndarray | None:
