@@ -8,7 +8,7 @@ import yaml
 from fake_zenodo import ODD, SCAN, FakeZenodo
 
 from figures_pkg.record import zenodo
-from figures_pkg.record.fetch import FOLDER_VARIABLE, ensure, fetch
+from figures_pkg.record.fetch import FOLDER_VARIABLE
 from figures_pkg.record.manifest import MANIFEST_VARIABLE
 
 RECORD = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-2-Clause", "title": "scans"}
@@ -25,7 +25,7 @@ class World:
         self.write_manifest()
 
     def write_manifest(self, **changes):
-        """Write the manifest; keyword arguments change the scan's entry."""
+        """Keyword arguments change the scan's entry."""
         entries = [
             {"id": id, "role": "measured", "record": "sed", "remote": remote, "local": f"{id}/{id}.bin", "pin": "resolve", "used_by": ["fig1d"],
              "expected_bytes": {"value": [len(self.server.files[remote]) // 2, 2 * len(self.server.files[remote])], "basis": "paper", "source": "log"},
@@ -35,14 +35,6 @@ class World:
         entries[0].update(changes)
         content = {"schema": 1, "bases": {"paper": "a paper"}, "figures": {"fig1d": {"shows": "VDF"}}, "records": {"sed": RECORD}, "datasets": entries}
         self.manifest_path.write_text(yaml.safe_dump(content))
-
-    def fetch(self, ids="scan", **options):
-        """Fetch with the manifest as it stands on disk."""
-        return fetch(ids, **options)
-
-    def ensure(self):
-        """Ensure the scan."""
-        return ensure("scan")
 
 
 @pytest.fixture

@@ -59,7 +59,6 @@ class FakeZenodo:
     def __init__(self, files, record="1234567", others=None):
         self.files, self.record, self.others = files, record, others or {}
         self.shape = "legacy"  # or "new", that of October 2023
-        self.answers_as = {}  # number that a record says it has, where it is not the one asked for
         self.stated_sizes = {}  # what the record says where it lies
         self.licence = "bsd-2-clause"
         self.faults, self.always, self.asked = defaultdict(list), {}, []
@@ -93,7 +92,7 @@ class FakeZenodo:
             size, link = self.stated_sizes.get(name, len(bytes_of(content))), f"{self.api}/records/{record}/files/{quote(name, safe='')}/content"
             items.append({"filename": name, "filesize": size, "checksum": digest(content)} if self.shape == "new" else
                          {"key": name, "size": size, "checksum": f"md5:{digest(content)}", "links": {"self": link}})  # fmt: skip
-        return {"id": int(self.answers_as.get(record, record)), "revision": 3, "metadata": {"license": {"id": self.licence}}, "files": items}
+        return {"id": int(record), "revision": 3, "metadata": {"license": {"id": self.licence}}, "files": items}
 
 
 class _Handler(BaseHTTPRequestHandler):

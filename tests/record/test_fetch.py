@@ -15,7 +15,7 @@ import pytest
 from fake_zenodo import ODD, SCAN, Fault
 
 from figures_pkg.record import MissingDataset, zenodo
-from figures_pkg.record.fetch import FOLDER_VARIABLE, SPARE_BYTES, PinConflict, data_dir, read_pins
+from figures_pkg.record.fetch import FOLDER_VARIABLE, SPARE_BYTES, PinConflict, data_dir, ensure, fetch, read_pins
 from figures_pkg.record.manifest import ManifestError
 from figures_pkg.record.zenodo import RemoteError
 
@@ -27,8 +27,8 @@ LOCK = "data_lock.yaml"
 def test_fetched_files_are_those_on_the_record(world):
     """One question and one transfer each, pinned in the data folder and nowhere else; colons, slashes and steps upwards are remote names only."""
     before = {path: path.stat().st_mtime_ns for path in world.data.parent.rglob("*")}
-    paths = world.fetch(["sed"])
-    assert paths[0] == world.path == world.ensure()
+    paths = fetch(["sed"])
+    assert paths[0] == world.path == ensure("scan")
     assert [path.read_bytes() for path in paths] == [world.server.files[name] for name in (SCAN, *ODD.values())]
     assert [asked for asked, _ in world.server.asked] == ["record", SCAN, *ODD.values()]
     pins = read_pins(world.data / LOCK)
@@ -55,7 +55,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(world, monkeypatch, faults, 
     """Nothing that has arrived is asked for again, however often the connection ends; an answer with the whole file replaces the part."""
     monkeypatch.setattr(zenodo, "SILENCE_S", 0.3)
     world.server.faults[SCAN] = [*faults]
-    assert world.fetch()[0].read_bytes() == world.content and world.server.ranges_of(SCAN) == ranges
+    assert fetch("scan")[0].read_bytes() == world.content and world.server.ranges_of(SCAN) == ranges
 
 
 WRONG = {
@@ -75,9 +75,9 @@ def test_wrong_answers_are_refused_and_the_next_call_mends_them(world, faults, w
     """A part is never glued to bytes that do not follow it, nothing that is not believed lies at the file's place, and no request is repeated."""
     world.server.faults[SCAN] = [*faults]
     with pytest.raises(RemoteError, match=words):
-        world.fetch()
+        fetch("scan")
     assert not world.path.exists() and len(world.server.ranges_of(SCAN)) == len(faults)
-    assert world.fetch()[0].read_bytes() == world.content
+    assert fetch("scan")[0].read_bytes() == world.content
     if words == "goes on from there":
         assert world.server.ranges_of(SCAN)[-1] == f"bytes={MIB}-"
 
@@ -110,36 +110,36 @@ def test_a_file_that_is_not_what_the_manifest_expects_is_refused_before_download
     """Its size lies outside the bracket, or the record has no such file; the other files of the record are not held up."""
     world.server.stated_sizes[SCAN] = 10**12
     with pytest.raises(RemoteError, match="1000000000000 bytes, the manifest expects"):
-        world.fetch()
-    assert world.server.ranges_of(SCAN) == [] and world.fetch("colon")[0].is_file()
+        fetch("scan")
+    assert world.server.ranges_of(SCAN) == [] and fetch("colon")[0].is_file()
     world.write_manifest(remote="a scan.hspy")
     with pytest.raises(RemoteError, match="holds no 'a scan.hspy'.*Weight_epoch:0000"):
-        world.fetch()
+        fetch("scan")
 
 
 def test_a_full_disk_is_told_before_the_first_file(world, monkeypatch):
     """The room for all files is compared with the room there is, less what has already arrived."""
     world.server.faults[SCAN] = [Fault(stop_after=2 * MIB)] + [Fault(stop_after=0)] * TRIES
     with pytest.raises(RemoteError):
-        world.fetch()
+        fetch("scan")
     asked = len(world.server.ranges_of(SCAN))
     rest = len(world.content) - 2 * MIB + len(world.server.files[ODD["colon"]])
     free = shutil.disk_usage(world.data)._replace(free=SPARE_BYTES + rest - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
     with pytest.raises(OSError, match="are needed; make room or point FIGURES_PKG_DATA") as caught:
-        world.fetch(["scan", "colon"])
+        fetch(["scan", "colon"])
     assert caught.value.errno == errno.ENOSPC and len(world.server.ranges_of(SCAN)) == asked
     free = free._replace(free=free.free + 1)
-    assert all(path.is_file() for path in world.fetch(["scan", "colon"]))
+    assert all(path.is_file() for path in fetch(["scan", "colon"]))
 
 
 def test_ensure_never_downloads(world, monkeypatch):
     """A missing dataset is an error with its name, size, DOI, the command and the twin; no request is made."""
     with pytest.raises(MissingDataset) as caught:
-        world.ensure()
+        ensure("scan")
     assert all(word in str(caught.value) for word in ("'scan'", "GB", "10.5281/zenodo.1234567", "figures_pkg fetch scan", "figures_pkg twin scan"))
     with pytest.raises(ManifestError, match="did you mean scan"):
-        world.fetch("scam")
+        fetch("scam")
     assert world.server.asked == [] and not world.data.exists()
     monkeypatch.delenv(FOLDER_VARIABLE)
     assert data_dir().is_absolute() and "figures_pkg" in str(data_dir())
@@ -149,32 +149,32 @@ def test_ensure_never_downloads(world, monkeypatch):
 
 def test_a_whole_file_is_checked_only_when_size_or_date_change(world, monkeypatch):
     """Neither asked for nor hashed again, as hashing gigabytes takes half a minute; a touched one is hashed, one of another size need not be."""
-    (path,) = world.fetch()
+    (path,) = fetch("scan")
     world.server.asked.clear()
     os.utime(path)
     with monkeypatch.context() as read_only:
         read_only.setattr(Path, "touch", lambda *args: (_ for _ in ()).throw(PermissionError("a disk that is read only")))
-        assert world.ensure() == path
-    assert world.fetch() == [path]
+        assert ensure("scan") == path
+    assert fetch("scan") == [path]
     monkeypatch.setattr(pooch, "file_hash", lambda *args, **options: pytest.fail("hashed again"))
-    assert world.fetch() == [world.ensure()] and world.server.asked == []
+    assert fetch("scan") == [ensure("scan")] and world.server.asked == []
     path.write_bytes(b"short")
     with pytest.raises(MissingDataset, match="not the file of its record"):
-        world.ensure()
+        ensure("scan")
 
 
 def test_a_damaged_file_is_noticed_and_fetched_again(world):
     """Rot that keeps size and date passes the stamp and not the checksum."""
-    (path,) = world.fetch()
+    (path,) = fetch("scan")
     date = path.stat().st_mtime_ns
     path.write_bytes(bytes([world.content[0] ^ 1]) + world.content[1:])
     os.utime(path, ns=(date, date))
-    assert world.ensure() == path
+    assert ensure("scan") == path
     os.utime(path)
     with pytest.raises(MissingDataset, match="not the file"):
-        world.ensure()
+        ensure("scan")
     os.utime(path, ns=(date, date))
-    assert world.fetch(rehash=True)[0].read_bytes() == world.content
+    assert fetch("scan", rehash=True)[0].read_bytes() == world.content
 
 
 def test_a_file_brought_by_hand_is_checked_and_not_downloaded(world):
@@ -182,42 +182,51 @@ def test_a_file_brought_by_hand_is_checked_and_not_downloaded(world):
     world.path.parent.mkdir(parents=True)
     world.path.write_bytes(world.content)
     with pytest.raises(MissingDataset, match="not known yet"):
-        world.ensure()
-    assert world.fetch() == [world.ensure()] and world.server.ranges_of(SCAN) == []
+        ensure("scan")
+    assert fetch("scan") == [ensure("scan")] and world.server.ranges_of(SCAN) == []
 
 
 def test_a_lock_beside_the_manifest_has_the_last_word(world):
     """A committed lock is used without asking the record, and contradiction is an error."""
-    world.fetch()
+    fetch("scan")
     committed = world.manifest_path.with_name(LOCK)
     shutil.copy(world.data / LOCK, committed)
     shutil.rmtree(world.data)
     world.server.asked.clear()
-    world.fetch()
+    fetch("scan")
     assert [asked for asked, _ in world.server.asked] == [SCAN] and not (world.data / LOCK).exists()
-    world.fetch(refresh=True)  # writes a lock of its own
+    fetch("scan", refresh=True)  # writes a lock of its own
     committed.write_text(committed.read_text().replace(hashlib.md5(world.content).hexdigest(), "0" * 32))
     with pytest.raises(PinConflict, match="remove scan"):
-        world.ensure()
+        ensure("scan")
+
+
+def test_a_record_that_changes_is_not_believed(world):
+    """Other bytes under the same name are told, and what is here stays as it was."""
+    fetch("scan")
+    world.server.files[SCAN] = bytes(len(world.content))
+    with pytest.raises(PinConflict, match="never changes"):
+        fetch("scan", refresh=True)
+    assert world.path.read_bytes() == world.content and ensure("scan") == world.path
 
 
 def test_a_pin_of_another_file_does_not_count(world):
     """When the manifest names another file under the same id, the old pin is replaced and the new file fetched."""
-    world.fetch()
+    fetch("scan")
     world.server.files["another scan.hspy"] = bytes(5000)
     world.write_manifest(remote="another scan.hspy", expected_bytes={"value": [1, 10**6], "basis": "paper", "source": "log"})
     with pytest.raises(MissingDataset, match="not known yet"):
-        world.ensure()
-    assert world.fetch()[0].read_bytes() == bytes(5000) and world.ensure().is_file()
+        ensure("scan")
+    assert fetch("scan")[0].read_bytes() == bytes(5000) and ensure("scan").is_file()
 
 
 def test_a_checksum_in_the_manifest_is_the_judge(world):
     """`pin: given` may use sha256, which is then what the file is checked against."""
     world.write_manifest(pin="given", size=len(world.content), checksum=f"sha256:{'0' * 64}")
     with pytest.raises(RemoteError, match="sha256:000"):
-        world.fetch()
+        fetch("scan")
     world.write_manifest(pin="given", size=len(world.content), checksum=f"sha256:{hashlib.sha256(world.content).hexdigest()}")
-    assert world.fetch()[0].read_bytes() == world.content
+    assert fetch("scan")[0].read_bytes() == world.content
 
 
 @pytest.mark.parametrize("text", ["schema: 1\n", "schema: 1\npins: {scan: {size: 1}}\n", "schema: 2\npins: {}\n", "{", "schema: 1\npins: 5\n"])
@@ -225,5 +234,5 @@ def test_a_damaged_lock_is_told(world, text):
     world.data.mkdir()
     (world.data / LOCK).write_text(text)
     with pytest.raises(ManifestError, match=LOCK):
-        world.fetch()
+        fetch("scan")
     assert (world.data / LOCK).read_text() == text

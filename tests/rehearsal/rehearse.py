@@ -27,8 +27,7 @@ import xarray as xr  # noqa: E402
 from fake_zenodo import FakeZenodo  # noqa: E402
 from stand_in import CHUNKS, PARTS, RECORDS, REMOTE, SCANS, make_part, specimen_of, write_manifest, write_scan  # noqa: E402
 
-from figures_pkg.imaging import Box  # noqa: E402
-from figures_pkg.record import load_manifest  # noqa: E402
+from figures_pkg.data import open_scan  # noqa: E402
 from figures_pkg.twin import read_truth  # noqa: E402
 from figures_pkg.workspace import artefacts_folder, available_cores, book_folder  # noqa: E402
 
@@ -45,10 +44,10 @@ class RehearsalError(RuntimeError):
 class Rehearsal:
     """Folders and environment of one rehearsal."""
 
-    def __init__(self, folder: Path, profile: str, twins_book: Path | None = None):
-        self.folder, self.profile = folder, profile
-        self.record, self.data, self.artefacts, self.book = (folder / name for name in ("record", "data", "artefacts", "book"))
-        self.twin, self.twins_book = artefacts_folder(profile), twins_book or book_folder() / "_build" / "html"
+    def __init__(self, profile: str):
+        self.folder, self.profile = ROOT / "artefacts" / "rehearsal", profile
+        self.record, self.data, self.artefacts, self.book = (self.folder / name for name in ("record", "data", "artefacts", "book"))
+        self.twin, self.twins_book = artefacts_folder(profile), book_folder() / "_build" / "html"
         self.scans = {name: self.twin / f"{name}.hspy" for name in SCANS}
         self.environment = {"FIGURES_PKG_DATA": self.data, "FIGURES_PKG_ARTEFACTS": self.artefacts, "FIGURES_PKG_BOOK": self.book,
                             "FIGURES_PKG_MANIFEST": self.record / "manifest.yaml", "FIGURES_PKG_ZENODO_API": "http://127.0.0.1:9/api"}  # fmt: skip
@@ -120,11 +119,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Rehearse and print what each step took."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="smoke", help="of the twin's book, which has to be there")
-    parser.add_argument("--folder", type=Path, default=ROOT / "artefacts" / "rehearsal", help="where everything is written")
-    parser.add_argument("--twins-book", type=Path, help="the HTML of the twin's book, by default where `make book` puts it")
     parser.add_argument("--full", action="store_true", help="every variant of both scans, and a book that has to be refused")
     options = parser.parse_args(arguments)
-    rehearsal = Rehearsal(options.folder.absolute(), options.profile, options.twins_book)
+    rehearsal = Rehearsal(options.profile)
     start = time.perf_counter()
     with ProcessPoolExecutor(SIDE_BY_SIDE, get_context("spawn"), share_cores) as pool:
         steps = Protocol(pool, rehearsal)
@@ -169,18 +166,13 @@ def prepare(rehearsal: Rehearsal) -> None:
 
 def copy_artefacts(source: Path, target: Path) -> None:
     """The same files with the same dates in another folder, so that nothing counts as out of date; only what is newer is taken again."""
-    for path in sorted(source.rglob("*")):
-        copy, now = target / path.relative_to(source), path.stat()
-        if not path.is_file() or path.suffix in (".lock", ".part") or "zenodo" in path.relative_to(source).parts:
-            continue
-        if copy.is_file() and copy.stat().st_mtime_ns >= now.st_mtime_ns:
-            continue
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.unlink(missing_ok=True)
-        if now.st_size < COPIED_BYTES:
-            shutil.copy2(path, copy)
-        else:
-            os.link(path, copy)
+    def take(path: str, copy: str) -> None:
+        now, copied = os.stat(path), Path(copy)
+        if not copied.is_file() or copied.stat().st_mtime_ns < now.st_mtime_ns:
+            copied.unlink(missing_ok=True)
+            (shutil.copy2 if now.st_size < COPIED_BYTES else os.link)(path, copy)
+
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.lock", "*.part", "zenodo"), copy_function=take, dirs_exist_ok=True)
 
 
 def fetch(rehearsal: Rehearsal) -> None:
@@ -247,12 +239,9 @@ def ask_the_judge(rehearsal: Rehearsal, name: str) -> None:
     if not (found := made / "domains" / "zenodo" / f"{name}.nc").is_file():
         raise RehearsalError(f"there is no {found}")
     truth = read_truth(rehearsal.scans[name])
-    lattice, radius = judge.lattice_for(truth)
-    facts = load_manifest(rehearsal.record / "manifest.yaml")[name].boxes
-    boxes = {box: Box(fact.value["rows"], fact.value["cols"]) for box, fact in facts.items()}
-    images = judge.images_of(judge.opened(rehearsal.data / name / f"{name}.hspy", truth, lattice), lattice, radius, boxes)
-    notebooks = made / "notebooks" / "zenodo" if name == "ds1" else None
-    answers = judge.verdicts(xr.load_dataset(found, engine="h5netcdf"), truth, images, notebooks=notebooks)
+    answers = judge.domain_verdicts(xr.load_dataset(found, engine="h5netcdf"), truth)
+    if name == "ds1":
+        answers |= judge.printed_verdicts(made / "notebooks" / "zenodo", open_scan(rehearsal.scans[name]), truth)
     print(judge.table(name, answers))
     if not all(good for _, good in answers.values()):
         raise RehearsalError("the book does not say what is true\n" + judge.table(name, answers))
