@@ -20,15 +20,10 @@ LISTS = st.lists(NUMBERS, min_size=1, max_size=6)
 ORDER = {FAILS: 0, ONLY: 1, HOLDS: 2}
 
 
-@pytest.fixture
-def load(tmp_path):
-
-    def _load(*rows, schema=1):
-        path = tmp_path / "claims.yaml"
-        path.write_text(yaml.safe_dump({"schema": schema, "artefacts": [], "record_artefacts": [], "rows": list(rows)}), encoding="utf-8")
-        return load_claims(path, figure_names())
-
-    return _load
+def load(folder, *rows, schema=1):
+    path = folder / "claims.yaml"
+    path.write_text(yaml.safe_dump({"schema": schema, "artefacts": [], "record_artefacts": [], "rows": list(rows)}), encoding="utf-8")
+    return load_claims(path, figure_names())
 
 
 def test_claims_have_all_that_their_page_shows():
@@ -44,13 +39,13 @@ def test_claims_have_all_that_their_page_shows():
         assert not {"true", "truth"} & set(text.lower().replace(",", " ").split()), row.id
 
 
-def test_a_good_row_is_read(load):
+def test_a_good_row_is_read(tmp_path):
     """The record may have cases of its own, which bind to the measure as the others do."""
-    (row,) = load(GOOD)
+    (row,) = load(tmp_path, GOOD)
     assert row.limit.meets(0.9) and row.function.__name__ == "com_auc" and row.verdict == {"smoke": "holds"} and row.cases_on("zenodo") == row.cases
-    (row,) = load({key: GOOD[key] for key in ("id", "claim", "place", "figures", "data", "how")} | {"not_tested": "no scan"})
+    (row,) = load(tmp_path, {key: GOOD[key] for key in ("id", "claim", "place", "figures", "data", "how")} | {"not_tested": "no scan"})
     assert row.not_tested == "no scan" and row.cases == ()
-    (row,) = load(GOOD | {"record": [{"dataset": "ds2", "when": "w"}]})
+    (row,) = load(tmp_path, GOOD | {"record": [{"dataset": "ds2", "when": "w"}]})
     assert [case.dataset for case in row.cases_on("zenodo")] == ["ds2"] and [case.dataset for case in row.cases_on("twin")] == ["ds1"]
 
 
@@ -74,17 +69,17 @@ def test_a_good_row_is_read(load):
     ({"place": {"section": "s"}}, "row 'a', place: missing at"),
     ({"not_tested": "no scan"}, "exclude each other"),
 ])
-def test_spoiled_rows_are_refused(load, change, message):
+def test_spoiled_rows_are_refused(tmp_path, change, message):
     with pytest.raises(ClaimsError, match=message):
-        load(GOOD | change)
+        load(tmp_path, GOOD | change)
 
 
-def test_spoiled_lists_are_refused(load):
+def test_spoiled_lists_are_refused(tmp_path):
     without_place = {key: GOOD[key] for key in GOOD if key != "place"}
     for rows, schema, message in (([without_place], 1, "row 'a': missing place"), ([GOOD, GOOD], 1, "a is given twice"),
                                   (["text"], 1, "row 'text'"), ([GOOD], 2, "schema is 2, expected 1")):
         with pytest.raises(ClaimsError, match=message):
-            load(*rows, schema=schema)
+            load(tmp_path, *rows, schema=schema)
 
 
 @given(st.lists(LISTS, min_size=1, max_size=3), NUMBERS, st.floats(0, 1e6))

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from figures_pkg.book.execute import checksums_of
 from figures_pkg.provenance import regression
-from figures_pkg.provenance.figures import changed_inputs, figures_folder, paper_figures, published_figure, published_figures
+from figures_pkg.provenance.figures import paper_figures, published_figures
 from figures_pkg.provenance.regression import ReferencesError, Tolerance, check_figures, compare, load_tolerances, read_references, summaries_of, summarise
 
 RULES = {
@@ -87,16 +86,3 @@ def test_every_stored_array_has_a_tolerance():
     assert set(stored) == set(paper_figures()) == {rule.figure for rule in rules}
     for figure, arrays in stored.items():
         assert compare(figure, arrays, arrays, rules) == []
-
-
-def test_the_figures_of_the_smoke_profile_are_as_stored():
-    """The numbers behind the figures of the paper, where they were made from the text, code and data of now."""
-    folder, rules, stored = figures_folder("smoke", "twin"), load_tolerances(), read_references("smoke")
-    made = {name: figure for name, figure in paper_figures().items() if (folder / f"{name}.json").is_file()}
-    now = {chapter: checksums_of(chapter, "twin", "smoke") for chapter in {figure.chapter for figure in made.values()}}
-    found = [published_figure(figure, "smoke", "twin") for figure in made.values()]
-    kept = [each for each in found if not changed_inputs(each.passport, now[each.figure.chapter])]
-    if not kept:
-        pytest.skip("no figure of the smoke profile is up to date here; `make book PROFILE=smoke` makes them")
-    changes = [change for each in kept for change in compare(each.figure.id, summaries_of(each, rules), stored[each.figure.id], rules)]
-    assert not changes, "\n".join(map(str, changes))

@@ -14,19 +14,14 @@ MEASURED = next(chapter for chapter in CHAPTERS if source_of(chapter, "zenodo") 
 TWINS = next(chapter for chapter in CHAPTERS if source_of(chapter, "zenodo") == "twin")
 
 
-@pytest.fixture
-def read(tmp_path):
+def read(folder, above="", **articles):
     """Write pages, each with a line above its text, and read them as a book."""
-
-    def _read(above="", **articles):
-        for name, article in articles.items():
-            path = tmp_path / f"{name.replace('__', '/')}.html"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(f'<html><head><title>nan</title></head><body><div class="bd-header-announcement">{above}</div><nav>None</nav>'
-                            f'<article class="bd-article">{article}</article></body></html>', encoding="utf-8")  # fmt: skip
-        return words.read_book(tmp_path)
-
-    return _read
+    for name, article in articles.items():
+        path = folder / f"{name.replace('__', '/')}.html"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'<html><head><title>nan</title></head><body><div class="bd-header-announcement">{above}</div><nav>None</nav>'
+                        f'<article class="bd-article">{article}</article></body></html>', encoding="utf-8")  # fmt: skip
+    return words.read_book(folder)
 
 
 @pytest.mark.parametrize(("text", "found"), [
@@ -37,9 +32,9 @@ def read(tmp_path):
     ("<p>see fig-2ab for more</p>", 1), ("<p>{glue:text}`com-step:.2f` px</p>", 2), ("<p>{numref}`fig-1d` shows</p>", 3),
     ("<p><a href='fig-2.html#fig-2ab'>Book figure 3</a> and fig-2ab.json</p>", 0), ("<p><code>figures_pkg notebook fig-2</code></p>", 0),
 ])  # fmt: skip
-def test_a_number_that_is_none_and_a_raw_label_are_found(read, text, found):
+def test_a_number_that_is_none_and_a_raw_label_are_found(tmp_path, text, found):
     """In prose, tables, outputs, captions and the words behind pictures; not in words that begin alike, in code, addresses, or where nobody reads."""
-    assert len(words.unwritten(read(index=text))) == found
+    assert len(words.unwritten(read(tmp_path, index=text))) == found
 
 
 TITLE, TRUTH = "Every method against the truth", "The AUC against the true domains is 0.99. The truth is a step of 3.1. Dotted: the true wall."  # three claims
@@ -52,9 +47,9 @@ OTHERS = ["The twin knows the truth.", "A measured scan has no truth.", "Drawn w
     ({f"executed__{TWINS}": f"<h1>{TITLE}</h1><p>{TRUTH}</p>", "glossary": f"<p>{TRUTH}</p>", f"executed__{MEASURED}": f"<a href='x'>{TITLE}</a>"}, 0),
     *[({"index": f"<p>{text}</p>"}, 0) for text in OTHERS], *[({"index": f"<p>{text} The true wall is dotted.</p>"}, 1) for text in OTHERS],
 ])  # fmt: skip
-def test_a_truth_is_claimed_only_on_pages_about_the_twin(read, pages, found):
+def test_a_truth_is_claimed_only_on_pages_about_the_twin(tmp_path, pages, found):
     """And in the glossary, in a link with such a chapter's title, and in a sentence that names the twin or denies the truth; the next is read by itself."""
-    assert len(words.claimed_truths(read(**pages))) == found
+    assert len(words.claimed_truths(read(tmp_path, **pages))) == found
 
 
 OWN, OTHER = SOURCE_WORDS["rehearsal"], SOURCE_WORDS["record"]
@@ -63,25 +58,25 @@ OWN, OTHER = SOURCE_WORDS["rehearsal"], SOURCE_WORDS["record"]
 @pytest.mark.parametrize(("above", "text", "origin", "found"), [
     (OWN, "text", "rehearsal", 0), ("", "text", "rehearsal", 1), (OWN, OTHER, "rehearsal", 1), (OWN, "text", "record", 1), ("", OWN, "twin", 1),
 ])  # fmt: skip
-def test_a_rehearsal_is_announced_on_every_page_and_claims_no_record(read, above, text, origin, found):
+def test_a_rehearsal_is_announced_on_every_page_and_claims_no_record(tmp_path, above, text, origin, found):
     """The line above the page is asked for; the record's own words are found; the other way round neither may be there."""
-    assert len(words.wrong_sources(read(above=above, index=f"<figcaption>{text}</figcaption>"), origin)) == found
+    assert len(words.wrong_sources(read(tmp_path, above=above, index=f"<figcaption>{text}</figcaption>"), origin)) == found
 
 
-def test_a_picture_in_two_places_is_found(read, tmp_path):
+def test_a_picture_in_two_places_is_found(tmp_path):
     """By its bytes, on one page or two; the landing page repeats a figure, cards look alike, and an absent file is another test's."""
     for name, content in {"a.png": b"1", "b.png": b"1", "c.png": b"2", "not-known.svg": b"3"}.items():
         (tmp_path / name).write_bytes(content)
     cards = '<img src="not-known.svg"><img src="not-known.svg"><img src="absent.png">'
-    book = read(index='<img src="c.png"><img src="c.png">', one=f'<img src="a.png"><img src="c.png">{cards}', two="<p>none</p>")
+    book = read(tmp_path, index='<img src="c.png"><img src="c.png">', one=f'<img src="a.png"><img src="c.png">{cards}', two="<p>none</p>")
     assert words.pictures_shown_twice(tmp_path, book) == []
-    assert len(words.pictures_shown_twice(tmp_path, read(two='<img src="b.png">'))) == 1
+    assert len(words.pictures_shown_twice(tmp_path, read(tmp_path, two='<img src="b.png">'))) == 1
 
 
-def test_numbers_of_figures_are_compared_by_label(read):
+def test_numbers_of_figures_are_compared_by_label(tmp_path):
     """A shifted number and a figure that one book lacks are told."""
     figure = '<figure id="{}"><figcaption><span class="caption-number">Book figure {} </span><span>text</span></figcaption></figure>'
-    twin, record = read(one=figure.format("fig-a", 1) + figure.format("fig-b", 2)), read(one=figure.format("fig-b", 1))
+    twin, record = read(tmp_path, one=figure.format("fig-a", 1) + figure.format("fig-b", 2)), read(tmp_path, one=figure.format("fig-b", 1))
     assert words.shifted_numbers(twin, twin) == []
     assert words.shifted_numbers(twin, record) == ["fig-a: Book figure 1 in the twin's book, absent in the record's",
                                                    "fig-b: Book figure 2 in the twin's book, Book figure 1 in the record's"]  # fmt: skip
