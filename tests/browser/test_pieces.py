@@ -18,7 +18,6 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def pieces(tmp_path):
-    """A page with one piece of each kind."""
     pictures = [Picture(title, values, f"a ramp, {title}", (0, 1)) for title, values in (("twin", np.eye(8)), ("record", np.eye(8)[::-1]))]
     up, down = ermno3(1), ermno3(-1)
     states = {1: up.positions_angstrom, -1: down.positions_angstrom}
@@ -59,11 +58,8 @@ def test_blink_and_crystal_change_by_keys_and_clicks(watch, pieces):
 
 
 def test_sliders_show_the_numbers_of_the_arrays_and_poisson_noise(watch, pieces):
-    """
-    The read-out after moving all three sliders with keys has the values of that place, and a count within 5 sigma.
-
-    At means from 0.01 to 1000 the browser's counts have Poisson mean and variance; the same key gives the same counts.
-    """
+    """The read-out after moving all three sliders with keys has the values of that place, and a count within 5 sigma. At means from 0.01 to 1000
+    the browser's counts have Poisson mean and variance; the same key gives the same counts."""
     page = watch(pieces)
     for index, key in enumerate(("ArrowLeft", "ArrowRight", "ArrowRight")):
         page.locator("#frames input").nth(index).focus()

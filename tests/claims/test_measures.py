@@ -102,11 +102,8 @@ def test_the_overview_steps_everywhere_or_by_chance(artefacts):
 
 
 def test_discs_tell_domains_and_orders_and_the_width_of_the_wall(artefacts):
-    """
-    Without noise and bend, without error; the step of the centre of mass is twice Σ |change| · counts · g over all counts.
-
-    Shares in 1 − r go with the square of the changed counts: (40 · 0.1)² over (100 · 0.3)². The wall is as wide as it was made.
-    """
+    """Without noise and bend, without error; the step of the centre of mass is twice Σ |change| · counts · g over all counts. Shares in 1 − r go
+    with the square of the changed counts: (40 · 0.1)² over (100 · 0.3)². The wall is as wide as it was made."""
     assert measures.vdf_separation(artefacts, "ds1") == 1.0
     area = np.sum(np.hypot(*(np.indices((9, 9)) - 4)) <= RADIUS)
     step = 2 * area * (2 * 100 * 0.3 * 12 + 2 * 40 * 0.1 * 24) * 0.0146 / float(artefacts.scan("ds1")[0, 0].sum())

@@ -12,9 +12,9 @@ STEP, ORIGIN = 0.01, (15.0, 13.0)
 ROW, COL = np.indices((32, 30))
 
 
-def scan_of(data, origin=ORIGIN) -> xr.DataArray:
-    """A scan with 1.4 nm steps, 0.01 1/Å pixels and its origin at a pixel."""
-    axes = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=STEP, origin_row_col=origin, beam_energy_kev=200.0)
+def scan_of(data, origin=ORIGIN, step_nm=1.4, scale=STEP) -> xr.DataArray:
+    """A scan with its origin at a pixel; steps in nm, pixels in 1/Å."""
+    axes = Axes(scan_step_nm=step_nm, det_scale_inv_angstrom=scale, origin_row_col=origin, beam_energy_kev=200.0)
     return build_scan(data, axes, orientation="lab", source="user", path="", title="", format="")
 
 

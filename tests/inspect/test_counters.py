@@ -3,21 +3,13 @@
 import dask.array as da
 import numpy as np
 import pytest
+from drawn_patterns import scan_of
 from scipy.ndimage import gaussian_filter
 
 from figures_pkg.data import open_scan
-from figures_pkg.data.axes import Axes, build_scan
 from figures_pkg.data.published import chip_dead_pixels
 from figures_pkg.inspect import inspect_scan
 from figures_pkg.inspect.counts import KnownPixels, counter_findings, dead_and_hot, gather_statistics
-
-AXES = Axes(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(32, 32), beam_energy_kev=200.0)
-
-
-def scan_of(values, chunks=None):
-    """A scan in memory, or in blocks."""
-    data = values if chunks is None else da.from_array(values, (*chunks, *values.shape[2:]))
-    return build_scan(data, AXES, orientation="lab", source="user", path="", title="", format="")
 
 
 def discs(brightness, dtype=np.uint16, positions=(4, 4), background=5.0):
@@ -31,17 +23,15 @@ def discs(brightness, dtype=np.uint16, positions=(4, 4), background=5.0):
 
 
 def found(values, bits=12, known=KnownPixels()):
-    """Findings by check."""
     return {finding.check: finding for finding in counter_findings(gather_statistics(scan_of(values)), bits, known)}
 
 
 @pytest.mark.parametrize("chunks", [None, (3, 2)])
 def test_statistics_do_not_depend_on_the_blocks(chunks):
-    """Sums, extremes and the histogram are those of the whole array."""
     values = np.random.default_rng(0).integers(0, 900, (5, 4, 9, 7)).astype(np.uint16)
     values[2, 1, 3, 3] = 65535
     mask = np.random.default_rng(1).random((9, 7)) > 0.5
-    found = gather_statistics(scan_of(values, chunks), {"some": mask})
+    found = gather_statistics(scan_of(da.from_array(values, (*chunks, -1, -1)) if chunks else values), {"some": mask})
     for one, other in ((found.mean, values.mean((0, 1))), (found.mean_log, np.log1p(values.astype(float)).mean((0, 1))),
                        (found.smallest, values.min((0, 1))), (found.largest, values.max((0, 1))), (found.total, values.sum((2, 3))),
                        (found.images["some"], values[:, :, mask].sum(-1)), (found.histogram, np.bincount(values.ravel(), minlength=65536)),
@@ -116,7 +106,7 @@ def test_files_of_the_laboratory(realdata):
     assert good.contradictions == [] and good["counter depth"].found == "largest count 125,336"
     finding = inspect_scan(folder / "001_4x2_6bit.mib")["saturation"]
     assert finding.verdict == "warning" and "at 63" in finding.found
-    frames = [open_scan(folder / name, scan_shape=shape, axes=AXES, check_counts=False).values.reshape(-1, 256, 256)
+    frames = [open_scan(folder / name, scan_shape=shape, axes={"scan_step_nm": 1.4, "det_scale_inv_angstrom": 0.01}, check_counts=False).values.reshape(-1, 256, 256)
               for name, shape in (("test_CL30cm.mib", (1, 1)), ("001_4x2_6bit.mib", None))]  # fmt: skip
     for row, col in chip_dead_pixels():
         around = np.concatenate([frame[:, row - 2:row + 3, col - 2:col + 3] for frame in frames]).sum(0)

@@ -3,28 +3,22 @@
 import numpy as np
 import pytest
 import xarray as xr
+from drawn_patterns import scan_of
 
-from figures_pkg.data.axes import DIMS, Axes, build_scan
+from figures_pkg.data.axes import DIMS
 from figures_pkg.imaging import Lattice
 from figures_pkg.interactive import explorer_page
 from figures_pkg.interactive.explorer_page import MOST_CODES, UNIT, Layer, Packed, choose_bins, known_layers, pack, quantise
-
-
-def scan_of(counts):
-    """A scan with round axes."""
-    axes = Axes(scan_step_nm=2.0, det_scale_inv_angstrom=0.01, origin_row_col=(3.0, 4.0))
-    return build_scan(counts, axes, orientation="lab", source="user", path="", title="", format="")
 
 
 @pytest.fixture(scope="module")
 def scan():
     """Poisson counts, dark at the left and bright at the right."""
     mean = np.broadcast_to(np.linspace(1, 60, 8), (5, 4, 6, 8))
-    return scan_of(np.random.default_rng(0).poisson(mean).astype(np.uint16))
+    return scan_of(np.random.default_rng(0).poisson(mean).astype(np.uint16), (3.0, 4.0), step_nm=2.0)
 
 
 def packed_of(scan, ramp=np.arange(20.0).reshape(5, 4), **more):
-    """Packed with a map and words for the page."""
     layer = Layer("ramp", "a ramp", "from the data", xr.DataArray(ramp, {d: scan[d] for d in DIMS[:2]}, DIMS[:2]), "nm")
     return pack(scan, [layer], {"source": "user", "title": "a test"}, **more)
 
@@ -68,7 +62,7 @@ def test_unpacked_is_the_rounded_scan(scan, tmp_path):
 def test_joined_pixels_are_added_and_lie_in_the_middle(monkeypatch):
     """Joining 2 x 2 pixels and positions adds counts, moves coordinates to the middle, and averages the maps."""
     monkeypatch.setattr(explorer_page, "choose_bins", lambda shape: (2, 2))
-    packed = packed_of(scan_of(np.ones((5, 4, 6, 8), np.uint16)))
+    packed = packed_of(scan_of(np.ones((5, 4, 6, 8), np.uint16), (3.0, 4.0), step_nm=2.0))
     back = packed.scan()
     codes, table = quantise(np.array([16]), packed.head["step"])
     assert back.shape == (2, 2, 3, 4) and (back.values == (table * UNIT)[codes]).all()
@@ -91,7 +85,6 @@ def test_a_damaged_file_is_refused(scan, tmp_path, damage):
     (lambda scan: scan, np.nan, "'ramp'"),
 ])  # fmt: skip
 def test_what_a_page_cannot_show_is_refused(scan, change, ramp, message):
-    """Negative counts, counts beyond integers of 32 bits, and maps with holes."""
     with pytest.raises(ValueError, match=message):
         packed_of(change(scan), np.full((5, 4), ramp))
 

@@ -20,12 +20,10 @@ from figures_pkg.interactive.page import Picture, blink
 
 @pytest.fixture(scope="module")
 def html():
-    """One set of sliders with a dose."""
     return frame_slider(*slider_parts(), doses=(0, 10**6, 1000), name="dials")
 
 
 def pair(**change):
-    """Two ramps to blink."""
     first = {"title": "simulated", "values": np.arange(6.0).reshape(2, 3), "alt": "a ramp", "limits": (0, 5), "cmap": "gray"}
     return Picture(**first), Picture(**first | {"title": "measured"} | change)
 
@@ -37,7 +35,6 @@ def stored(html):
 
 @pytest.mark.parametrize("write", [lambda title: frame_slider(np.ones((2, 2, 2)), [Axis(title, "", (0, 1))]), lambda title: blink(*pair(title=title))])
 def test_names_differ_and_text_cannot_end_the_script(write):
-    """Two pieces on one page share no id, and a title with markup is escaped."""
     texts = [write("</script><b>") for _ in range(2)]
     assert "</script><b>" not in texts[0]
     assert len({re.search(r'<div id="([^"]+)"', text)[1] for text in texts}) == 2
@@ -85,18 +82,14 @@ def test_the_code_is_finer_than_counting_noise(counts):
     ({"doses": (10**12,)}, "brightest pixel"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_refused(change, message):
-    """Negative or missing pixels, wrong shapes, doses no browser counts: one clear error each."""
     whole = dict(zip(("frames", "axes", "panels", "bars"), slider_parts()))
     with pytest.raises(ValueError, match=message):
         frame_slider(**whole | change)
 
 
 def test_pixels_of_a_picture_have_the_colours_of_their_values():
-    """
-    Linear and logarithmic, one pixel for each value, what is beyond the limits drawn like the ends.
-
-    A signed panel of a slider has its palette and ends, the other those of the slider; zero is drawn in the middle of the palette.
-    """
+    """Linear and logarithmic, one pixel for each value, what is beyond the limits drawn like the ends. A signed panel of a slider has its palette
+    and ends, the other those of the slider; zero is drawn in the middle of the palette."""
     frames = np.stack([np.ones((2, 2)), np.exp([[-1.0, 0.0], [0.5, 1.0]])])
     panels = [Panel("pattern", np.array([0])), Panel("difference", np.array([1]), cmap="RdBu_r", limits=(float(np.exp(-1)), float(np.exp(1))))]
     plain, signed_panel = stored(frame_slider(frames, [Axis("channel", "", (0,))], panels))["panels"]

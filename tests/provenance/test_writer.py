@@ -28,11 +28,8 @@ def test_everything_is_left_beside_each_other(world, scan):
 
 
 def test_the_same_figure_gives_the_same_pictures(world, scan):
-    """
-    No date and no random name is in PNG or SVG; the variables of a Dataset become arrays of their own.
-
-    A figure of a scan is stamped, a drawing of a model is not. An SVG of a hundred thousand points stays small, the figure itself as it was.
-    """
+    """No date and no random name is in PNG or SVG; the variables of a Dataset become arrays of their own. A figure of a scan is stamped, a drawing
+    of a model is not. An SVG of a hundred thousand points stays small, the figure itself as it was."""
     world.chapter("fig-9", "fig-9a")
     maps, files = xr.Dataset({"high": ("x", [1, 2]), "low": ("x", [0.5, 1])}), []
     for source, stamped in ((None, False), (None, False), (scan, True)):
