@@ -26,7 +26,6 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
-    """The root of the checkout."""
     return REPOSITORY
 
 
@@ -137,7 +136,6 @@ def preset():
 
 @pytest.fixture(scope="session")
 def make_library():
-    """The function that samples a library from a formula."""
     return analytic_library
 
 

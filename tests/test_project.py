@@ -9,7 +9,6 @@ import yaml
 
 
 def test_citation_is_valid(repository):
-    """CITATION.cff follows its schema and carries the package's version."""
     import figures_pkg
 
     done = subprocess.run([sys.executable, "-c", "from cffconvert.cli.cli import cli; cli()", "--validate", "-i", "CITATION.cff"],
@@ -21,7 +20,6 @@ def test_citation_is_valid(repository):
 
 
 def test_everything_installed_here_is_pinned(repository):
-    """Each dependency that pyproject.toml names has one exact pin."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "version" in project["dynamic"]  # figures_pkg.__version__ is its one source
     wanted = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from drawn_patterns import scan_of
 from scipy.special import erf
 
 from figures_pkg.claims import load_claims, measures
@@ -49,29 +50,23 @@ def world(data="twin", **answers):
     return made
 
 
-def patterns_of(truth):
-    """Discs on 00l whose brightness follows the polarization, and six that do not, on an even ground."""
-    rows, cols = np.indices((SIDE, SIDE))
-    scan = np.full((N, N, SIDE, SIDE), 2.0)
-    for index, size in {(0, 0): 60.0, (0, 2): 100.0, (0, -2): 100.0, (0, 4): 40.0, (0, -4): 40.0, **dict.fromkeys(SIDES, 40.0)}.items():
-        row, col = LATTICE.position(*index)
-        change = np.sign(index[1]) * CHANGE.get(abs(index[1]), 0) if index[0] == 0 else 0
-        scan += (np.hypot(rows - row, cols - col) <= RADIUS) * size * (1 + change * truth.polarization.values[..., None, None])
-    detector = (np.arange(SIDE) - 32) * 0.0146
-    axes = {"scan_y": truth.scan_y, "scan_x": truth.scan_x, "det_y": detector, "det_x": detector}
-    return xr.DataArray(scan, axes, DIMS, attrs={"beam_energy_kev": 200.0, "source": "twin"})
-
-
 @pytest.fixture(scope="module")
 def artefacts():
-    """+P right of a wall that leans by a fifth of a right angle, so that all distances from it occur; tilt along c grows downward."""
+    """+P right of a wall that leans by a fifth of a right angle, so that all distances from it occur; tilt along c grows downward. The brightness of
+    discs on 00l follows the polarization, that of six others does not, on an even ground."""
     y, x = np.indices((N, N)) * STEP
     angle = np.radians(18)
     distance = (x - x.mean()) * np.cos(angle) + (y - y.mean()) * np.sin(angle)
     truth = as_truth(polarization=erf(distance / (np.sqrt(2) * WIDTH / 2.5631)), domain=np.sign(distance), wall_distance_nm=distance,
                      wall_width_nm=0 * x + 6.0, tilt_b_mrad=np.cos(x / 40), tilt_c_mrad=y / 60, thickness_nm=60 + np.sin(y / 25),
                      wall_type=0 * x, crystal_share=0 * x + 1, transmission=0 * x + 1)
-    scan = patterns_of(truth)
+    rows, cols = np.indices((SIDE, SIDE))
+    counts = np.full((N, N, SIDE, SIDE), 2.0)
+    for index, size in {(0, 0): 60.0, (0, 2): 100.0, (0, -2): 100.0, (0, 4): 40.0, (0, -4): 40.0, **dict.fromkeys(SIDES, 40.0)}.items():
+        row, col = LATTICE.position(*index)
+        change = np.sign(index[1]) * CHANGE.get(abs(index[1]), 0) if index[0] == 0 else 0
+        counts += (np.hypot(rows - row, cols - col) <= RADIUS) * size * (1 + change * truth.polarization.values[..., None, None])
+    scan = scan_of(counts, (32, 32), STEP, 0.0146).assign_attrs(source="twin")
     discs = {f"00{l}": Disc(tuple(LATTICE.position(0, l)), RADIUS) for l in (2, -2, 4, -4)}
     return world(scan=scan, truth=truth, known=truth, lattice=(LATTICE, RADIUS), images=summarise(scan, mean=False, detectors=discs),
                  domains=np.where(np.abs(distance) > 20, truth.domain.values, 0).astype(int), network=None,

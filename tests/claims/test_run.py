@@ -27,7 +27,6 @@ def doubled(made, dataset=None, value=1.0):
 
 @pytest.fixture
 def make(monkeypatch):
-    """Claims that are measured by the function above."""
     CALLS.clear()
     monkeypatch.setattr(Claim, "function", property(lambda self: doubled))
 

@@ -11,8 +11,6 @@ import pytest
 import yaml
 import zarr
 
-from figures_pkg.chapters.conventions import AXES as CARD_AXES
-from figures_pkg.chapters.conventions import LETTER, letter_counts, write_letter
 from figures_pkg.data import load_manifest, locate, open_dataset
 from figures_pkg.data.axes import DIMS, Axes, ScanFileError, check_scan
 from figures_pkg.data.hspy import HspyWriter
@@ -26,7 +24,6 @@ COUNTS = np.arange(4 * 5 * 6 * 7, dtype=np.uint16).reshape(4, 5, 6, 7)  # every 
 
 @pytest.fixture
 def npy(tmp_path):
-    """A scan as a .npy file."""
     np.save(tmp_path / "scan.npy", COUNTS)
     return tmp_path / "scan.npy"
 
@@ -186,14 +183,3 @@ def test_a_scan_that_is_not_there_names_the_command(tmp_path, monkeypatch, name,
     write_scan(tmp_path / "smoke" / "ds1.hspy", "twin")
     scan = open_dataset("ds1", "twin", "smoke")
     assert scan.source == "twin" and float(scan.scan_x[1]) == 9.0
-
-
-@pytest.mark.parametrize("suffix, how", [
-    ("hspy", {}), ("mib", {"axes": CARD_AXES}), ("npy", {"axes": CARD_AXES, "scan_shape": LETTER.shape}), ("zarr", {"axes": CARD_AXES})])
-def test_every_format_opens_as_the_same_scan(tmp_path, suffix, how):
-    """Counts and coordinates do not depend on the file; a format without metadata takes both from the caller."""
-    path = tmp_path / f"letter.{suffix}"
-    zarr.save_array(path, letter_counts()) if suffix == "zarr" else write_letter(path)
-    scan = open_scan(path, **how)
-    np.testing.assert_array_equal(scan, letter_counts())
-    assert float(scan.det_y[9]) == 0 == float(scan.det_x[11]) and float(scan.scan_x[1]) == pytest.approx(1.4)

@@ -71,7 +71,6 @@ def test_the_pins_hold_in_the_matrix_and_on_binder():
 @pytest.mark.process
 @pytest.mark.parametrize(("tag", "released"), [(f"v{figures_pkg.__version__}", True), ("v0.0.99", False)])
 def test_a_tag_is_released_if_it_is_the_version(tag, released):
-    """The step that compares both finds the version where it is stated, and refuses another."""
     bash = shutil.which("bash") or pytest.skip("no bash here")
     (step,) = [step for step in JOBS["release-build"][1]["steps"] if step.get("name") == "The tag is the version of the package"]
     done = subprocess.run([bash, "-c", step["run"]], cwd=ROOT, env=os.environ | {"GITHUB_REF_NAME": tag})

@@ -21,7 +21,6 @@ def test_pearson_map_sums_to_one_minus_r(pair, scale, lift):
 
 
 def test_only_the_pixels_of_the_mask_take_part():
-    """With a mask the sum is 1 − r of the chosen pixels, and the others are zero."""
     a, b = np.random.default_rng(0).poisson(20, (2, 30, 30))
     where = np.indices(a.shape).sum(axis=0) % 3 > 0
     delta = pearson_map(a, b, where)

@@ -71,7 +71,6 @@ def test_saturated_counters_do_not_overflow():
 @settings(max_examples=8, deadline=None)
 @given(st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(4, 19), st.integers(4, 22)))
 def test_blocks_do_not_matter(chunks):
-    """Any cutting of the scan and of the detector into dask blocks gives the same bits."""
     data = counts()[:, :, ::-1, ::-1]  # a view in another order, which its copy gives too
     group = {"even": np.indices(SHAPE[:2]).sum(0) % 2 == 0}
     whole = summarise(scan_of(data.copy()), DETECTORS, groups=group, mean_log=True)
@@ -116,7 +115,6 @@ def test_groups_are_means_over_their_positions():
 
 
 def test_memory_does_not_grow_with_the_scan():
-    """A scan of dask blocks is never held whole: at most a few blocks exist at a time."""
     alive, most = set(), 0
 
     def block(block_info=None):

@@ -106,7 +106,8 @@ def test_files_of_the_laboratory(realdata):
     assert good.contradictions == [] and good["counter depth"].found == "largest count 125,336"
     finding = inspect_scan(folder / "001_4x2_6bit.mib")["saturation"]
     assert finding.verdict == "warning" and "at 63" in finding.found
-    frames = [open_scan(folder / name, scan_shape=shape, axes={"scan_step_nm": 1.4, "det_scale_inv_angstrom": 0.01}, check_counts=False).values.reshape(-1, 256, 256)
+    axes = {"scan_step_nm": 1.4, "det_scale_inv_angstrom": 0.01}
+    frames = [open_scan(folder / name, scan_shape=shape, axes=axes, check_counts=False).values.reshape(-1, 256, 256)
               for name, shape in (("test_CL30cm.mib", (1, 1)), ("001_4x2_6bit.mib", None))]  # fmt: skip
     for row, col in chip_dead_pixels():
         around = np.concatenate([frame[:, row - 2:row + 3, col - 2:col + 3] for frame in frames]).sum(0)

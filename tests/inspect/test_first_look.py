@@ -48,7 +48,6 @@ def test_a_good_file_contradicts_nothing(good, expecting, capsys, tmp_path):
 
 
 def test_a_flipped_file_is_named_and_its_patch_mends_it(expecting, tmp_path):
-    """The finding names the flip; with the patch in the manifest the same file contradicts nothing any more."""
     path = expecting(write(tmp_path / REMOTE, counts()[:, :, ::-1]))
     look = inspect_scan(path)
     assert look.contradictions[0] == "the rows are upside down with respect to the published picture: stored_orientation is camera"
@@ -101,7 +100,6 @@ def test_an_unknown_file_is_only_looked_at_by_itself(tmp_path, capsys):
 
 
 def test_a_damaged_file_is_a_finding(good, tmp_path):
-    """A truncated file, and one whose compressed data are not what they were."""
     whole = good.read_bytes()
     with h5py.File(good) as file:
         start = next(iter(file["Experiments"].values()))["data"].id.get_chunk_info(0).byte_offset + 64

@@ -36,7 +36,6 @@ def test_orientations_are_named(orientation):
 
 
 def test_half_a_turn_cannot_be_told_where_opposite_reflections_are_alike():
-    """A pattern with Friedel pairs of one strength fits both ways, and the finding says so."""
     pattern, centre = mean_pattern(dead=False), published_lattice().centre
     row, col = (int(round(2 * place)) for place in centre)  # the pixel that half a turn about the beam puts on (0, 0)
     turned = np.roll(pattern[::-1, ::-1], (row - 255, col - 255), axis=(0, 1))
@@ -46,7 +45,6 @@ def test_half_a_turn_cannot_be_told_where_opposite_reflections_are_alike():
 
 
 def test_another_rotation_of_the_scan_is_no_flip_and_noise_is_no_lattice():
-    """A lattice turned by 20 degrees fits no orientation of the published one."""
     lattice = published_lattice()
     cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
     vectors = [(cosine * row - sine * col, sine * row + cosine * col) for row, col in (lattice.g002, lattice.g010)]

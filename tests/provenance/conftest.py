@@ -54,7 +54,6 @@ class World:
         return figures.paper_figures(self.notebooks)
 
     def publish(self, name, source=None, arrays=None, **settings):
-        """Publish a figure with one line."""
         figure, ax = plt.subplots()
         ax.plot([0, 1])
         arrays = {"line": np.arange(20.0)} if arrays is None else arrays

@@ -69,7 +69,6 @@ class FakeZenodo:
 
     @property
     def api(self):
-        """Address of the imitation's API."""
         return f"http://127.0.0.1:{self.server.server_address[1]}/api"
 
     def __enter__(self):

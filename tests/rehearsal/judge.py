@@ -25,7 +25,6 @@ ORDERS = (2, -2, 4, -4, 6, -6)
 
 @dataclass(frozen=True)
 class Told:
-    """What the figures say."""
 
     step: float  # of the COM along c, +P less −P, 10⁻³ 1/Å
     error: float
@@ -92,5 +91,4 @@ def glued(notebook: Path) -> dict[str, str]:
 
 
 def table(name: str, answers: dict[str, tuple[str, bool]]) -> str:
-    """The answers as lines."""
     return "\n".join([name, *(f"  {'ok   ' if good else 'WRONG'} {question:33} {answer}" for question, (answer, good) in answers.items())])

@@ -21,15 +21,8 @@ from figures_pkg.data.scan import open_scan
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST, Dataset, load_manifest
 from figures_pkg.workspace import replacing
 
-REMOTE = {  # the record's own names, colons and all
-    "ds1": "256p_3w_step1k4_a5_cl12_50ms_nmf_4-001.hspy",
-    "ds2": "SED_256x256x12_30x30_alpha3_NBD_spot0p5nm_CL12cm_vortex.hspy",
-    "ca-ds1": "11.23_log_epoch_0376_coef_1e-05_trainloss_0.1362.pkl",
-    "ca-ds2-domains": "4.5_log_epoch_0285_L1loss_0.0001__lr_0.00003_trainloss_0.2279.pkl",
-    "ca-ds2-walls": "11.1_log_epoch_0017_L1loss_0.00181_l1coef_0.0050_lr_0.00009_contrasPara_0.000050_contrasLoss_0.00020_"
-                    "maxiPara_0.00070_maxiLoss_0.0019_trainloss_0.2289.pkl",
-    "vae-27": "Weight_epoch:0027_l1coef:0.0000_lr:0.00003_trainloss:0.7317.pkl",
-}
+AUTHORS = load_manifest(REPOSITORY_MANIFEST)
+REMOTE = {name: AUTHORS[name].remote for name in ("ds1", "ds2", "ca-ds1", "ca-ds2-domains", "ca-ds2-walls", "vae-27")}  # colons and all
 SCANS = ("ds1", "ds2")
 PARTS = ("ds2", "ds1", "vae-27")  # of both records, which can be made side by side; the longest first
 RECORDS = {"sed": "9900001", "vae": "9900002"}  # no such records: the numbers are not those of the authors
@@ -138,14 +131,13 @@ def write_checkpoints(part: str, source: Path, folder: Path) -> None:
 
 def write_manifest(folder: Path, specimens: dict[str, dict]) -> Path:
     """Write ``manifest.yaml`` beside the files: every number is that of a file here; names, places, boxes and figures are those of the authors' manifest."""
-    authors = load_manifest(REPOSITORY_MANIFEST)
     content = {
         "schema": 1,
         "bases": {"rehearsal": "the settings with which this stand-in was simulated"},
-        "figures": {name: {key: figure[key] for key in ("shows", "data")} for name, figure in authors.figures.items()},
+        "figures": {name: {key: figure[key] for key in ("shows", "data")} for name, figure in AUTHORS.figures.items()},
         "records": {name: {"doi": f"10.5072/rehearsal.{number}", "record": number, "licence": "BSD-2-Clause", "title": f"rehearsal: simulated stand-in, {kind}"}
                     for (name, number), kind in zip(RECORDS.items(), ("scans and small networks", "a small variational network"))},
-        "datasets": [_entry(authors[name], folder / remote, specimens.get(name)) for name, remote in REMOTE.items() if (folder / remote).is_file()],
+        "datasets": [_entry(AUTHORS[name], folder / remote, specimens.get(name)) for name, remote in REMOTE.items() if (folder / remote).is_file()],
     }  # fmt: skip
     path = folder / "manifest.yaml"
     path.write_text("# The manifest of a rehearsal: simulated stand-ins under the names of the authors' record.\n"

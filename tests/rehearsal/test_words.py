@@ -74,7 +74,6 @@ def test_a_picture_in_two_places_is_found(tmp_path):
 
 
 def test_numbers_of_figures_are_compared_by_label(tmp_path):
-    """A shifted number and a figure that one book lacks are told."""
     figure = '<figure id="{}"><figcaption><span class="caption-number">Book figure {} </span><span>text</span></figcaption></figure>'
     twin, record = read(tmp_path, one=figure.format("fig-a", 1) + figure.format("fig-b", 2)), read(tmp_path, one=figure.format("fig-b", 1))
     assert words.shifted_numbers(twin, twin) == []
