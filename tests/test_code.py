@@ -24,7 +24,6 @@ FILES = {
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """A checkout with a small package."""
     for name, text in FILES.items():
         path = tmp_path / NAME / name
         path.parent.mkdir(parents=True, exist_ok=True)

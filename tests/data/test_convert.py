@@ -22,7 +22,6 @@ DATA[4:9] = 0  # empty chunks must be stored as well
 
 
 def write(path, data):
-    """A scan with odd sizes in 4D chunks."""
     with HspyWriter(path, SHAPE, chunks=(4, 5, 16, 16), scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(10, 8.5),
                     extra={"source": "twin"}) as writer:
         writer.write((0, 0), data)

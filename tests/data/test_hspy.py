@@ -50,7 +50,6 @@ def write(path, data=COUNTS, version="3.0", **storage):
     PACKED, dict(PACKED, chunks=(1, 1, 12, 10)), dict(chunks=(2, 3, 12, 10), compression="gzip"), dict(chunks=(2, 3, 12, 10), shuffle=True),
     dict(chunks=(4, 4, 5, 10)), {}, dict(chunks=(2, 3, 12, 10), compression="lzf"), dict(PACKED, fletcher32=True)])
 def test_every_layout_gives_the_stored_counts(tmp_path, storage, dtype):
-    """What is read is what was written, for all values and for odd slices, upright and flipped."""
     data = np.random.default_rng(1).bytes(np.prod(SHAPE) * np.dtype(dtype).itemsize)  # every byte of an element matters
     data = np.frombuffer(data, dtype).reshape(SHAPE)
     path = write(tmp_path / "a.hspy", data, **storage)
@@ -64,7 +63,6 @@ def test_every_layout_gives_the_stored_counts(tmp_path, storage, dtype):
 
 
 def test_chunks_that_were_never_written_are_filled(tmp_path):
-    """A hole in a dataset has HDF5's fill value, as h5py shows it."""
     def with_hole(group):
         del group["data"]
         dataset = group.create_dataset("data", SHAPE, "u2", chunks=(2, 3, 12, 10), fillvalue=9, compression="gzip")

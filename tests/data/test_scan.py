@@ -95,7 +95,6 @@ def test_impossible_axes_and_unknown_words_are_refused(npy, wrong, message):
     ("stack.npy", lambda path: np.save(path, COUNTS.reshape(20, 6, 7)), ScanFileError, r"\(20, 6, 7\), expected four axes.*scan_shape"),
 ])  # fmt: skip
 def test_what_is_no_scan_is_explained(tmp_path, name, make, error, message):
-    """Missing, misnamed, empty, a folder, a file for a folder, damaged, of another rank: each error says what was expected."""
     make(tmp_path / name)
     with pytest.raises(error, match=message):
         open_scan(tmp_path / name)

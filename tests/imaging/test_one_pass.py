@@ -87,7 +87,6 @@ def test_a_cluster_gives_the_same():
 
 
 def test_areas_and_edges_of_detectors():
-    """A disc has the area of a circle, a box is half-open, and detectors that make no sense are refused."""
     assert abs(Disc((50.3, 49.8), 30).mask((100, 100)).sum() / (np.pi * 900) - 1) < 0.005
     assert Box((2, 4), (5, 8)).mask((10, 10)).sum() == 6
     for make, message in ((lambda: Disc((1, 2), -1), "radius_px=-1.*positive"), (lambda: Box((4, 2), (0, 1)), "start < stop"),
@@ -105,7 +104,6 @@ def test_asymmetry_is_odd_and_bounded():
 
 
 def test_groups_are_means_over_their_positions():
-    """Groups that overlap each other, are scattered, or hold one position give the means of their patterns."""
     data, places = counts(), np.indices(SHAPE[:2])
     groups = {"random": np.random.default_rng(3).random(SHAPE[:2]) < 0.4, "half": places[1] < 4, "one": places.sum(0) == 10}
     images = summarise(scan_of(data), groups=groups)

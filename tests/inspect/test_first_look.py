@@ -110,7 +110,6 @@ def test_a_damaged_file_is_a_finding(good, tmp_path):
 
 
 def test_the_command_ends_with_the_finding(capsys, tmp_path):
-    """Status 1, the contradiction as the last line, and all findings in the JSON file."""
     path = write(tmp_path / "mine.hspy", (counts(4 * mean_pattern()) % 256).astype(np.uint8))
     assert main(["inspect", str(path), "--json", str(tmp_path / "look.json")]) == 1
     output = capsys.readouterr()

@@ -29,7 +29,6 @@ def pair(**change):
 
 
 def stored(html):
-    """What the script reads."""
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1])
 
 
@@ -41,7 +40,6 @@ def test_names_differ_and_text_cannot_end_the_script(write):
 
 
 def decode(codes, scales):
-    """Frames as the script reads them."""
     return scales[:, None, None] * (codes / LEVELS) ** 2
 
 

@@ -49,10 +49,6 @@ class World:
         start = START.format(figures=", ".join(f'{name}: "{panel}"' for name, panel in pairs))
         (self.notebooks / f"{chapter}.md").write_text(start + "\n".join(CELL.format(name=name) for name, _ in pairs), encoding="utf-8")
 
-    @property
-    def figures(self):
-        return figures.paper_figures(self.notebooks)
-
     def publish(self, name, source=None, arrays=None, **settings):
         figure, ax = plt.subplots()
         ax.plot([0, 1])

@@ -9,7 +9,6 @@ from figures_pkg.provenance.figures import CatalogueError, PassportError, figure
 
 
 def test_contradictions_of_the_notebooks_are_one_clear_error(world):
-    """Two figures with one name, and an announced figure without its cell."""
     for chapter in ("first", "second"):
         world.chapter(chapter, "fig-9a")
     for read in (paper_figures, figure_names):
@@ -41,13 +40,13 @@ def path(world):
 ])  # fmt: skip
 def test_a_missing_or_spoiled_file_is_one_clear_error(world, path, kind, text, message):
     """It names the command that makes it again; a passport left over from an older text is not shown, nor one that no notebook makes."""
-    assert published_figures(world.figures, "smoke", "twin")["fig-9a"].passport["id"] == "fig-9a"
+    assert published_figures(paper_figures(), "smoke", "twin")["fig-9a"].passport["id"] == "fig-9a"
     with pytest.raises(PassportError, match="no notebook makes the figure 'fig-9a'"):
         published_figures({}, "smoke", "twin")
     file = path.with_suffix(f".{kind}")
     file.unlink() if text is None else file.write_text(text)
     with pytest.raises(PassportError, match=f"{message}.*figures_pkg notebook fig-9 --profile smoke --data twin"):
-        published_figures(world.figures, "smoke", "twin")
+        published_figures(paper_figures(), "smoke", "twin")
 
 
 def test_the_page_shows_the_passport_folded(path):

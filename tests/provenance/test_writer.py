@@ -13,7 +13,6 @@ from figures_pkg.provenance.writer import publish
 
 
 def test_everything_is_left_beside_each_other(world, scan):
-    """PNG, SVG and numbers are there, the passport holds their checksums, and nothing temporary stays."""
     world.chapter("fig-9", "fig-9a")
     path = world.publish("fig-9a", source=scan, arrays={"maps": {"a": np.eye(3)}, "tilt": 2.0}, recipe="small")
     passport = json.loads(path.read_text(encoding="utf-8"))

@@ -15,7 +15,6 @@ RECORD = {"doi": "10.5281/zenodo.1234567", "record": "1234567", "licence": "BSD-
 
 
 class World:
-
     def __init__(self, server, folder):
         self.server, self.data = server, folder / "data"
         self.manifest_path = folder / "repository" / "data_manifest.yaml"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import mmap
 import re
 import socket
 import struct
@@ -14,6 +13,8 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote
+
+import numpy as np
 
 PIECE = 1 << 16
 SCAN = "a scan, 100 % real.hspy"
@@ -38,10 +39,7 @@ class Fault:
 
 def bytes_of(content: bytes | Path) -> bytes | memoryview:
     """The bytes of a file, without reading all of a large one."""
-    if isinstance(content, bytes):
-        return content
-    with content.open("rb") as file:
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return content if isinstance(content, bytes) else memoryview(np.memmap(content, mode="r"))
 
 
 @cache

@@ -134,7 +134,6 @@ def test_a_full_disk_is_told_before_the_first_file(world, monkeypatch):
 
 
 def test_ensure_never_downloads(world, monkeypatch):
-    """A missing dataset is an error with its name, size, DOI, the command and the twin; no request is made."""
     with pytest.raises(MissingDataset) as caught:
         ensure("scan")
     assert all(word in str(caught.value) for word in ("'scan'", "GB", "10.5281/zenodo.1234567", "figures_pkg fetch scan", "figures_pkg twin scan"))
@@ -211,7 +210,6 @@ def test_a_record_that_changes_is_not_believed(world):
 
 
 def test_a_pin_of_another_file_does_not_count(world):
-    """When the manifest names another file under the same id, the old pin is replaced and the new file fetched."""
     fetch("scan")
     world.server.files["another scan.hspy"] = bytes(5000)
     world.write_manifest(remote="another scan.hspy", expected_bytes={"value": [1, 10**6], "basis": "paper", "source": "log"})

@@ -25,7 +25,6 @@ ORDERS = (2, -2, 4, -4, 6, -6)
 
 @dataclass(frozen=True)
 class Told:
-
     step: float  # of the COM along c, +P less −P, 10⁻³ 1/Å
     error: float
     separations: dict[str, float]  # of each detector, the larger of AUC and 1 − AUC

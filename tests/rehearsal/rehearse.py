@@ -116,7 +116,6 @@ class Protocol:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rehearse and print what each step took."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="smoke", help="of the twin's book, which has to be there")
     parser.add_argument("--full", action="store_true", help="every variant of both scans, and a book that has to be refused")

@@ -15,8 +15,8 @@ def test_a_stand_in_holds_the_counts_and_nothing_of_the_twin(tmp_path, chunks):
     """Format, package, units, energy in V and nominal axes as the laboratory's converter leaves them; no name, no preset, no seed."""
     counts = np.random.default_rng(5).poisson(150, (12, 8, 64, 64)).astype(np.uint16)
     counts[:, :, 30:34, 28:32] += 200
-    with HspyWriter(tmp_path / "ds1.hspy", counts.shape, chunks=(4, 4, 64, 64), scan_step_nm=7.4667, det_scale_inv_angstrom=0.009555, origin_row_col=(31.0, 30.0),
-                    title="Twin of DS1", extra={"source": "twin", "preset": "ds1", "seed": 0}) as writer:  # fmt: skip
+    with HspyWriter(tmp_path / "ds1.hspy", counts.shape, chunks=(4, 4, 64, 64), scan_step_nm=7.4667, det_scale_inv_angstrom=0.009555,
+                    origin_row_col=(31.0, 30.0), title="Twin of DS1", extra={"source": "twin", "preset": "ds1", "seed": 0}) as writer:  # fmt: skip
         writer.write((0, 0), counts)
     path = stand_in.write_scan(tmp_path / "ds1.hspy", tmp_path / "a.hspy", chunks=chunks)
     scan, texts = open_scan(path, check_counts=False), []
