@@ -21,10 +21,10 @@ COUNTS = np.random.default_rng(1).integers(0, 60, SHAPE).astype("u2")
 PACKED = dict(chunks=(2, 3, 5, 4), compression="gzip", shuffle=True)
 
 
-def writer(path, shape=SHAPE, chunks=(2, 3, 5, 4), **changes) -> HspyWriter:
+def writer(path, chunks=(2, 3, 5, 4), **changes) -> HspyWriter:
     """A writer of a small scan with an off-centre origin."""
     options = dict(scan_step_nm=1.4, det_scale_inv_angstrom=0.01, origin_row_col=(7.5, 4.25), camera_length_cm=12.0, extra={"source": "twin", "seed": 5})
-    return HspyWriter(path, shape, chunks=chunks, **(options | changes))
+    return HspyWriter(path, SHAPE, chunks=chunks, **(options | changes))
 
 
 def edit(path, change):

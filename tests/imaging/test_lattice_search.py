@@ -36,9 +36,9 @@ def drawn(screen, centre, rng, radius=3.0, missing=0.0, zone=ZONE, tilt=0.0):
     return image
 
 
-def errors(found, screen, centre, zone=ZONE):
+def errors(found, screen, centre):
     """Largest error in px of the two basis vectors 010 and 002, and of the centre."""
-    true = np.stack([screen @ (0, zone.g010), screen @ (-zone.g002, 0)])
+    true = np.stack([screen @ (0, ZONE.g010), screen @ (-ZONE.g002, 0)])
     got = np.stack([found.lattice.g010, found.lattice.g002])
     return np.linalg.norm(got - true, axis=1).max(), np.linalg.norm(np.subtract(found.lattice.centre, centre))
 

@@ -7,8 +7,7 @@ from figures_pkg.data.published import chip_dead_pixels, mean_pattern_numbers
 from figures_pkg.imaging import Lattice
 from figures_pkg.record.manifest import REPOSITORY_MANIFEST
 
-POSITIONS = (6, 2)
-SHAPE = (*POSITIONS, 256, 256)
+SHAPE = (6, 2, 256, 256)
 SCALE = 0.009555
 
 
@@ -35,16 +34,15 @@ def mean_pattern(lattice: Lattice | None = None, radius_px: float = 5.2, dead=Tr
     return drawn
 
 
-def counts(mean: np.ndarray | None = None, positions=POSITIONS, dtype=np.uint16) -> np.ndarray:
+def counts(mean: np.ndarray | None = None) -> np.ndarray:
     """Poisson counts about a mean pattern, (scan_y, scan_x, det_y, det_x)."""
-    mean = mean_pattern() if mean is None else mean
-    return np.random.default_rng(3).poisson(mean, (*positions, *mean.shape)).astype(dtype)
+    return np.random.default_rng(3).poisson(mean_pattern() if mean is None else mean, SHAPE).astype(np.uint16)
 
 
-def write(path, values: np.ndarray, scale: float = SCALE, step_nm: float = 1.4):
+def write(path, values: np.ndarray, scale: float = SCALE):
     """A file like the record's; returns its path."""
     chunks = (2, 2, *values.shape[2:])
-    with HspyWriter(path, values.shape, chunks=chunks, scan_step_nm=step_nm, det_scale_inv_angstrom=scale, origin_row_col=(128, 128),
+    with HspyWriter(path, values.shape, chunks=chunks, scan_step_nm=1.4, det_scale_inv_angstrom=scale, origin_row_col=(128, 128),
                     dtype=values.dtype, compression_level=1) as writer:  # fmt: skip
         for y, x in writer.missing():
             writer.write((y, x), values[y:y + 2, x:x + 2])

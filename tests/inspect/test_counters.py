@@ -12,14 +12,14 @@ from figures_pkg.inspect import inspect_scan
 from figures_pkg.inspect.counts import KnownPixels, counter_findings, dead_and_hot, gather_statistics
 
 
-def discs(brightness, dtype=np.uint16, positions=(4, 4), background=5.0):
+def discs(brightness, dtype=np.uint16):
     """Poisson counts of four round discs of 6 px, blurred like the detector's, on an even background, (y, x, 64, 64)."""
     rows, cols = np.indices((64, 64))
-    mean = np.full((64, 64), background)
+    mean = np.full((64, 64), 5.0)
     for row, col in ((16, 16), (16, 48), (48, 16), (48, 48)):
         mean += brightness * np.clip(6.5 - np.hypot(rows - row, cols - col), 0, 1)
     mean = gaussian_filter(mean, 0.9)
-    return np.random.default_rng(5).poisson(mean, (*positions, 64, 64)).astype(dtype)
+    return np.random.default_rng(5).poisson(mean, (4, 4, 64, 64)).astype(dtype)
 
 
 def found(values, bits=12, known=KnownPixels()):

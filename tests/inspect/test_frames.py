@@ -12,11 +12,11 @@ pytestmark = pytest.mark.physics
 PUBLISHED = mean_pattern_numbers("ds1")
 
 
-def frame_and_findings(mean, published=PUBLISHED):
+def frame_and_findings(mean):
     """The frame of a pattern without noise, and its two findings by check."""
     mean_log = np.log1p(mean)
-    frame = frame_of(mean, mean_log, published_lattice(), 5.2, published)
-    return frame, {finding.check: finding for finding in orientation_findings(frame, mean_log, published)}
+    frame = frame_of(mean, mean_log, published_lattice(), 5.2, PUBLISHED)
+    return frame, {finding.check: finding for finding in orientation_findings(frame, mean_log, PUBLISHED)}
 
 
 @pytest.mark.parametrize("orientation", ["as published", "upside down", "turned by half a turn", "rows and columns exchanged"])

@@ -63,8 +63,7 @@ def world(tmp_path, monkeypatch) -> World:
     """What the package takes for the repository's notebooks are these."""
     made = World(tmp_path)
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(made.artefacts))
-    own = figures._notebooks
-    monkeypatch.setattr(figures, "_notebooks", lambda folder: own(folder or made.notebooks))
+    monkeypatch.setattr(figures, "repository", lambda: tmp_path)
     return made
 
 

@@ -14,6 +14,7 @@ import pooch
 import pytest
 from fake_zenodo import ODD, SCAN, Fault
 
+from figures_pkg.cli import main
 from figures_pkg.record import MissingDataset, zenodo
 from figures_pkg.record.fetch import FOLDER_VARIABLE, SPARE_BYTES, PinConflict, data_dir, ensure, fetch, read_pins
 from figures_pkg.record.manifest import ManifestError
@@ -200,12 +201,13 @@ def test_a_lock_beside_the_manifest_has_the_last_word(world):
         ensure("scan")
 
 
-def test_a_record_that_changes_is_not_believed(world):
-    """Other bytes under the same name are told, and what is here stays as it was."""
-    fetch("scan")
+def test_a_record_that_changes_is_not_believed(world, capsys):
+    """The command tells other bytes under the same name in one sentence, and what is here stays as it was."""
+    assert main(["fetch", "scan"]) == 0
     world.server.files[SCAN] = bytes(len(world.content))
-    with pytest.raises(PinConflict, match="never changes"):
-        fetch("scan", refresh=True)
+    assert main(["fetch", "--refresh", "scan"]) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and said.count("figures_pkg: ") == 1 and "never changes" in said and "md5:" in said, said
     assert world.path.read_bytes() == world.content and ensure("scan") == world.path
 
 

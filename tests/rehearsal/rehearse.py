@@ -115,11 +115,11 @@ class Protocol:
             print(f"FAILED {name}: {problem}", flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="smoke", help="of the twin's book, which has to be there")
     parser.add_argument("--full", action="store_true", help="every variant of both scans, and a book that has to be refused")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     rehearsal = Rehearsal(options.profile)
     start = time.perf_counter()
     with ProcessPoolExecutor(SIDE_BY_SIDE, get_context("spawn"), share_cores) as pool:
