@@ -260,11 +260,12 @@ class Columns:
         return values.reshape(orders, depths, discs).astype(float)
 
 
-def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_mrad: float, turn: int = 1, threads: int = 1) -> Columns:
+def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_mrad: float, turn: int = 1, threads: int = 1,
+                  half_depth: float = HALF_DEPTH) -> Columns:
     """Simulate depth stacks of ErMnO3 for the states between `low` and `high`: tilt b, tilt c (mrad) and thickness (nm), shape (3,).
 
     (g_b, g_c) of the discs, 1/Å, shape (n, 2), are those of ErMnO3 along [100], or a `ValueError` says so. The turn of the phase from +P to -P in
-    units of 60 degrees, 1 or -1, is the mirror variant of the wall.
+    units of 60 degrees, 1 or -1, is the mirror variant of the wall; `half_depth` is half its width along the beam, in periods.
     """
     period_nm, tilt_step = structure()["a_angstrom"] / 10, 0.5
     reach = np.full(2, convergence_mrad / tilt_step)
@@ -281,7 +282,7 @@ def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_
         raise ValueError("the discs are not those of ErMnO3 along [100]; columns with a wall are known for this crystal only")
     hkl, coefficients = tuple(map(tuple, whole.tolist())), []
     for top in (1, -1):
-        stacks, first_depth = build_stacks(top, turn, HALF_DEPTH, first, last, *ends, hkl, tilt_step, threads)
+        stacks, first_depth = build_stacks(top, turn, half_depth, first, last, *ends, hkl, tilt_step, threads)
         means, lost = average_over_cone(np.moveaxis(stacks, 0, 3), reach)
         coefficients.append(means)
     start = np.array([ends[0][0] + lost[0] * tilt_step, ends[1][0] + lost[1] * tilt_step, first * period_nm])

@@ -38,11 +38,15 @@ def box_image_numbers(dataset: str) -> dict:
     """
     Numbers measured on the published virtual images of ``"ds1"`` or ``"ds2"``; ``box_images.yaml`` holds their source.
 
-    ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, and ``blocks``, an array (16, 16) of means over equal
-    parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean pattern.
+    ``box1`` and ``box2``, each with ``mean`` (counts per pixel of the box), its ``error``, ``contrast`` between the domains and its error, and
+    ``blocks``, an array (16, 16) of means over equal parts of the scan; ``dark_points_row_col``, pixels that are dark in the published mean
+    pattern; of DS1 ``wall`` with ``distance_nm`` (x,), positive in +P, and ``profiles`` (x, 2) of both boxes over their values far from the wall.
     """
     known = _of_scan("box_images.yaml", dataset, "box images")
     images = {name: image | {"blocks": np.array(image["blocks"])} for name, image in known.items() if name.startswith("box")}
+    if "wall" in known:
+        wall = known["wall"]
+        images["wall"] = {"distance_nm": np.array(wall["distance_nm"]), "profiles": np.stack([wall["box1"], wall["box2"]], axis=1)}
     return images | {"dark_points_row_col": [tuple(place) for place in known["dark_points_row_col"]]}
 
 
