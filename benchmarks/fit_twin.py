@@ -231,7 +231,7 @@ def fit_wall(model: PatternModel, row, columns: dict, distance_nm, profiles) -> 
 
 
 def fit(dataset: str) -> pd.DataFrame:
-    """All admissible states of a scan, those of DS1 with their walls."""
+    """All admissible states of a scan; those of DS1 with their best wall, and with all admissible ones."""
     preset, ranges = load_preset(dataset), RANGES[dataset]
     ends = [np.array(axis) + np.array([-1, 1]) * preset.beam.convergence_mrad for axis in ranges[1:]]
     library = build_library(LibrarySettings.covering(ranges[0], *ends, g_max_inv_angstrom=1.2), threads=1, progress=False)
@@ -243,10 +243,11 @@ def fit(dataset: str) -> pd.DataFrame:
     if wall is not None:
         columns = wall_columns(model, table.values[:, :3])
         walls = [pd.DataFrame(fit_wall(model, row, columns, wall["distance_nm"], wall["profiles"])).assign(state=row.Index) for row in table.itertuples()]
-        table = pd.concat(walls).merge(table, left_on="state", right_index=True).drop(columns="state")
-        table["wall_admissible"] = table.wall_rms <= WITHIN * table.wall_rms.min()
+        walls = pd.concat(walls).assign(wall_admissible=lambda all_walls: all_walls.wall_rms <= WITHIN * all_walls.wall_rms.min())
+        best = walls.groupby("state").wall_rms.transform("min") == walls.wall_rms
+        table = table.merge(walls[best | walls.wall_admissible], left_index=True, right_on="state").drop(columns="state")
     table.insert(0, "scan", dataset)
-    return table.sort_values(["chi2", "wall_rms"] if wall is not None else "chi2")
+    return table.sort_values("chi2", kind="stable")
 
 
 def main() -> None:
