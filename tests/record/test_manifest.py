@@ -34,6 +34,13 @@ def test_our_manifest_names_the_files_of_both_records(ours, repository):
     assert twins == {"ds1": "ds1", "ds2": "ds2"} and all((repository / "figures_pkg" / "twin" / "presets" / f"{one}.yaml").is_file() for one in twins)
 
 
+def test_conflicts_are_kept_beside_the_value(ours):
+    """The paper's 9 mrad and the notebook's scan field stand beside the values that the code uses."""
+    step, convergence = ours["ds1"].axes["scan_step_nm"], ours["ds1"].acquisition["convergence_mrad"]
+    assert step.value == 1.4 and [other.value for other in step.conflicts] == [0.977]
+    assert convergence.value == 1.24 and ("paper", 9) in [(other.basis, other.value) for other in convergence.conflicts]
+
+
 @pytest.mark.parametrize("id", ["ds1", "ds2"])
 def test_lattice_boxes_and_scale_agree(ours, id):
     """Origin + k g(010) + l g(002)/2 lies in the box that names (0, k, l); |g(002)| and |g(010)| times the scale give 2/c and 2/(sqrt(3) a) to 2 %."""
