@@ -29,8 +29,7 @@ OPTIONS = (
 
 
 def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = False) -> Path:
-    """
-    Make whatever is stale of the book, and return its ``index.html``.
+    """Make whatever is stale of the book, and return its ``index.html``.
 
     A profile or scan that is not there is an error before any work is done, as is too little memory or disk unless it is to be tried ``anyway``.
     """
@@ -75,8 +74,7 @@ def render_book(data: str, profile: str, clean: bool = False) -> Path:
 
 
 def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = (), again: str = "book") -> None:
-    """
-    Run the Snakefile of the repository, for the whole book or some files; ``again`` is the command that goes on after a failure.
+    """Run the Snakefile of the repository, for the whole book or some files; ``again`` is the command that goes on after a failure.
 
     Jobs say a line each on stdout (:mod:`figures_pkg.book.jobs`); what Snakemake says goes to a log beside theirs.
 

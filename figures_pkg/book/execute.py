@@ -48,8 +48,7 @@ class LostKernel(RuntimeError):
 
 
 def execute(source: Path, target: Path, parameters: dict) -> Path:
-    """
-    Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
+    """Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
 
     The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran; a name that this cell does not set is
     an error. Cells that belong to the other kind of scan are left out, see :func:`for_source`.
@@ -110,8 +109,7 @@ def _set_parameters(notebook: nbformat.NotebookNode, source: Path, parameters: d
 
 
 def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.NotebookNode:
-    """
-    The notebook, changed in place, without the cells that belong to the other kind of scan.
+    """The notebook, changed in place, without the cells that belong to the other kind of scan.
 
     A cell tagged ``truth`` says or shows what only a simulated scan can tell; one tagged ``measured`` what is said of the authors' scan alone. The
     other book leaves them out. A figure that is left out leaves a card with its label, so that numbers and references are the same in both books.
@@ -137,8 +135,7 @@ def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.N
 
 
 def make_chapter(chapter: str, data: str, profile: str) -> Path:
-    """
-    Execute a chapter's notebook from a source in a profile, complete the passports of its figures, and return the executed notebook.
+    """Execute a chapter's notebook from a source in a profile, complete the passports of its figures, and return the executed notebook.
 
     The checksums are taken before the run: what changes meanwhile makes a figure out of date. So are the fingerprints that the workflow compares
     times with, so that it takes a chapter executed by hand for what it is.
@@ -166,8 +163,7 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
 
 
 def complete_passports(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:
-    """
-    Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
+    """Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
 
     ``announced`` are the ids of the figures that the chapter's notebook publishes. A passport from before ``start`` was not written by this run.
     """
@@ -184,8 +180,7 @@ def complete_passports(folder: Path, chapter: str, announced: list[str], start: 
 
 
 def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
-    """
-    Checksums by name of everything that the workflow's rule for a notebook takes as input.
+    """Checksums by name of everything that the workflow's rule for a notebook takes as input.
 
     Of a file the SHA-256, empty for one that is not there; of code its fingerprint (:mod:`figures_pkg.code`). Files of the repository are named
     by their path in it, scans and artefacts by what they are.

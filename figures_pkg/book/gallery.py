@@ -44,8 +44,7 @@ class Shown:
 
 
 def shown_figures(data: str, profile: str) -> dict[str, Shown]:
-    """
-    The published figures of a profile, compared with their inputs of now.
+    """The published figures of a profile, compared with their inputs of now.
 
     Two figures with one name, a claim about a figure that no notebook makes, and a figure without passport or data each raise.
     """
@@ -70,8 +69,7 @@ def figure_states(data: str, profile: str) -> list[str]:
 
 
 def check_references(profile: str) -> list[Change]:
-    """
-    Hold the numbers behind all figures of the twin against the stored ones; RuntimeError if a figure is out of date.
+    """Hold the numbers behind all figures of the twin against the stored ones; RuntimeError if a figure is out of date.
 
     Of a profile without stored numbers only this last is checked, and a warning says so.
     """
@@ -100,8 +98,7 @@ def _of_today(profile: str) -> dict[str, PublishedFigure]:
 
 
 def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
-    """
-    Give the staged notebooks in a folder their passports, the gallery, and the sentence that counts what is out of date.
+    """Give the staged notebooks in a folder their passports, the gallery, and the sentence that counts what is out of date.
 
     Picture, drawing, thumbnail and passport of each figure, the latter with its claims of now, are copied to ``figures`` in the folder.
     """
@@ -166,8 +163,7 @@ def _card(name: str, each: Shown) -> str:
 
 
 def passport_html(passport: dict, claims: list[str], changed: list[str]) -> str:
-    """
-    The passport of a figure, folded, as ``<details>`` without blank lines, so that Markdown takes it as one block; all texts are escaped.
+    """The passport of a figure, folded, as ``<details>`` without blank lines, so that Markdown takes it as one block; all texts are escaped.
 
     ``claims`` are the ids of those that the figure supports, ``changed`` the inputs that changed since it was made.
     """

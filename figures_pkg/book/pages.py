@@ -82,8 +82,7 @@ def orphans(html: Path) -> list[str]:
 
 
 def weights(html: Path) -> dict[str, int]:
-    """
-    Bytes that a browser loads with each page, the heaviest first: the page, its pictures, its scripts and its styles, each once, uncompressed.
+    """Bytes that a browser loads with each page, the heaviest first: the page, its pictures, its scripts and its styles, each once, uncompressed.
 
     The data of interactive figures do not count, whether a script asks for them later or they lie in the page (:func:`data_weights`).
     """

@@ -39,8 +39,7 @@ MATHJAX = "mathjax"  # in the address or the text of the scripts that set equati
 
 
 def make_pdf(book: Path, target: Path, cover: list[str]) -> Path:
-    """
-    Write the built book, in ``_build/html`` of its folder, as one PDF, with the lines of a title page, the title first.
+    """Write the built book, in ``_build/html`` of its folder, as one PDF, with the lines of a title page, the title first.
 
     It is printed twice: the first time to learn on which page each chapter begins, the second with these numbers in the contents.
     FileNotFoundError if the book is not built or no browser of the Chromium family is installed, RuntimeError if the browser fails.
@@ -141,8 +140,7 @@ def chapters_of(html: Path) -> list[Chapter]:
 
 
 def printed(html: Path, cover: list[str], pages: dict[str, int] | None = None) -> str:
-    """
-    One HTML document with a cover, a table of contents and every chapter; links between chapters stay links.
+    """One HTML document with a cover, a table of contents and every chapter; links between chapters stay links.
 
     Cells whose code is folded away on the page show their outputs only, and an interactive figure what its page shows without JavaScript.
     ``pages`` has the page number of each chapter by its anchor; without it the table of contents has room for the numbers.

@@ -1,5 +1,4 @@
-"""
-The executed notebooks and the prose as HTML that needs no other host and weighs little.
+"""The executed notebooks and the prose as HTML that needs no other host and weighs little.
 
 This module is also the extension of Sphinx that ``book/_config.yml`` names: what the book changes in its theme, and how a chapter opens elsewhere.
 """
@@ -51,8 +50,7 @@ SHARED = ("_toc.yml", "references.bib", "glossary.md")  # of the book; all pages
 
 
 def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], notice: str, clean: bool = False) -> Path:
-    """
-    Stage executed notebooks into ``book/executed`` and build the book's HTML, with warnings as errors; returns ``index.html``.
+    """Stage executed notebooks into ``book/executed`` and build the book's HTML, with warnings as errors; returns ``index.html``.
 
     After a build without errors, only pages whose files have changed are rendered again, as long as the frame around them is the same: configuration,
     contents, bibliography, glossary, names of pages, headings, labels and the code that renders. ``clean`` renders every page.
@@ -100,8 +98,7 @@ def _frame(book: Path, configuration: Path) -> str:
 
 
 def stage(book: Path, notebooks: list[Path]) -> None:
-    """
-    Make ``book/executed`` hold exactly these notebooks, ready to be downloaded, and the picture of the first page.
+    """Make ``book/executed`` hold exactly these notebooks, ready to be downloaded, and the picture of the first page.
 
     Drawings get lighter, and where the repository is known each notebook a cell for Colab. One that failed or never ran is refused first.
     """
@@ -153,8 +150,7 @@ def shorten_paths(svg: str) -> str:
 
 
 def shipped_files(data: str, profile: str) -> dict[str, Path]:
-    """
-    What the chapters name in their front matter under ``companion: ships``, by the place that it gets in the built pages.
+    """What the chapters name in their front matter under ``companion: ships``, by the place that it gets in the built pages.
 
     What a chapter ships must be among its artefacts, so that it is made first.
     """

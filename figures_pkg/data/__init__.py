@@ -18,8 +18,7 @@ __all__ = ["Axes", "DETECTOR_DIMS", "DIMS", "HspyWriter", "SCAN_DIMS", "ScanFile
 
 
 def open_dataset(dataset: str, data: str = "twin", profile: str = "laptop") -> xr.DataArray:
-    """
-    Open a scan of the twin or of the authors' record, in the "lab" orientation; parameters and errors are those of :func:`figures_pkg.record.fetch.locate`.
+    """Open a scan of the twin or of the authors' record, in the "lab" orientation; parameters and errors are those of :func:`figures_pkg.record.fetch.locate`.
 
     The twin's file carries its own axes. For the record the manifest's values are used: the authors' files are known to hold nominal axes.
     A file of the record with another shape than the manifest expects is a :class:`ScanFileError`, because its steps and reflections cannot be

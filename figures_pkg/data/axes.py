@@ -21,8 +21,7 @@ class ScanFileError(ValueError):
 
 @dataclass(frozen=True)
 class Axes:
-    """
-    Calibration of a scan; ``None`` means "not known here", so that two sources can be merged.
+    """Calibration of a scan; ``None`` means "not known here", so that two sources can be merged.
 
     Parameters
     ----------
@@ -94,8 +93,7 @@ def check_orientation(orientation: str) -> None:
 
 def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, title: str, format: str,
                extra: dict | None = None) -> xr.DataArray:
-    """
-    Put the labels on a 4D array: the one place where the travelling object is made.
+    """Put the labels on a 4D array: the one place where the travelling object is made.
 
     Coordinates are in nm from the first position and in 1/Å from the origin pixel. A pair of axes without a calibration counts in pixels
     (``units="px"``, and a warning); an unknown origin is half the detector (128 of 256 pixels), as in the authors' converter.

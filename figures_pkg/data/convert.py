@@ -31,8 +31,7 @@ _NOT_STORED = ("path", "format")  # attributes that belong to a file, not to the
 
 def convert(path, target, *, orientation: str = "lab", axes=None, overwrite: bool = False, workers: int | None = None,
             progress: bool = True, **how_to_open) -> Path:
-    """
-    Stream a scan into a zarr (format 3) store: same counts bit for bit, chunks of whole patterns, zstd-compressed.
+    """Stream a scan into a zarr (format 3) store: same counts bit for bit, chunks of whole patterns, zstd-compressed.
 
     The store grows in ``<target>.part/`` and is renamed when it is complete. After an interruption, even a killed
     process, the same call goes on with the blocks that are not yet there. Memory does not depend on the scan's size: each
@@ -80,8 +79,7 @@ def _alone(part: Path) -> Iterator[None]:
 
 
 def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
-    """
-    First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded. The first line is the
+    """First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded. The first line is the
     identity, each further one a block; a line cut short by a crash is cut off.
     """
     lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.exists() else []

@@ -29,8 +29,7 @@ PROVENANCE = "figures_pkg"  # subgroup of original_metadata that tells where our
 
 
 def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, int] | None = None) -> Opened:
-    """
-    Read the labels of a ``.hspy`` file and find the fastest way to its counts.
+    """Read the labels of a ``.hspy`` file and find the fastest way to its counts.
 
     Axes are taken in the order of the array; those that the file calls navigation become the scan, wherever they stand. The beam energy
     may be in V or keV, the camera length is the nominal one if the file names it. ``scan_shape=(1, 1)`` opens a single pattern.
@@ -165,8 +164,7 @@ def _plain(value):
 
 
 def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: dict) -> h5py.Group:
-    """
-    Write everything but the counts into an empty file and return the group of the signal.
+    """Write everything but the counts into an empty file and return the group of the signal.
 
     The traps of the authors' files are kept for the tests of our readers: the beam energy in V, ``$A^{-1}$``, a convergence angle of nan,
     the format version 3.0 with ``package="pyxem"``.
@@ -202,8 +200,7 @@ def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: di
 
 
 class HspyWriter:
-    """
-    Write a scan block by block into a HyperSpy 3.0 ``.hspy`` file laid out like those of the authors.
+    """Write a scan block by block into a HyperSpy 3.0 ``.hspy`` file laid out like those of the authors.
 
     Blocks go, compressed, into a file under a temporary name, which :meth:`close` renames: the target is absent, the old
     one, or complete. Leaving the ``with`` block by an error removes the temporary file. Threads may call :meth:`write`;
@@ -254,8 +251,7 @@ class HspyWriter:
         return [origin for origin in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if origin not in self._written]
 
     def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
-        """
-        Store the patterns at scan positions ``origin_yx`` onward, (n_y, n_x, det_y, det_x): one or more whole chunks on the chunk grid;
+        """Store the patterns at scan positions ``origin_yx`` onward, (n_y, n_x, det_y, det_x): one or more whole chunks on the chunk grid;
         only at the scan's end may a block be shorter.
         """
         if block.dtype != self.dtype:

@@ -27,8 +27,7 @@ _MIB_TYPES = {"U08": ">u1", "U16": ">u2", "U32": ">u4"}
 def open_scan(path, orientation: str = "lab", axes: Axes | dict | None = None, *, experiment: str | None = None,
               scan_shape: tuple[int, int] | None = None, stored_orientation: str | None = None,
               source: str | None = None, check_counts: bool = True) -> xr.DataArray:
-    """
-    Open a scan without reading it, except for a few patterns that tell whether the counters overflowed.
+    """Open a scan without reading it, except for a few patterns that tell whether the counters overflowed.
 
     Parameters
     ----------
@@ -141,8 +140,7 @@ def _warn_about_counts(scan: LazyScan, path: Path) -> None:
 
 
 def wrapped_pixels(sample: np.ndarray) -> int:
-    """
-    Number of pixels of uint8 patterns (n, det_y, det_x) that are darker by more than 80 counts than a closed rim around them.
+    """Number of pixels of uint8 patterns (n, det_y, det_x) that are darker by more than 80 counts than a closed rim around them.
 
     A bright spot has no hole, except where the counter wrapped (or a pixel is dead: pixels that are zero in every
     pattern are left out). The difference of 80 is five times the Poisson noise at 255.
@@ -220,8 +218,7 @@ def _check_four(path: Path, shape) -> None:
 
 
 def _open_mib(path: Path, scan_shape: tuple[int, int] | None) -> Opened:
-    """
-    Read the headers of a ``.mib`` file and lay its frames out as a scan.
+    """Read the headers of a ``.mib`` file and lay its frames out as a scan.
 
     The rows in the file are in the "lab" orientation. RosettaSciIO turns them over while reading, which gives the
     "camera" orientation; the authors' converter did not. RosettaSciIO supplies only the shape of the scan, from the ``.hdr`` or from the

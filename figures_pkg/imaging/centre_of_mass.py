@@ -12,8 +12,7 @@ from .one_pass import summarise
 
 
 def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name: str = "com") -> tuple[xr.DataArray, xr.DataArray]:
-    """
-    Components of a centre of mass along a direction of the pattern and across it, (scan_y, scan_x) each, in its unit.
+    """Components of a centre of mass along a direction of the pattern and across it, (scan_y, scan_x) each, in its unit.
 
     The direction on the detector is (row, col), such as ``lattice.g002`` for +c, of any length; the second is turned from it by 90°, rows to columns.
     """
@@ -23,8 +22,7 @@ def along_and_across(images: xr.Dataset, axis_row_col: tuple[float, float], name
 
 
 def com_noise(images: xr.Dataset, name: str = "com") -> xr.Dataset:
-    """
-    Standard deviation of the centre of mass at each position, from counting statistics alone, as ``<name>_y`` and ``<name>_x``.
+    """Standard deviation of the centre of mass at each position, from counting statistics alone, as ``<name>_y`` and ``<name>_x``.
 
     For Poisson counts N at the vectors g, σ² = Σ (g − COM)² N / (Σ N)², each axis on its own; masks and backgrounds are propagated too. It needs
     the counts as the detector gave them: rescaled data give a wrong noise. Where a detector counts one electron in m pixels, counts depend on
@@ -34,8 +32,7 @@ def com_noise(images: xr.Dataset, name: str = "com") -> xr.Dataset:
 
 
 def scatter(vector_map: xr.DataArray, dim: str = "scan_x") -> float:
-    """
-    Noise of a map as its neighbours tell it: what remains when everything smooth over three positions is taken out.
+    """Noise of a map as its neighbours tell it: what remains when everything smooth over three positions is taken out.
 
     The robust spread (1.4826 × median absolute value) of the second differences a − 2b + c along ``dim``, divided by √6. White noise of standard
     deviation σ gives σ; walls and features up to a few per cent of the positions do not matter. More than :func:`com_noise` predicts means more
@@ -48,8 +45,7 @@ def scatter(vector_map: xr.DataArray, dim: str = "scan_x") -> float:
 
 
 def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
-    """
-    Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
+    """Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
 
     A plane also swallows what the specimen itself does linearly across the scan, such as a bend of constant curvature
     (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``, booleans
@@ -89,8 +85,7 @@ def remove_descan(images: xr.Dataset, planes: xr.Dataset) -> xr.Dataset:
 
 
 def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles: int = 4) -> xr.Dataset:
-    """
-    Planes through the centre of the pattern over the scan, from one more pass.
+    """Planes through the centre of the pattern over the scan, from one more pass.
 
     The centre of mass of the direct beam is no measure of descan: its disc is filled unevenly, and how unevenly changes
     with bend and thickness. The rims of the discs hardly move, and what is left of the effect averages out over discs that

@@ -73,8 +73,7 @@ class Box:
 
 
 def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
-    """
-    The pixels of a detector, an object with a method ``mask(shape)`` or an array (det_y, det_x): a boolean mask, or float64 weights.
+    """The pixels of a detector, an object with a method ``mask(shape)`` or an array (det_y, det_x): a boolean mask, or float64 weights.
     Another shape, no pixel inside or a weight that is not finite are a ValueError, in which the detector has the ``name``.
     """
     if isinstance(detector, xr.DataArray):
@@ -123,8 +122,7 @@ def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
 
 
 def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """
-    Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``, from -1 to 1; 0 where neither holds a count.
+    """Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``, from -1 to 1; 0 where neither holds a count.
 
     In a flat crystal without tilt it changes sign with the polarization. A tilt along c shifts it, and which domain has the
     larger value depends on the thickness. ``up`` are the counts under 00l, ``down`` under its opposite; whole numbers of any type are safe.
@@ -136,8 +134,7 @@ def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CenterOfMass:
-    """
-    Which counts the centre of mass is taken of.
+    """Which counts the centre of mass is taken of.
 
     Without background, COM = Σ m N g / Σ m N over the pixels: N the counts, g the reciprocal-space vector of the pixel,
     m the mask. With a background level per pattern, b = Σ χ N / Σ χ is the mean of the pattern over the pixels χ, and
@@ -185,8 +182,7 @@ class Moments:
         return {f"{self.name}/{key}": values for key, values in found.items() if values is not None}
 
     def centre(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """
-        Centre of mass and its standard deviation in pixels from the corner, from the maps of the pass: "row", "col", "row_std", "col_std".
+        """Centre of mass and its standard deviation in pixels from the corner, from the maps of the pass: "row", "col", "row_std", "col_std".
 
         They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to first order.
         """

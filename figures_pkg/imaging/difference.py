@@ -21,8 +21,7 @@ from .one_pass import summarise
 
 
 def pearson_map(a, b, where=None):
-    """
-    Share of each pixel in 1 − r, with Pearson's r of the two patterns ("D3", the paper-equivalent).
+    """Share of each pixel in 1 − r, with Pearson's r of the two patterns ("D3", the paper-equivalent).
 
     With z the pattern less its mean, divided by its standard deviation (over the N pixels that take part),
 
@@ -42,8 +41,7 @@ def pearson_map(a, b, where=None):
 
 
 def move_onto(pattern, centre, target):
-    """
-    A mean pattern moved by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
+    """A mean pattern moved by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
 
     Pixels without any count, which are dead, take the median of their neighbours first; they would travel otherwise.
     """
@@ -54,8 +52,7 @@ def move_onto(pattern, centre, target):
 
 
 def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius_px: float, mean: bool = False) -> pd.DataFrame:
-    """
-    Sum a map over the disc of each reflection, or average it where its values are no shares of a whole, and rank them.
+    """Sum a map over the disc of each reflection, or average it where its values are no shares of a whole, and rank them.
 
     ``positions`` are (row, col) in px by name; discs that hang over the rim of the map are left out, and a ValueError if all do. The table has
     the index ``reflection``, strongest first, with ``value``, ``share`` (of the sum of the column) and ``rank`` from 1.
@@ -101,8 +98,7 @@ def like(pattern, values: np.ndarray, name: str):
 
 
 def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Lattice, radius_px: float):
-    """
-    Mean patterns (det_y, det_x) of groups of positions, boolean maps (scan_y, scan_x) by name, moved so that all lattices lie on that of the first.
+    """Mean patterns (det_y, det_x) of groups of positions, boolean maps (scan_y, scan_x) by name, moved so that all lattices lie on that of the first.
 
     The descan error moves one average against another by a fraction of a pixel. The lattices before the move, fitted from a guess with the
     radius of a disc, are returned too, both by name.
@@ -115,8 +111,7 @@ def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Latt
 
 
 def reflection_table(delta, lattice: Lattice, radius_px: float, mean: bool = False) -> pd.DataFrame:
-    """
-    The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences; named "004", "00-4" and so on. Lattice and disc radius
+    """The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences; named "004", "00-4" and so on. Lattice and disc radius
     are those of the patterns behind the map; ``mean`` is that of :func:`rank_reflections`.
     """
     inside = lattice.reflections(delta.shape, 1.5 * radius_px, orders=4)

@@ -17,8 +17,7 @@ BATCH = 8  # patterns (and rows) handled together: one load and store of an accu
 
 @intrinsic
 def plus(typingctx, accumulator, value):
-    """
-    ``accumulator + value`` in the type of the accumulator.
+    """``accumulator + value`` in the type of the accumulator.
 
     Numba widens integer sums to 64 bit, which quarters the number of pixels per vector instruction. Floating-point
     sums may be taken in any order, which lets a row be summed in vectors; nan and infinity still come through.
@@ -33,8 +32,7 @@ def plus(typingctx, accumulator, value):
 
 @njit(nogil=True, cache=True)
 def accumulate(block, order, starts, runs, first_run, spans, first_span, weights, sums, exact, weighted):
-    """
-    Add the patterns of a block, (n, det_y, det_x) and C-contiguous, to all sums of the pass.
+    """Add the patterns of a block, (n, det_y, det_x) and C-contiguous, to all sums of the pass.
 
     ``order`` are their indices sorted by label, and ``starts`` where each label begins in them (labels + 1 entries). Detectors are as in
     ``one_pass.Plan``. Added to are ``sums``, the pattern of each label, whose type is that of all sums over pixels; ``exact``, (n, 5 + detectors)
@@ -206,8 +204,7 @@ def multiply_1p(block, product):
 
 @njit(nogil=True, cache=True)
 def split_power(bits, power):
-    """
-    Move the power of two of positive doubles into ``power``, leaving a number from 1 to 2. ``bits`` is the product seen as int64: sign, 11 bits
+    """Move the power of two of positive doubles into ``power``, leaving a number from 1 to 2. ``bits`` is the product seen as int64: sign, 11 bits
     of the exponent plus 1023, 52 bits of the fraction.
     """
     for y in range(bits.shape[0]):

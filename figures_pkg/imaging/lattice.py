@@ -24,8 +24,7 @@ RINGS_PX = np.concatenate([[9, 11, 14, 18, 22, 28, 32, 36, 40], np.arange(47, 17
 
 @dataclass(frozen=True)
 class Lattice:
-    """
-    Where the reflections 0kl lie on the detector, in pixels counted from 0, rows downward.
+    """Where the reflections 0kl lie on the detector, in pixels counted from 0, rows downward.
 
     ``g002`` is the vector of 002 and ``g010`` that of 010; the crystal's c axis points along ``g002``.
     """
@@ -63,8 +62,7 @@ def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
 
 def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None,
                    widest_px: float = 1.5) -> Lattice:
-    """
-    Fit centre and vectors to the rims of the discs.
+    """Fit centre and vectors to the rims of the discs.
 
     A tilted specimen fills its discs unevenly, often only half, so their centroids lie up to half a radius off. Their rims
     stay in place: around each expected position the circle is found across which the logarithm of the counts falls most.
@@ -161,8 +159,7 @@ def _fit(found: np.ndarray, guess: Lattice, radius_px: float) -> Lattice:
 
 
 def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float]:
-    """
-    Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted: a guess for :func:`refine_lattice`.
+    """Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted: a guess for :func:`refine_lattice`.
 
     The entry is a measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError. The scan, or its stand-in
     from the twin, gives the beam energy and the size of a pixel.
@@ -177,8 +174,7 @@ def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float
 
 
 def as_drawn(mean_log: np.ndarray) -> np.ndarray:
-    """
-    What a mean log pattern (det_y, det_x) looks like, in counts, after it was drawn like the published ones and read back.
+    """What a mean log pattern (det_y, det_x) looks like, in counts, after it was drawn like the published ones and read back.
 
     Drawing shrank each axis to 115 pixels with a Hann window, and reading it back interpolates linearly, which blurs by about
     two pixels; only pictures that share this blur are comparable. The input is the mean over the scan of ln(1 + counts), so
@@ -196,8 +192,7 @@ def as_drawn(mean_log: np.ndarray) -> np.ndarray:
 
 
 def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float, dead: tuple = ()) -> np.ndarray:
-    """
-    Mask of the pixels between the discs, further from lattice points than ``clearance_px``, a disc's radius and its blur; without the label of
+    """Mask of the pixels between the discs, further from lattice points than ``clearance_px``, a disc's radius and its blur; without the label of
     the published pictures and 6 px around each of the ``dead`` pixels (row, col).
     """
     pixels = np.indices(shape).transpose(1, 2, 0)
@@ -218,8 +213,7 @@ def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edg
 
 
 def disc_counts(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
-    """
-    Counts in discs above the background beside them, for pairs (k, l) of reflections 0kl; negative where a disc does not rise above it.
+    """Counts in discs above the background beside them, for pairs (k, l) of reflections 0kl; negative where a disc does not rise above it.
 
     A pixel belongs to a disc when its centre is nearer than ``radius_px``. The background is the mean 8 to 10 px away, half-way to the next disc.
     """

@@ -33,8 +33,7 @@ LEAST_CLEARNESS = 2.5  # of a net over the scatter of the autocorrelation; noise
 
 @dataclass(frozen=True)
 class Zone:
-    """
-    The plane net of the reflections of a zone axis, in 1/Å.
+    """The plane net of the reflections of a zone axis, in 1/Å.
 
     Components are (g_b, g_c): along b to the right and along c upward in an undistorted, unrotated pattern as it is drawn
     on a screen. For ErMnO3 along [100] they are those along b* and c*. ``basis`` are two short vectors, one per row, whose whole multiples
@@ -49,8 +48,7 @@ class Zone:
 
     @classmethod
     def of(cls, first: float, second: float, angle_deg: float = 90.0, name: str = "the zone axis", second_order: int = 1) -> "Zone":
-        """
-        A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise, from 20 to 160 degrees.
+        """A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise, from 20 to 160 degrees.
 
         ``second_order`` is the l of the second vector: 1 for 001, 2 where the odd 00l are extinct.
         """
@@ -146,8 +144,7 @@ def _contrast(counts, wide_px) -> np.ndarray:
 
 
 def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
-    """
-    The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, zero when no two peaks lie across each other;
+    """The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, zero when no two peaks lie across each other;
     and how clear they are: the mean autocorrelation on the eight nearest points of the net over the scatter of the whole map.
     """
     image = _contrast(counts, wide_px)
@@ -165,8 +162,7 @@ def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
 
 
 def _place_net(counts, basis) -> np.ndarray:
-    """
-    A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics. The phase of a harmonic is
+    """A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics. The phase of a harmonic is
     that of the mean disc, so an unevenly filled disc moves it a little; the rims mend that later.
     """
     image = _contrast(counts, np.linalg.norm(basis, axis=0).min() / 2)
@@ -232,8 +228,7 @@ def _polished(peaks, basis):
 
 
 def _steepest_radius(counts, beam, basis) -> float:
-    """
-    Radius in px at which the counts fall most, on average over the brightest discs, each of them counted alike.
+    """Radius in px at which the counts fall most, on average over the brightest discs, each of them counted alike.
     A blur of standard deviation s makes a disc of radius r seem smaller by about s² / 2r: by 3 % in the twin of DS1, by 6 % in that of DS2.
     """
     spacing = np.linalg.norm(basis, axis=0).min()
@@ -290,8 +285,7 @@ class FoundLattice:
 
 def find_lattice(mean_pattern: np.ndarray, zone: Zone | None = None, *, scale_inv_angstrom: float | None = None,
                  up: tuple[float, float] = (-1.0, 0.0), radius_px: float | None = None) -> FoundLattice:
-    """
-    Find the reflections of a zone axis in a mean pattern and fit their lattice to the rims of the discs.
+    """Find the reflections of a zone axis in a mean pattern and fit their lattice to the rims of the discs.
 
     What geometry cannot tell. A net looks the same after half a turn, so +c and −c are equally good: the one nearer to `up` is
     taken, which should be the recorded orientation. Seen from behind, the net of a rectangle also looks the same: the screen is

@@ -32,8 +32,7 @@ MERGED_AT_ONCE = 16
 
 def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *, mean: bool = True, maximum: bool = False,
               mean_log: bool = False, groups: Mapping | None = None, threads: int | None = None) -> xr.Dataset:
-    """
-    Read a scan once and keep what fits on a page: virtual images, centre of mass, mean patterns.
+    """Read a scan once and keep what fits on a page: virtual images, centre of mass, mean patterns.
 
     The work is one task per dask block, so it runs in threads, or on a cluster when a ``dask.distributed.Client`` is
     active. Sums of integer counts are exact and do not depend on the blocks; floating-point data are summed in double
@@ -109,8 +108,7 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
 
 
 def _labels(groups: Mapping, shape: tuple[int, int]) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
-    """
-    The positions of each group as boolean arrays (scan_y, scan_x), and a label per position, such that positions of one label are in the same
+    """The positions of each group as boolean arrays (scan_y, scan_x), and a label per position, such that positions of one label are in the same
     groups; None without groups. The third array, (labels, groups) booleans, says which groups each label belongs to.
     """
     members = {}
@@ -241,8 +239,7 @@ def merge(partials: list[Partial]) -> Partial:
 
 
 def reduce_block(block: np.ndarray, plan: Plan, corner: tuple[int, int], labels: np.ndarray | None = None) -> Partial:
-    """
-    Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x), whose first position is ``corner`` (y, x).
+    """Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x), whose first position is ``corner`` (y, x).
     The patterns of each label, one integer per position, are summed on their own; by default all have one label.
     """
     if block.shape[2:] != plan.shape or (labels is not None and labels.shape != block.shape[:2]):

@@ -31,8 +31,7 @@ LEAVE_OUT = "Leave them out of virtual detectors and centres of mass."
 
 @dataclass(frozen=True)
 class Statistics:
-    """
-    Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x).
+    """Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x).
 
     ``total`` and ``images`` are counts of each position in the whole pattern and in each mask; ``tiles`` are mean patterns of up to 4 × 4 equal
     parts of the scan; ``sample`` (n, det_y, det_x) some patterns spread over it; ``histogram`` how often each count occurs, None for real numbers.
@@ -143,8 +142,7 @@ def _depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> F
 
 
 def _wrap_finding(statistics: Statistics) -> Finding:
-    """
-    Whether counts passed the end of 8 bits and began again at zero.
+    """Whether counts passed the end of 8 bits and began again at zero.
 
     A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped: neither a hole that a closed rim
     surrounds nor a dark line one pixel wide, which the blur between pixels forbids.
@@ -172,8 +170,7 @@ def _wrap_finding(statistics: Statistics) -> Finding:
 
 
 def _notched_pixels(sample: np.ndarray) -> int:
-    """
-    Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more, in uint8 patterns.
+    """Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more, in uint8 patterns.
 
     Pixels that are zero in all of several patterns are dead and do not count.
     """
@@ -202,8 +199,7 @@ def _saturation_finding(statistics: Statistics) -> Finding:
 
 
 def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """
-    Pixels (row, col) with less than a fifth of the median of the 5 × 5 around, where these hold enough counts to tell; and pixels that always
+    """Pixels (row, col) with less than a fifth of the median of the 5 × 5 around, where these hold enough counts to tell; and pixels that always
     hold the same count, or more than twice the brightest neighbour.
     """
     mean, positions = statistics.mean, statistics.positions

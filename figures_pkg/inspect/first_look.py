@@ -47,8 +47,7 @@ BOXES = ("box1", "box2")
 
 
 def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *, progress: bool = False) -> FirstLook:
-    """
-    The first look at a scan of the book, its name and source as for :func:`figures_pkg.record.fetch.locate`; "ds1-field2" is another field of the twin.
+    """The first look at a scan of the book, its name and source as for :func:`figures_pkg.record.fetch.locate`; "ds1-field2" is another field of the twin.
 
     A `MissingDataset` holds the command that makes or fetches the file.
     """
@@ -60,8 +59,7 @@ def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *
 
 
 def inspect_scan(path, expect: str | None = None, *, scan_shape: tuple[int, int] | None = None, progress: bool = False) -> FirstLook:
-    """
-    The first look at any file that the package can open.
+    """The first look at any file that the package can open.
 
     Parameters
     ----------

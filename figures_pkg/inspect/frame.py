@@ -62,8 +62,7 @@ class Frame:
 
 
 def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None, radius_px: float | None, published: dict | None) -> Frame:
-    """
-    Find the lattice of a mean pattern and say how the frame lies with respect to the published one.
+    """Find the lattice of a mean pattern and say how the frame lies with respect to the published one.
 
     The lattice is searched without a guess, because a wrong guess would find itself again. Its c axis tells mirrors and quarter turns, but a lattice
     looks the same after half a turn. What differs is how strong opposite reflections are: the specimen was tilted, and the published picture shows
@@ -100,8 +99,7 @@ def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None, r
 
 
 def _lattices(found: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
-    """
-    The lattice with 002 and 010 on the sides where an orientation puts them, from the brightest disc, and with the direct beam at the node
+    """The lattice with 002 and 010 on the sides where an orientation puts them, from the brightest disc, and with the direct beam at the node
     where the orientation puts it, where that is another.
     """
     basis = np.stack([found.g002, found.g010], axis=1)

@@ -117,8 +117,7 @@ class Packed:
 
 
 def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
-    """
-    How many positions and pixels of a scan (scan_y, scan_x, det_y, det_x) to join along each axis so that a browser holds it.
+    """How many positions and pixels of a scan (scan_y, scan_x, det_y, det_x) to join along each axis so that a browser holds it.
 
     Pixels are joined first, down to 64 along the longer side, then positions.
     """
@@ -132,8 +131,7 @@ def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
 
 
 def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, radius_px: float = 0.0) -> Packed:
-    """
-    Bin, quantise and compress a scan with its maps.
+    """Bin, quantise and compress a scan with its maps.
 
     Counts of joined pixels and positions are added. They are stored as 8-bit square roots, 1.5 standard deviations of Poisson
     noise apart (wider where the file would be too large), and decoded so that means are kept (:func:`code_means`). Codes lie
@@ -184,8 +182,7 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
 
 
 def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Eight-bit codes of counts that are not negative, and what each code means.
+    """Eight-bit codes of counts that are not negative, and what each code means.
 
     The codes are 2 √N / step, rounded; ``step`` is the distance of stored counts in standard deviations of Poisson counts. The table, int64 of
     shape (256,), has the count that each code means, in units of 1/128.
@@ -196,8 +193,7 @@ def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def code_means(step: float) -> np.ndarray:
-    """
-    Counts that the codes mean, shape (256,), so that the mean of noisy counts is kept whatever it is, to 0.1 counts for Poisson noise.
+    """Counts that the codes mean, shape (256,), so that the mean of noisy counts is kept whatever it is, to 0.1 counts for Poisson noise.
 
     That is the mean of the integers with the code, less step² / 12: intervals widen with the counts, and more of the noise lies in the lower half
     of an interval of several integers than in the upper half of the one below. (The mean of the counts that got a code in the whole scan would
@@ -210,8 +206,7 @@ def code_means(step: float) -> np.ndarray:
 
 
 def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = None) -> str:
-    """
-    Write the explorer as HTML.
+    """Write the explorer as HTML.
 
     Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that are opened
     from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a sentence says so, and the
@@ -236,8 +231,7 @@ def write_page(packed: Packed, path: str | Path, title: str) -> Path:
 
 
 def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", profile: str = "laptop", embedding: Path | None = None) -> Path:
-    """
-    Pack a scan of counts with all maps that there are of it, into a page (``.html``, its data beside it) or as data alone (``.js``).
+    """Pack a scan of counts with all maps that there are of it, into a page (``.html``, its data beside it) or as data alone (``.js``).
 
     ``name`` is its identifier in the manifest, with ``source`` and ``profile``, or its path; ``embedding`` is a netCDF file of channels to choose from.
     What is known of it is the truth beside a simulated scan, or the matched domains of one of the record where they were made.
@@ -267,8 +261,7 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
 
 
 def _com_layers(scan: xr.DataArray, images: xr.Dataset, lattice, radius_px: float) -> list[Layer]:
-    """
-    The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
+    """The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
 
     With a lattice of the mean pattern the shift of the pattern by the descan coils is taken off (a plane), and the component along c comes first.
     """

@@ -50,8 +50,7 @@ class Bar:
 
 
 def frame_slider(frames, axes, panels=None, bars=(), doses=(), *, note="", zoom=4, name=None) -> str:
-    """
-    Write sliders over a stack of pictures as HTML: four thirds of a byte for each pixel of `frames`.
+    """Write sliders over a stack of pictures as HTML: four thirds of a byte for each pixel of `frames`.
 
     The pictures are stored as 8-bit square roots, each scaled to its largest pixel: the step of the code is then below the Poisson noise up to
     about 10^4 counts in the brightest pixel. Colours are logarithmic. With `doses`, a further slider draws Poisson counts in the browser

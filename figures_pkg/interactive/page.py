@@ -26,8 +26,7 @@ def element_id(kind: str, name: str | None = None) -> str:
 
 
 def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: tuple[str, ...] = (), after: str = "") -> str:
-    """
-    Wrap an interactive piece: self-contained HTML that asks no network and no kernel, in the colours of the page's or the system's theme.
+    """Wrap an interactive piece: self-contained HTML that asks no network and no kernel, in the colours of the page's or the system's theme.
 
     Parameters
     ----------
@@ -79,8 +78,7 @@ class Picture:
 
 
 def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", name: str | None = None) -> str:
-    """
-    Write two pictures of the same shape in one place as self-contained HTML.
+    """Write two pictures of the same shape in one place as self-contained HTML.
 
     A button, the space key on it, or a click on the picture changes between them; a slider mixes them. Nothing moves by itself.
     Without JavaScript both stand side by side.

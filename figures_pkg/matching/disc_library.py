@@ -58,8 +58,7 @@ class DiscLibrary:
 
 
 def average_over_discs(library: Library, convergence_mrad: float, largest_g: float = np.inf) -> DiscLibrary:
-    """
-    Average a library of +P, whose tilts lie symmetrically about zero, over a cone of a half angle; -P follows by inversion.
+    """Average a library of +P, whose tilts lie symmetrically about zero, over a cone of a half angle; -P follows by inversion.
 
     Reflections beyond ``largest_g`` (1/Å), or below 1e-4 of the beam everywhere, are left out.
     """
@@ -76,8 +75,7 @@ def average_over_discs(library: Library, convergence_mrad: float, largest_g: flo
 
 
 def coarse_starts(templates: np.ndarray, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
-    """
-    Where the fit should start: the best tilts at the best local thicknesses, for both polarizations, float64 (p, 2, count, 3) in grid coordinates.
+    """Where the fit should start: the best tilts at the best local thicknesses, for both polarizations, float64 (p, 2, count, 3) in grid coordinates.
 
     A pattern's score at a node is its weighted correlation with the template there (:meth:`DiscLibrary.at_nodes`), which no scale changes. The weights
     (p, n) of the squares of the counts (p, n) are those of the mean over the batch, so that one product of matrices gives all scores.

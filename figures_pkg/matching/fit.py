@@ -28,8 +28,7 @@ def _weights(u, nodes, w, dw):
 
 @njit(nogil=True, cache=True, fastmath=True)
 def predict(coefficients, u, out):
-    """
-    Write the intensities (n,) and their three slopes at grid coordinates ``u`` of tilt b, tilt c and thickness to ``out``, float32 (4, n).
+    """Write the intensities (n,) and their three slopes at grid coordinates ``u`` of tilt b, tilt c and thickness to ``out``, float32 (4, n).
 
     The coefficients are float32, shape (n_b + 2, n_c + 2, n_t + 2, n); ``u`` lies inside the grid.
     """
@@ -168,8 +167,7 @@ def refine(coefficients, data, weight, start, result):
 
 @njit(nogil=True, cache=True)
 def refine_all(coefficients, data, weights, variances, correlation, starts, results):
-    """
-    Fit patterns with both polarizations, from starts (p, 2, s, 3) in grid coordinates, and keep the best for each in ``results`` (p, 2, 12).
+    """Fit patterns with both polarizations, from starts (p, 2, s, 3) in grid coordinates, and keep the best for each in ``results`` (p, 2, 12).
 
     Data (counts above background), weights of their squares and variances of counting have shape (p, n), the correlation of the noise of the discs
     (n, n), the coefficients (2, n_b + 2, n_c + 2, n_t + 2, n). A result is what :func:`refine` says, and for the better polarization the covariance

@@ -53,8 +53,7 @@ class Matcher:
     @classmethod
     def of(cls, library: Library | DiscLibrary, geometry: DiscGeometry, shape: tuple, bad: np.ndarray | None = None,
            energy_kev: float = 200.0, mean: np.ndarray | None = None) -> "Matcher":
-        """
-        Prepare a library, as simulated or averaged over discs already, for the discs of a scan.
+        """Prepare a library, as simulated or averaged over discs already, for the discs of a scan.
 
         The radius of the discs and the energy of the beam give its convergence. ``bad`` pixels (det_y, det_x) are left out; the ``mean`` pattern tells
         the shape of the background, which is level by default.
@@ -84,8 +83,7 @@ class Matcher:
 
 
 def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Variances of counting, kept above one count, and the weights of squares in chi squared.
+    """Variances of counting, kept above one count, and the weights of squares in chi squared.
 
     A weight is one over the variance of counting plus the square of ``systematic`` times the disc. Without the second part a bright disc, which no
     library predicts to its counting noise, would overrule all others.
@@ -95,8 +93,7 @@ def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float) -> tu
 
 
 def prepare(scan: xr.DataArray, library: Library, zone: Zone | None = None, geometry: DiscGeometry | None = None) -> Matcher:
-    """
-    Find the lattice in the mean of some patterns of a scan and prepare a library, as simulated, for it.
+    """Find the lattice in the mean of some patterns of a scan and prepare a library, as simulated, for it.
 
     ``zone`` is the net to expect, that of ErMnO3 along [100] by default; with ``geometry`` nothing is looked for. No lattice, discs that overlap, and
     fewer than ten counts a disc on average are a ValueError.
@@ -136,8 +133,7 @@ def _some_blocks(scan: xr.DataArray):
 
 
 def match(scan: xr.DataArray, matcher: Matcher, threads: int | None = None, progress: bool = True, discs: bool = False) -> xr.Dataset:
-    """
-    Match every pattern of a scan, block by block; the scan is read once and memory holds a few blocks.
+    """Match every pattern of a scan, block by block; the scan is read once and memory holds a few blocks.
 
     When a ``dask.distributed`` client is active, its workers do the work; else ``threads``, by default all processors of this process.
 
@@ -187,8 +183,7 @@ def predicted_discs(maps: xr.Dataset, matcher: Matcher) -> np.ndarray:
 
 
 def disc_residuals(maps: xr.Dataset, matcher: Matcher, where: np.ndarray | None = None) -> xr.Dataset:
-    """
-    How far each disc lies off its prediction on average, and how much of that no counting noise explains.
+    """How far each disc lies off its prediction on average, and how much of that no counting noise explains.
 
     χ² compares single patterns with their noise, which hides a small error of the model. Averaged over the positions of a scan the noise falls and
     the error stays, as long as the specimen does not change so much that it averages out too. What the fit can bend into another thickness or tilt
@@ -211,8 +206,7 @@ def disc_residuals(maps: xr.Dataset, matcher: Matcher, where: np.ndarray | None 
 
 
 def match_scores(found: Mapping, truth: Mapping, inside: np.ndarray) -> dict[str, float]:
-    """
-    How right a match is where the truth is known.
+    """How right a match is where the truth is known.
 
     ``found`` are maps of :func:`match` or what :meth:`Matcher.fit` returns, ``truth`` holds ``domain`` (+1 or -1) and the fitted quantities in arrays
     of the same shape, and ``inside`` is boolean: the positions that count, far from walls; at least one.

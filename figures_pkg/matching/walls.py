@@ -101,8 +101,7 @@ def find_pieces(maps: xr.Dataset, length_nm: float) -> list[Piece]:
 
 def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, length_nm: float = 20.0, probe_fwhm_nm: float = 2.0,
                   columns: dict[int, Columns] | None = None) -> tuple[xr.Dataset, xr.Dataset]:
-    """
-    Find the walls in a match, simulate the columns under them, fit every piece, and then every pattern around it by itself.
+    """Find the walls in a match, simulate the columns under them, fit every piece, and then every pattern around it by itself.
 
     ``maps`` come from :func:`figures_pkg.matching.match` with ``discs=True`` and this ``matcher``; ``convergence_mrad`` is the half angle of the beam's
     cone, ``length_nm`` that of the pieces, roughly, and ``probe_fwhm_nm`` the full width at half maximum of the probe: a wrong one is taken for width of

@@ -1,5 +1,4 @@
-"""
-The figures of the paper: which the notebooks make, and the passports of those that are published.
+"""The figures of the paper: which the notebooks make, and the passports of those that are published.
 
 A notebook's front matter names its figures, and the metadata of its cells describe them.
 """
@@ -59,8 +58,7 @@ class PaperFigure:
 
 
 def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[str, PaperFigure]:
-    """
-    All figures of the paper by id, in the order of its panels: those that a notebook's front matter lists under ``companion: figures``.
+    """All figures of the paper by id, in the order of its panels: those that a notebook's front matter lists under ``companion: figures``.
 
     With ``data``, ``"twin"`` or ``"zenodo"``, only those that the book on this source draws, in its words. :class:`CatalogueError` for an id that
     two notebooks announce, or one that no cell of its notebook has. ``folder`` has the text notebooks; by default the repository's.
@@ -143,8 +141,7 @@ class PublishedFigure:
 
 
 def published_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) -> dict[str, PublishedFigure]:
-    """
-    The published figures of a profile from one source with their passports, by id in the given order.
+    """The published figures of a profile from one source with their passports, by id in the given order.
 
     :class:`PassportError` if a figure has no passport, a passport has no picture or arrays, or there is one that no notebook makes.
     """
@@ -170,8 +167,7 @@ def published_figure(figure: PaperFigure, profile: str, data: str) -> PublishedF
 
 
 def changed_inputs(passport: dict, current: Mapping[str, str]) -> list[str]:
-    """
-    Names of the inputs that differ from those a figure was made of, sorted; ``current`` has their checksums of now, by name.
+    """Names of the inputs that differ from those a figure was made of, sorted; ``current`` has their checksums of now, by name.
 
     A passport that was never completed, because the notebook was run by hand or failed later on, gives one entry that says so.
     """
@@ -211,8 +207,7 @@ def memory(profile: str) -> Path:
 
 
 def sha256(path: Path, memory: Path | None = None) -> str:
-    """
-    SHA-256 of a file's content, in hexadecimal; of a folder (a zarr store), that of the names and contents in it.
+    """SHA-256 of a file's content, in hexadecimal; of a folder (a zarr store), that of the names and contents in it.
 
     ``memory`` is a JSON file that remembers checksums of large files: one with the same path, size and date is not read again. A memory that
     cannot be read or written costs time, not correctness.
@@ -248,8 +243,7 @@ def _read(memory: Path) -> dict:
 
 
 def model_facts(path: Path, profile: str) -> dict:
-    """
-    Checksum of a file that a chapter reads, and what made it, where it is a trained network (``.safetensors``) or an embedding.
+    """Checksum of a file that a chapter reads, and what made it, where it is a trained network (``.safetensors``) or an embedding.
 
     Seed and recipe stand in the network beside an embedding; one by a released network holds the name and the checksum of its weights itself.
     """

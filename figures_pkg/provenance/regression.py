@@ -24,8 +24,7 @@ NAMES = {"moments": ("mean", "standard deviation", "root mean square"), "quantil
 
 
 def summarise(array: np.ndarray, any_order: bool = False, logarithm: bool = False) -> dict:
-    """
-    What identifies an array of numbers or truth values: shape, kind, mean, spread, norm, quantiles, and means over coarse blocks.
+    """What identifies an array of numbers or truth values: shape, kind, mean, spread, norm, quantiles, and means over coarse blocks.
 
     ``any_order``: the first axis counts things without an order, such as the channels of a network; then the spreads of the channels, sorted, take
     the place of the blocks. ``logarithm``: log10 is taken first, for a pattern whose faint parts count, though the bright ones hold the electrons.

@@ -30,8 +30,7 @@ STARTED = time.monotonic()  # the chapter's imports
 
 def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.DataArray] | None, profile: str, data: str,
             arrays: Mapping, **settings) -> None:
-    """
-    Stamp a figure of the paper and write it with its numbers and its passport.
+    """Stamp a figure of the paper and write it with its numbers and its passport.
 
     The files are ``figures/<data>/<name>.png``, ``.svg``, ``.npz`` and ``.json`` among the artefacts of the profile. What the figure
     was made from is added to the passport when the chapter has run to its end (:mod:`figures_pkg.book.execute`).
