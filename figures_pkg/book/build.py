@@ -29,10 +29,7 @@ OPTIONS = (
 
 
 def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = False) -> Path:
-    """Make whatever is stale of the book, and return its ``index.html``.
-
-    A profile or scan that is not there is an error before any work is done, as is too little memory or disk unless it is to be tried ``anyway``.
-    """
+    """Make whatever is stale of the book, and return its ``index.html``; what is missing raises first, as do small machines unless ``anyway``."""
     load_profile(profile)
     for chapter in CHAPTERS:
         datasets_of(chapter, data, profile)
@@ -76,12 +73,7 @@ def render_book(data: str, profile: str, clean: bool = False) -> Path:
 def make(profile: str, data: str, cores: int | None = None, targets: Sequence[str] = (), again: str = "book") -> None:
     """Run the Snakefile of the repository, for the whole book or some files; ``again`` is the command that goes on after a failure.
 
-    Jobs say a line each on stdout (:mod:`figures_pkg.book.jobs`); what Snakemake says goes to a log beside theirs.
-
-    Raises
-    ------
-    RuntimeError
-        If something could not be made: everything that does not need it was made before.
+    Jobs say a line each on stdout, Snakemake in a log beside theirs. RuntimeError if something could not be made; what does not need it was made.
     """
     words = ["--cores", str(cores or fitting_cores(profile, this_machine())), *OPTIONS, "--config", f"profile={profile}", f"data={data}"]
     words += ["--directory", str(repository()), "--snakefile", str(repository() / "Snakefile"), "--", *targets]

@@ -37,9 +37,8 @@ def source_of(chapter: str, data: str) -> str:
 def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False) -> list[str]:
     """Paths of the scans that a chapter reads, as its front matter names them under ``companion: datasets``.
 
-    Scans under ``companion: twin`` are on no record and always come from the twin. ``companion: fields`` names a scan of the twin whose other
-    random fields are read too, where the profile has any of them scored. A missing scan of the twin is an error on demand, a missing file of
-    the record always.
+    Scans under ``twin`` always come from the twin; ``fields`` names one whose other random fields are read too, where the profile scores any.
+    A missing scan of the twin is an error on demand, a missing file of the record always.
     """
     check_source(data)
     wanted = companion(chapter)
@@ -50,11 +49,7 @@ def datasets_of(chapter: str, data: str, profile: str, must_exist: bool = False)
 
 
 def artefacts_of(chapter: str, data: str, profile: str) -> list[str]:
-    """Paths of what must be made before a chapter runs, trained models and scores for instance: ``companion: artefacts``.
-
-    The workflow holds a rule for each kind. What is read of measured scans alone stands under ``companion: measured``: maps of domains, in
-    place of a truth, and embeddings by the authors' networks.
-    """
+    """Paths of what must be made before a chapter runs, under ``companion: artefacts``; what only measured scans need stands under ``measured``."""
     wanted = companion(chapter)
     data = wanted.get("data", data)
     return _artefact_paths([*wanted.get("artefacts", []), *(wanted.get("measured", []) if data != "twin" else [])], data, profile)
@@ -72,20 +67,14 @@ def executed_path(chapter: str, data: str, profile: str) -> Path:
 
 
 def dataset_pattern() -> str:
-    """Regular expression of the names of scans: the twin's presets and the record's, with ``-field3`` for another random field.
-
-    The workflow takes names of files apart with it, where recipes have dashes in their names as well.
-    """
+    """Regular expression of the names of scans, with ``-field3`` for another random field; the workflow takes names of files apart with it."""
     presets = [path.stem for path in (repository() / "figures_pkg" / "twin" / "presets").glob("*.yaml")]
     names = sorted({*presets, *load_manifest().datasets}, key=lambda name: (-len(name), name))
     return rf"(?:{'|'.join(map(re.escape, names))})(?:-field[1-9]\d*)?"
 
 
 def claims_inputs(data: str, profile: str) -> list[str]:
-    """Paths of the scans that the cases of ``claims.yaml`` name, and of its ``artefacts`` or ``record_artefacts``.
-
-    The twin's scans come with all random fields of the profile; of the record only those that are on it.
-    """
+    """Paths of the scans that the cases of ``claims.yaml`` name (the twin's with all random fields), and of its ``artefacts`` or ``record_artefacts``."""
     content = read_yaml(repository() / "claims.yaml")
     named = {case.get("dataset") for row in content["rows"] for key in ("cases", "record") for case in row.get(key, [])}
     known = scans_of(profile) if data == "twin" else load_manifest().datasets
@@ -101,8 +90,7 @@ def measures() -> list[str]:
 def fingerprint_files(code: Code, parts: Iterable[str], profile: str) -> list[str]:
     """Write the fingerprint of each part of the code to a file of its own, as old as the part's last change that counts; returns the paths.
 
-    A file that holds the fingerprint already keeps its time. The first one of a part takes the time of its source, so that
-    results from before there were fingerprints are compared with that. Several processes may write at once.
+    The first one of a part takes the time of its source, so that older results are compared with that. Several processes may write at once.
     """
     paths = []
     for part in parts:

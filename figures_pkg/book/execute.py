@@ -50,15 +50,8 @@ class LostKernel(RuntimeError):
 def execute(source: Path, target: Path, parameters: dict) -> Path:
     """Run a text notebook and write the executed copy; after a failure the previous copy is untouched.
 
-    The values used are written into the notebook's own ``parameters`` cell, so that the page shows what ran; a name that this cell does not set is
-    an error. Cells that belong to the other kind of scan are left out, see :func:`for_source`.
-
-    Raises
-    ------
-    FailedCell
-        If a cell raises; names the notebook, the error and the kept copy.
-    LostKernel
-        If the kernel does not start within ten minutes, or dies.
+    The values are written into the notebook's own ``parameters`` cell, which must set each name. Cells of the other kind of scan are left out
+    (:func:`for_source`). FailedCell if one raises, with the kept copy; LostKernel if the kernel does not start within ten minutes, or dies.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -109,11 +102,10 @@ def _set_parameters(notebook: nbformat.NotebookNode, source: Path, parameters: d
 
 
 def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.NotebookNode:
-    """The notebook, changed in place, without the cells that belong to the other kind of scan.
+    """The notebook, changed in place, without the cells tagged ``truth`` or ``measured``, whichever the book's scans do not have.
 
-    A cell tagged ``truth`` says or shows what only a simulated scan can tell; one tagged ``measured`` what is said of the authors' scan alone. The
-    other book leaves them out. A figure that is left out leaves a card with its label, so that numbers and references are the same in both books.
-    Where a figure of both books needs other words for a measured scan, they stand in the metadata of its cell, as ``measured: {caption: …, alt: …}``.
+    A figure that is left out leaves a card with its label, so that numbers and references are the same in both books. What a cell's metadata say
+    under ``measured`` replaces caption and alternative text for a measured scan.
     """
     absent, kept = MEASURED if truth_known else TRUTH, []
     for cell in notebook.cells:
@@ -137,15 +129,8 @@ def for_source(notebook: nbformat.NotebookNode, truth_known: bool) -> nbformat.N
 def make_chapter(chapter: str, data: str, profile: str) -> Path:
     """Execute a chapter's notebook from a source in a profile, complete the passports of its figures, and return the executed notebook.
 
-    The checksums are taken before the run: what changes meanwhile makes a figure out of date. So are the fingerprints that the workflow compares
-    times with, so that it takes a chapter executed by hand for what it is.
-
-    Raises
-    ------
-    FailedCell
-        If a cell raises.
-    PassportError
-        If a figure that the notebook announces was not published in this run.
+    The checksums are taken before the run: what changes meanwhile makes a figure out of date. So are the fingerprints that the workflow compares.
+    FailedCell if a cell raises, PassportError if an announced figure was not published in this run.
     """
     data = source_of(chapter, data)
     announced = [name for name, figure in paper_figures(data=data).items() if figure.chapter == chapter]
@@ -163,10 +148,7 @@ def make_chapter(chapter: str, data: str, profile: str) -> Path:
 
 
 def complete_passports(folder: Path, chapter: str, announced: list[str], start: datetime, facts: dict) -> None:
-    """Add facts to the passports in a folder that a chapter has just written, and remove those of figures that it no longer makes.
-
-    ``announced`` are the ids of the figures that the chapter's notebook publishes. A passport from before ``start`` was not written by this run.
-    """
+    """Add facts to the passports that a chapter has written since ``start``, and remove those of figures that it no longer announces."""
     for path in folder.glob("*.json"):
         passport = read_passport(path, f"figures_pkg notebook {chapter}")
         if passport["chapter"] == chapter and path.stem not in announced:
@@ -180,11 +162,7 @@ def complete_passports(folder: Path, chapter: str, announced: list[str], start: 
 
 
 def checksums_of(chapter: str, data: str, profile: str) -> dict[str, str]:
-    """Checksums by name of everything that the workflow's rule for a notebook takes as input.
-
-    Of a file the SHA-256, empty for one that is not there; of code its fingerprint (:mod:`figures_pkg.code`). Files of the repository are named
-    by their path in it, scans and artefacts by what they are.
-    """
+    """Checksums by name of all inputs of the workflow's rule for a notebook: SHA-256 of files, empty for absent ones, and fingerprints of code."""
     source, code, known = f"notebooks/{chapter}.md", installed_code(), memory(profile)
     files = {name: repository() / name for name in (source, f"notebooks/profiles/{profile}.yaml", "constraints.txt")}
     files |= {"data_manifest.yaml": manifest_of(source_of(chapter, data))}

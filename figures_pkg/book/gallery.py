@@ -44,10 +44,7 @@ class Shown:
 
 
 def shown_figures(data: str, profile: str) -> dict[str, Shown]:
-    """The published figures of a profile, compared with their inputs of now.
-
-    Two figures with one name, a claim about a figure that no notebook makes, and a figure without passport or data each raise.
-    """
+    """The published figures of a profile, compared with their inputs of now; claims about an unknown figure are a ValueError."""
     file, names = repository() / "claims.yaml", figure_names()
     claims = read_yaml(file)["rows"] if file.is_file() else []  # the command and the chapter of the claims check the rest of each row
     for claim in claims:
@@ -69,10 +66,7 @@ def figure_states(data: str, profile: str) -> list[str]:
 
 
 def check_references(profile: str) -> list[Change]:
-    """Hold the numbers behind all figures of the twin against the stored ones; RuntimeError if a figure is out of date.
-
-    Of a profile without stored numbers only this last is checked, and a warning says so.
-    """
+    """Hold the numbers behind the twin's figures against the stored ones, where a profile has them; RuntimeError if a figure is out of date."""
     kept, folder = _of_today(profile), references_folder(profile)
     if not folder.is_dir():
         stored = ", ".join(path.name for path in sorted(folder.parent.glob("*/")))
@@ -98,10 +92,7 @@ def _of_today(profile: str) -> dict[str, PublishedFigure]:
 
 
 def add_figures(folder: Path, shown: dict[str, Shown]) -> None:
-    """Give the staged notebooks in a folder their passports, the gallery, and the sentence that counts what is out of date.
-
-    Picture, drawing, thumbnail and passport of each figure, the latter with its claims of now, are copied to ``figures`` in the folder.
-    """
+    """Give the staged notebooks in a folder their passports, the gallery with its files, and the sentence that counts what is out of date."""
     (folder / "figures").mkdir(exist_ok=True)
     for name, each in shown.items():
         files = folder / "figures" / name
@@ -163,10 +154,7 @@ def _card(name: str, each: Shown) -> str:
 
 
 def passport_html(passport: dict, claims: list[str], changed: list[str]) -> str:
-    """The passport of a figure, folded, as ``<details>`` without blank lines, so that Markdown takes it as one block; all texts are escaped.
-
-    ``claims`` are the ids of those that the figure supports, ``changed`` the inputs that changed since it was made.
-    """
+    """The passport of a figure as ``<details>`` without blank lines, which Markdown takes as one block; all texts are escaped."""
     machine, software = passport["machine"], passport["software"]
     packages = ", ".join(f"{name} {version}" for name, version in software["packages"].items())
     memory = f", {machine['peak_memory_mb']} MB at most" if machine.get("peak_memory_mb") else ""

@@ -82,10 +82,7 @@ def orphans(html: Path) -> list[str]:
 
 
 def weights(html: Path) -> dict[str, int]:
-    """Bytes that a browser loads with each page, the heaviest first: the page, its pictures, its scripts and its styles, each once, uncompressed.
-
-    The data of interactive figures do not count, whether a script asks for them later or they lie in the page (:func:`data_weights`).
-    """
+    """Bytes that a browser loads with each page, the heaviest first, each file once and uncompressed, without the data of interactive figures."""
     found = {}
     for name in page_names(html):
         page = read_page(html / name)

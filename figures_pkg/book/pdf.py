@@ -142,8 +142,7 @@ def chapters_of(html: Path) -> list[Chapter]:
 def printed(html: Path, cover: list[str], pages: dict[str, int] | None = None) -> str:
     """One HTML document with a cover, a table of contents and every chapter; links between chapters stay links.
 
-    Cells whose code is folded away on the page show their outputs only, and an interactive figure what its page shows without JavaScript.
-    ``pages`` has the page number of each chapter by its anchor; without it the table of contents has room for the numbers.
+    Folded code is left out, and an interactive figure shows what it does without JavaScript. ``pages`` has the page number of each chapter by anchor.
     """
     html = html.resolve()
     chapters, part, head = chapters_of(html), "", []

@@ -54,10 +54,7 @@ def write_zip(path: Path, files: Mapping[str, str | Path]) -> Path:
 
 
 def write_release(folder: Path, stem: str, book: Path, pdf: Path) -> list[Path]:
-    """Gather the built book for a release, in a folder: pages, executed notebooks, the PDF and the checksums of what is there.
-
-    Files that lie there already, such as the course, are summed too. ``stem`` is how the names begin, such as ``"companion-0.1.0"``.
-    """
+    """Gather pages, executed notebooks, the PDF and the checksums of all that lies in a folder; names begin with ``stem``, as "companion-0.1.0"."""
     parts = {"html": book / "_build" / "html", "notebooks": book / "executed"}
     missing = [path for path in (parts["html"] / "index.html", parts["notebooks"], pdf) if not path.exists()]
     if missing:

@@ -1,7 +1,4 @@
-"""The executed notebooks and the prose as HTML that needs no other host and weighs little.
-
-This module is also the extension of Sphinx that ``book/_config.yml`` names: what the book changes in its theme, and how a chapter opens elsewhere.
-"""
+"""The executed notebooks and the prose as HTML that asks no other host; also the extension of Sphinx that ``book/_config.yml`` names."""
 
 from __future__ import annotations
 
@@ -52,10 +49,8 @@ SHARED = ("_toc.yml", "references.bib", "glossary.md")  # of the book; all pages
 def render(book: Path, notebooks: list[Path], prepare: Callable[[Path], None], notice: str, clean: bool = False) -> Path:
     """Stage executed notebooks into ``book/executed`` and build the book's HTML, with warnings as errors; returns ``index.html``.
 
-    After a build without errors, only pages whose files have changed are rendered again, as long as the frame around them is the same: configuration,
-    contents, bibliography, glossary, names of pages, headings, labels and the code that renders. ``clean`` renders every page.
-
-    ``prepare`` is given that folder before, to add what only the time of rendering knows; ``notice`` is a line above the text of every page.
+    After a build without errors only changed pages are rendered again, unless the frame around them changed (:func:`_frame`) or it is ``clean``.
+    ``prepare`` adds to that folder what only the time of rendering knows; ``notice`` is a line above the text of every page.
     An error or warning of Jupyter Book, a failed cell, and a page that fetches from another host each raise.
     """
     staged, stamp, configuration = book / "executed", book / "_build" / "frame.sha256", book / "_config.yml"
@@ -98,10 +93,7 @@ def _frame(book: Path, configuration: Path) -> str:
 
 
 def stage(book: Path, notebooks: list[Path]) -> None:
-    """Make ``book/executed`` hold exactly these notebooks, ready to be downloaded, and the picture of the first page.
-
-    Drawings get lighter, and where the repository is known each notebook a cell for Colab. One that failed or never ran is refused first.
-    """
+    """Make ``book/executed`` hold exactly these notebooks, lighter and with a cell for Colab, and the first page's picture; refuses failed ones."""
     read = {path: nbformat.read(path, as_version=4) for path in notebooks}
     for path, notebook in read.items():
         for number, cell in enumerate(notebook.cells):
@@ -150,10 +142,7 @@ def shorten_paths(svg: str) -> str:
 
 
 def shipped_files(data: str, profile: str) -> dict[str, Path]:
-    """What the chapters name in their front matter under ``companion: ships``, by the place that it gets in the built pages.
-
-    What a chapter ships must be among its artefacts, so that it is made first.
-    """
+    """What the chapters name under ``companion: ships``, which must be among their artefacts, by the place that it gets in the built pages."""
     found = {}
     for chapter in CHAPTERS:
         wanted = companion(chapter)

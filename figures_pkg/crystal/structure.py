@@ -107,10 +107,9 @@ def polar_displacements(crystal: Crystal) -> np.ndarray:
 
 
 def formal_polarization(crystal: Crystal, charges: dict | None = None) -> float:
-    """Dipole of formal charges for each volume, in microcoulomb per square centimetre, positive along +c.
+    """Dipole of formal charges for each volume, in microcoulomb per square centimetre, positive along +c; no Berry phase, so an estimate only.
 
-    An estimate of sign and size, not a Berry phase: in a crystal the charges are shared and flow as the bonds bend. The crystal has a layer of Mn
-    at height 0; the charges, in elementary ones by element and neutral in sum, are by default those of Er3+, Mn3+ and O2-.
+    The charges, in elementary ones by element and neutral in sum, are by default those of Er3+, Mn3+ and O2-; a layer of Mn lies at height 0.
     """
     charges = FORMAL_CHARGES if charges is None else charges
     charge = np.array([charges[symbol] for symbol in crystal.symbols], float)

@@ -26,10 +26,7 @@ SAME_PLACE_ANGSTROM = 0.01
 
 
 def read_atoms(path: str | Path, needs_displacements: bool = True) -> "tuple[ase.Atoms, np.ndarray]":
-    """All atoms of the cell in the first block of a CIF with a structure, and their mean squared displacements in squared angstrom.
-
-    The atoms carry their sites, ``spacegroup_kinds``, and ``info["spacegroup"]``. In hexagonal cells rounded thirds are made exact.
-    """
+    """All atoms of a CIF's cell, with ``spacegroup_kinds`` and ``info["spacegroup"]``, and their mean squared displacements in squared angstrom."""
     from ase.io.cif import parse_cif  # takes half a second, which no other crystal has to wait for
 
     path = Path(path)
@@ -106,10 +103,7 @@ class ZoneCrystal:
     name: str  #: formula and direction
 
     def miller_indices(self, hkl: np.ndarray) -> np.ndarray:
-        """Reflections 0 k l of the orthogonal cell, shape (n, 3), in the indices of the file's own cell.
-
-        Those that the centring of the lattice forbids are no whole numbers and become zero, as does 000 itself.
-        """
+        """Reflections 0 k l of the orthogonal cell, (n, 3), in the indices of the file's own cell; zero where its centring forbids them."""
         own = np.asarray(hkl) @ np.linalg.inv(np.array([self.uvw, self.b_uvw, self.c_uvw], float)).T
         whole = np.abs(own - np.round(own)).max(axis=1) < 1e-6
         return np.where(whole[:, None], np.round(own), 0).astype(int)

@@ -19,9 +19,7 @@ BLOCK_BYTES = 64e6  # of an array in memory that is cut into blocks
 
 
 def block_places(scan: xr.DataArray | da.Array | np.ndarray, parts: int = 1) -> list[Place]:
-    """Slices of scan_y and scan_x of the blocks of a scan, in order: the stored blocks of dask, or whole rows of an array in memory,
-    at most 64 MB of them and at least ``parts`` blocks if there are so many rows.
-    """
+    """Slices of scan_y and scan_x of a scan's blocks, in order: those of dask, or whole rows of an array in memory, up to 64 MB, ``parts`` or more."""
     data = scan.data if isinstance(scan, xr.DataArray) else scan
     if isinstance(data, da.Array):
         edges = [np.cumsum([0, *sizes]).tolist() for sizes in data.chunks[:2]]
@@ -51,10 +49,9 @@ def walk_blocks(scan: xr.DataArray, progress: bool = False) -> Iterator[tuple[Pl
 
 
 def finished(work: Callable, items: Iterable, shared: tuple, threads: int, progress: str | None = None) -> Iterator[tuple]:
-    """Yield (item, ``work(item, *shared)``) as results come, from threads or from a cluster.
+    """Yield (item, ``work(item, *shared)``) as results come, from threads or from an active ``dask.distributed`` client.
 
-    When a ``dask.distributed`` client is active its workers do the work, and what is `shared` is sent to each of them once; `work` must then
-    be a function of a module. Stopped early, also by Ctrl-C, what has not begun is left undone. ``progress`` is the text of a bar on stderr.
+    The cluster's workers get what is `shared` once each; `work` is then a function of a module. Stopped early, what has not begun is left undone.
     """
     distributed = sys.modules.get("distributed")  # not imported for this
     try:

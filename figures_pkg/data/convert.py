@@ -79,9 +79,7 @@ def _alone(part: Path) -> Iterator[None]:
 
 
 def _finished_blocks(notes: Path, identity: str) -> set[tuple[int, int]]:
-    """First positions (y, x) of the blocks that earlier work of the same identity has copied; that of another is discarded. The first line is the
-    identity, each further one a block; a line cut short by a crash is cut off.
-    """
+    """First positions (y, x) of the blocks that earlier work of this identity, the first line of the notes, has copied; a line cut short is left out."""
     lines = notes.read_text(encoding="utf-8").splitlines(keepends=True) if notes.exists() else []
     if lines and lines[0] != f"{identity}\n":
         warnings.warn(f"{notes.parent} holds unfinished work of another source or layout; it is discarded", stacklevel=3)

@@ -29,10 +29,9 @@ PROVENANCE = "figures_pkg"  # subgroup of original_metadata that tells where our
 
 
 def open_hspy(path: Path, experiment: str | None = None, scan_shape: tuple[int, int] | None = None) -> Opened:
-    """Read the labels of a ``.hspy`` file and find the fastest way to its counts.
+    """Read the labels of a ``.hspy`` file and find the fastest way to its counts; ``scan_shape=(1, 1)`` opens a single pattern.
 
-    Axes are taken in the order of the array; those that the file calls navigation become the scan, wherever they stand. The beam energy
-    may be in V or keV, the camera length is the nominal one if the file names it. ``scan_shape=(1, 1)`` opens a single pattern.
+    Axes are taken in the order of the array; those that the file calls navigation become the scan, wherever they stand.
     """
     try:
         file = h5py.File(path, "r")
@@ -164,11 +163,7 @@ def _plain(value):
 
 
 def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: dict) -> h5py.Group:
-    """Write everything but the counts into an empty file and return the group of the signal.
-
-    The traps of the authors' files are kept for the tests of our readers: the beam energy in V, ``$A^{-1}$``, a convergence angle of nan,
-    the format version 3.0 with ``package="pyxem"``.
-    """
+    """Write all but the counts and return the signal's group; V, ``$A^{-1}$``, nan and version 3.0 are the traps of the authors' files."""
     volts = np.int32(round((axes.beam_energy_kev or 0) * 1000))
     length = math.nan if axes.camera_length_cm is None else float(axes.camera_length_cm)
     file.attrs.update(file_format="HyperSpy", file_format_version="3.0")
@@ -251,9 +246,7 @@ class HspyWriter:
         return [origin for origin in itertools.product(range(0, n_y, cy), range(0, n_x, cx)) if origin not in self._written]
 
     def write(self, origin_yx: tuple[int, int], block: np.ndarray) -> None:
-        """Store the patterns at scan positions ``origin_yx`` onward, (n_y, n_x, det_y, det_x): one or more whole chunks on the chunk grid;
-        only at the scan's end may a block be shorter.
-        """
+        """Store patterns from ``origin_yx`` onward, (n_y, n_x, det_y, det_x): whole chunks on the chunk grid; only at the scan's end a block may be shorter."""
         if block.dtype != self.dtype:
             raise TypeError(f"block of {block.dtype}: expected {self.dtype}; convert it, minding the range")
         if block.ndim != 4 or block.shape[2:] != self.shape[2:]:

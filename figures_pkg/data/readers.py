@@ -87,10 +87,7 @@ class LazyScan:
 
 
 def box_and_rest(key, shape) -> tuple[Box, tuple]:
-    """Split an index of slices, integers and lists into the box to read, (start, stop) per axis, and what to take from that box, axis by axis.
-
-    dask hands slices of its arrays down to the reader, so one pattern of a scan is read without the rest of its block.
-    """
+    """Split an index of slices, integers and lists into the box to read, (start, stop) per axis, and what to take from that box, axis by axis."""
     key = key if isinstance(key, tuple) else (key,)
     if Ellipsis in key:
         at = key.index(Ellipsis)
@@ -107,11 +104,7 @@ def box_and_rest(key, shape) -> tuple[Box, tuple]:
 
 
 def scan_blocks(shape, piece, itemsize: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Block sizes along scan_y and scan_x: multiples of ``piece`` that hold about ``BLOCK_BYTES`` of whole patterns.
-
-    Small scans get at least about sixteen blocks, so that threads have something to share. A piece that would need
-    more than ``LARGEST_BLOCK_BYTES`` is split, and its stored chunks are read more than once.
-    """
+    """Block sizes along scan_y and scan_x: multiples of ``piece`` of about 48 MB, at least sixteen blocks, so that threads have something to share."""
     pattern = shape[2] * shape[3] * itemsize
     target = min(BLOCK_BYTES, max(shape[0] * shape[1] * pattern / 16, 1e6))
     size_y, size_x = min(piece[0], shape[0]), min(piece[1], shape[1])
@@ -135,11 +128,7 @@ def _grow(piece: int, length: int, wanted: float) -> int:
 
 
 class FrameReader:
-    """Reads frames of equal size that follow each other, (scan_y, scan_x, det_y, det_x) in the order of the scan.
-
-    ``offset`` bytes come before the first frame, a ``header`` of so many bytes before the counts of each. ``dtype`` has the file's byte order;
-    the values come out in the machine's own.
-    """
+    """Reads frames that follow each other in the order of the scan, after ``offset`` bytes and a ``header`` each, in the machine's byte order."""
 
     def __init__(self, path: Path, shape, dtype, offset: int = 0, header: int = 0):
         self.path, self.shape = Path(path), tuple(shape)
@@ -179,10 +168,7 @@ def read_exactly(file, position: int, target: np.ndarray) -> np.ndarray:
 
 
 def hdf5_reader(path: Path, name: str) -> Stored:
-    """The fastest reader that a dataset allows: direct for a contiguous one and for chunks that are plain, gzip-compressed or byte-shuffled.
-
-    Any other filter or byte order is left to h5py, which decodes one chunk at a time under a lock.
-    """
+    """The fastest reader that a dataset allows: direct, or through h5py, which locks, for unusual filters, layouts or byte orders."""
     with h5py.File(path) as file:
         dataset = file[name]
         plain = dataset.dtype.isnative and file.userblock_size == 0 and dataset.external is None

@@ -140,11 +140,7 @@ def _warn_about_counts(scan: LazyScan, path: Path) -> None:
 
 
 def wrapped_pixels(sample: np.ndarray) -> int:
-    """Number of pixels of uint8 patterns (n, det_y, det_x) that are darker by more than 80 counts than a closed rim around them.
-
-    A bright spot has no hole, except where the counter wrapped (or a pixel is dead: pixels that are zero in every
-    pattern are left out). The difference of 80 is five times the Poisson noise at 255.
-    """
+    """Number of pixels of uint8 patterns (n, det_y, det_x) darker by more than 80 counts, five times the noise, than a closed rim around; dead ones not."""
     from scipy.ndimage import binary_fill_holes  # slow to import
 
     alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
@@ -218,11 +214,9 @@ def _check_four(path: Path, shape) -> None:
 
 
 def _open_mib(path: Path, scan_shape: tuple[int, int] | None) -> Opened:
-    """Read the headers of a ``.mib`` file and lay its frames out as a scan.
+    """Read the headers of a ``.mib`` file and lay its frames out as a scan; ``scan_shape`` also reads the complete rows of an interrupted one.
 
-    The rows in the file are in the "lab" orientation. RosettaSciIO turns them over while reading, which gives the
-    "camera" orientation; the authors' converter did not. RosettaSciIO supplies only the shape of the scan, from the ``.hdr`` or from the
-    pause after each line; ``scan_shape`` (rows, columns) replaces it, also to read the complete rows of an interrupted scan.
+    The rows are in the "lab" orientation. RosettaSciIO, which tells the shape, turns them over while reading: "camera"; the authors' converter did not.
     """
     header, frame_shape, dtype = _mib_header(path)
     size, frame_bytes = path.stat().st_size, header + math.prod(frame_shape) * np.dtype(dtype).itemsize

@@ -1,9 +1,6 @@
-"""Discs of a convergent beam: the library averaged over them.
+"""Discs of a convergent beam: the library averaged over a cone of tilts, since a point of a disc belongs to a plane wave of its own direction.
 
-A point of a disc belongs to a plane wave of its own direction, so whatever holds for discs is an average of the library over
-a cone of tilts. While discs lie apart, that average is what a detector as large as the disc counts. Where they overlap, a
-detector counts the incoherent sum of all discs that cover it (averaged over the place of the probe), and averages over single
-discs are no longer measurable by themselves; functions here then warn.
+Where discs overlap, a detector counts the incoherent sum of all that cover it, and functions here warn.
 """
 
 import warnings

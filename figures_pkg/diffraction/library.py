@@ -94,8 +94,8 @@ class LibrarySettings:
                 thickness_step_nm: float = 2.0, **settings) -> "LibrarySettings":
         """Grid, slices, damping and step of thickness that suit a crystal; `settings` are any other fields.
 
-        Beams up to `k_max_inv_angstrom` take part; what a slice scatters further is lost. Slices and steps of thickness are no larger than told;
-        2.4 nm keep errors below half a per cent. Beams from nine tenths of the first Laue ring on are damped within 5 nm.
+        Beams up to `k_max_inv_angstrom` take part; those from nine tenths of the first Laue ring on are damped within 5 nm. Steps of 2.4 nm keep
+        errors below half a per cent.
         """
         energy, g_max = (settings.get(name, getattr(cls, name)) for name in ("energy_kev", "g_max_inv_angstrom"))
         if g_max > 0.6 * k_max_inv_angstrom:
@@ -260,11 +260,7 @@ def load_or_build(path, settings=LibrarySettings(), threads: int | None = None, 
 
 
 def coefficient_matrix(nodes):
-    """Matrix (nodes + 2, nodes) that turns samples at four or more nodes of a uniform grid into cubic B-spline coefficients.
-
-    The two conditions beyond interpolation are "not a knot": the third derivative does not jump at the second and the
-    last but one node, so that a cubic polynomial is reproduced exactly up to the ends.
-    """
+    """Matrix (nodes + 2, nodes) that turns samples at four or more nodes of a uniform grid into cubic B-spline coefficients, "not a knot" at the ends."""
     if nodes < 4:
         raise ValueError(f"a cubic spline needs at least 4 nodes along each axis, got {nodes}; widen the range or shorten steps")
     system = np.zeros((nodes + 2, nodes + 2))

@@ -218,10 +218,7 @@ def make_stack(transmission, cell_angstrom, slice_angstrom, energy_kev=200.0, ap
 
 
 def damp_beams(stack, beyond_inv_angstrom, mean_free_path_nm):
-    """Let the beams beyond a spatial frequency lose intensity as exp(-depth / mean free path).
-
-    Waves that the first Laue ring takes from the zone draw lines in tilt, 0.3 mrad wide at 100 nm. Damping widens them and leaves their mean.
-    """
+    """Let the beams beyond a frequency, which draw thin lines in tilt, lose intensity as exp(-depth / mean free path); that keeps the lines' mean."""
     kb, kc = frequencies(stack.attenuation.shape, stack.cell_angstrom)
     per_slice = np.exp(-stack.slice_angstrom / (20 * mean_free_path_nm))
     factor = np.where(np.hypot(kb, kc) > beyond_inv_angstrom, per_slice, 1.0)

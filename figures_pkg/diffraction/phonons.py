@@ -44,10 +44,10 @@ class PhononSettings:
 
 
 def diffuse_beams(crystal, settings: PhononSettings = PhononSettings(), progress: bool = False):
-    """Intensities of the beams between the reflections of a crystal centred by half a period along the beam and half an edge along b*.
+    """Intensities of the beams between the reflections, as fractions of the incident beam, and their g_b and g_c in 1/Å.
 
-    Float32 (directions, periods, 2 n_b + 1, 2 n_c + 1), fractions of the incident beam, and their g_b and g_c in 1/Å. Where a reflection sits is
-    the mean of the four beams beside it. Noise is that of speckle: each beam's relative error is one over the root of the number of slabs.
+    Float32 (directions, periods, 2 n_b + 1, 2 n_c + 1), where a reflection sits the mean of the four beams beside it. Each beam's relative error is
+    one over the root of the number of slabs. The crystal is centred by half a period along the beam and half an edge along b*.
     """
     rng = np.random.default_rng(settings.seed)
     gpts, cell = tuple(settings.supercell * n for n in settings.gpts), settings.supercell * crystal.cell_angstrom[1:]

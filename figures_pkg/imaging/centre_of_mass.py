@@ -47,12 +47,9 @@ def scatter(vector_map: xr.DataArray, dim: str = "scan_x") -> float:
 def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
     """Fit a plane to the centre of mass: the shift of the pattern with the probe that an imperfect descan leaves behind.
 
-    A plane also swallows what the specimen itself does linearly across the scan, such as a bend of constant curvature
-    (which tilts the pattern linearly) or two domains side by side. Fit it over vacuum or a single domain with ``where``, booleans
-    (scan_y, scan_x), if there is one, and say so beside the result. Positions without a centre of mass (nan) are left out.
-
-    The result has the planes ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x), in the unit of the centre of mass. Their
-    attributes ``slope_scan_y``, ``slope_scan_x`` are slopes per unit of the scan coordinates (1/Å per nm).
+    A plane also swallows what the specimen does linearly across the scan, such as a bend of constant curvature or two domains side by side. Fit it
+    over vacuum or one domain with ``where``, booleans (scan_y, scan_x), if there is one. Positions without a centre of mass (nan) are left out.
+    The planes ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x) have its unit, and slopes per unit of the scan coordinates as attributes.
     """
     y, x = (images[dim] - images[dim].mean() for dim in SCAN_DIMS)
     y, x = (values.broadcast_like(images[f"{name}_y"]).transpose(*SCAN_DIMS) for values in (y, x))
@@ -87,14 +84,12 @@ def remove_descan(images: xr.Dataset, planes: xr.Dataset) -> xr.Dataset:
 def descan_planes(scan: xr.DataArray, lattice: Lattice, radius_px: float, tiles: int = 4) -> xr.Dataset:
     """Planes through the centre of the pattern over the scan, from one more pass.
 
-    The centre of mass of the direct beam is no measure of descan: its disc is filled unevenly, and how unevenly changes
-    with bend and thickness. The rims of the discs hardly move, and what is left of the effect averages out over discs that
-    fill from different sides. So the mean pattern of each of ``tiles`` × ``tiles`` parts of the scan gets a lattice of its
-    own, and a plane is fitted to the centres. Each part must hold enough counts to show its discs.
+    The centre of mass of the direct beam is no measure of descan: its disc is filled unevenly, which changes with bend and thickness. The rims of
+    the discs hardly move. So the mean pattern of each of ``tiles`` × ``tiles`` parts of the scan gets a lattice of its own, and a plane is fitted
+    to the centres. Each part must hold enough counts to show its discs.
 
-    The scan has detector coordinates in 1/Å; the lattice is that of its mean pattern, with the radius of a disc. The result has ``com_y`` and ``com_x``
-    on (scan_y, scan_x) in 1/Å, zero in the middle of the scan, ready for :func:`remove_descan`; a positive value means that the pattern lies lower,
-    or further right.
+    ``lattice`` is that of the scan's mean pattern, with the radius of a disc. The result has ``com_y`` and ``com_x`` on (scan_y, scan_x) in the unit
+    of the detector, zero in the middle of the scan, for :func:`remove_descan`; positive means that the pattern lies lower, or further right.
     """
     pieces = [np.array_split(np.arange(scan.sizes[dim]), tiles) for dim in SCAN_DIMS]
     tile_of = [np.repeat(np.arange(tiles), [len(part) for part in parts]) for parts in pieces]

@@ -73,9 +73,7 @@ class Box:
 
 
 def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
-    """The pixels of a detector, an object with a method ``mask(shape)`` or an array (det_y, det_x): a boolean mask, or float64 weights.
-    Another shape, no pixel inside or a weight that is not finite are a ValueError, in which the detector has the ``name``.
-    """
+    """The pixels of a detector, an object with a method ``mask(shape)`` or an array: a boolean mask or float64 weights; errors call it ``name``."""
     if isinstance(detector, xr.DataArray):
         if set(detector.dims) != set(DETECTOR_DIMS):
             raise ValueError(f"detector {name!r} has dimensions {detector.dims}, expected {DETECTOR_DIMS}")
@@ -124,8 +122,7 @@ def linear_axis(scan: xr.DataArray, dim: str) -> tuple[float, float]:
 def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
     """Difference of two opposite reflections over their sum, ``(up - down) / (up + down)``, from -1 to 1; 0 where neither holds a count.
 
-    In a flat crystal without tilt it changes sign with the polarization. A tilt along c shifts it, and which domain has the
-    larger value depends on the thickness. ``up`` are the counts under 00l, ``down`` under its opposite; whole numbers of any type are safe.
+    In a flat crystal without tilt it changes sign with the polarization; a tilt along c shifts it. ``up`` are the counts under 00l; any type is safe.
     """
     up, down = np.asarray(up, float), np.asarray(down, float)
     total = up + down
@@ -134,16 +131,11 @@ def asymmetry(up: np.ndarray, down: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CenterOfMass:
-    """Which counts the centre of mass is taken of.
-
-    Without background, COM = Σ m N g / Σ m N over the pixels: N the counts, g the reciprocal-space vector of the pixel,
-    m the mask. With a background level per pattern, b = Σ χ N / Σ χ is the mean of the pattern over the pixels χ, and
-    COM = Σ m (N − b) g / Σ m (N − b). With a background pattern B, N − B takes the place of N − b. Nothing is clipped
-    at zero, because clipping biases the centre of mass of noisy patterns.
+    """Which counts the centre of mass is taken of: COM = Σ m (N − b) g / Σ m (N − b), N the counts and g the reciprocal-space vector of a pixel.
 
     ``mask`` are the pixels m, a Disc, Annulus, Box or boolean array; by default the whole pattern. Leave dead pixels out here.
-    ``background`` is a Disc, Annulus, Box or boolean array χ where a constant level is measured in each pattern, or an array of
-    numbers (det_y, det_x) to subtract from every pattern; by default nothing.
+    ``background`` is the same for pixels whose mean in each pattern is b, or an array of numbers b (det_y, det_x); by default b = 0.
+    Nothing is clipped at zero, because clipping biases the centre of mass of noisy patterns.
     """
 
     mask: object = None
@@ -182,10 +174,7 @@ class Moments:
         return {f"{self.name}/{key}": values for key, values in found.items() if values is not None}
 
     def centre(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Centre of mass and its standard deviation in pixels from the corner, from the maps of the pass: "row", "col", "row_std", "col_std".
-
-        They are nan where no counts are left. The deviation is that of Poisson counts, propagated through mask and background to first order.
-        """
+        """Centre of mass and its standard deviation for Poisson counts in pixels from the corner, from the maps of the pass; nan without counts."""
         def masked_sum(key: str) -> np.ndarray:
             """A sum inside the mask; without a mask, that of the whole pattern."""
             return np.asarray(sums[key if self.mask is None else f"{self.name}/{'mask' if key == 'total' else key}"], float)

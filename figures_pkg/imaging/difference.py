@@ -41,10 +41,7 @@ def pearson_map(a, b, where=None):
 
 
 def move_onto(pattern, centre, target):
-    """A mean pattern moved by a fraction of a pixel (cubic interpolation), so that its direct beam lies at ``target`` (row, col).
-
-    Pixels without any count, which are dead, take the median of their neighbours first; they would travel otherwise.
-    """
+    """A mean pattern moved by cubic interpolation so that its direct beam lies at ``target`` (row, col); dead pixels are filled first."""
     values = np.asarray(pattern, float)
     values = np.where(values > 0, values, median_filter(values, 3))
     moved = np.maximum(shift(values, np.subtract(target, centre), order=3, mode="nearest"), 0)
@@ -52,11 +49,7 @@ def move_onto(pattern, centre, target):
 
 
 def rank_reflections(delta, positions: Mapping[str, tuple[float, float]], radius_px: float, mean: bool = False) -> pd.DataFrame:
-    """Sum a map over the disc of each reflection, or average it where its values are no shares of a whole, and rank them.
-
-    ``positions`` are (row, col) in px by name; discs that hang over the rim of the map are left out, and a ValueError if all do. The table has
-    the index ``reflection``, strongest first, with ``value``, ``share`` (of the sum of the column) and ``rank`` from 1.
-    """
+    """Sum (or average) a map over the discs at ``positions`` (row, col) by name that lie inside: a table of value, share of the sum and rank."""
     values = np.asarray(delta, float)
     rows, cols = np.indices(values.shape)
     found = {}
@@ -98,10 +91,9 @@ def like(pattern, values: np.ndarray, name: str):
 
 
 def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Lattice, radius_px: float):
-    """Mean patterns (det_y, det_x) of groups of positions, boolean maps (scan_y, scan_x) by name, moved so that all lattices lie on that of the first.
+    """Mean patterns of groups of positions, boolean maps by name, moved so that all lattices lie on that of the first, against the descan error.
 
-    The descan error moves one average against another by a fraction of a pixel. The lattices before the move, fitted from a guess with the
-    radius of a disc, are returned too, both by name.
+    The lattices before the move, fitted from a guess with the radius of a disc, are returned too, both by name.
     """
     means = summarise(scan, com=False, mean=False, groups=groups).group_mean_pattern
     patterns = {name: means.sel(group=name) for name in groups}
@@ -111,9 +103,7 @@ def aligned_means(scan: xr.DataArray, groups: dict[str, np.ndarray], guess: Latt
 
 
 def reflection_table(delta, lattice: Lattice, radius_px: float, mean: bool = False) -> pd.DataFrame:
-    """The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by a map of differences; named "004", "00-4" and so on. Lattice and disc radius
-    are those of the patterns behind the map; ``mean`` is that of :func:`rank_reflections`.
-    """
+    """The reflections 0kl with |k| up to 4 and |l| up to 8, ranked by the sum of a map of differences over their discs, or its mean; named "00-4" and so on."""
     inside = lattice.reflections(delta.shape, 1.5 * radius_px, orders=4)
     places = {f"0{k}{l}": tuple(lattice.position(k, l)) for k, l in inside}
     return rank_reflections(delta, places, 1.1 * radius_px, mean=mean)

@@ -1,7 +1,6 @@
 """Compiled loops of the one pass: eight patterns at a time, each byte fetched from memory once.
 
-The order of the loops decides the speed. A row is first read front to back by the row sum, which the processor's
-prefetchers follow at the speed of memory; the column sums then find the eight rows in the first-level cache, and the
+The row sum first reads a row front to back at the speed of memory; the column sums then find the eight rows in the first-level cache, and the
 mean pattern and the virtual detectors find the eight patterns in the second-level cache.
 """
 
@@ -17,11 +16,7 @@ BATCH = 8  # patterns (and rows) handled together: one load and store of an accu
 
 @intrinsic
 def plus(typingctx, accumulator, value):
-    """``accumulator + value`` in the type of the accumulator.
-
-    Numba widens integer sums to 64 bit, which quarters the number of pixels per vector instruction. Floating-point
-    sums may be taken in any order, which lets a row be summed in vectors; nan and infinity still come through.
-    """
+    """``accumulator + value`` in the type of the accumulator, where Numba would widen integers to 64 bit; floating-point sums in any order, for vectors."""
     def generate(context, builder, signature, args):
         """The instruction for LLVM."""
         if isinstance(signature.return_type, types.Float):
@@ -32,11 +27,10 @@ def plus(typingctx, accumulator, value):
 
 @njit(nogil=True, cache=True)
 def accumulate(block, order, starts, runs, first_run, spans, first_span, weights, sums, exact, weighted):
-    """Add the patterns of a block, (n, det_y, det_x) and C-contiguous, to all sums of the pass.
+    """Add the patterns of a block, (n, det_y, det_x) and C-contiguous, to all sums of the pass; detectors are as in ``one_pass.Plan``.
 
-    ``order`` are their indices sorted by label, and ``starts`` where each label begins in them (labels + 1 entries). Detectors are as in
-    ``one_pass.Plan``. Added to are ``sums``, the pattern of each label, whose type is that of all sums over pixels; ``exact``, (n, 5 + detectors)
-    int64 for counts or float64, the moments in pixels from the corner and the 0/1 detectors; and ``weighted``, (n, weighted detectors) float64.
+    ``order`` are their indices sorted by label, and ``starts`` where each label begins in them. ``sums`` are patterns by label, ``exact`` (n, 5 +
+    detectors) the moments in pixels from the corner and the 0/1 detectors, ``weighted`` the others.
     """
     buffer = np.zeros((BATCH,) + block.shape[1:], block.dtype)
     column = np.zeros(block.shape[2], sums.dtype)
@@ -204,9 +198,7 @@ def multiply_1p(block, product):
 
 @njit(nogil=True, cache=True)
 def split_power(bits, power):
-    """Move the power of two of positive doubles into ``power``, leaving a number from 1 to 2. ``bits`` is the product seen as int64: sign, 11 bits
-    of the exponent plus 1023, 52 bits of the fraction.
-    """
+    """Move the power of two of positive doubles, seen as int64 (sign, 11 bits of the exponent plus 1023, fraction), into ``power``; 1 to 2 is left."""
     for y in range(bits.shape[0]):
         for x in range(bits.shape[1]):
             power[y, x] += (bits[y, x] >> 52) - 1023

@@ -1,7 +1,4 @@
-"""The lattice of discs in a mean pattern: as the manifest expects it, refined on the rims of the discs, and the counts in and between them.
-
-The counts can be measured alike on a published picture of a mean pattern and on a simulated scan.
-"""
+"""The lattice of discs in a mean pattern: as the manifest expects it, refined on the rims of the discs, and the counts in and between them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -159,11 +156,7 @@ def _fit(found: np.ndarray, guess: Lattice, radius_px: float) -> Lattice:
 
 
 def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float]:
-    """Lattice and disc radius in pixels that the manifest gives for a scan, before anything is fitted: a guess for :func:`refine_lattice`.
-
-    The entry is a measured dataset of the manifest, e.g. ``load_manifest()["ds1"]``; one without axes is a ValueError. The scan, or its stand-in
-    from the twin, gives the beam energy and the size of a pixel.
-    """
+    """Lattice and disc radius in pixels that the manifest's entry of a measured dataset gives for a scan: a guess for :func:`refine_lattice`."""
     names = ("origin_row_col_px", "g002_row_col_px", "g010_row_col_px")
     missing = [name for name in names if name not in entry.axes]
     if missing:
@@ -176,9 +169,8 @@ def expected_lattice(entry: Dataset, scan: xr.DataArray) -> tuple[Lattice, float
 def as_drawn(mean_log: np.ndarray) -> np.ndarray:
     """What a mean log pattern (det_y, det_x) looks like, in counts, after it was drawn like the published ones and read back.
 
-    Drawing shrank each axis to 115 pixels with a Hann window, and reading it back interpolates linearly, which blurs by about
-    two pixels; only pictures that share this blur are comparable. The input is the mean over the scan of ln(1 + counts), so
-    ``exp(blurred) - 1`` lies below the mean counts (Jensen's inequality).
+    Drawing shrank each axis to 115 pixels with a Hann window; reading interpolates linearly. Together they blur by about two pixels. As the input is
+    the mean of ln(1 + counts), ``exp(blurred) - 1`` lies below the mean counts (Jensen's inequality).
     """
     axes = []  # matrices of what drawing did to each axis
     for length in mean_log.shape:
@@ -192,9 +184,7 @@ def as_drawn(mean_log: np.ndarray) -> np.ndarray:
 
 
 def between_discs(lattice: Lattice, shape: tuple[int, int], clearance_px: float, dead: tuple = ()) -> np.ndarray:
-    """Mask of the pixels between the discs, further from lattice points than ``clearance_px``, a disc's radius and its blur; without the label of
-    the published pictures and 6 px around each of the ``dead`` pixels (row, col).
-    """
+    """Mask of the pixels further from lattice points than ``clearance_px``, without the published pictures' label and 6 px around ``dead`` pixels."""
     pixels = np.indices(shape).transpose(1, 2, 0)
     basis = np.stack([lattice.g002, lattice.g010], axis=1)
     cells = (pixels - lattice.centre) @ np.linalg.inv(basis).T
@@ -213,10 +203,7 @@ def ring_background(picture: np.ndarray, lattice: Lattice, mask: np.ndarray, edg
 
 
 def disc_counts(picture: np.ndarray, lattice: Lattice, indices, radius_px: float = 5.0) -> np.ndarray:
-    """Counts in discs above the background beside them, for pairs (k, l) of reflections 0kl; negative where a disc does not rise above it.
-
-    A pixel belongs to a disc when its centre is nearer than ``radius_px``. The background is the mean 8 to 10 px away, half-way to the next disc.
-    """
+    """Counts in discs (pixels nearer than ``radius_px``) above the mean 8 to 10 px away, for pairs (k, l) of reflections 0kl; may be negative."""
     rows, cols = np.indices(picture.shape)
     found = []
     for k, l in indices:

@@ -48,10 +48,7 @@ class Zone:
 
     @classmethod
     def of(cls, first: float, second: float, angle_deg: float = 90.0, name: str = "the zone axis", second_order: int = 1) -> "Zone":
-        """A net from two lengths in 1/Å, the first along b, and the angle from the first to the second, anticlockwise, from 20 to 160 degrees.
-
-        ``second_order`` is the l of the second vector: 1 for 001, 2 where the odd 00l are extinct.
-        """
+        """A net from two lengths in 1/Å, the first along b, and the angle to the second, anticlockwise; that is 001, or 00l with l ``second_order``."""
         if not (first > 0 and second > 0 and 20 <= angle_deg <= 160):
             raise ValueError(f"a net needs two positive lengths and 20 to 160 degrees between them, got {first}, {second} and {angle_deg}")
         turn = np.radians(angle_deg)
@@ -144,9 +141,7 @@ def _contrast(counts, wide_px) -> np.ndarray:
 
 
 def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
-    """The two shortest vectors of the net of discs from the autocorrelation, columns (row, col) in px, zero when no two peaks lie across each other;
-    and how clear they are: the mean autocorrelation on the eight nearest points of the net over the scatter of the whole map.
-    """
+    """The two shortest vectors of the net, columns (row, col) in px, zero without two peaks, and how clear the eight nearest points of it are."""
     image = _contrast(counts, wide_px)
     correlation = _autocorrelation(image)
     peaks = _peaks(correlation)
@@ -162,9 +157,7 @@ def _find_net(counts, wide_px) -> tuple[np.ndarray, float]:
 
 
 def _place_net(counts, basis) -> np.ndarray:
-    """A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics. The phase of a harmonic is
-    that of the mean disc, so an unevenly filled disc moves it a little; the rims mend that later.
-    """
+    """A point (row, col) of the net near the middle of the frame, from the phases of the pattern's first harmonics; the rims mend it later."""
     image = _contrast(counts, np.linalg.norm(basis, axis=0).min() / 2)
     middle = (np.array(counts.shape) - 1) / 2
     away = np.moveaxis(np.indices(counts.shape), 0, -1) - middle

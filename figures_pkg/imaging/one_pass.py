@@ -108,9 +108,7 @@ def summarise(scan: xr.DataArray, detectors: Mapping | None = None, com=True, *,
 
 
 def _labels(groups: Mapping, shape: tuple[int, int]) -> tuple[dict[str, np.ndarray], np.ndarray | None, np.ndarray]:
-    """The positions of each group as boolean arrays (scan_y, scan_x), and a label per position, such that positions of one label are in the same
-    groups; None without groups. The third array, (labels, groups) booleans, says which groups each label belongs to.
-    """
+    """Boolean array of each group, a label for each set of groups that a position can be in (None without groups), and which these are, (labels, groups)."""
     members = {}
     for name, mask in groups.items():
         if isinstance(mask, xr.DataArray) and set(mask.dims) == set(SCAN_DIMS):
@@ -239,9 +237,7 @@ def merge(partials: list[Partial]) -> Partial:
 
 
 def reduce_block(block: np.ndarray, plan: Plan, corner: tuple[int, int], labels: np.ndarray | None = None) -> Partial:
-    """Gather everything that ``plan`` asks for from one block, (positions_y, positions_x, det_y, det_x), whose first position is ``corner`` (y, x).
-    The patterns of each label, one integer per position, are summed on their own; by default all have one label.
-    """
+    """Gather all that ``plan`` asks for from a block whose first position is ``corner`` (y, x); patterns of a label are summed on their own."""
     if block.shape[2:] != plan.shape or (labels is not None and labels.shape != block.shape[:2]):
         raise ValueError(f"block of shape {block.shape} where patterns of {plan.shape} were promised"
                          f"{'' if labels is None else f' at {labels.shape} positions'}; the dask array states wrong chunks")

@@ -31,11 +31,7 @@ LEAVE_OUT = "Leave them out of virtual detectors and centres of mass."
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x).
-
-    ``total`` and ``images`` are counts of each position in the whole pattern and in each mask; ``tiles`` are mean patterns of up to 4 × 4 equal
-    parts of the scan; ``sample`` (n, det_y, det_x) some patterns spread over it; ``histogram`` how often each count occurs, None for real numbers.
-    """
+    """Sums and extremes of a scan of ``shape`` (scan_y, scan_x, det_y, det_x)."""
 
     shape: tuple[int, int, int, int]
     mean: np.ndarray
@@ -142,11 +138,7 @@ def _depth_finding(statistics: Statistics, bits: int | None, wrapped: bool) -> F
 
 
 def _wrap_finding(statistics: Statistics) -> Finding:
-    """Whether counts passed the end of 8 bits and began again at zero.
-
-    A bright disc has no sharply bounded hole with counts near zero, except where a counter wrapped: neither a hole that a closed rim
-    surrounds nor a dark line one pixel wide, which the blur between pixels forbids.
-    """
+    """Whether counts passed the end of 8 bits: a bright disc then has a hole within a closed rim, or a dark line that the blur between pixels forbids."""
     largest = int(statistics.largest.max())
     if largest > 255:
         limit = next(limit for limit in COUNTER_LIMITS + (2**32 - 1, 2**64) if largest <= limit)
@@ -170,10 +162,7 @@ def _wrap_finding(statistics: Statistics) -> Finding:
 
 
 def _notched_pixels(sample: np.ndarray) -> int:
-    """Number of pixels with at most 60 counts whose two neighbours along a row or a column both hold at least 80 more, in uint8 patterns.
-
-    Pixels that are zero in all of several patterns are dead and do not count.
-    """
+    """Number of pixels of uint8 patterns with at most 60 counts between two neighbours with at least 80 more; those that are dead do not count."""
     counts = sample.astype(np.int16)
     alive = (sample != 0).any(axis=0) if len(sample) > 1 else np.ones(sample.shape[1:], bool)
     notched = np.zeros(counts.shape, bool)
@@ -199,9 +188,7 @@ def _saturation_finding(statistics: Statistics) -> Finding:
 
 
 def dead_and_hot(statistics: Statistics) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pixels (row, col) with less than a fifth of the median of the 5 × 5 around, where these hold enough counts to tell; and pixels that always
-    hold the same count, or more than twice the brightest neighbour.
-    """
+    """Pixels (row, col) below a fifth of the median around, where that is enough to tell; and stuck ones, or those over twice the brightest neighbour."""
     mean, positions = statistics.mean, statistics.positions
     around = median_filter(mean, 5)
     dead = (mean < 0.2 * around) & (positions * around > SURE_COUNTS)

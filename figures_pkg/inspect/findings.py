@@ -122,9 +122,8 @@ def number(value: float) -> str:
 def manifest_patch(path: Path, entry: Dataset, decisions: Iterable[Decision]) -> str:
     """A unified diff that puts the decisions of a file into an entry of a manifest, for ``git apply`` in its folder; empty where nothing changes.
 
-    A fact that the file measured gets its value with the basis "file"; what was used before, and other sources that the file does not exclude,
-    stay under ``conflicts``. A fact that the file only confirmed against others keeps value and basis, and loses the excluded conflicts; its
-    source says what was excluded. Facts about which the file has nothing new are left alone.
+    What the file measured has the basis "file", and other sources that it does not exclude stay under ``conflicts``. What it only confirmed keeps
+    its basis and loses the excluded conflicts.
     """
     text = path.read_text(encoding="utf-8")
     written = yaml.compose(text, yaml.SafeLoader)

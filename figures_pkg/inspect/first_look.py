@@ -47,10 +47,7 @@ BOXES = ("box1", "box2")
 
 
 def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *, progress: bool = False) -> FirstLook:
-    """The first look at a scan of the book, its name and source as for :func:`figures_pkg.record.fetch.locate`; "ds1-field2" is another field of the twin.
-
-    A `MissingDataset` holds the command that makes or fetches the file.
-    """
+    """The first look at a scan of the book, by name and source as for :func:`figures_pkg.record.fetch.locate`, which says how to make a missing one."""
     path = locate(dataset, data, profile)
     manifest = load_manifest()
     entry = manifest[dataset] if data == "zenodo" else manifest.datasets.get(dataset.partition("-field")[0])

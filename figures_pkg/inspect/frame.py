@@ -62,12 +62,10 @@ class Frame:
 
 
 def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None, radius_px: float | None, published: dict | None) -> Frame:
-    """Find the lattice of a mean pattern and say how the frame lies with respect to the published one.
+    """Find the lattice of a mean pattern and say how the frame lies with respect to the published one (:mod:`figures_pkg.data.published`).
 
-    The lattice is searched without a guess, because a wrong guess would find itself again. Its c axis tells mirrors and quarter turns, but a lattice
-    looks the same after half a turn. What differs is how strong opposite reflections are: the specimen was tilted, and the published picture shows
-    which of them is the stronger one.
-    The mean of ln(1 + counts) is compared with ``published``, from :func:`figures_pkg.data.published.mean_pattern_numbers`.
+    The search takes no guess, because a wrong one would find itself again. The c axis tells mirrors and quarter turns; half a turn is told by how
+    strong opposite reflections are: the specimen was tilted.
     """
     try:
         found = find_lattice(mean, up=expected.g002 if expected else (-1.0, 0.0))
@@ -99,9 +97,7 @@ def frame_of(mean: np.ndarray, mean_log: np.ndarray, expected: Lattice | None, r
 
 
 def _lattices(found: Lattice, expected: Lattice, orientation: str, shape) -> list[Lattice]:
-    """The lattice with 002 and 010 on the sides where an orientation puts them, from the brightest disc, and with the direct beam at the node
-    where the orientation puts it, where that is another.
-    """
+    """The lattice with 002 and 010 where an orientation puts them, from the brightest disc; and from the node where the direct beam should be, if another."""
     basis = np.stack([found.g002, found.g010], axis=1)
     steps = np.round(np.linalg.solve(basis, carried(expected.centre, orientation, shape) - found.centre))
     wanted = np.array(ORIENTATIONS[orientation]) @ np.stack([expected.g002, expected.g010], axis=1)

@@ -117,10 +117,7 @@ class Packed:
 
 
 def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
-    """How many positions and pixels of a scan (scan_y, scan_x, det_y, det_x) to join along each axis so that a browser holds it.
-
-    Pixels are joined first, down to 64 along the longer side, then positions.
-    """
+    """How many positions and how many pixels to join along each axis so that a browser holds a scan: pixels first, down to 64 along the longer side."""
     widest = max(1, max(shape[2:]) // 64)
     for scan_bin in range(1, max(shape[:2]) + 1):
         for det_bin in range(1, widest + 1):
@@ -131,23 +128,11 @@ def choose_bins(shape: tuple[int, int, int, int]) -> tuple[int, int]:
 
 
 def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, radius_px: float = 0.0) -> Packed:
-    """Bin, quantise and compress a scan with its maps.
+    """Bin, quantise and compress a scan of counts with its maps; ``words`` are its ``source`` and its ``title``, a phrase for the page.
 
-    Counts of joined pixels and positions are added. They are stored as 8-bit square roots, 1.5 standard deviations of Poisson
-    noise apart (wider where the file would be too large), and decoded so that means are kept (:func:`code_means`). Codes lie
-    pixel by pixel, less the median of their pixel: a virtual detector then adds whole rows.
-
-    Parameters
-    ----------
-    scan
-        (scan_y, scan_x, det_y, det_x), counts; negative or missing ones are a ValueError, as are maps of another shape.
-    layers
-        Maps on the positions of `scan`.
-    words
-        Texts for the page: ``source`` ("twin", "record", "rehearsal" or "user") and ``title``, a phrase that says what the data are.
-    lattice, radius_px
-        A :class:`figures_pkg.imaging.Lattice` and the radius of a disc in pixels of `scan`; give the page the reflections 00l to
-        jump to. Without them the aperture starts on the origin.
+    Counts are stored as 8-bit square roots, 1.5 standard deviations of Poisson noise apart (wider where the file would be too large), and decoded
+    so that means are kept (:func:`code_means`). Codes lie pixel by pixel, less the median of their pixel: a virtual detector then adds whole rows.
+    With a lattice and the radius of a disc in pixels of `scan` the page has the reflections 00l to jump to; else the aperture starts on the origin.
     """
     check_scan(scan)
     bins = choose_bins(scan.shape)
@@ -182,22 +167,17 @@ def pack(scan: xr.DataArray, layers: list[Layer], words: dict, lattice=None, rad
 
 
 def quantise(counts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """Eight-bit codes of counts that are not negative, and what each code means.
-
-    The codes are 2 √N / step, rounded; ``step`` is the distance of stored counts in standard deviations of Poisson counts. The table, int64 of
-    shape (256,), has the count that each code means, in units of 1/128.
-    """
+    """Eight-bit codes of counts, 2 √N / step rounded, and the count that each code means in units of 1/128, int64 (256,)."""
     step = max(step, 2 * np.sqrt(float(counts.max())) / 255)
     codes = np.round(2 / step * np.sqrt(counts, dtype=np.float32)).astype(np.uint8)
     return codes, np.round(code_means(step) / UNIT).astype(np.int64)
 
 
 def code_means(step: float) -> np.ndarray:
-    """Counts that the codes mean, shape (256,), so that the mean of noisy counts is kept whatever it is, to 0.1 counts for Poisson noise.
+    """Counts that the codes mean, shape (256,), so that the mean of noisy counts is kept, to 0.1 counts for Poisson noise.
 
     That is the mean of the integers with the code, less step² / 12: intervals widen with the counts, and more of the noise lies in the lower half
-    of an interval of several integers than in the upper half of the one below. (The mean of the counts that got a code in the whole scan would
-    draw dark pixels up and bright ones down.)
+    of an interval of several integers than in the upper half of the one below.
     """
     edges = (np.clip(np.arange(257) - 0.5, 0, None) * step / 2) ** 2  # of the counts with one code
     first, last = np.ceil(edges[:-1]), np.ceil(edges[1:]) - 1
@@ -206,12 +186,11 @@ def code_means(step: float) -> np.ndarray:
 
 
 def explorer(packed: Packed, file: str, *, still: str = "", name: str | None = None) -> str:
-    """Write the explorer as HTML.
+    """Write the explorer of packed data as HTML; `file` is their address relative to the page, and `name` the element's id.
 
-    Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, so that it also works in pages that are opened
-    from a folder. Where JavaScript, a canvas or DecompressionStream are missing, or where the file is truncated, a sentence says so, and the
-    figure `still` stays. What the numbers mean is said at :func:`pack`. The address of `file` is relative to the page; `still` is the id of the
-    static figure, which is hidden as soon as the explorer is open; the element's id is `name`, by default ``explorer-1``, ``explorer-2``, …
+    Nothing is loaded until its button is pressed; then `file`, a script, is added to the page, which also works in pages opened from a folder.
+    Without JavaScript, a canvas or DecompressionStream, or with a truncated file, a sentence says so. The static figure with the id `still` is
+    hidden while the explorer is open.
     """
     name, megabytes = element_id("explorer", name), len(packed.script()) / 1e6
     data = {"key": packed.key, "bytes": len(packed.payload), "file": file, "still": still, "open": f"Open the explorer ({megabytes:.1f} MB)"}
@@ -261,10 +240,7 @@ def explore(scan: xr.DataArray, name: str, out: Path, source: str = "twin", prof
 
 
 def _com_layers(scan: xr.DataArray, images: xr.Dataset, lattice, radius_px: float) -> list[Layer]:
-    """The centre of mass of whole patterns, less its mean over the scan, in 1e-3 of the detector's unit.
-
-    With a lattice of the mean pattern the shift of the pattern by the descan coils is taken off (a plane), and the component along c comes first.
-    """
+    """The centre of mass of whole patterns less its mean, in 1e-3 of the detector's unit; with a lattice without descan, and along c first."""
     from figures_pkg.imaging import descan_planes, remove_descan
 
     com = images if lattice is None else remove_descan(images, descan_planes(scan, lattice, radius_px))

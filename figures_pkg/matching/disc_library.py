@@ -1,7 +1,4 @@
-"""The library as discs show it, for both polarizations, and the coarse search: every pattern against every node of it at once.
-
-A point of a disc belongs to a plane wave tilted by its angle from the middle, so the mean over a disc is that over a round patch of tilts.
-"""
+"""The library as discs show it, for both polarizations (a mean over a round patch of tilts), and the coarse search at all its nodes at once."""
 
 from dataclasses import dataclass
 
@@ -58,10 +55,7 @@ class DiscLibrary:
 
 
 def average_over_discs(library: Library, convergence_mrad: float, largest_g: float = np.inf) -> DiscLibrary:
-    """Average a library of +P, whose tilts lie symmetrically about zero, over a cone of a half angle; -P follows by inversion.
-
-    Reflections beyond ``largest_g`` (1/Å), or below 1e-4 of the beam everywhere, are left out.
-    """
+    """Average a library of +P, with symmetric tilts, over a cone of a half angle, up to ``largest_g`` (1/Å); -P follows by inversion."""
     tilts = (library.tilt_b_mrad, library.tilt_c_mrad)
     steps = np.array([grid[1] - grid[0] for grid in tilts])
     means, lost = average_over_cone(library.coefficients, convergence_mrad / steps)
@@ -77,8 +71,7 @@ def average_over_discs(library: Library, convergence_mrad: float, largest_g: flo
 def coarse_starts(templates: np.ndarray, data: np.ndarray, weights: np.ndarray, count: int = 2) -> np.ndarray:
     """Where the fit should start: the best tilts at the best local thicknesses, for both polarizations, float64 (p, 2, count, 3) in grid coordinates.
 
-    A pattern's score at a node is its weighted correlation with the template there (:meth:`DiscLibrary.at_nodes`), which no scale changes. The weights
-    (p, n) of the squares of the counts (p, n) are those of the mean over the batch, so that one product of matrices gives all scores.
+    A score is the weighted correlation with a template (:meth:`DiscLibrary.at_nodes`), with the mean weights of the batch: one product of matrices.
     """
     root = np.sqrt(1 / np.mean(1 / weights, axis=0)).astype(np.float32)
     scaled = templates.reshape(-1, data.shape[1]) * root

@@ -146,10 +146,9 @@ class DiscPlan:
 
 def plan_discs(geometry: DiscGeometry, g: np.ndarray, shape: tuple, bad_pixels: np.ndarray | None = None,
                largest_g: float = LARGEST_G, background: Background | None = None) -> DiscPlan:
-    """Choose the discs that lie in the frame (det_y, det_x) with their rings, and the weights of their pixels.
+    """Choose the discs of reflections ``g`` (m, 2), 1/Å, that lie in the frame (det_y, det_x) with their rings, and the weights of their pixels.
 
-    ``g`` (m, 2) are all reflections of the library in 1/Å; those beyond ``largest_g`` and the direct beam are left out. Bad pixels do not count, the
-    rest of their disc is scaled up. The background is level by default.
+    Those beyond ``largest_g`` and the direct beam are left out; a disc with bad pixels is scaled up. The background is level by default.
     """
     places, length = geometry.centre + g @ geometry.matrix.T, np.hypot(*g.T)
     spacing, radius = _spacing(geometry, g), geometry.radius_px

@@ -1,7 +1,6 @@
-"""Levenberg-Marquardt on the spline of the library, compiled: thickness and two tilts of many patterns, with their errors.
+"""Levenberg-Marquardt on the spline of the library, compiled: thickness and two tilts of many patterns, with their errors; the scale is linear.
 
-The scale is solved for at every step (it is linear), so three parameters are left: the grid coordinates of tilt b, tilt c and
-thickness. Everything that Python calls here has its parts in this file, because the compiler's cache looks at one file only.
+Everything that Python calls here has its parts in this file, because the compiler's cache looks at one file only.
 """
 
 import numpy as np
@@ -28,10 +27,7 @@ def _weights(u, nodes, w, dw):
 
 @njit(nogil=True, cache=True, fastmath=True)
 def predict(coefficients, u, out):
-    """Write the intensities (n,) and their three slopes at grid coordinates ``u`` of tilt b, tilt c and thickness to ``out``, float32 (4, n).
-
-    The coefficients are float32, shape (n_b + 2, n_c + 2, n_t + 2, n); ``u`` lies inside the grid.
-    """
+    """Write the intensities and their three slopes at grid coordinates ``u`` of tilt b, tilt c and thickness to ``out``, float32 (4, n)."""
     w, dw = np.empty((3, 4), np.float32), np.empty((3, 4), np.float32)
     b0 = _weights(u[0], coefficients.shape[0] - 2, w[0], dw[0])
     c0 = _weights(u[1], coefficients.shape[1] - 2, w[1], dw[1])
@@ -169,9 +165,8 @@ def refine(coefficients, data, weight, start, result):
 def refine_all(coefficients, data, weights, variances, correlation, starts, results):
     """Fit patterns with both polarizations, from starts (p, 2, s, 3) in grid coordinates, and keep the best for each in ``results`` (p, 2, 12).
 
-    Data (counts above background), weights of their squares and variances of counting have shape (p, n), the correlation of the noise of the discs
-    (n, n), the coefficients (2, n_b + 2, n_c + 2, n_t + 2, n). A result is what :func:`refine` says, and for the better polarization the covariance
-    of its coordinates (bb, cc, tt, bc, bt, ct).
+    Data, weights of their squares and variances of counting are (p, n), the correlation of the noise (n, n). A result is what :func:`refine` says,
+    and for the better polarization the covariance of its coordinates (bb, cc, tt, bc, bt, ct).
     """
     one = np.empty(results.shape[2])
     for p in range(data.shape[0]):

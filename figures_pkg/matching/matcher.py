@@ -53,10 +53,9 @@ class Matcher:
     @classmethod
     def of(cls, library: Library | DiscLibrary, geometry: DiscGeometry, shape: tuple, bad: np.ndarray | None = None,
            energy_kev: float = 200.0, mean: np.ndarray | None = None) -> "Matcher":
-        """Prepare a library, as simulated or averaged over discs already, for the discs of a scan.
+        """Prepare a library, as simulated or averaged over discs already, for the discs of a scan, whose radius and energy give the convergence.
 
-        The radius of the discs and the energy of the beam give its convergence. ``bad`` pixels (det_y, det_x) are left out; the ``mean`` pattern tells
-        the shape of the background, which is level by default.
+        ``bad`` pixels (det_y, det_x) are left out; the ``mean`` pattern tells the shape of the background, which is level by default.
         """
         if isinstance(library, Library):
             library = average_over_discs(library, geometry.convergence_mrad(energy_kev), LARGEST_G)
@@ -83,10 +82,8 @@ class Matcher:
 
 
 def weights_of(sums: np.ndarray, variances: np.ndarray, systematic: float) -> tuple[np.ndarray, np.ndarray]:
-    """Variances of counting, kept above one count, and the weights of squares in chi squared.
-
-    A weight is one over the variance of counting plus the square of ``systematic`` times the disc. Without the second part a bright disc, which no
-    library predicts to its counting noise, would overrule all others.
+    """Variances of counting, kept above one count, and the weights of squares: one over their sum with the square of ``systematic`` times the disc,
+    without which a bright disc, which no library predicts to its counting noise, would overrule all others.
     """
     counting = np.maximum(variances, 1.0)
     return counting, 1 / (counting + (systematic * np.maximum(sums, 0)) ** 2)

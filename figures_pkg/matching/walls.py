@@ -1,9 +1,8 @@
 """Position, width and inclination of walls, from all patterns around a piece of them at once.
 
-Where a map of polarization changes sign lie its walls; they are cut into straight pieces. Near a wall neither domain describes a pattern, so five
-models are compared on every piece: an upright wall, whose patterns are mixtures of +P and -P, and walls inclined either way, whose patterns are those
-of columns with one domain above the other, each for both mirror variants of the wall (the phase of the trimerization turns one way or the other).
-Thickness and tilts are not fitted again: they are smooth, so they are taken from the positions around.
+Five models are compared on every straight piece of the line where the polarization changes sign: an upright wall, whose patterns are mixtures of
++P and -P, and walls inclined either way, whose patterns are those of columns with one domain above the other, each for both mirror variants of the
+wall. Thickness and tilts are smooth, so they are taken from the positions around.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""The figures of the paper: which the notebooks make, and the passports of those that are published.
-
-A notebook's front matter names its figures, and the metadata of its cells describe them.
-"""
+"""The figures of the paper, as the front matter and the cells of the notebooks announce them, and the passports of those that are published."""
 
 from __future__ import annotations
 
@@ -61,7 +58,7 @@ def paper_figures(folder: Path | None = None, data: str | None = None) -> dict[s
     """All figures of the paper by id, in the order of its panels: those that a notebook's front matter lists under ``companion: figures``.
 
     With ``data``, ``"twin"`` or ``"zenodo"``, only those that the book on this source draws, in its words. :class:`CatalogueError` for an id that
-    two notebooks announce, or one that no cell of its notebook has. ``folder`` has the text notebooks; by default the repository's.
+    two notebooks announce, or one that no cell has. ``folder`` has the notebooks; by default the repository's.
     """
     announced: dict[str, PaperFigure] = {}
     for path in _notebooks(folder):
@@ -141,10 +138,7 @@ class PublishedFigure:
 
 
 def published_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) -> dict[str, PublishedFigure]:
-    """The published figures of a profile from one source with their passports, by id in the given order.
-
-    :class:`PassportError` if a figure has no passport, a passport has no picture or arrays, or there is one that no notebook makes.
-    """
+    """The published figures of a profile from one source with their passports, by id in the given order; :class:`PassportError` for a surplus passport."""
     own = {name for name, figure in figures.items() if figure.source(data) == data}
     surplus = sorted(path.stem for path in figures_folder(profile, data).glob("*.json") if path.stem not in own)
     if surplus:
@@ -167,10 +161,7 @@ def published_figure(figure: PaperFigure, profile: str, data: str) -> PublishedF
 
 
 def changed_inputs(passport: dict, current: Mapping[str, str]) -> list[str]:
-    """Names of the inputs that differ from those a figure was made of, sorted; ``current`` has their checksums of now, by name.
-
-    A passport that was never completed, because the notebook was run by hand or failed later on, gives one entry that says so.
-    """
+    """Names of the inputs, with their checksums of now in ``current``, that differ from what a figure was made of; one sentence if that is unknown."""
     made_of = passport.get("inputs")
     if not made_of:
         return ["what it was made of is unknown: its chapter was not run to the end by `figures_pkg`"]
@@ -209,8 +200,7 @@ def memory(profile: str) -> Path:
 def sha256(path: Path, memory: Path | None = None) -> str:
     """SHA-256 of a file's content, in hexadecimal; of a folder (a zarr store), that of the names and contents in it.
 
-    ``memory`` is a JSON file that remembers checksums of large files: one with the same path, size and date is not read again. A memory that
-    cannot be read or written costs time, not correctness.
+    ``memory`` is a JSON file with checksums of large files: one with the same path, size and date is not read again.
     """
     path = Path(path)
     if path.is_dir():
@@ -243,10 +233,7 @@ def _read(memory: Path) -> dict:
 
 
 def model_facts(path: Path, profile: str) -> dict:
-    """Checksum of a file that a chapter reads, and what made it, where it is a trained network (``.safetensors``) or an embedding.
-
-    Seed and recipe stand in the network beside an embedding; one by a released network holds the name and the checksum of its weights itself.
-    """
+    """Checksum of a file that a chapter reads, and what made it: seed and recipe of the network that it is or lies beside, or the released weights."""
     facts = {"file": path.name, "sha256": sha256(path, memory(profile))}
     weights = path.with_suffix(".safetensors")
     if not weights.is_file():

@@ -95,9 +95,7 @@ def wall_type(charge) -> np.ndarray:
 def domain_maps(preset: Preset, seed: int, y_nm, x_nm, thickness_nm) -> dict[str, np.ndarray]:
     """Domains and walls at places of the specimen: the maps from `polarization` to `wall_normal_b` of `figures_pkg.twin.dataset`.
 
-    The seed draws the random part of the walls' courses; places and thickness are arrays of equal shape. Without walls the polarization is +1,
-    the distance infinite, and what describes a wall zero. Close to several walls the weights multiply: each alone takes P to zero, and so do all
-    at a core.
+    Without walls the polarization is +1, the distance infinite, and what describes a wall zero. Close to several walls the weights multiply.
     """
     if preset.texture:
         near = TracedWalls.draw(preset.texture, preset.specimen.field_nm, seed).near(y_nm, x_nm, polar_axis(preset))

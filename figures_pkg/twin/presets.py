@@ -1,7 +1,4 @@
-"""Presets: every number of a simulated dataset, read from a commented YAML file and checked.
-
-Units are in the names of the entries, sources and confidence in the YAML files.
-"""
+"""Presets: every number of a simulated dataset, read from a YAML file with sources and confidence, and checked; names of entries hold units."""
 
 import hashlib
 import json
@@ -207,10 +204,7 @@ def load_preset(name: str | Path) -> Preset:
 
 
 def parse_preset(name: str, text: str) -> Preset:
-    """Turn the text of a YAML file into a checked preset.
-
-    After ``base: ds1`` (or another preset of the package) it holds only what differs; ``wall: null`` removes a part.
-    """
+    """Turn a YAML text into a checked preset; after ``base: ds1`` it holds only what differs, and ``wall: null`` removes a part."""
     content = _with_base(name, yaml.safe_load(text))
     walls = content.setdefault("walls", "mixture")
     kinds = PARTS | {key: kind for key, kind in OPTIONAL.items() if content.setdefault(key, None) is not None}

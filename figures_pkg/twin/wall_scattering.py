@@ -162,11 +162,7 @@ class Supercell:
 
 
 def slice_transmission(symbols, places, u_iso, gpts, cell_angstrom) -> np.ndarray:
-    """Thermally averaged transmission <exp(i sigma V)> of many columns, complex64, shape `gpts`.
-
-    As `figures_pkg.diffraction.multislice.log_transmission`, but the logarithm of one atom of each kind is formed once
-    and placed by exact phases, which makes supercells of a thousand columns cheap.
-    """
+    """Thermally averaged transmission <exp(i sigma V)> of many columns, complex64, shape `gpts`; one atom of each kind is placed by exact phases."""
     fine = tuple(OVERSAMPLING * n for n in gpts)
     total = np.zeros(fine, complex)
     for kind, members in kinds_of(symbols, u_iso).items():
@@ -308,10 +304,7 @@ def _exit_waves(slices, grid, tilts_mrad, periods) -> np.ndarray:
 
 
 def _through(waves, slices, propagator):
-    """Fourier coefficients, not normalised, of waves behind each slice in turn; `waves` are those in front of the next one.
-
-    As `Multislice` of the library, with the transforms of scipy: those of FFTW differ in the last bits, enough to change a few counts of a scan.
-    """
+    """Fourier coefficients, not normalised, of waves behind each slice. Transforms of FFTW differ in last bits, enough to change a few counts."""
     for passed, transmission in enumerate(slices, 1):
         coefficients = scipy.fft.fft2(waves * transmission, overwrite_x=True)
         coefficients *= propagator

@@ -70,8 +70,7 @@ def build_stacks(top: int, step: int, half_depth: float, first: int, last: int, 
                  threads: int = 1) -> tuple[np.ndarray, float]:  # fmt: skip
     """Compute depth stacks, less the two domains in the shares of a sharp wall; the last few are kept in memory.
 
-    Of a wall as for `stack_intensities`, from the first to the last thickness in periods, over tilts (low, high) in mrad, four nodes of each at
-    least. Over depth (linear), tilts and thickness (cubic B-splines), (z, n_b + 2, n_c + 2, n_t + 2, n); and the first depth in periods.
+    Returns splines (z, n_b + 2, n_c + 2, n_t + 2, n) over tilts (low, high) in mrad and thickness in periods, and the first depth in periods.
     """
     periods = np.arange(first, last + 1, PERIOD_STEP)
     tilt_b, tilt_c = (low + tilt_step * np.arange(round((high - low) / tilt_step) + 1) for low, high in (tilt_b, tilt_c))
@@ -128,10 +127,7 @@ def cubic_shares(x: float) -> np.ndarray:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def add_layers(coefficients, weights, thickness_weights, first_t, first_b, first_c, where, patch):
-    """Add weighted layers (z,) of a stack's coefficients, contracted over four thicknesses from `first_t` on, to the reflections `where` of a patch.
-
-    `first_b` and `first_c` are the first node of the patch (nodes_b, nodes_c, n) in the stack, and may be negative.
-    """
+    """Add weighted layers (z,) of a stack, over four thicknesses from `first_t` on, to reflections `where` of a patch whose first node may be negative."""
     for z in range(coefficients.shape[0]):
         if abs(weights[z]) < SMALLEST_SHARE:
             continue
