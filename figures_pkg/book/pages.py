@@ -106,14 +106,11 @@ FETCHED = re.compile(
 )
 
 
-def foreign_requests(text: str) -> list[str]:
-    """Addresses on other hosts that a page or a style sheet fetches by itself."""
-    return [next(filter(None, match.groups())) for match in FETCHED.finditer(text)]
-
-
 def refuse_foreign_hosts(html: Path) -> None:
     """Raise if any page or style sheet below a folder fetches from another host."""
-    files = [*html.rglob("*.html"), *html.rglob("*.css")]
-    found = {f"{path.relative_to(html)}: {address}" for path in files for address in foreign_requests(path.read_text(encoding="utf-8"))}
+    found = set()
+    for path in (*html.rglob("*.html"), *html.rglob("*.css")):
+        addresses = (next(filter(None, match.groups())) for match in FETCHED.finditer(path.read_text(encoding="utf-8")))
+        found |= {f"{path.relative_to(html)}: {address}" for address in addresses}
     if found:
         raise RuntimeError("these pages ask another host when they are opened; vendor what they need:\n" + "\n".join(sorted(found)))

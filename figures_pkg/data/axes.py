@@ -76,8 +76,7 @@ def pair(value) -> tuple[float, float]:
 def check_scan(scan: xr.DataArray) -> None:
     """Raise a TypeError or ValueError unless ``scan`` is a DataArray with the dimensions (scan_y, scan_x, det_y, det_x) in this order."""
     if not isinstance(scan, xr.DataArray):
-        raise TypeError(f"expected an xarray.DataArray with dimensions {DIMS}, got {type(scan).__name__}; "
-                        "open files with figures_pkg.data.open_scan")
+        raise TypeError(f"expected an xarray.DataArray with dimensions {DIMS}, got {type(scan).__name__}; open files with figures_pkg.data.open_scan")
     if scan.dims == DIMS:
         return
     repair = "transpose it: scan.transpose(*DIMS)" if set(scan.dims) == set(DIMS) else "open files with open_scan"
@@ -91,8 +90,7 @@ def check_orientation(orientation: str) -> None:
                          "authors' .hspy files and published pictures, 'camera' is upside down relative to it")
 
 
-def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, title: str, format: str,
-               extra: dict | None = None) -> xr.DataArray:
+def build_scan(data, axes: Axes, *, orientation: str, source: str, path: str, title: str, format: str, extra: dict | None = None) -> xr.DataArray:
     """Put the labels on a 4D array: the one place where the travelling object is made.
 
     Coordinates are in nm from the first position and in 1/Å from the origin pixel. A pair of axes without a calibration counts in pixels

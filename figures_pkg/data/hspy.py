@@ -184,8 +184,7 @@ def _write_labels(file: h5py.File, shape, axes: Axes, title: str, provenance: di
     metadata.create_group("Signal").attrs.update(
         binned=False, record_by="image", signal_type="electron_diffraction", exposure_time=NONE, flyback_times=NONE,
         frames_number_skipped=NONE, scan_X=NONE)  # fmt: skip
-    metadata.create_group("_HyperSpy/Folding").attrs.update(
-        original_axes_manager=NONE, original_shape=NONE, signal_unfolded=False, unfolded=False)
+    metadata.create_group("_HyperSpy/Folding").attrs.update(original_axes_manager=NONE, original_shape=NONE, signal_unfolded=False, unfolded=False)
     original = group.create_group("original_metadata")
     parameters = original.create_group("Acquisition_instrument/Parameters")
     parameters.create_group("acceleration_voltage").attrs.update(Value=volts, Units="V")

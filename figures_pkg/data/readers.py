@@ -80,8 +80,7 @@ class LazyScan:
     def to_dask(self) -> da.Array:
         """The dask array. Its name depends on the file's size and time, so equal files give equal graphs."""
         stat = os.stat(self.stored.path)
-        token = tokenize(str(self.stored.path), stat.st_mtime_ns, stat.st_size, type(self.stored).__name__,
-                         self.shape, str(self.dtype), self.order, self.flip)
+        token = tokenize(str(self.stored.path), stat.st_mtime_ns, stat.st_size, type(self.stored).__name__, self.shape, str(self.dtype), self.order, self.flip)
         blocks = scan_blocks(self.shape, [self.stored.piece[axis] for axis in self.order[:2]], self.dtype.itemsize)
         return da.from_array(self, chunks=(*blocks, *self.shape[2:]), name=f"scan-{token}", asarray=False, meta=np.empty((0,) * 4, self.dtype))
 

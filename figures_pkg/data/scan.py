@@ -172,8 +172,7 @@ def _open_zarr(path: Path) -> Opened:
     try:
         node: Any = zarr.open(path, mode="r")
     except (FileNotFoundError, ValueError, KeyError) as error:
-        raise ScanFileError(f"{path}: no zarr store ({type(error).__name__}: {error}); expected a folder that "
-                            "`figures_pkg convert` wrote") from error
+        raise ScanFileError(f"{path}: no zarr store ({type(error).__name__}: {error}); expected a folder that `figures_pkg convert` wrote") from error
     array = node if isinstance(node, zarr.Array) else node.get(ARRAY)
     if not isinstance(array, zarr.Array):
         raise ScanFileError(f"{path}: holds {sorted(node)}, expected an array {ARRAY!r}; write it with `figures_pkg convert`")
@@ -196,8 +195,7 @@ def _open_npy(path: Path, scan_shape: tuple[int, int] | None) -> Opened:
             raise ScanFileError(f"{path}: damaged .npy header ({error}); write it again with numpy.save") from error
         offset = file.tell()
     if dtype.kind not in "uif" or fortran:
-        raise ScanFileError(f"{path}: {dtype}{' in Fortran order' if fortran else ''}, expected numbers in C order; "
-                            "save numpy.ascontiguousarray(array)")
+        raise ScanFileError(f"{path}: {dtype}{' in Fortran order' if fortran else ''}, expected numbers in C order; save numpy.ascontiguousarray(array)")
     if scan_shape and len(shape) in (2, 3) and math.prod(scan_shape) == math.prod(shape[:-2]):
         shape = tuple(scan_shape) + shape[-2:]
     _check_four(path, shape)

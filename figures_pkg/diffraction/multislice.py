@@ -147,7 +147,6 @@ def fourier_crop(coefficients, gpts):
     return coefficients
 
 
-
 @dataclass(frozen=True)
 class Stack:
     """One period of the crystal as equal slices, ready for the multislice."""

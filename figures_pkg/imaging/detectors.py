@@ -80,8 +80,7 @@ def detector_weights(detector, shape: tuple[int, int], name: str) -> np.ndarray:
         detector = detector.transpose(*DETECTOR_DIMS).values
     mask = detector.mask(shape) if hasattr(detector, "mask") else np.asarray(detector)
     if mask.shape != tuple(shape):
-        raise ValueError(f"detector {name!r} has shape {mask.shape}, but the scan's patterns are {tuple(shape)} "
-                         "(det_y, det_x); make the mask for this scan")
+        raise ValueError(f"detector {name!r} has shape {mask.shape}, but the scan's patterns are {tuple(shape)} (det_y, det_x); make the mask for this scan")
     if mask.dtype.kind not in "biuf":
         raise ValueError(f"detector {name!r} has type {mask.dtype}; expected a boolean mask or real weights")
     if mask.dtype != bool:

@@ -57,17 +57,16 @@ def disc_radius_px(convergence_mrad: float, scan: xr.DataArray) -> float:
     return disc_radius(convergence_mrad, scan.attrs["beam_energy_kev"]) / step
 
 
-def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None,
-                   widest_px: float = 1.5) -> Lattice:
+def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds: int = 3, reach_px: float | None = None, widest_px: float = 1.5) -> Lattice:
     """Fit centre and vectors to the rims of the discs.
 
     A tilted specimen fills its discs unevenly, often only half, so their centroids lie up to half a radius off. Their rims
     stay in place: around each expected position the circle is found across which the logarithm of the counts falls most.
     Centre and both vectors follow by least squares, in which discs that stray count little (Huber weights).
 
-    The counts of a blurred rim fall steepest, in the logarithm, outside the disc, and the more so the weaker the background. A circle
-    that is too small slides towards the centre of the pattern, where the background is strong: half a pixel of radius shrinks
-    the lattice by half a per cent. So larger circles are tried too, and the one about which the discs scatter least is kept.
+    The counts of a blurred rim fall steepest outside the disc. A circle that is too small slides towards the centre of the pattern, where the
+    background is strong: half a pixel of radius shrinks the lattice by half a per cent. So larger circles are tried too, and the one about which
+    the discs scatter least is kept. Fewer than six discs with a rim are a ValueError: the guess, the radius or the zone axis is wrong.
 
     Parameters
     ----------
@@ -78,11 +77,6 @@ def refine_lattice(pattern: np.ndarray, guess: Lattice, radius_px: float, rounds
     reach_px, widest_px
         How far from its expected place a disc is searched in the first round, by default 0.7 radii; and how much larger than the disc
         circles may be, zero for the radius alone.
-
-    Raises
-    ------
-    ValueError
-        If fewer than six discs have a rim: the guess, the radius or the zone axis is wrong.
     """
     logarithm = gaussian_filter(np.log1p(np.maximum(pattern, 0).astype(float)), 0.7)
     reach = 0.7 * radius_px if reach_px is None else reach_px

@@ -283,23 +283,16 @@ def find_lattice(mean_pattern: np.ndarray, zone: Zone | None = None, *, scale_in
     What geometry cannot tell. A net looks the same after half a turn, so +c and −c are equally good: the one nearer to `up` is
     taken, which should be the recorded orientation. Seen from behind, the net of a rectangle also looks the same: the screen is
     taken to show the pattern unmirrored, with c a quarter turn anticlockwise from b. The direct beam is the brightest disc, those
-    near the middle of the frame preferred.
+    near the middle of the frame preferred. No lattice, that of another zone axis, and overlapping discs are a ValueError.
 
     Parameters
     ----------
-    mean_pattern
-        Counts, shape (det_y, det_x), rows downward. Single dead and hot pixels are mended.
-    zone
-        The net to expect; ErMnO3 along [100] by default.
+    mean_pattern, zone
+        Counts, shape (det_y, det_x), rows downward, single bad pixels are mended; the net to expect, ErMnO3 along [100] by default.
     scale_inv_angstrom
         Size of a pixel if it is known to 10 %. Then the net is also found when whole rows of it are too weak to see.
     up, radius_px
         (row, col) of the direction near which +c is expected, image up by default; radius of the discs, if known, else it is measured.
-
-    Raises
-    ------
-    ValueError
-        When no lattice is found, when it belongs to another zone axis, or when its discs overlap.
     """
     zone = zone or Zone.ermno3()
     counts = _cleaned(mean_pattern)

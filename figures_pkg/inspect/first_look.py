@@ -58,20 +58,9 @@ def inspect_dataset(dataset: str, data: str = "twin", profile: str = "laptop", *
 def inspect_scan(path, expect: str | None = None, *, scan_shape: tuple[int, int] | None = None, progress: bool = False) -> FirstLook:
     """The first look at any file that the package can open.
 
-    Parameters
-    ----------
-    path
-        ``.hspy``, ``.mib``, ``.zarr`` or ``.npy``.
-    expect
-        Entry of the manifest to hold it against; by default the one whose file has this name on the record, else none: then only what the
-        file shows by itself is checked.
-    scan_shape
-        (rows, columns) of a ``.mib`` or ``.npy`` that does not tell; (1, 1) for a single pattern.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError
-        If there is nothing to read.
+    Without `expect`, an entry of the manifest, it is held against the one whose file has this name on the record; without either, only what the
+    file shows by itself is checked. ``scan_shape`` is (rows, columns) of a ``.mib`` or ``.npy`` that does not tell, (1, 1) for a single pattern.
+    FileNotFoundError or PermissionError if there is nothing to read.
     """
     path, manifest = Path(path), load_manifest()
     named = next((entry for entry in manifest.datasets.values() if entry.role == "measured" and path.name == entry.remote), None)

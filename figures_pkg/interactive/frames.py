@@ -54,33 +54,20 @@ def frame_slider(frames, axes, panels=None, bars=(), doses=(), *, note="", zoom=
 
     The pictures are stored as 8-bit square roots, each scaled to its largest pixel: the step of the code is then below the Poisson noise up to
     about 10^4 counts in the brightest pixel. Colours are logarithmic. With `doses`, a further slider draws Poisson counts in the browser
-    (Marsaglia's xorshift128, seeded from the number of the draw, the panel and the place of the sliders, so that the same place shows the
-    same noise until "new noise" is pressed). Every slider is a native one with a label; what it shows is read out. Without JavaScript a sentence
-    points to the figure, which must stand on the same page, and the table of the bars stays.
+    (Marsaglia's xorshift128), the same at the same place until "new noise" is pressed. Every slider is a native one with a label; what it shows is
+    read out. Without JavaScript a sentence points to the figure, which must stand on the same page, and the table of the bars stays.
+    Negative or missing frames, and parts that do not fit one another, are a ValueError.
 
     Parameters
     ----------
-    frames
-        Not negative, shape ``(n, h, w)``; with `doses`, shares of the incident beam per pixel.
-    axes
-        One to four :class:`Axis`.
-    panels
-        :class:`Panel` side by side; by default one without a title that shows frame after frame, the last axis fastest.
-    bars
-        :class:`Bar` below the pictures.
+    frames, axes
+        Not negative, shape ``(n, h, w)``; with `doses`, shares of the incident beam per pixel. One to four :class:`Axis`.
+    panels, bars
+        :class:`Panel` side by side, by default one that shows frame after frame, the last axis fastest; :class:`Bar` below the pictures.
     doses
         Electrons; 0 means without noise.
-    note
-        A sentence below the pictures, as HTML.
-    zoom
-        Size of a pixel on the page.
-    name
-        The element's id; by default ``frames-1``, ``frames-2``, …
-
-    Raises
-    ------
-    ValueError
-        When frames are negative or not finite, or when the parts do not fit one another.
+    note, zoom, name
+        A sentence below the pictures, as HTML; size of a pixel on the page; the element's id, by default ``frames-1``, ``frames-2``, …
     """
     frames, name = np.asarray(frames, np.float32), element_id("frames", name)
     shape = tuple(len(axis.values) for axis in axes)

@@ -28,23 +28,9 @@ def element_id(kind: str, name: str | None = None) -> str:
 def piece(kind: str, name: str, stage: str, data: dict, without: str, *, more: tuple[str, ...] = (), after: str = "") -> str:
     """Wrap an interactive piece: self-contained HTML that asks no network and no kernel, in the colours of the page's or the system's theme.
 
-    Parameters
-    ----------
-    kind
-        ``"frames"``, ``"viewer"``, …: the files ``kind.css`` (optional) and ``kind.js`` lie beside this module. The script is a
-        function of the kit of ``page.js`` and of what `more` makes.
-    name
-        The element's id.
-    stage
-        HTML that only a running script shows.
-    data
-        What the script reads, as JSON.
-    without
-        A sentence for readers without JavaScript; it says where the static picture is.
-    more
-        Further script files, each a function that makes one argument.
-    after
-        HTML below, shown always.
+    The files ``kind.js`` and ``kind.css`` (optional) lie beside this module; the script is a function of the kit of ``page.js`` and of what the
+    scripts `more` make. It reads `data` as JSON. Only a running script shows the HTML `stage`; `after` is shown always, below. The sentence
+    `without` tells readers without JavaScript where the static picture is.
     """
     style = Template(_read("page.css") + _read(f"{kind}.css")).substitute(name=name)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("</", "<\\/")
@@ -78,24 +64,11 @@ class Picture:
 
 
 def blink(first: Picture, second: Picture, *, width: int = 420, note: str = "", name: str | None = None) -> str:
-    """Write two pictures of the same shape in one place as self-contained HTML.
+    """Write two pictures of the same shape in one place as self-contained HTML; the element's id is `name`, by default ``blink-1`` and so on.
 
-    A button, the space key on it, or a click on the picture changes between them; a slider mixes them. Nothing moves by itself.
-    Without JavaScript both stand side by side.
-
-    Parameters
-    ----------
-    width
-        On the page, in px; small pictures are enlarged without smoothing.
-    note
-        A sentence below, as HTML.
-    name
-        The element's id; by default ``blink-1``, ``blink-2``, …
-
-    Raises
-    ------
-    ValueError
-        For pictures of different shapes, missing values, or limits that make no colours.
+    A button, the space key on it, or a click on the picture changes between them; a slider mixes them. Nothing moves by itself, and without
+    JavaScript both stand side by side, `width` px wide. `note` is a sentence below, as HTML. Pictures of different shapes, missing values, and
+    limits that make no colours are a ValueError.
     """
     pictures, name = (first, second), element_id("blink", name)
     shapes = [np.shape(picture.values) for picture in pictures]

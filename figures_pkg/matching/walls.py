@@ -142,8 +142,7 @@ def measure_walls(maps: xr.Dataset, matcher: Matcher, convergence_mrad: float, l
         rows.append(row)
         for name, values in zip(ALONE, (*patterns.one_by_one(*model), line, number)):
             alone[name][tuple(piece.index.T)] = values
-    variables = {name: ("piece", np.array([row[name] for row in rows], float), {"units": unit, "long_name": text})
-                 for name, (unit, text) in UNITS.items()}
+    variables = {name: ("piece", np.array([row[name] for row in rows], float), {"units": unit, "long_name": text}) for name, (unit, text) in UNITS.items()}
     each = {name: (SCAN_DIMS, alone[name], {"units": unit}) for name, unit in ALONE.items()}
     return xr.Dataset(variables, attrs={"probe_fwhm_nm": probe_fwhm_nm}), xr.Dataset(each, {dim: maps[dim] for dim in SCAN_DIMS})
 

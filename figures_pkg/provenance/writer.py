@@ -33,30 +33,20 @@ def publish(figure: Figure, name: str, source: xr.DataArray | str | Iterable[xr.
     """Stamp a figure of the paper and write it with its numbers and its passport.
 
     The files are ``figures/<data>/<name>.png``, ``.svg``, ``.npz`` and ``.json`` among the artefacts of the profile. What the figure
-    was made from is added to the passport when the chapter has run to its end (:mod:`figures_pkg.book.execute`).
+    was made from is added to the passport when the chapter has run to its end (:mod:`figures_pkg.book.execute`). A name that not exactly one
+    notebook announces is a CatalogueError; an unknown source and arrays that are missing or no numbers are a ValueError.
 
     Parameters
     ----------
-    figure
-        All of it, drawn; it stays as it is except for the stamp.
-    name
-        Its name in the metadata of the notebook's cell and in its front matter, e.g. ``"fig-4cd"``.
+    figure, name
+        All of it, drawn; its name in the metadata of the notebook's cell and in its front matter, e.g. ``"fig-4cd"``.
     source
         The scan behind it, or several of one origin; ``"simulation"`` for calculated patterns without a scan; None for a drawing of a model, which
         gets no stamp.
     profile, data
         As in the notebook's parameters.
-    arrays
-        Name -> array of what is drawn; Datasets and mappings may be nested, their names are joined with ``/``.
-    settings
-        Further parameters of the chapter that the figure depends on.
-
-    Raises
-    ------
-    CatalogueError
-        If no notebook announces a figure of this name, or two do.
-    ValueError
-        For an unknown source, no arrays, or an array that is not made of numbers.
+    arrays, settings
+        Name -> array of what is drawn; Datasets and mappings may be nested, their names are joined with ``/``. Further parameters of the chapter.
     """
     from matplotlib import rc_context
     from xarray import DataArray

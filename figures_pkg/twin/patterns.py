@@ -77,13 +77,8 @@ def example_scan(library: Library, example: Example = Example(), seed: int = 0) 
     """
     renderer, states = Renderer(example_preset(library, example), library), example_states(example)
     counts, pattern = renderer.counts(states, np.arange(len(states)), seed), renderer.preset.pattern
-    axes = Axes(
-        scan_step_nm=example.step_nm,
-        det_scale_inv_angstrom=example.pixel_inv_angstrom,
-        origin_row_col=pattern.origin_row_col,
-        beam_energy_kev=library.energy_kev,
-        convergence_mrad=example.convergence_mrad,
-    )
+    axes = Axes(scan_step_nm=example.step_nm, det_scale_inv_angstrom=example.pixel_inv_angstrom, origin_row_col=pattern.origin_row_col,
+                beam_energy_kev=library.energy_kev, convergence_mrad=example.convergence_mrad)
     blocks = da.from_array(counts.reshape(*example.positions, *pattern.shape), chunks=(8, 8, *pattern.shape))
     scan = build_scan(blocks, axes, orientation="lab", source="twin", path="", title="A simulated example", format="memory")
     names, columns = {"polarization": "1", "thickness_nm": "nm", "tilt_b_mrad": "mrad", "tilt_c_mrad": "mrad"}, states.T.reshape(-1, *example.positions)

@@ -133,7 +133,4 @@ def coating_maps(coating: Coating, field_nm: tuple[float, float], y_nm, x_nm) ->
     for row, col in coating.marker_fraction_yx:
         apart = np.stack([y_nm - row * field_nm[0], x_nm - col * field_nm[1]])
         on_marker |= (2 * np.abs(apart) <= np.reshape(coating.marker_nm_yx, (2, *[1] * np.ndim(y_nm)))).all(axis=0)
-    return {
-        "crystal_share": 0.5 - 0.5 * np.clip(2 * below, -1, 1),
-        "transmission": np.where(on_marker, coating.marker_transmission, 1.0),
-    }
+    return {"crystal_share": 0.5 - 0.5 * np.clip(2 * below, -1, 1), "transmission": np.where(on_marker, coating.marker_transmission, 1.0)}

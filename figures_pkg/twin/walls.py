@@ -285,8 +285,7 @@ def build_columns(g: np.ndarray, low: np.ndarray, high: np.ndarray, convergence_
     return Columns(np.stack(coefficients), start, np.array([tilt_step, tilt_step, PERIOD_STEP * period_nm]), first_depth)
 
 
-def across_wall(plus, minus, distance_nm, thickness_nm, probe_fwhm_nm: float, slope: float = 0.0, differences=None,
-                first_depth: float = 0.0) -> np.ndarray:
+def across_wall(plus, minus, distance_nm, thickness_nm, probe_fwhm_nm: float, slope: float = 0.0, differences=None, first_depth: float = 0.0) -> np.ndarray:
     """Discs of probes at several distances from a wall, fractions of the incident beam, shape (x, n).
 
     Parameters
