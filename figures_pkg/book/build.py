@@ -29,7 +29,7 @@ OPTIONS = (
 
 
 def make_book(data: str, profile: str, cores: int | None = None, anyway: bool = False) -> Path:
-    """Make whatever is stale of the book, and return its ``index.html``; what is missing raises first, as do small machines unless ``anyway``."""
+    """Make whatever is stale of the book, and return its ``index.html``; a missing scan, or a machine too small unless ``anyway``, raises first."""
     load_profile(profile)
     for chapter in CHAPTERS:
         datasets_of(chapter, data, profile)

@@ -49,7 +49,7 @@ def fit_descan(images: xr.Dataset, name: str = "com", where=None) -> xr.Dataset:
 
     A plane also swallows what the specimen does linearly across the scan, such as a bend of constant curvature or two domains side by side. Fit it
     over vacuum or one domain with ``where``, booleans (scan_y, scan_x), if there is one. Positions without a centre of mass (nan) are left out.
-    The planes ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x) have its unit, and slopes per unit of the scan coordinates as attributes.
+    The planes ``<name>_y`` and ``<name>_x`` on (scan_y, scan_x) have its unit, and attributes ``slope_scan_y`` and ``slope_scan_x``, 1/Å per nm.
     """
     y, x = (images[dim] - images[dim].mean() for dim in SCAN_DIMS)
     y, x = (values.broadcast_like(images[f"{name}_y"]).transpose(*SCAN_DIMS) for values in (y, x))

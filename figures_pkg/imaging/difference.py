@@ -20,23 +20,19 @@ from .lattice import Lattice, refine_lattice
 from .one_pass import summarise
 
 
-def pearson_map(a, b, where=None):
+def pearson_map(a, b):
     """Share of each pixel in 1 − r, with Pearson's r of the two patterns ("D3", the paper-equivalent).
 
-    With z the pattern less its mean, divided by its standard deviation (over the N pixels that take part),
+    With z the pattern less its mean, divided by its standard deviation over the N pixels,
 
         delta(q) = (z_a(q) − z_b(q))² / (2 N),   sum over q of delta(q) = 1 − r,
 
     since the sums of z_a² and z_b² are N and that of z_a z_b is N r. The square makes bright discs count most. The map has the shape and type
-    of `a`, is not negative, and its sum is from 0 (equal up to scale and offset) to 2 (opposite). Pixels outside the boolean mask `where` take
-    no part and are zero. Different shapes, no pixels, values that are not finite, or a constant pattern are a ValueError.
+    of `a`; its sum is from 0 (equal up to scale and offset) to 2 (opposite). Different shapes, values that are not finite, or a constant
+    pattern are a ValueError.
     """
     first, second = comparable(a, b)
-    chosen = np.ones(first.shape, bool) if where is None else np.asarray(where, bool)
-    if chosen.shape != first.shape or not chosen.any():
-        raise ValueError(f"where has shape {chosen.shape} and {chosen.sum()} pixels; expected {first.shape} and at least two")
-    delta = np.zeros(first.shape)
-    delta[chosen] = (_standardised(first[chosen]) - _standardised(second[chosen])) ** 2 / (2 * chosen.sum())
+    delta = (_standardised(first) - _standardised(second)) ** 2 / (2 * first.size)
     return like(a, delta, "share in 1 - r")
 
 

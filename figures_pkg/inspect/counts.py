@@ -38,11 +38,11 @@ class Statistics:
     mean_log: np.ndarray  # of ln(1 + counts)
     smallest: np.ndarray
     largest: np.ndarray
-    total: np.ndarray
-    images: dict[str, np.ndarray]
-    tiles: np.ndarray
-    histogram: np.ndarray | None
-    sample: np.ndarray
+    total: np.ndarray  # (scan_y, scan_x): counts of each position in the whole pattern
+    images: dict[str, np.ndarray]  # the same in each mask
+    tiles: np.ndarray  # mean patterns of up to 4 × 4 equal parts of the scan
+    histogram: np.ndarray | None  # how often each count occurs, None for real numbers
+    sample: np.ndarray  # (n, det_y, det_x): some patterns spread over the scan
 
     @property
     def positions(self) -> int:

@@ -138,7 +138,7 @@ class PublishedFigure:
 
 
 def published_figures(figures: Mapping[str, PaperFigure], profile: str, data: str) -> dict[str, PublishedFigure]:
-    """The published figures of a profile from one source with their passports, by id in the given order; :class:`PassportError` for a surplus passport."""
+    """The published figures of a profile from one source with their passports, in the given order; :class:`PassportError` for one missing or surplus."""
     own = {name for name, figure in figures.items() if figure.source(data) == data}
     surplus = sorted(path.stem for path in figures_folder(profile, data).glob("*.json") if path.stem not in own)
     if surplus:

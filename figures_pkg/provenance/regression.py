@@ -114,9 +114,9 @@ def references_folder(profile: str) -> Path:
     return repository() / "tests" / "regression" / profile
 
 
-def load_tolerances(path: Path | None = None) -> list[Tolerance]:
+def load_tolerances() -> list[Tolerance]:
     """Read how far the arrays may move; :class:`ReferencesError` for an entry without a reason, of an unknown kind, or not above zero."""
-    path = path or repository() / "tests" / "regression" / "tolerances.yaml"
+    path = repository() / "tests" / "regression" / "tolerances.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     kinds, found = content["kinds"], []
     for name, kind in kinds.items():

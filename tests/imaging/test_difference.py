@@ -20,13 +20,6 @@ def test_pearson_map_sums_to_one_minus_r(pair, scale, lift):
     np.testing.assert_allclose(pearson_map(b, scale * (a + lift * a.max())), delta, atol=1e-7)
 
 
-def test_only_the_pixels_of_the_mask_take_part():
-    a, b = np.random.default_rng(0).poisson(20, (2, 30, 30))
-    where = np.indices(a.shape).sum(axis=0) % 3 > 0
-    delta = pearson_map(a, b, where)
-    assert delta.sum() == pytest.approx(1 - np.corrcoef(a[where], b[where])[0, 1]) and not delta[~where].any()
-
-
 def test_ranking_sums_discs_and_leaves_out_those_over_the_rim():
     """Values are sums over whole discs, shares add to one, and a disc that hangs over the rim does not appear."""
     delta = discs({(20, 20): 2.0, (40, 40): 1.0}, background=0)
