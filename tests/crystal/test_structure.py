@@ -51,9 +51,7 @@ def test_two_of_three_er_stand_on_the_side_of_p(polarization):
 
 
 def test_standard_setting_has_its_dipole_down():
-    """Down-down-up is -P: the formal charges give -7.1 microcoulomb per square centimetre, and +P the opposite. The same follows by hand from the
-    mean shifts of each kind of atom from the planes of the parent structure. Moved back by its polar displacements, the crystal has no dipole. A
-    charged set and a shifted origin, which would change the dipole, are refused."""
+    """Down-down-up is -P, by the formal charges and by hand; a charged set and a shifted origin, which would change the dipole, are refused."""
     plus = ermno3(1)
     assert formal_polarization(ermno3(-1)) == pytest.approx(-7.13, abs=0.02)
     assert formal_polarization(plus) == pytest.approx(-formal_polarization(ermno3(-1)))

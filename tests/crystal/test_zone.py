@@ -87,7 +87,6 @@ def test_files_and_directions_that_cannot_be_used_are_refused(tmp_path):
     ({"loop_": "pool_", "data_": "atad_"}, "CIF|no cell"),
 ])  # fmt: skip
 def test_unfit_manganites_are_refused(plus_cif, changes, message):
-    """A CIF of another group, with a site missing, without displacements, not polar, or none at all: one clear error."""
     text = plus_cif.read_text()
     for old, new in changes.items():
         assert old in text

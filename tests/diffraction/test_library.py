@@ -20,8 +20,7 @@ from figures_pkg.twin.patterns import Example, example_scan
 pytestmark = pytest.mark.physics
 
 def test_interpolation_error():
-    """The default's physics over the tilts near the axis and 20 to 75 nm, coarser in the slices and the grid only. Between the nodes the relative L2 error over all reflections has a median below 0.001 and 95 % below 0.01; at a node there is none.
-    Arrays give what scalars give, and points outside are refused. Reflections are 0kl with even l; 002 and 010 lie at 0.1751 and 0.1889 1/angstrom."""
+    """Near the axis from 20 to 75 nm, coarser than the default in slices and grid only; a node has no error, points outside are refused."""
     settings = LibrarySettings(tilt_b_max_mrad=2.0, tilt_c_max_mrad=3.0, first_period=31, last_period=123, slices=2, gpts=(96, 108))
     library = build_library(settings, progress=False)
     rows = rows_of(library.hkl)
@@ -45,7 +44,6 @@ def test_interpolation_error():
 
 
 def test_a_library_is_stored_for_its_settings_and_its_crystal(tmp_path, monkeypatch):
-    """A stored one is used while both hold, and replaced when they change."""
     path, crystal = tmp_path / "deep" / "library.npz", zone_crystal(example_cif("PbTiO3"), (1, 0, 0)).crystal
     settings, built = quick(crystal, (10, 12), 1, 0.5), []
     monkeypatch.setattr(library_module, "propagate", lambda *job: built.append(job) or propagate(*job))
@@ -112,7 +110,6 @@ def test_more_slices_and_beams_change_little_and_indices_are_the_cells_own(own):
 
 
 def test_a_simulated_scan_is_indexed_and_matched(own):
-    """Against the library that it was simulated with the lattice is found, and both variants, the wedge and the bend come back."""
     zone, library = own
     scan, truth = example_scan(library, Example(positions=(6, 6), thickness_nm=(22.0, 28.0), bend_mrad=2.0, electrons=1e6))
     assert scan.dims == ("scan_y", "scan_x", "det_y", "det_x") and float(scan.sum(("det_y", "det_x")).mean()) == pytest.approx(1e6, rel=0.15)
@@ -143,8 +140,7 @@ def test_mean_over_a_cone_is_right_for_a_polynomial(make_library):
 
 
 def test_cubic_polynomials_are_reproduced_up_to_the_ends():
-    """Not-a-knot splines hold a cubic polynomial exactly, at the first and last node too; beyond the grid they give the value at the edge. Four
-    nodes are the fewest."""
+    """Not-a-knot splines hold a cubic polynomial, at the end nodes too; beyond the grid they give the value at the edge."""
 
     def cubic(b, c, t):
         return np.stack([1 + b - 0.2 * b**3 + 0.1 * c**2 * t - 0.05 * t**3, 2 * c**3 - b * c * t], axis=-1)

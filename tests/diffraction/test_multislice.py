@@ -27,23 +27,20 @@ def plus():
 
 
 def test_symmetries_of_the_two_polarizations(plus):
-    """-P(G, -tilt) = +P(-G, tilt), and a mirror plane holds beam and c: I(k, l; tilt_b, tilt_c) = I(-k, l; -tilt_b, tilt_c). On the zone axis 00l
-    and 00-l differ by more than a tenth somewhere, so that there is something to test. The glide plane normal to the beam
-    extinguishes 0kl with odd l at every tilt."""
+    """-P(G, -tilt) = +P(-G, tilt); I(k, l; tilt_b, tilt_c) = I(-k, l; -tilt_b, tilt_c); the glide plane extinguishes 0kl with odd l at every tilt."""
     minus = damp_beams(crystal_stack(ermno3(-1), GPTS, 4), 3.2, 5.0)
     both = propagate(plus, TILTS, PERIODS, np.concatenate([ORDERS, -ORDERS]))
     ours, opposite = np.split(both, 2, axis=-1)
     assert np.abs(propagate(minus, -TILTS, PERIODS, ORDERS) - opposite).max() < 1e-4 * ours.max()
     assert np.abs(propagate(plus, TILTS * (-1, 1), PERIODS, ORDERS * (-1, 1)) - ours).max() < 2e-5
     up, down = np.split(propagate(plus, TILTS[:1], PERIODS, np.array([(0, l) for l in (2, 4, 6, -2, -4, -6)]))[0], 2, axis=1)
-    assert np.abs((up - down) / (up + down)).max() > 0.1
+    assert np.abs((up - down) / (up + down)).max() > 0.1  # so that there is something to test
     odd = np.array([(2 * k, l) for k in range(-2, 3) for l in range(-7, 8, 2)])
     assert propagate(plus, TILTS, PERIODS, odd).max() < 1e-5
 
 
 def test_intensity_is_conserved_without_absorption_and_lost_to_vibrations(plus):
-    """A pure phase without a cut of beams keeps the sum over all beams at one through 75 nm, at every tilt. With thermal averages the Bragg beams
-    lose intensity with thickness: less than half is left at 75 nm."""
+    """A pure phase without a cut of beams keeps the sum over all beams; with thermal averages the Bragg beams lose more than half by 75 nm."""
     crystal = ermno3()
     cell, layers = crystal.cell_angstrom[1:], slice_index(crystal, 2)
     halves = [(np.array(crystal.symbols)[half], crystal.positions_angstrom[half, 1:], crystal.u_iso[half], cell) for half in (layers == 0, layers == 1)]
@@ -85,8 +82,7 @@ def test_threads_and_batches_change_nothing(plus):
 
 
 def test_scattering_factors_and_constants_are_abtems_and_atoms_are_placed_exactly():
-    """To its single precision. The mean of a projected potential is the sum of f(0) over the area of the cell. An atom moved by three pixels gives
-    the rolled array; one between pixels has the same Fourier moduli, which bilinear placement does not have."""
+    """An atom between pixels has the Fourier moduli of one on a pixel, which bilinear placement does not have."""
     k2 = np.linspace(0, 100, 50)
     for symbol in ("Er", "Mn", "O"):
         np.testing.assert_allclose(scattering_factor(symbol, k2), LobatoParametrization().projected_scattering_factor(symbol)(k2), rtol=2e-5)

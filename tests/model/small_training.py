@@ -1,7 +1,4 @@
-"""A training of seconds and what its tests compare, and the published form of network and files; for tests only."""
-
-from importlib import util
-from pathlib import Path
+"""A training of seconds and what its tests compare, and the content of a published file; for tests only."""
 
 import numpy as np
 import torch
@@ -56,14 +53,6 @@ def assert_close(found, expected) -> None:
     """Equal to the rounding of float32, which Fabric brings in; a loss per rank or per micro-batch would be wrong by some per cent."""
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6 * float(other.abs().max()) + 1e-12)
-
-
-def published_form(net) -> torch.nn.Module:
-    """The network as the published code has it, in plain operations on the same weights: ``encode``, ``decode`` and both."""
-    spec = util.spec_from_file_location("published_training", Path(__file__).parents[2] / "benchmarks/adapters/published_training.py")
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.PublishedForm(net)
 
 
 def published_content(net, **extra) -> dict:

@@ -5,8 +5,9 @@ import os
 
 import pytest
 import torch
+from published_training import PublishedForm
 from safetensors.torch import save_file
-from small_training import published_content, published_form
+from small_training import published_content
 
 from figures_pkg.model import Autoencoder, BetaVAE, NetworkConfig
 from figures_pkg.model.checkpoint import FORMAT, CheckpointError, PublishedFileError, load_checkpoint, load_published, save_checkpoint
@@ -59,7 +60,7 @@ def write(tmp_path):
 def test_outputs_are_those_of_the_published_network(saved, write, legacy):
     """A variational file gives a variational network."""
     path = write(saved, legacy)
-    net, form = load_checkpoint(path), published_form(Autoencoder(PUBLISHED, seed=3))
+    net, form = load_checkpoint(path), PublishedForm(Autoencoder(PUBLISHED, seed=3))
     form.load_state_dict({f"weights.{name.replace('.', '/')}": value for name, value in saved["net"].items()})
     assert net.config == PUBLISHED and not net.training and net.transform.stabiliser == "log"
     assert (net.about["file"], net.about["sha256"]) == (path.name, hashlib.sha256(path.read_bytes()).hexdigest())

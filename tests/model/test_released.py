@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 from drawn_patterns import scan_of
-from small_training import published_content, published_form
+from published_training import PublishedForm
+from small_training import published_content
 
 from figures_pkg.cli import main
 from figures_pkg.evaluate.channels import open_embedding
@@ -96,7 +97,7 @@ def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan
     found, turned = right.attrs, wrong.attrs
     values = np.log1p(position_grid(scan, 5).values.reshape(-1, 32, 32).astype(np.float32))
     with torch.no_grad():
-        drawn, _ = published_form(net)(torch.from_numpy(values))
+        drawn, _ = PublishedForm(net)(torch.from_numpy(values))
     assert found["loss_as_used"] == pytest.approx(((drawn.numpy() - values) ** 2).mean(), rel=1e-4)
     assert found["loss_positions"] == 16 and 0 < found["loss_error"] < 0.1 * found["loss_as_used"]
     assert min(found[f"loss_{way.replace(' ', '_')}"] for way in WAYS if way != "as used") > 1.5 * found["loss_as_used"]
@@ -134,6 +135,8 @@ def test_the_command_embeds_a_grid_and_says_what_it_used(net, scan, record, tmp_
     with torch.no_grad():
         expected = net.encode(torch.log1p(torch.from_numpy(scan.values[::3, 1::3].reshape(-1, 32, 32).astype(np.float32))))
     np.testing.assert_allclose(found.values.reshape(5, -1).T, expected, atol=1e-4)
+    with pytest.raises(FileNotFoundError, match="figures_pkg embed"):
+        open_embedding(tmp_path / "none.nc")
     told = {"weights_id": "ca-ds1", "weights_file": REMOTE, "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}.items()
     assert told <= found.attrs.items() and told <= model_facts(tmp_path / "e.nc", "smoke").items()  # so the passport of a figure made of it names them
 

@@ -41,8 +41,7 @@ def made(make, tmp_path_factory):
 
 
 def test_scan_opens_like_a_measured_one_and_its_truth_lies_on_it(made, tiny, rocking_library):
-    """The scan has dimensions, step, energy, origin and orientation as the authors' files do. The truth has its coordinates, all variables with
-    units, the geometry of the pattern, and says as the scan does how both were made. +P lies at small scan_x; a pattern is that of its state."""
+    """Dimensions, step, energy, origin and orientation are as in the authors' files; +P lies at small scan_x."""
     scan, truth = open_scan(made), read_truth(made)
     assert scan.dims == ("scan_y", "scan_x", "det_y", "det_x") and scan.shape == (6, 4, 256, 256)
     assert scan.dtype == np.uint16 and scan.attrs["source"] == "twin" and scan.attrs["orientation"] == "lab"
@@ -63,7 +62,6 @@ def test_scan_opens_like_a_measured_one_and_its_truth_lies_on_it(made, tiny, roc
 
 
 def test_chunks_and_threads_change_nothing_and_the_seed_everything(make, made, tmp_path):
-    """Another layout of the file and another number of threads give the same counts and truth, another seed gives others."""
     other, seed = make(tmp_path / "other.hspy", chunks=(5, 3, 64, 128), workers=3), make(tmp_path / "seed.hspy", seed=4)
     with h5py.File(other) as file:
         stored = []
@@ -99,7 +97,6 @@ def test_files_appear_whole_and_are_not_replaced_unasked(make, made, tmp_path, m
 
 
 def test_wrong_requests_are_refused(tmp_path, monkeypatch):
-    """A measured scan has no truth."""
     monkeypatch.chdir(tmp_path)
     for options, message in (({"preset": "ds7"}, "known are .*ds1"), ({"preset": "mine.yaml"}, "no preset file at mine.yaml"), ({"seed": -1}, "seed is -1"),
                              ({"size": "gigantic"}, "preset 'ds1' has no size 'gigantic'; it comes in smoke, laptop, paper"),
@@ -112,7 +109,6 @@ def test_wrong_requests_are_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name, seed", [("ds1", None), ("hard", 0), ("null-step", 7), ("overview", 0)])
 def test_library_of_a_preset_covers_its_truth(name, seed):
-    """Every state of a scan, with the disc around its tilt, lies inside the library of its seed, and of none."""
     preset = load_preset(name)
     settings, truth = library_settings(preset, seed), simulate_truth(preset, "smoke", 5 if seed is None else seed)
     nm, disc = settings.periods * 0.6112, preset.beam.convergence_mrad
@@ -151,14 +147,7 @@ def test_limit_of_a_container_bounds_the_memory(names, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name, tolerance, inside, bounds, stronger", [
     ("ds1", 0.02, 0.02, (1.0, 1.06), {2: 1, 4: 1.5}), ("ds2", 0.10, 0.07, (1.1, 1.3), {2: 4})])
 def test_counts_and_discs_are_those_of_the_published_picture(name, tolerance, inside, bounds, stronger, from_notebook):
-    """
-    A twin's mean over the field of log(1 + counts), beside what was measured on the published one over the real scan.
-
-    The direct beam has the published half-maximum radius within 2 % for DS1; that of DS2, too bright, is narrower. Between the discs the counts
-    agree ring by ring. The mean count exceeds the bound that the mean of the logarithm sets, at few counts per pixel by more. Of the reflections
-    00l and 0k0, strong ones are strong in both. With what lies below the discs, 002 is brighter than 00-2, and in DS1 004 than 00-4, as in the
-    real patterns, and so is the half towards +c. In the twin of DS2 004 and 00-4 are equal within 3 %, where the real ones differ: a known mismatch.
-    """
+    """Means of log(1 + counts). Known mismatches: the direct beam of DS2, too bright, is narrower; its 004 and 00-4 are equal within 3 %."""
     preset, entry, published = load_preset(name), load_manifest()[name], mean_pattern_numbers(name)
     settings = library_settings(preset, 0)
     states = states_of(simulate_truth(preset, "smoke", 0))[::4, ::4]

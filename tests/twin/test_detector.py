@@ -26,8 +26,7 @@ def test_lattice_falls_where_it_was_measured(preset):
 
 
 def test_background_follows_preset_thickness_and_tilt(preset, rocking_library):
-    """Along a ray the counts are those of the preset, up to one factor. A foil thicker by a tenth scatters about a tenth more, wider; from -4 to
-    -3 mrad along c the background moves down, away from +c."""
+    """Along a ray up to one factor; a thicker foil scatters more and wider; from -4 to -3 mrad along c the background moves down, away from +c."""
     detector = dataclasses.replace(preset.detector, bragg_share=0.0, dead_pixels=())
     diffuse = Renderer(dataclasses.replace(preset, detector=detector), rocking_library)
     states = np.repeat(diffuse.reference_states()[:1], 4, axis=0)
@@ -67,7 +66,6 @@ def counts_of(mean, position=0, seed=1, largest=65535):
 
 @pytest.mark.parametrize("mean", [0.03, 17.5, 63.99, 64.0, 3000.0])
 def test_counts_follow_the_poisson_law(mean):
-    """Mean, variance, the whole distribution and its upper tail agree with scipy's Poisson law."""
     counts = counts_of(np.full((512, 512), mean), seed=int(1000 * mean)).ravel().astype(np.int64)
     law = stats.poisson(float(np.float32(mean)))
     assert abs(counts.mean() - mean) < 4.5 * np.sqrt(mean / counts.size)

@@ -36,8 +36,7 @@ def maps_of(preset, n=20):
 
 @pytest.mark.parametrize("upper, rotation, charge", [(1, 0.0, 1.0), (0, 0.0, -1.0), (1, 60.0, 0.5), (1, 90.0, 0.0), (1, 180.0, -1.0)])
 def test_head_to_head_is_where_polarizations_meet(upper, rotation, charge):
-    """With c upward and +P below a horizontal wall, P points at the wall from both sides: charge +1; above it, -1. A rotation between scan and
-    pattern turns c on the scan, clockwise in the picture, and the charge follows its cosine."""
+    """With c upward and +P below a horizontal wall the charge is +1, above it -1; a rotation turns c clockwise, and the charge follows its cosine."""
     course = (((0.5, 0.6), (0.5, 1.0)), ((0.5, 0.4), (0.5, 0.0)))  # to the right and to the left of a core in the middle of the field
     lower, step = (1, -1) if upper == 0 else (0, 1)  # the domain after the first wall, clockwise from the right, is the lower one
     preset = with_texture(course, core=(0.5, 0.5), steps=(-step, step), first=lower, rotation=rotation)
@@ -49,8 +48,7 @@ def test_head_to_head_is_where_polarizations_meet(upper, rotation, charge):
 
 
 def test_ds1_has_one_wall_of_fixed_charge_and_null_presets_have_none(preset):
-    """Its wall leans 20 degrees right and c 19 degrees left: tail-to-tail with the sine of 39 degrees. It crosses 0.69 of the width at the top and
-    0.33 at the bottom, +P to its left, and the distance from it has a gradient of length one. The step of null-step is 5 nm high."""
+    """Its wall leans 20 degrees right and c 19 degrees left: tail-to-tail with the sine of 39 degrees, +P to its left. The step of null-step is 5 nm."""
     truth = simulate_truth(preset, "laptop", 0)
     np.testing.assert_allclose(truth.wall_charge, -np.sin(np.radians(20 + 18.69)), atol=1e-3)
     assert (truth.wall_type == -1).all() and set(np.unique(truth.domain_state)) == {0, 1}
@@ -68,9 +66,7 @@ def test_ds1_has_one_wall_of_fixed_charge_and_null_presets_have_none(preset):
 
 
 def test_vortex_of_ds2_winds_once_around_its_core():
-    """Where the domain changes from one position to the next, but for the core, it changes by one, and P turns over. Around the core all six domains
-    follow one another clockwise, and the phase turns by +360 degrees; `hard` winds the other way. The distance to a wall vanishes where the domain
-    changes and has the sign of P; the weight is that of the domain away from walls, and zero at the core."""
+    """All six domains follow one another clockwise, and P turns over each time; `hard` winds the other way. The weight vanishes at the core."""
     preset = load_preset("ds2")
     scan = dataclasses.replace(preset.scan, drift_nm_yx=(0.0, 0.0))
     ds2 = simulate_truth(dataclasses.replace(preset, scan=scan, sizes={"test": (128, 128)}), "test", 0)
@@ -120,8 +116,7 @@ def test_polarization_weight_is_the_probe_folded_with_the_ramp(width):
 
 
 def test_fields_have_mean_and_range_of_the_preset_in_any_size(preset):
-    """Thickness and tilts vary about their mean by the wedge and the bend. A place has the same ones whatever the number of positions, but for the
-    drift, which comes a little earlier in a longer scan."""
+    """A place has the same ones whatever the number of positions, but for the drift, which comes a little earlier in a longer scan."""
     nodes = np.meshgrid(*[np.linspace(0, length, 129) for length in preset.specimen.field_nm], indexing="ij")
     coarse, fine = (simulate_truth(preset, size, 5) for size in ("smoke", "laptop"))
     for name, (mean, extent) in {"thickness_nm": (63.0, 5.0), "tilt_b_mrad": (1.0, 1.0), "tilt_c_mrad": (-4.0, 1.0)}.items():
@@ -142,8 +137,7 @@ def test_drift_and_shifts(preset):
 
 
 def test_coating_mixes_carbon_and_foil(rocking_library):
-    """A share of one is the plain foil, half of it the mean of foil and carbon, and a marker multiplies. In carbon the direct disc holds half of
-    the beam and no reflection rises above the background."""
+    """In carbon the direct disc holds half of the beam and no reflection rises above the background; a marker multiplies."""
     preset, state = load_preset("overview"), [1.0, 63.0, 1.0, -4.0, 0.0, 0.0]
     preset = dataclasses.replace(preset, detector=dataclasses.replace(preset.detector, dead_pixels=()))
     stopped = dataclasses.replace(preset, coating=dataclasses.replace(preset.coating, carbon_direct_beam=0.0))

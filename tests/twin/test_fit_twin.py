@@ -1,8 +1,8 @@
 """A state whose pictures are given is found again by the fit to the published ones."""
 
 from dataclasses import replace
-from importlib import util
 
+import fit_twin
 import numpy as np
 import pytest
 
@@ -14,16 +14,7 @@ STATE, RANGES = (33.0, 1.0, -0.5), ((29.0, 37.0), (0.0, 1.0), (-1.0, 0.0))
 
 
 @pytest.fixture(scope="module")
-def fit_twin(repository):
-    """The script."""
-    spec = util.spec_from_file_location("fit_twin", repository / "benchmarks/fit_twin.py")
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def model(fit_twin):
+def model():
     """The optics of DS1 on a foil half as thick."""
     library = build_library(LibrarySettings.covering(RANGES[0], 2.3, 2.3, slices=2, g_max_inv_angstrom=1.2), progress=False)
     preset = load_preset("ds1")
@@ -31,7 +22,7 @@ def model(fit_twin):
     return fit_twin.PatternModel(replace(preset, specimen=specimen), library)
 
 
-def test_a_state_is_found_from_discs_and_boxes(fit_twin, model):
+def test_a_state_is_found_from_discs_and_boxes(model):
     """Disc sums with errors of 10 % and exact boxes lead to the state, which counts as admissible; its neighbours two steps off in thickness do not."""
     sums, means, contrast = (values[20] for values in model.predict(STATE))
     noisy = np.maximum(sums, 1) * np.random.default_rng(0).normal(1, 0.1, len(sums))
@@ -43,7 +34,7 @@ def test_a_state_is_found_from_discs_and_boxes(fit_twin, model):
     assert np.abs(table.thickness_nm - STATE[0]).max() < 2
 
 
-def test_a_wall_is_found_from_its_profile(fit_twin, model):
+def test_a_wall_is_found_from_its_profile(model):
     """Mirror variant, order of the domains and inclination, from both boxes across the wall."""
     half, distance = 1.0, np.arange(-30, 31, 1.5)
     columns = fit_twin.wall_columns(model, np.array([STATE]), (half,))
@@ -54,7 +45,7 @@ def test_a_wall_is_found_from_its_profile(fit_twin, model):
     assert best["inclination_deg"] == pytest.approx(16, abs=1) and best["wall_rms"] < 0.005
 
 
-def test_the_operator_measures_discs(fit_twin, model):
+def test_the_operator_measures_discs(model):
     """As a matrix it gives what the function for single pictures gives."""
     picture = np.random.default_rng(1).random(model.preset.pattern.shape)
     indices = [(0, 0), (0, 2), (-3, 0)]

@@ -51,14 +51,12 @@ STEPS = "steps: [1, 1, 1, 1, 1, 1]"
     ("ds1", "energy_kev: 200.0", "energy_kev: -200.0", "beam.energy_kev is -200"),
 ])  # fmt: skip
 def test_wrong_presets_are_refused(base, old, new, message):
-    """Misspelt entries, impossible values and textures with walls unaccounted for raise an error that names them."""
     assert old in text_of(base)
     with pytest.raises(ValueError, match=message):
         parse_preset("mine", text_of(base).replace(old, new, 1))
 
 
 def test_fingerprint_follows_every_number():
-    """Another number or another seed gives another fingerprint; a comment does not."""
     text = text_of("ds1")
     others = (text + "# a comment\n", text.replace("sag_nm: 5.0", "sag_nm: 5.1"))
     first, comment, number = (parse_preset("mine", each).fingerprint("0") for each in (text, *others))

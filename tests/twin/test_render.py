@@ -75,8 +75,7 @@ def test_disc_sits_at_origin_plus_shift(plain_preset, make_library):
 
 
 def test_frame_holds_the_dose(renderer, preset, rocking_library):
-    """Averaged over both domains at the reference state, a frame holds electrons times counts per electron; dead pixels none. With a hundred times
-    the dose the direct beam saturates at 4095."""
+    """Averaged over both domains at the reference state; dead pixels hold none, and with a hundred times the dose the direct beam saturates."""
     total = renderer.expected(renderer.reference_states()).sum(axis=(1, 2), dtype=float).mean()
     dose = preset.beam.electrons_per_pattern * preset.detector.counts_per_electron
     assert total == pytest.approx(dose, rel=1e-3 + 3 * 20 / dose)  # three dead pixels
@@ -89,8 +88,7 @@ def test_frame_holds_the_dose(renderer, preset, rocking_library):
 
 
 def test_minus_p_is_plus_p_turned_with_the_opposite_tilt(plain_preset, rocking_library):
-    """-P(G; tilt) = +P(-G; -tilt): the pattern of -P is that of +P at the opposite tilt, turned by 180 degrees. A polarization of 0.2 is 60 % of +P
-    and 40 % of -P."""
+    """-P(G; tilt) = +P(-G; -tilt); a polarization of 0.2 is 60 % of +P and 40 % of -P."""
     pattern = dataclasses.replace(plain_preset.pattern, origin_row_col=(128.0, 128.0))
     renderer, tilted = Renderer(dataclasses.replace(plain_preset, pattern=pattern), rocking_library), (57.3, 0.8, -2.3, *NO_SHIFT)
     plus, minus, other, mixed = renderer.expected([[1, 57.3, -0.8, 2.3, *NO_SHIFT], [-1, *tilted], [1, *tilted], [0.2, *tilted]])
@@ -100,8 +98,7 @@ def test_minus_p_is_plus_p_turned_with_the_opposite_tilt(plain_preset, rocking_l
 
 
 def test_counts_scatter_about_the_expected_and_belong_to_the_position(renderer):
-    """Many patterns of one state scatter about the expected one as Poisson counts. A pattern is the same alone and in any company; another
-    position or seed gives another one."""
+    """As Poisson counts; a pattern is the same alone and in any company, and another position or seed gives another one."""
     state = renderer.reference_states()[0]
     together = renderer.counts(np.repeat(state[None], 60, 0), np.arange(60), seed=9)
     alive = (expected := renderer.expected(state)[0].astype(float)) > 0

@@ -31,8 +31,7 @@ def library():
 
 
 def test_modes_pass_through_the_domains():
-    """At phase zero the columns are those of +P, which the half cell repeats. Opposite phases mirror each other across c, and the slice at 120 or
-    240 degrees is that at 0, moved by a third of the cell along b*."""
+    """Opposite phases mirror each other across c; the slice at 120 or 240 degrees is that at 0, moved by a third of the cell along b*."""
     modes, crystal = phase_modes(), ermno3(+1)
     away = crystal.positions_angstrom[:, None, 1:] - modes.displacements(0.0)
     away -= modes.cell_angstrom * np.round(away / modes.cell_angstrom)
@@ -46,7 +45,6 @@ def test_modes_pass_through_the_domains():
 
 @pytest.mark.parametrize("kind, repeats", [("charged", 8), ("neutral", 16)])
 def test_supercell_is_bulk_away_from_its_walls(kind, repeats):
-    """In the middle of each domain a supercell holds the slice of that domain."""
     cell = Supercell(kind, repeats, WallProfile(half_width_nm=0.15, screening_nm=0.15))
     whole, points = cell.transmission(), domain_slice(0.0)[1][cell.axis]
     per_cell = whole.shape[cell.axis] // repeats
@@ -56,8 +54,7 @@ def test_supercell_is_bulk_away_from_its_walls(kind, repeats):
 
 
 def test_preset_decides_what_its_walls_are():
-    """Width, screening and strain of a preset reach the tables, and a strain of 1 % the atoms: c is stretched at head-to-head walls, pressed at
-    tail-to-tail ones. The controls have the walls that they name, of one mirror variant."""
+    """A strain of 1 % reaches the atoms: c is stretched at head-to-head walls, pressed at tail-to-tail ones. The controls have the walls that they name."""
     told = dataclasses.replace(load_preset("control"), wall_structure=WallStructure(width_factor=2.0, screening_nm=3.0, strain=0.001))
     tilts = np.arange(-9, 9.5, 0.5)
     library = SimpleNamespace(g_b=np.zeros(1), g_c=np.zeros(1), hkl=np.zeros((1, 3), int), tilt_b_mrad=tilts, tilt_c_mrad=tilts)
@@ -91,8 +88,7 @@ def test_upright_wall_is_a_domain_away_from_it_and_no_mixture_on_it(kind, librar
 
 
 def test_stack_ends_in_its_domains_and_has_a_mirror(library):
-    """A wall above the foil leaves the lower domain, one below it the upper domain; both agree with the library. The mirror across c swaps the
-    domains: -P over +P at the opposite tilt and opposite l."""
+    """A wall above or below the foil leaves one domain, that of the library; the mirror across c swaps them: -P over +P at opposite tilt and l."""
     stacks = stack_intensities(1, 1, [-20.0, 16.0, 60.0], [32, 36], [TILT], library.hkl, 2.0)[0]
     np.testing.assert_allclose(stacks[:, 1], stacks[:, 0], atol=1e-6)
     np.testing.assert_allclose(stacks[:, 3], stacks[:, 4], atol=1e-6)
@@ -105,8 +101,7 @@ def test_stack_ends_in_its_domains_and_has_a_mirror(library):
 
 
 def test_renderer_adds_walls_where_they_reach(library):
-    """Far away the columns of an inclined wall change nothing, just inside its reach less than a thousandth; on it the pattern is no mixture, and
-    counts stay positive."""
+    """Nothing far away, less than a thousandth just inside their reach; on the wall the pattern is no mixture, and counts stay positive."""
     base = load_preset("ds2")
     specimen = dataclasses.replace(base.specimen, thickness_nm=21.0, wedge_nm=1.0, bend_mrad=0.1)
     inclined = Renderer(dataclasses.replace(base, specimen=specimen), library)
