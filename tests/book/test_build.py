@@ -138,7 +138,6 @@ def nothing_made(tmp_path, monkeypatch):
     (1.0, 0.1, "smoke", "needs 1.5 GB of memory, and there are 1.0 GB and 0.7 GB of disk, and 0.1 GB are free; no profile fits here"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(nothing_made, memory_gb, free_gb, profile, says):
-    """With value, need, and the largest profile that fits."""
     with pytest.raises(RuntimeError, match=says):
         check_machine(profile, Machine(2, memory_gb, free_gb))
 

@@ -69,7 +69,6 @@ def test_weight_counts_each_loaded_file_once(tiny):
 
 
 def test_each_figure_of_a_chapter_has_words_a_caption_and_a_name(repository):
-    """Cells that draw say what is seen, and are captioned; the text says where to look."""
     names, texts = set(), [path.read_text(encoding="utf-8") for path in (repository / "book").glob("*.md")]
     for row in yaml.safe_load((repository / "book" / "differences.yaml").read_text(encoding="utf-8"))["rows"]:
         texts += [row["item"], row["consequence"], row["book"]]

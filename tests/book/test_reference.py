@@ -15,7 +15,6 @@ ROOMS = sorted(path.stem for path in (BOOK / "api").glob("*.md"))
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_reference_lists_every_public_name_of_a_room(room):
-    """The table at the head of a room's page has its functions and classes, and no others."""
     module = importlib.import_module(f"figures_pkg.{room}")
     text = (BOOK / "api" / f"{room}.md").read_text(encoding="utf-8")
     listed = re.findall(r"^   (\w+)$", text.split(":nosignatures:")[1].split("```")[0], re.M)
@@ -37,6 +36,5 @@ def test_every_room_is_in_the_reference():
 
 
 def test_each_work_can_be_found():
-    """It has a DOI or an address."""
     works = re.split(r"^@\w+\{", (BOOK / "references.bib").read_text(encoding="utf-8"), flags=re.M)[1:]
     assert works and all(re.search(r"\b(?:doi|url) = \{(?:10\.|https://)", work) for work in works)

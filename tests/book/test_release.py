@@ -22,7 +22,6 @@ def built(tmp_path):
 
 
 def test_release_holds_everything_with_checksums(built, tmp_path):
-    """Pages, notebooks, the PDF and what lay there before; every line of the list is true."""
     dist = tmp_path / "dist"
     with pytest.raises(FileNotFoundError, match="figures_pkg pdf"):  # an unfinished book is not released
         write_release(dist, "x", built, built / "b.pdf")

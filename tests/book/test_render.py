@@ -3,12 +3,10 @@
 import base64
 import re
 import shutil
-import subprocess
 from types import SimpleNamespace
 
 import nbformat
 import pytest
-import yaml
 
 from figures_pkg.book.chapters import artefacts_of
 from figures_pkg.book.pages import refuse_foreign_hosts
@@ -40,7 +38,6 @@ def notebook(path, *cells):
     ('<img src="data:image/png;base64,AAAA">', 0),
 ])  # fmt: skip
 def test_what_a_browser_fetches_from_another_host_is_refused(tmp_path, text, requests):
-    """The error names page and address."""
     (tmp_path / "page.html").write_text(text)
     if not requests:
         return refuse_foreign_hosts(tmp_path)
@@ -50,7 +47,6 @@ def test_what_a_browser_fetches_from_another_host_is_refused(tmp_path, text, req
 
 @pytest.mark.parametrize("failed", [True, False], ids=["raised", "never ran"])
 def test_failed_or_unexecuted_cells_are_not_staged(tmp_path, failed):
-    """Such a notebook does not reach the book, and what was staged before stays."""
     cell = code_cell("1 / 0", 1 if failed else None)
     cell.outputs = [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])] if failed else []
     (tmp_path / "executed").mkdir()
@@ -99,53 +95,32 @@ def test_the_explorers_data_lie_beside_the_pages(tmp_path, monkeypatch):
     assert (tmp_path / "html" / "_static" / "explorer" / "ds1.js").read_text() == "data"
 
 
-def test_what_all_pages_link_or_cite_renders_all(tmp_path, monkeypatch):
-    """Sphinx writes a page again when its own text has changed, not when an entry that it cites has; a notice changes nothing else."""
-    book, kept, used = tmp_path / "book", tmp_path / "book" / "_build" / "kept", []
-    (book / "executed").mkdir(parents=True)
-    for name in ("_toc.yml", "references.bib", "glossary.md", "index.md"):
-        (book / name).write_text("{}\n")
-    (book / "_config.yml").write_text("title: T\nsphinx: {config: {html_theme_options: {navbar_persistent: []}}}\n", encoding="utf-8")
-
-    def built(words, **_):
-        used.append(yaml.safe_load(open(words[words.index("--config") + 1], encoding="utf-8")))
-        (book / "_build" / "html").mkdir(parents=True, exist_ok=True)
-        (book / "_build" / "html" / "index.html").touch()
-        return subprocess.CompletedProcess(words, 0)
-
-    monkeypatch.setattr(subprocess, "run", built)
-    render(book, [], lambda folder: None, "")
-    for file, anew in (("", False), ("index.md", False), ("glossary.md", True), ("references.bib", True)):
-        kept.touch()
-        if file:
-            (book / file).write_text("{}\nmore\n")
-        render(book, [], lambda folder: None, "")
-        assert kept.exists() != anew, file
-    render(book, [], lambda folder: None, "a rehearsal")
-    used[0]["sphinx"]["config"]["html_theme_options"]["announcement"] = "a rehearsal"
-    assert used[-1] == used[0]
-
-
 @pytest.mark.process
 def test_only_changed_pages_are_rendered_again(tmp_path, repository):
-    """A changed sentence leaves the other pages alone; a changed heading, which others show, does not. An error stays one until it is mended."""
+    """A changed sentence leaves the other pages alone; a heading, which others show, a work, a term and a notice do not. An error stays one until it is mended."""
     book, chapters = tmp_path / "book", [tmp_path / f"{name}.ipynb" for name in "ab"]
     (book / "executed").mkdir(parents=True)
     for name in ("_config.yml", "references.bib"):
         shutil.copy(repository / "book" / name, book / name)
-    (book / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/a\n- file: executed/b\n")
-    (book / "index.md").write_text("# A book\n")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/a\n- file: executed/b\n- file: glossary\n")
+    for name in ("index", "glossary"):
+        (book / f"{name}.md").write_text(f"# The {name}\n")
     first, second = (book / "_build" / "html" / "executed" / f"{name}.html" for name in "ab")
 
-    def rendered(text):
+    def rendered(text, notice=""):
         notebook(chapters[0], nbformat.v4.new_markdown_cell(text, id="text"))
         before = second.stat().st_mtime_ns if second.exists() else 0
-        render(book, chapters, lambda folder: None, "")
+        render(book, chapters, lambda folder: None, notice)
         return text.splitlines()[-1] in first.read_text(encoding="utf-8"), second.stat().st_mtime_ns != before
 
     notebook(chapters[1], nbformat.v4.new_markdown_cell("# B\n\nThe second page.", id="text"))
     assert rendered("# A\n\nOne sentence.") == (True, True)
     assert rendered("# A\n\nAnother sentence.") == (True, False)
+    for name in ("references.bib", "glossary.md"):
+        with (book / name).open("a") as file:
+            file.write("\n")
+        assert rendered("# A\n\nAnother sentence.") == (True, True), name
+    assert rendered("# A\n\nAnother sentence.", "a rehearsal") == (True, True) and "a rehearsal" in second.read_text(encoding="utf-8")
     before = second.stat().st_mtime_ns
     for _ in range(2):  # the second time all the same, though nothing has changed
         with pytest.raises(RuntimeError, match="did not build"):

@@ -80,7 +80,6 @@ def copy(copy_project, tmp_path_factory) -> Copy:
 
 
 def test_first_call_makes_pages_that_need_no_other_host(copy):
-    """From nothing, both chapters are executed and rendered; equations come from the pages' own folder; the figure has its passport."""
     done = copy.run("figures_pkg", "book", "--profile", "smoke", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (copy.html / "executed/com.html").read_text(encoding="utf-8")
@@ -112,7 +111,6 @@ def test_pages_rendered_after_an_edit_wear_the_badge(copy):
 
 
 def test_failing_cell_fails_the_command(copy):
-    """A division by zero ends it with its name and keeps the good copy of before."""
     executed = copy.root / "artefacts/smoke/notebooks/twin/com.ipynb"
     before = executed.read_bytes()
     copy.write("com", "1 / 0")

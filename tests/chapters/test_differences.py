@@ -25,7 +25,6 @@ def test_the_books_list_is_complete_and_each_named_test_exists(repository):
 
 
 def test_table_escapes_and_links(tmp_path):
-    """Texts are escaped, silent sources are left out, and every row can be linked to."""
     html = differences_table(load(tmp_path, GOOD | {"paper": "a < b"})[1])
     assert "a &lt; b" in html and "id='difference-a'" in html and "Weights, notebook" not in html
 

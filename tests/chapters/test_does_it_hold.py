@@ -50,14 +50,12 @@ def test_what_needs_no_scan_is_the_same_for_both_and_what_was_not_measured_says_
 
 
 def test_figures_of_claims_have_a_title_and_a_page(repository):
-    """They are the paper's, or have a title of their own; links lead to chapters of the book."""
     toc = (repository / "book/_toc.yml").read_text(encoding="utf-8")
     assert all(f"executed/{chapter}" in toc for chapter in set(figure_names().values()))
     assert {name for each in load_claims() for name in each.figures} - set(paper_figures()) == set(TITLES)
 
 
 def test_the_command_checks_verdicts(tmp_path, monkeypatch, capsys):
-    """Without an evaluation it names the command; a verdict that differs from its row fails with row, old, new and value."""
     from figures_pkg.cli import main
 
     rows, out = [claim(verdict={"smoke": "does not hold"})], tmp_path / "claims.json"

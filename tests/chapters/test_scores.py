@@ -51,7 +51,6 @@ def test_walls_are_told_apart_against_every_reference():
 
 
 def test_scores_are_read_or_asked_for(table, tmp_path, monkeypatch):
-    """The table of the profile, or one line that says how to make it."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="snakemake .*profile=smoke"):
         read_scores("smoke")

@@ -12,7 +12,6 @@ from figures_pkg.twin.presets import OPTIONAL, PARTS, known_presets, load_preset
 
 
 def test_every_entry_has_a_letter_and_a_reason():
-    """No preset of the package holds a number without a confidence; what is read has a reason; the table of DS1 holds every entry."""
     for name in known_presets():
         rows = assumptions(name)
         assert rows and {row["confidence"] for row in rows} <= set(MEANING)
@@ -79,7 +78,6 @@ def test_six_domains_surround_a_core(board, sense):
 
 
 def test_walls_meet_at_the_core_and_nowhere_else():
-    """Two walls or more are in reach only around the core of ds2."""
     preset = load_preset("ds2")
     truth = simulate_truth(preset, "laptop", 0).assign_attrs(seed=0)
     count, core = walls_in_reach(preset, truth), np.multiply(preset.texture.core_fraction_yx, preset.specimen.field_nm)

@@ -1,12 +1,14 @@
 """Specimens whose maps and patterns are known, for all tests of the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
+from small_training import RECIPE
 
 from figures_pkg.data.axes import DIMS, SCAN_DIMS
-from figures_pkg.model import NetworkConfig
-from figures_pkg.model.recipes import Recipe, Stage
+from figures_pkg.model.recipes import Stage
 
 SIDE = 16
 
@@ -52,5 +54,4 @@ def toy_scan(toy_truth):
 def tiny_recipe():
     """A network that trains in seconds."""
     stage = Stage(4, 1e-3, l1=0.05, schedule="one-cycle", peak_rate=1e-2, ramp=(0.5, 1))
-    network = NetworkConfig(pattern=8, filters=3, pools=(2,), channels=4)
-    return Recipe("tiny", "Tiny", network, (stage,), "anscombe-whitened", 24, components=2, start_bias=0.3, precision="32-true")
+    return replace(RECIPE, stages=(stage,), batch_size=24, components=2)

@@ -138,14 +138,6 @@ def test_sparsity_counts_what_is_there(values, live, zero, negative, effective):
     assert found == pytest.approx({"live": live, "zero": zero, "negative": negative, "effective": effective}, nan_ok=True)
 
 
-def test_an_embedding_comes_back_in_order(tmp_path, maps):
-    """Written with the channel last, as `embed` gives it, read with the channel first; a missing file says how it is made."""
-    maps.drop_vars("channel").transpose(*SCAN_DIMS, "channel").to_dataset(name="embedding").to_netcdf(tmp_path / "e.nc")
-    xr.testing.assert_allclose(channels.open_embedding(tmp_path / "e.nc"), maps)
-    with pytest.raises(FileNotFoundError, match="figures_pkg embed"):
-        channels.open_embedding(tmp_path / "none.nc")
-
-
 def test_quantile_patterns_are_means_of_the_ends():
     """One pass over blocks gives what sorting in memory gives; the low end of a sparse channel is the mean of all its zeros."""
     rng = np.random.default_rng(6)
@@ -197,7 +189,6 @@ def test_a_decoder_that_knows_the_scan_draws_what_was_measured():
 
 
 def test_agreement_of_a_half_as_large_change_and_of_nothing():
-    """r does not depend on the size, the size is the slope; a constant has no answer, nor has a network without its transform."""
     pattern = xr.DataArray(np.arange(12.0).reshape(3, 4), dims=DIMS[2:])
     assert channels.agreement(pattern / 2 + 7, pattern) == pytest.approx((1, 0.5))
     assert channels.agreement(-pattern, pattern) == pytest.approx((-1, -1))

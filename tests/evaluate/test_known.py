@@ -35,19 +35,12 @@ def matched(polarization, poor=np.zeros(SHAPE, bool)):
     return xr.Dataset({name: grid(values) for name, values in maps.items()}, attrs={"systematic": 0.03, "poor_chi2": 2.0})
 
 
-def test_both_maps_together_make_domains_with_a_sign():
-    """The independent map may have any sign; it is turned to agree."""
-    known = known_from(matched(halves()), grid(-3.0 * halves()))
-    np.testing.assert_array_equal(known.domain, halves())
-    assert (known.attrs["basis"], known.attrs["sign_known"], known.attrs["agreement"], known.attrs["vote"]) == ("matched", 1, 1.0, 1.0)
-    assert np.sign(known.steps.values[0, 0]) == 1 and known_words(known)["domains"] == "matched domains"
-
-
 def test_poor_fits_belong_to_no_domain_but_leave_no_hole_in_the_wall_distance():
-    """A strip of poor fits along the wall, a hole inside a domain, and a lone position whose likelihood says the opposite."""
+    """A strip of poor fits along the wall, a hole inside a domain, a lone position whose likelihood says the opposite; steps of the other sign are turned."""
     poor, polarization = np.zeros(SHAPE, bool), halves()
     poor[:, 11:13], poor[3:8, 3:8], polarization[15, 4] = True, True, -1
-    known = known_from(matched(polarization, poor=poor), grid(1.0 * halves()))
+    known = known_from(matched(polarization, poor=poor), grid(-3.0 * halves()))
+    assert (known.attrs["basis"], known.attrs["sign_known"], known_words(known)["domains"]) == ("matched", 1, "matched domains") and known.steps[0, 0] > 0
     poor[15, 4] = True
     assert not known.domain.values[poor].any() and (known.domain.values[~poor] == halves()[~poor]).all()
     assert (np.sign(known.wall_distance_nm.values) == halves()).all()
@@ -69,7 +62,6 @@ def test_maps_that_disagree_or_describe_nothing_leave_the_sign_open(maps, steps,
 
 
 def test_the_wall_lies_halfway_between_positions():
-    """Distances are those of the analytic straight wall, along rows and askew; a specimen of one domain is infinitely far from any."""
     known = known_from(matched(np.ones(SHAPE, int)), grid(1.0 * halves()))
     assert np.isposinf(known.wall_distance_nm).all() and (known_domains(known) == 1).all() and np.isnan(known.attrs["agreement"])
     flat = wall_distance_nm(halves(), grid(halves()))

@@ -60,7 +60,6 @@ def test_a_scan_is_summed_over_squares(toy_scan, monkeypatch):
 
 
 def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe, monkeypatch):
-    """A training whose channels die neither stops the others nor gets lost."""
     def die(*_, **__):
         raise DeadEmbedding("all channels are zero")
 
@@ -72,7 +71,6 @@ def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe
 
 
 def test_table_from_a_file_to_a_file(toy_scan, toy_truth, tiny_recipe, tmp_path, monkeypatch, capsys):
-    """The command scores every method twice, for the seeds asked for, and writes one file."""
     monkeypatch.setattr(leaderboard, "open_scan", lambda path: toy_scan)
     monkeypatch.setattr(leaderboard, "read_truth", lambda path: toy_truth)
     monkeypatch.setattr(leaderboard, "COMPARED", {})

@@ -35,7 +35,6 @@ def test_a_channel_leaks_what_was_mixed_in(one_wall):
 
 
 def test_confusion_of_six_sectors():
-    """Six sectors of alternating sign around a core are told apart as regions and named rightly."""
     y, x = np.indices((61, 61)) - 30.2
     state = ((np.arctan2(y, x) + np.pi) / (np.pi / 3)).astype(int) % 6
     data = {"domain": np.where(state % 2, -1, 1), "domain_state": state, "wall_distance_nm": np.full(state.shape, 99.0),
@@ -63,7 +62,6 @@ def test_standard_error_is_that_of_repeated_noise(scan):
 
 
 def test_causes_share_a_variance():
-    """Uncorrelated causes get their own variance, two copies of one cause half each, and everything sums to one."""
     a, b, noise = np.random.default_rng(4).normal(size=(3, 200, 200))
     shares = variance_shares(3 * a + 2 * b + noise, {"a": [a], "b": [b]})
     assert shares == pytest.approx({"a": 9 / 14, "b": 4 / 14, "rest": 1 / 14}, abs=0.01)
@@ -106,7 +104,6 @@ def as_maps(*images):
 
 
 def test_domains_on_straight_fields_leave_nothing(truth):
-    """A channel made of the polarization and planes has no departure, at walls and beside them."""
     y, x = np.indices((N, N))
     image = 3 * truth.polarization.values + 0.2 * x - 0.1 * y + 7
     for line in (0.0, 12.0):
