@@ -152,7 +152,6 @@ def test_what_an_earlier_build_wrote_is_not_needed_again(nothing_made):
 
 
 def test_a_build_can_be_tried_anyway(nothing_made, monkeypatch, capsys):
-    """The refusal is one line of the command, and an option overrules it."""
     calls = []
     monkeypatch.setattr(build, "this_machine", lambda: Machine(2, 1.0, 50.0))
     monkeypatch.setattr(build, "make", lambda *words, **options: calls.append((*words, options)))
@@ -162,7 +161,6 @@ def test_a_build_can_be_tried_anyway(nothing_made, monkeypatch, capsys):
 
 
 def test_the_doctor_says_it_in_ten_lines(nothing_made, monkeypatch):
-    """Each profile and each thing to install; a package that is missing or of another version is named."""
     found = machine.installed_version
     monkeypatch.setattr(machine, "installed_version", lambda name: {"torch": "", "numpy": "0.1"}.get(name, found(name)))
     lines = report()

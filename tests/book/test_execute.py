@@ -76,7 +76,6 @@ def test_a_chapter_shows_what_can_be_known_of_its_scan(tmp_path, data, shown, ca
     pytest.param("1", ["-c", "import time; time.sleep(60)"], 1, id="it is held up"),
 ])  # fmt: skip
 def test_a_lost_kernel_asks_for_another_try(tmp_path, monkeypatch, caplog, capsys, code, kernel, seconds):
-    """The command line says so by its exit status, in one line, and keeps no notebook."""
     spec = tmp_path / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"display_name": "Python 3", "language": "python", "argv": [sys.executable, *kernel]}))

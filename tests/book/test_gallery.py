@@ -51,7 +51,6 @@ def test_a_run_completes_its_own_passports_and_removes_what_it_no_longer_makes(t
 
 
 def test_a_profile_without_stored_numbers_is_checked_for_the_rest(monkeypatch):
-    """What was left out is said; a figure of yesterday is refused all the same."""
     monkeypatch.setattr(gallery, "shown_figures", lambda data, profile: shown())
     with pytest.warns(UserWarning, match="no numbers are stored for the profile laptop, only for smoke: the 1 figures"):
         assert gallery.check_references("laptop") == []

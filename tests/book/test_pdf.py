@@ -18,7 +18,6 @@ FOLDED = '<details class="hide above-input"><summary>code</summary><pre>secret()
 
 @pytest.fixture
 def book(tmp_path):
-    """A built book of three pages."""
     html = tmp_path / "book" / "_build" / "html"
     (html / "part").mkdir(parents=True)
     Image.new("L", (1, 1), 128).save(html / "p.png")
@@ -67,7 +66,6 @@ def test_printed_by_chromium(book, tmp_path):
 
 
 def test_what_stops_a_print_is_told(book, tmp_path, monkeypatch):
-    """A wrong name, no book, no browser with what to install, and what a failing browser said; no file is left."""
     browser, out = tmp_path / "browser", tmp_path / "out.pdf"
     browser.write_text("#!/bin/sh\necho no display >&2\nexit 3\n")
     browser.chmod(0o755)

@@ -13,7 +13,6 @@ from figures_pkg.book.release import SUMS, chapters_in_order, without_answers, w
 
 @pytest.fixture
 def built(tmp_path):
-    """A built book with one page, one notebook and a PDF."""
     book = tmp_path / "book"
     for name, text in {"_build/html/index.html": "page", "_build/html/_static/a.css": "style", "executed/a.ipynb": "{}", "a.pdf": "%PDF"}.items():
         (book / name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,6 @@ def test_every_chapter_is_there_twice_and_answers_once(archive, repository):
 
 
 def test_text_around_an_answer_stays():
-    """The block is replaced up to its own fence, also when it holds a shorter one."""
     text = "Before.\n\n````{dropdown} One answer\nIt is\n```python\n42\n```\n````\n\nAfter."
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     assert without_answers(notebook).cells[0].source == "Before.\n\n**Your answer:**\n\n…\n\nAfter."

@@ -20,7 +20,6 @@ def code_cell(source="draw()", count=1, name="", tags=(), **outputs):
 
 
 def notebook(path, *cells):
-    """Write a notebook."""
     nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}), path)
     return path
 

@@ -129,7 +129,6 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("constraints.txt", "# 1\n", None, everything_but(), id="the pins"),
 ])  # fmt: skip
 def test_a_change_makes_exactly_its_users_stale(book, file, text, old, expected):
-    """Those that use it, and those that read their results."""
     assert book.stale(file, text, old) == book.of(expected)
 
 

@@ -57,7 +57,6 @@ class Copy:
         (root / "book" / "index.md").write_text(INDEX, encoding="utf-8")
 
     def write(self, name: str, code: str, call: str = "", figures: str = "{}") -> None:
-        """Write a toy chapter."""
         text = CHAPTER.format(title=name.capitalize(), name=name, code=code, call=call, figures=figures)
         (self.root / "notebooks" / f"{name}.md").write_text(text, encoding="utf-8")
 

@@ -15,7 +15,6 @@ def paper():
 
 
 def test_the_stages_are_those_of_the_methods(paper):
-    """4,700,770 parameters; 256, 64, 16, 8 px, an embedding of 32, and 8, 16, 64, 256 px; blocks hold what the caption says."""
     assert sum(stage.parameters for stage in paper) == 4_700_770
     encoder, decoder = ([stage for stage in paper if stage.part == part] for part in ("encoder", "decoder"))
     assert list(dict.fromkeys(stage.side for stage in encoder)) == [256, 64, 16, 8, 1]

@@ -43,7 +43,6 @@ SETTINGS = AbtemSettings(2.0, 1.27, tilts_across=5, slices=2, gpts=(54, 60), sup
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory):
-    """Both domains through three periods on a coarse grid."""
     return load_or_simulate(tmp_path_factory.mktemp("abtem") / "states.npz", SETTINGS)
 
 

@@ -24,7 +24,6 @@ def table():
 
 
 def test_tables_say_what_is_in_the_scores(table):
-    """Unlisted methods come last, features are left out; picking and scans are kept apart; the middle of three seeds and their worst."""
     assert methods_in_order(table) == ["PCA", "CA", "mine"]
     assert middle_of(table, "domain_auc", "CA") == 0.7 and np.isnan(middle_of(table, "domain_auc", "PCA", "truth"))
     found = summary(table, ["ds1"])

@@ -54,7 +54,6 @@ def test_poor_fits_belong_to_no_domain_but_leave_no_hole_in_the_wall_distance():
     (matched(halves(), poor=np.ones(SHAPE, bool)), 2.0 * halves(), False),
     (matched(halves()).assign(chi2=grid(np.full(SHAPE, 40.0))), 2.0 * halves(), False)])
 def test_maps_that_disagree_or_describe_nothing_leave_the_sign_open(maps, steps, described):
-    """The words then name no polarization; where the library describes nothing the step components remain."""
     known = known_from(maps, grid(steps))
     words = known_words(known)
     assert known.attrs["sign_known"] == 0 and "unknown" in words["sign"] and (words["plus"], words["minus"]) == ("domain A", "domain B")

@@ -52,7 +52,6 @@ def test_unexplained_is_one_for_the_mean_pattern(toy_scan, tiny_recipe):
 
 
 def test_a_scan_is_summed_over_squares(toy_scan, monkeypatch):
-    """Without an overflow, with coordinates in the middle of each square."""
     monkeypatch.setattr(leaderboard, "SIDE_PX", 4)
     small = binned_scan(toy_scan * 0 + np.uint16(65535))
     assert small.shape == (24, 24, 4, 4) and small.dtype == np.uint32 and (small == 65535 * 16).all()

@@ -40,7 +40,6 @@ def test_opposite_walls_of_a_vortex_carry_the_same_charge_in_the_twin_too(rotati
 
 
 def test_the_charge_of_a_winding_wall_depends_on_its_end_alone():
-    """Summed along the courses of the second scan, from the core to any of their points."""
     preset = load_preset("ds2")
     traced, c = TracedWalls.draw(preset.texture, preset.specimen.field_nm, 0), polar_axis(preset)
     for stop in (300, 2000):

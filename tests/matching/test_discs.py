@@ -23,7 +23,6 @@ def drawn(heights, geometry=GEOMETRY, grid=GRID, shape=SHAPE):
 
 
 def test_discs_on_a_sloping_background_hold_what_was_drawn():
-    """A dead pixel changes a disc little."""
     heights = np.random.default_rng(1).uniform(1, 50, len(GRID))
     plan = plan_discs(GEOMETRY, GRID, SHAPE, largest_g=9)
     sums, _ = disc_sums((drawn(heights) + 20 + np.add.outer(0.1 * np.arange(96), -0.05 * np.arange(100)))[None], plan)

@@ -57,7 +57,6 @@ def test_an_inclined_wall_returns_place_width_and_order(matcher, columns, slope)
 
 
 def test_an_upright_wall_is_a_mixture(matcher, columns, from_notebook):
-    """Without a wall there is nothing to measure, and columns are those of ErMnO3."""
     maps = matched(matcher, columns, 0.0)
     walls, patterns = measure_walls(maps, matcher, CONVERGENCE, columns=columns)
     assert (np.abs(walls.width_nm) < 0.6).all()

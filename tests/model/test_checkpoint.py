@@ -49,7 +49,6 @@ def saved() -> dict:
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a content to a file and return its path."""
     path = tmp_path / "Weight_epoch_0376.pkl"
     return lambda content, legacy=False: torch.save(content, path, _use_new_zipfile_serialization=not legacy) or path
 

@@ -73,6 +73,5 @@ def test_rows_stand_below_each_other_and_the_large_mark_is_the_middle(ax):
 
 
 def test_numbers_in_words():
-    """Powers of ten are written out, and a share of nothing is called none."""
     assert powers("4e-05 of 761 beams, 1.2e+06") == "4 · 10⁻⁵ of 761 beams, 1.2 · 10⁶"
     assert [percent(share) for share in (0.0, 2e-5, 0.0276)] == ["none", "less than 0.01 %", "2.76 %"]

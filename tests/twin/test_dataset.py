@@ -36,7 +36,6 @@ def make(tiny, rocking_library):
 
 @pytest.fixture(scope="module")
 def made(make, tmp_path_factory):
-    """One tiny dataset, for tests that only read."""
     return make(tmp_path_factory.mktemp("twin") / "tiny.hspy")
 
 

@@ -57,7 +57,6 @@ def test_philox_gives_the_known_answers(words, expected):
 
 
 def counts_of(mean, position=0, seed=1, largest=65535):
-    """One pattern of counts."""
     mean = np.asarray(mean, np.float32)
     out = np.empty(mean.shape, np.uint16)
     draw_counts(mean, position, np.uint64(seed), largest, *poisson_tables(), out)

@@ -35,7 +35,6 @@ def test_a_state_is_found_from_discs_and_boxes(model):
 
 
 def test_a_wall_is_found_from_its_profile(model):
-    """Mirror variant, order of the domains and inclination, from both boxes across the wall."""
     half, distance = 1.0, np.arange(-30, 31, 1.5)
     columns = fit_twin.wall_columns(model, np.array([STATE]), (half,))
     (profiles,) = fit_twin.wall_profiles(model, STATE, 1.0, columns[-1, half], [(-1, 16.0)], distance)

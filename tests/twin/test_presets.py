@@ -8,7 +8,6 @@ from figures_pkg.twin.presets import known_presets, load_preset, parse_preset
 
 
 def text_of(name):
-    """The YAML text of a preset of the package."""
     return (files("figures_pkg.twin") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -12,12 +12,6 @@ pytestmark = pytest.mark.physics
 NO_SHIFT = (0.0, 0.0)
 
 
-def centre_of_mass(pattern):
-    """(row, col) centre of mass in px."""
-    weights = np.asarray(pattern, float)
-    return np.array([(axis * weights).sum() for axis in np.indices(weights.shape)]) / weights.sum()
-
-
 def slow_discs(renderer, state, oversampling=16):
     """Discs by brute force: each pixel cut into squares, the library read at each of them; shares of the beam."""
     geometry, library = renderer.geometry, renderer.library
@@ -46,7 +40,6 @@ def slow_discs(renderer, state, oversampling=16):
 
 @pytest.fixture(scope="module")
 def renderer(preset, rocking_library) -> Renderer:
-    """DS1 on the analytic library."""
     return Renderer(preset, rocking_library)
 
 
@@ -59,19 +52,6 @@ def test_discs_agree_with_reading_the_library_at_each_pixel(plain_preset, rockin
     brute = slow_discs(renderer, state)
     assert image.sum() == pytest.approx(brute.sum(), rel=1e-4)
     assert np.linalg.norm(image - brute) < 0.006 * np.linalg.norm(brute)
-
-
-def test_disc_sits_at_origin_plus_shift(plain_preset, make_library):
-    """I = I0 (1 + s k/kmax) has its centre of mass at s R / 4 along +c, up; here s = 0.127, R = 5.34 px, so 0.170 px. A shift adds to that."""
-    direct_beam = make_library(lambda b, c, t, hkl: (1 + 0.1 * c) * (hkl == 0).all(axis=-1), [(0, 0), (1, 0), (-1, 0), (0, 2), (0, -2)])
-    single_disc = Renderer(plain_preset, direct_beam)
-    base = centre_of_mass(single_disc.expected([1, 60, 0, 0, *NO_SHIFT])[0])
-    for shift in [(0.37, -0.21), (-0.5, 0.5)]:
-        np.testing.assert_allclose(centre_of_mass(single_disc.expected([1, 60, 0, 0, *shift])[0]) - base, shift, atol=0.01)
-    offset, g002 = base - single_disc.geometry.origin, np.array(single_disc.preset.pattern.g002_row_col)
-    along_c = g002 / np.hypot(*g002)
-    assert offset @ along_c == pytest.approx(0.1 * 1.27 * single_disc.optics.radius_px / 4, abs=0.01)
-    assert abs(offset @ [along_c[1], -along_c[0]]) < 0.01 and offset[0] < 0
 
 
 def test_frame_holds_the_dose(renderer, preset, rocking_library):
@@ -110,7 +90,6 @@ def test_counts_scatter_about_the_expected_and_belong_to_the_position(renderer):
 
 
 def test_what_does_not_fit_is_refused(renderer, preset, rocking_library):
-    """Tilts whose discs leave the library and thicknesses outside it; a grid without the opposite tilts, which -P needs; another energy."""
     for bad in ([1, 63, 7.5, 0, 0, 0], [1, 63, 0, -7.0, 0, 0], [1, 30, 0, 0, 0, 0]):
         with pytest.raises(ValueError, match="leaves the library"):
             renderer.expected(bad)

@@ -24,7 +24,6 @@ BACKGROUND = 2e-3  # per disc; less than ds2 has
 
 @pytest.fixture(scope="module")
 def library():
-    """A small library around 20 nm."""
     settings = LibrarySettings(tilt_b_max_mrad=2.5, tilt_c_max_mrad=3.0, first_period=29, last_period=41, period_step=4, g_max_inv_angstrom=1.0,
                                gpts=(96, 108), slices=2)
     return build_library(settings, threads=1, progress=False)
@@ -116,7 +115,6 @@ def test_renderer_adds_walls_where_they_reach(library):
 
 
 def test_best_mixture_is_found():
-    """A mixture of known shares is found and nothing is left; another pattern leaves its distance in units of the noise."""
     plus, minus = np.array([0.1, 0.3, 0.2]), np.array([0.2, 0.1, 0.2])
     share, left = best_mixture(0.3 * plus + 0.7 * minus, plus, minus, BACKGROUND)
     assert share == pytest.approx(0.3) and left == pytest.approx(0, abs=1e-12)
