@@ -105,7 +105,6 @@ def test_a_build_goes_on_and_says_what_failed(checkout, capfd):
     ("os.kill(os.getpid(), 15)", 1, "ended by the signal SIGTERM"),
 ])  # fmt: skip
 def test_only_an_accident_is_tried_again(tmp_path, capsys, ending, tries, reason):
-    """A kill and a lost kernel are, once; an error is not, nor a job that somebody ends."""
     with pytest.raises(RuntimeError, match=r"scan ds1: .*; the log is .*twin\.log"):
         Jobs(tmp_path).run("scan ds1", "twin", [sys.executable, "-c", f"import os, sys\nprint('try', flush=True)\n{ending}"])
     assert (tmp_path / "twin.log").read_text().count("try\n") == tries
@@ -115,7 +114,6 @@ def test_only_an_accident_is_tried_again(tmp_path, capsys, ending, tries, reason
 
 @process
 def test_locks_and_errors_of_the_workflow_itself(checkout):
-    """A second build does nothing and says why. Where no job failed, the end of Snakemake's log says why."""
     (checkout / ".snakemake").mkdir()
     with FileLock(checkout / ".snakemake" / "build.lock"), pytest.raises(RuntimeError, match="another build runs in .*call again"):
         build.make("smoke", "twin")

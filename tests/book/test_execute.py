@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import jupytext
 import pytest
@@ -91,10 +92,7 @@ def test_a_lost_kernel_asks_for_another_try(tmp_path, monkeypatch, caplog, capsy
 
 def test_too_little_memory_asks_for_another_try(monkeypatch, capsys):
     """Another program may have left more of it by then."""
-    def full(*_):
-        raise MemoryError("Unable to allocate 16.0 GiB")
-
-    monkeypatch.setattr(execute, "make_chapter", full)
+    monkeypatch.setattr(execute, "make_chapter", Mock(side_effect=MemoryError("Unable to allocate 16.0 GiB")))
     assert main(["notebook", "fig-2"]) == TRY_AGAIN and capsys.readouterr().err == "figures_pkg: out of memory: Unable to allocate 16.0 GiB\n"
 
 

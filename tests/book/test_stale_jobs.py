@@ -99,7 +99,6 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
 
 
 @pytest.mark.parametrize(("file", "text", "old", "expected"), [
-    pytest.param("figures_pkg/record/zenodo.py", TEXT, None, set(), id="a comment and a text"),
     pytest.param("figures_pkg/record/zenodo.py", '"""In other words: ', '"""', set(), id="a docstring"),
     pytest.param("figures_pkg/record/zenodo.py", CODE, None, everything_but(
         "twin", notebooks=f"{SCANLESS} differences structure thickness-tilt-dose walls"), id="the way to the record"),
@@ -118,7 +117,6 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/twin/presets/ds2.yaml", "# 1\n", None, OF_DS2 | CONTROLS | jobs("scores", "claims", notebooks=(
         "authors-maps conventions does-it-hold fig-5 realism recipes scores supplement the-twin walls")), id="a preset that others are based on"),
     pytest.param("figures_pkg/crystal/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
-    pytest.param("figures_pkg/crystal/crystals/GaAs.cif", "# 1\n", None, set(), id="a crystal that no chapter shows"),
     pytest.param("figures_pkg/diffraction/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
     pytest.param("figures_pkg/chapters/published/ds1_rings.csv", "# 1\n", None, jobs(notebooks="the-data"), id="a published table"),
     pytest.param("figures_pkg/interactive/explorer.js", "// 1\n", None, jobs("explorer", notebooks="explorer"), id="the explorer's script"),

@@ -19,6 +19,7 @@ from figures_pkg.twin.patterns import Example, example_scan
 
 pytestmark = pytest.mark.physics
 
+
 def test_interpolation_error():
     """Near the axis from 20 to 75 nm, coarser than the default in slices and grid only; a node has no error, points outside are refused."""
     settings = LibrarySettings(tilt_b_max_mrad=2.0, tilt_c_max_mrad=3.0, first_period=31, last_period=123, slices=2, gpts=(96, 108))
@@ -71,13 +72,11 @@ def test_covering_settings_hold_the_range():
 
 
 def quick(crystal, thickness_nm=(20, 30), tilt_mrad=3, g_max=1.2):
-    """Settings that cover a few thicknesses."""
     return LibrarySettings.covering(thickness_nm, tilt_mrad, tilt_mrad, crystal, g_max_inv_angstrom=g_max)
 
 
 @pytest.fixture(scope="module", params=[("PbTiO3", (1, 0, 0)), ("GaAs", (1, 1, 0))], ids=["PbTiO3", "GaAs"])
 def own(request):
-    """A crystal of one's own along its zone axis, and its library."""
     zone = zone_crystal(example_cif(request.param[0]), request.param[1])
     return zone, build_library(quick(zone.crystal), progress=False, crystal=zone.crystal)
 

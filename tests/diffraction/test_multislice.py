@@ -72,7 +72,6 @@ def test_kinematic_limit_and_sign_of_the_tilt():
 
 
 def test_threads_and_batches_change_nothing(plus):
-    """Seven tilts on one thread equal the same tilts one by one on two. Slices that would cut through a layer of atoms are refused."""
     tilts = np.stack([np.linspace(-3, 3, 7), np.linspace(2, -1, 7)], axis=1)
     together = propagate(plus, tilts, [5, 9], ORDERS, threads=1)
     one_by_one = np.concatenate([propagate(plus, tilt[None], [5, 9], ORDERS, threads=2) for tilt in tilts])

@@ -16,7 +16,6 @@ TILT = (1.0, -3.5)
 
 
 def matrix(table, value="intensity"):
-    """Values by thickness and reflection."""
     return table.pivot_table(index="thickness_nm", columns=["k", "l"], values=value)
 
 
@@ -41,7 +40,6 @@ def test_table_holds_fractions_of_the_incident_beam(plus):
 
 
 def test_both_engines_agree_on_the_same_slices(plus):
-    """abTEM's multislice through the thermally averaged slices gives the same intensities to 1e-4 of the beam, up to 75 nm."""
     theirs = simulate("+P", [10, 40, 75], TILT, engine="abtem", **SMALL)
     np.testing.assert_allclose(matrix(theirs), matrix(plus), atol=1e-4)
     np.testing.assert_allclose(*(list(table.attrs["kept_intensity"].values()) for table in (plus, theirs)), atol=1e-3)
@@ -90,7 +88,6 @@ def test_bad_requests_are_refused(capsys, tmp_path):
 
 
 def test_a_table_from_the_cif_is_the_same_and_reads_back(plus, tmp_path):
-    """The CSV holds the table and, in comments, how it was made; nothing else is left behind."""
     cif = tmp_path / "plus.cif"
     cif.write_text(cif_text(+1), encoding="utf-8")
     table = simulate("+P", [10, 40, 75], TILT, crystal=cif, **SMALL)

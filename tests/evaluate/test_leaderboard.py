@@ -1,6 +1,7 @@
 """Both rows of a set of maps, networks as methods, and the whole table from a file to a file."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -59,10 +60,7 @@ def test_a_scan_is_summed_over_squares(toy_scan, monkeypatch):
 
 
 def test_dead_embedding_is_a_row_without_scores(toy_scan, toy_truth, tiny_recipe, monkeypatch):
-    def die(*_, **__):
-        raise DeadEmbedding("all channels are zero")
-
-    monkeypatch.setattr(leaderboard, "train", die)
+    monkeypatch.setattr(leaderboard, "train", Mock(side_effect=DeadEmbedding("all channels are zero")))
     monkeypatch.setattr(leaderboard, "METHODS", {})
     table = score_scan(toy_scan, toy_truth, [0], {"CA": tiny_recipe}, {})
     rows = table[table.method == "CA"]

@@ -44,7 +44,6 @@ def states(count, seed=0):
 
 
 def discs(library, polarization, points):
-    """Mean intensities of the discs, shape (n, discs)."""
     return np.array([library.at(point)[(1 - sign) // 2] for sign, point in zip(polarization, points)])
 
 
@@ -78,7 +77,6 @@ def test_pulls_are_standard_normal(matcher, systematic):
 
 @pytest.fixture(scope="module")
 def scan(library):
-    """Counts of 6 x 6 positions, and what they are matched with."""
     example = Example(positions=(6, 6), thickness_nm=(53, 59), bend_mrad=3.0, convergence_mrad=CONVERGENCE, frame_px=192, pixel_inv_angstrom=0.0115)
     counts, _ = example_scan(library, example)
     return counts, prepare(counts, library)

@@ -121,7 +121,6 @@ def test_a_training_that_leads_nowhere_ends_in_a_sentence(tmp_path, change, erro
 
 
 def test_a_full_disk(whole, tmp_path, monkeypatch):
-    """It is noticed before the first epoch; later the epoch before is kept, no scrap is left, and the same call goes on once there is room."""
     out, calls, original = tmp_path / "model.safetensors", [], Path.write_bytes
 
     def full_at_second(path, content):

@@ -11,7 +11,6 @@ from figures_pkg.plotting.maps import domain_bar, domain_map, domain_pair, metho
 
 @pytest.fixture
 def image():
-    """A map of 3 x 4 positions, 2 nm apart."""
     return xr.DataArray(np.arange(12.0).reshape(3, 4), {"scan_y": 2.0 * np.arange(3), "scan_x": 2.0 * np.arange(4)}, ("scan_y", "scan_x"))
 
 

@@ -18,7 +18,6 @@ def test_every_preset_comes_in_the_same_sizes():
 
 
 def test_presets_of_ones_own(tmp_path):
-    """A YAML file is as good as a name. Based on another preset it changes single entries, adds and removes parts, and keeps the rest."""
     path, ds1 = tmp_path / "mine.yaml", load_preset("ds1")
     path.write_text(text_of("ds1").replace("thickness_nm: 63.0", "thickness_nm: 70.0"), encoding="utf-8")
     assert load_preset(path).name == "mine" and load_preset(path).specimen.thickness_nm == 70.0
