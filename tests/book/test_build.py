@@ -125,7 +125,6 @@ def test_locks_and_errors_of_the_workflow_itself(checkout):
 
 @pytest.fixture
 def nothing_made(tmp_path, monkeypatch):
-    """No build has written anything yet to this folder of artefacts."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path))
     return tmp_path
 

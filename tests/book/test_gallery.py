@@ -26,7 +26,6 @@ def shown(*changed):
 
 
 def test_gallery_and_landing_page_say_how_much_is_of_today():
-    """A caption of the notebook is escaped, a claim is linked; the sentence reads well for any number."""
     page, stale = gallery_page(shown()), shown("constants.txt")["fig-9a"]
     assert "out of date" not in page and "a line along \\[100\\]" in page and 'href="does-it-hold.html#claim-split"' in page
     for figures, start in ((shown(), "All 1 figures of the paper were made from"), ({"a": stale, "b": shown()["fig-9a"]}, "One figure of 2 was made from other"),

@@ -14,7 +14,6 @@ from figures_pkg.book.render import ICONS, LANDING, keep_shown_icons, mend, rend
 
 
 def code_cell(source="draw()", count=1, name="", tags=(), **outputs):
-    """A code cell that ran, with what it drew by type."""
     drawn = [nbformat.v4.new_output("display_data", data=outputs)] if outputs else []
     return nbformat.v4.new_code_cell(source, outputs=drawn, execution_count=count, metadata={"mystnb": {"figure": {"name": name}}, "tags": list(tags)})
 
@@ -68,7 +67,6 @@ def test_the_first_page_shows_a_figure_of_this_run_and_drawings_get_lighter(tmp_
 
 
 def test_icons_that_are_named_stay(tmp_path):
-    """By their name, by another name, in a page or in a script; the rest of the theme's script is untouched."""
     text = ('var a={moon:[384,512,[127769,"night"],"f186","M1 2z"],"arrow-up":[1,2,[8593],"f062",["","M3"]],'
             'search:[512,512,["magnifying-glass"],"f002","M4z"],zhihu:[1,2,[],"f63f","M5z"]};f("fa-hidden");')
     script = tmp_path / ICONS

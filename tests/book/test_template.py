@@ -17,7 +17,6 @@ KILLED = [sys.executable, "-m", "timeit", "-n1", "-r1", "import os; print('try',
 
 @pytest.fixture
 def jobs(tmp_path, monkeypatch):
-    """The jobs of a build with a template, which writes into a folder of its own."""
     monkeypatch.setenv("FIGURES_PKG_ARTEFACTS", str(tmp_path / "artefacts"))
     monkeypatch.chdir(repository())
     jobs = Jobs(tmp_path)

@@ -61,12 +61,10 @@ class Copy:
         (self.root / "notebooks" / f"{name}.md").write_text(text, encoding="utf-8")
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
-        """Run a module of Python in the copy and keep what it says."""
         environment = os.environ | {"PYTHONPATH": str(self.root), "OMP_NUM_THREADS": "1"}
         return subprocess.run([sys.executable, "-m", *words], cwd=self.root, env=environment, capture_output=True, text=True, timeout=300)
 
     def planned(self) -> set[str]:
-        """Chapters that the workflow would execute now."""
         plan = self.run("snakemake", "--cores", "1", "--config", "profile=smoke", "data=twin", "--dry-run", "--", "notebooks")
         assert plan.returncode == 0, plan.stderr
         return {chapter for chapter in ("com", "scores") if f"chapter={chapter}" in plan.stdout + plan.stderr}

@@ -32,7 +32,6 @@ def test_tables_say_what_is_in_the_scores(table):
 
 
 def test_who_speaks_of_domains_and_words_that_follow_numbers(table):
-    """Right where it is right, false on a smooth scan without domains, nan where not scored; within a margin nothing decides."""
     found = claims_of_domains(table)
     assert found.loc["PCA"].to_dict() == {"right": 1.0, "false": 0.0, "step": 1.0}
     assert found.loc["CA", "right"] == 0 and np.isnan(found.loc["mine", "false"])

@@ -59,7 +59,6 @@ def test_a_library_is_stored_for_its_settings_and_its_crystal(tmp_path, monkeypa
 
 
 def test_covering_settings_hold_the_range():
-    """Settings made for a range reach its ends, symmetric in tilt, with a node of thickness left over; those without a grid are refused."""
     settings = LibrarySettings.covering((55.0, 71.3), (-0.2, 2.6), (-6.3, -1.0), slices=2)
     thickness = settings.periods * 0.6112
     assert thickness[1] <= 55.0 < thickness[1] + 0.6112 and thickness[-3] < 71.3 <= thickness[-2]

@@ -40,7 +40,8 @@ def test_poor_fits_belong_to_no_domain_but_leave_no_hole_in_the_wall_distance():
     poor, polarization = np.zeros(SHAPE, bool), halves()
     poor[:, 11:13], poor[3:8, 3:8], polarization[15, 4] = True, True, -1
     known = known_from(matched(polarization, poor=poor), grid(-3.0 * halves()))
-    assert (known.attrs["basis"], known.attrs["sign_known"], known_words(known)["domains"]) == ("matched", 1, "matched domains") and known.steps[0, 0] > 0
+    assert (known.attrs["basis"], known.attrs["sign_known"], known.attrs["agreement"]) == ("matched", 1, 1.0)
+    assert known.steps[0, 0] > 0 and known_words(known)["domains"] == "matched domains"
     poor[15, 4] = True
     assert not known.domain.values[poor].any() and (known.domain.values[~poor] == halves()[~poor]).all()
     assert (np.sign(known.wall_distance_nm.values) == halves()).all()
@@ -84,7 +85,6 @@ def test_what_is_written_is_read_and_a_missing_map_names_the_command(tmp_path, m
 
 @pytest.fixture(scope="module")
 def simulated():
-    """A library and a scan of two domains with a wedge and a bend, drawn with it."""
     library = build_library(LibrarySettings.covering([50, 62], 3.8, 5.3, slices=2, period_step=4, gpts=(64, 72), g_max_inv_angstrom=1.0), progress=False)
     return library, *example_scan(library, Example(positions=SHAPE, step_nm=STEP_NM, thickness_nm=(53, 59), bend_mrad=3.0, convergence_mrad=1.27,
                                                    frame_px=192, pixel_inv_angstrom=0.0115))

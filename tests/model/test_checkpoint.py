@@ -55,7 +55,6 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_outputs_are_those_of_the_published_network(saved, write, legacy):
-    """A variational file gives a variational network."""
     path = write(saved, legacy)
     net, form = load_checkpoint(path), PublishedForm(Autoencoder(PUBLISHED, seed=3))
     form.load_state_dict({f"weights.{name.replace('.', '/')}": value for name, value in saved["net"].items()})

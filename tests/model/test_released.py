@@ -113,7 +113,6 @@ def test_patterns_that_enter_as_in_the_training_have_the_smallest_loss(net, scan
     (0.14, 0.12, 0.1362, "fails", "not the smallest of the four: 0.1200"), (4.5573, 5, 0.1362, "fails", "four, 33 times the 0.1362"),
 ])  # fmt: skip
 def test_the_reconstruction_agrees_fails_or_cannot_tell(used, turned, named, said, words):
-    """By its rank among the four, within errors, and by the loss in the name of the file."""
     losses = {"loss_as_used": used, "loss_error": 0.002, "loss_upside_down": 9.0, "loss_half_turn": turned, "loss_square_root": 9.0}
     maps = scan_of(np.zeros((1, 1, 1, 1), np.uint8)).assign_attrs(losses | ({"training_loss": named} if named else {}))
     assert losses_verdict(maps) == said and words in losses_words(maps)

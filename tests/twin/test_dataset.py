@@ -72,7 +72,6 @@ def test_chunks_and_threads_change_nothing_and_the_seed_everything(make, made, t
 
 
 def test_files_appear_whole_and_are_not_replaced_unasked(make, made, tmp_path, monkeypatch):
-    """Ctrl-C half way leaves no file, whole or half. An existing one is refused and left alone, unless `overwrite` says otherwise."""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(HspyWriter, "write", Mock(side_effect=[None, KeyboardInterrupt]))
         make(tmp_path / "broken.hspy", workers=1)

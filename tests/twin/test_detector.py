@@ -76,7 +76,6 @@ def test_counts_follow_the_poisson_law(mean):
 
 
 def test_dead_pixels_and_full_counters():
-    """A mean of zero never counts; a 12-bit counter stops at 4095; what bright pixels draw leaves the others as they are."""
     assert not counts_of(np.zeros((64, 64))).any()
     counts = counts_of(np.full((32, 32), 4090.0), largest=4095)
     assert counts.max() == largest_count(12) and (counts < 4095).any()
