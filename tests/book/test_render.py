@@ -94,7 +94,7 @@ def test_the_explorers_data_lie_beside_the_pages(tmp_path, monkeypatch):
 
 @pytest.mark.process
 def test_only_changed_pages_are_rendered_again(tmp_path, repository):
-    """A changed sentence leaves the other pages alone; a heading, which others show, a work, a term and a notice do not. An error stays one until it is mended."""
+    """A changed sentence leaves the other pages alone; a heading that others show, a work, a term and a notice do not. An error stays until it is mended."""
     book, chapters = tmp_path / "book", [tmp_path / f"{name}.ipynb" for name in "ab"]
     (book / "executed").mkdir(parents=True)
     for name in ("_config.yml", "references.bib"):
