@@ -64,8 +64,11 @@ def digitise(path: Path, dataset: str) -> xr.DataArray:
     channels = []
     for row in rows:
         for column in columns:
-            away = np.linalg.norm(rgb[np.ix_(places[row], places[column])][:, :, None] - COLOURS, axis=-1)
-            channels.append(np.where(binary_dilation(away.min(axis=-1) > 0.05), np.nan, away.argmin(axis=-1) / 255))
+            panel = rgb[np.ix_(places[row], places[column])]
+            colours, number = np.unique(panel.reshape(-1, 3), axis=0, return_inverse=True)
+            away = np.linalg.norm(colours[:, None] - COLOURS, axis=-1)
+            shade, off = (each[number].reshape(panel.shape[:2]) for each in (away.argmin(axis=-1), away.min(axis=-1)))
+            channels.append(np.where(binary_dilation(off > 0.05), np.nan, shade / 255))
     nm = np.arange(1, side + 1) / (side + 1) * load_preset(dataset).specimen.field_nm[0]
     return xr.DataArray(np.stack(channels), {"channel": np.arange(32), "scan_y": nm, "scan_x": nm}, ("channel", *SCAN_DIMS))
 
@@ -176,12 +179,13 @@ def wall_pieces(maps: xr.DataArray) -> dict:
     return {"walls": [wall for wall, _ in rows], "pieces": [piece for _, piece in rows], "contrast": contrast, "profiles": profiles}
 
 
-def piece_charges(pieces: dict, c_deg: float) -> np.ndarray:
-    """Bound charge of each piece in units of 2 P, for +c at an angle from the scan's +x, clockwise: the outward normal of its +P domain along c."""
-    walls, c = drawn_walls(), np.array([np.sin(np.radians(c_deg)), np.cos(np.radians(c_deg))])
+def piece_charges(pieces: dict, c_deg: np.ndarray | float) -> np.ndarray:
+    """Bound charge (..., pieces) in units of 2 P, for +c at angles (...) from the scan's +x, clockwise: the outward normal of the +P domain along c."""
+    walls, c = drawn_walls(), np.stack([np.sin(np.radians(c_deg)), np.cos(np.radians(c_deg))], axis=-1)
     along = int(PIECE_NM / POINT_SPACING_NM)
     normals = [walls.points(wall)[1] for wall in range(6)]
-    return np.array([(-1) ** wall * (normals[wall][piece * along : (piece + 1) * along] @ c).mean() for wall, piece in zip(pieces["walls"], pieces["pieces"])])
+    outward = [(-1) ** wall * normals[wall][piece * along : (piece + 1) * along].mean(axis=0) for wall, piece in zip(pieces["walls"], pieces["pieces"])]
+    return c @ np.transpose(outward)
 
 
 def measure_pictures() -> dict | None:
