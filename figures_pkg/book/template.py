@@ -111,11 +111,17 @@ def waiting_kernel() -> dict:
             with suppress(psutil.TimeoutExpired):
                 return self.wait(0)
 
+        def send_signal(self, sig):
+            """Send a signal; nothing happens where the process has ended."""
+            with suppress(psutil.NoSuchProcess):
+                super().send_signal(sig)
+
     class Manager(AsyncKernelManager):
         """Orders the kernel that waits to start."""
 
         async def _async_launch_kernel(self, kernel_cmd, env, **_):
             number, pipe = map(int, os.environ.pop(KERNEL).split())
+            env.pop(KERNEL, None)  # a copy of what this process had
             words = [*kernel_cmd[kernel_cmd.index("-m") + 1 :], f"--IPKernelApp.parent_handle={os.getpid()}"]
             with open(pipe, "w", encoding="utf-8") as order:
                 json.dump([words, env, os.getcwd()], order)
