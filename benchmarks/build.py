@@ -43,6 +43,7 @@ WORK = {
     "running notebooks": ("papermill/", "nbclient/", "ipykernel", "zmq/", "nbformat/"),
     "the workflow": ("snakemake/", "figures_pkg/book/"),
 }
+FORKED = "figures_pkg/book/template.py"  # frames that all forked jobs and kernels begin with, whatever they do
 RATE = 10  # looks a second
 
 
@@ -75,8 +76,8 @@ def by_work(profile: str) -> str:
 
 
 def work_of(stack: str) -> str:
-    """What a stack of frames, outermost first, is counted as; its first part is the command of the process."""
-    frames = stack.partition(";")[2] if stack.startswith("process ") else stack
+    """What a stack of frames, outermost first, is counted as; before them stand the commands of its process and of those that started it."""
+    frames = ";".join(frame for frame in stack.split(";") if not frame.startswith("process ") and FORKED not in frame)
     return next((work for work, words in WORK.items() if any(word in frames for word in words)), "the rest")
 
 
