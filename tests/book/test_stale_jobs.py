@@ -119,6 +119,8 @@ CONTROLS = {f"{rule} {name}" for rule in ("twin", "scan_scores") for name in ("d
     pytest.param("figures_pkg/crystal/crystals/PbTiO3.cif", "# 1\n", None, jobs(notebooks="another-crystal"), id="a crystal"),
     pytest.param("figures_pkg/diffraction/phonon_background.npz", "1", None, jobs(notebooks="matching-robustness"), id="an array"),
     pytest.param("figures_pkg/chapters/published/ds1_rings.csv", "# 1\n", None, jobs(notebooks="the-data"), id="a published table"),
+    pytest.param("figures_pkg/data/published/channel_maps.yaml", "# 1\n", None, jobs("claims", notebooks="authors-maps does-it-hold"), id="the authors' maps"),
+    pytest.param("figures_pkg/book/template.py", CODE, None, set(), id="what forks jobs"),
     pytest.param("figures_pkg/interactive/explorer.js", "// 1\n", None, jobs("explorer", notebooks="explorer"), id="the explorer's script"),
     pytest.param("figures_pkg/interactive/viewer.css", "/**/", None, jobs(notebooks="structure"), id="the crystal viewer's style"),
     pytest.param("book/differences.yaml", "# 1\n", None, jobs(notebooks="differences"), id="the list of differences"),
