@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 11 minutes for smoke, about an hour for laptop, hours for paper."
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 9 minutes for smoke, about half an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
 # The built book against what is stored of it (numbers of smoke only, verdicts of smoke and laptop), its links and weights, and each page in a browser.
@@ -33,7 +33,7 @@ release: book pdf course
 	$(RUN) -m figures_pkg release
 
 test: $(VENV)/installed
-	@echo "make test: runs every test, without a network; about 6 minutes on two cores."
+	@echo "make test: runs every test, without a network; about 5 minutes on two cores."
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Style, spelling, docstrings, types and, where it is installed, the workflow files; the same call runs before each commit and in .ci/run.
