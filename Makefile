@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 9 minutes for smoke, about half an hour for laptop, hours for paper."
+	@echo "make book: builds the '$(PROFILE)' book from '$(DATA)' data; about 8 minutes for smoke, about half an hour for laptop, hours for paper."
 	$(RUN) -m figures_pkg book --profile $(PROFILE) --data $(DATA)
 
 # The built book against what is stored of it (numbers of smoke only, verdicts of smoke and laptop), its links and weights, and each page in a browser.
