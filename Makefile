@@ -20,7 +20,7 @@ check: $(VENV)/installed
 
 # The book on the record, from fetching to the last page, with simulated stand-ins for the record's files; after `make book PROFILE=…`.
 rehearse: $(VENV)/installed
-	@echo "make rehearse: fetches, inspects and builds stand-ins for the authors' record; about 6 minutes for smoke, with the twin's book built before."
+	@echo "make rehearse: fetches, inspects and builds stand-ins for the authors' record; about 5 minutes for smoke, with the twin's book built before."
 	$(RUN) tests/rehearsal/rehearse.py --profile $(PROFILE) --full
 
 pdf: book
