@@ -122,7 +122,7 @@ def waiting_kernel() -> dict:
         async def _async_launch_kernel(self, kernel_cmd, env, **_):
             number, pipe = map(int, os.environ.pop(KERNEL).split())
             env.pop(KERNEL, None)  # a copy of what this process had
-            words = [*kernel_cmd[kernel_cmd.index("-m") + 1 :], f"--IPKernelApp.parent_handle={os.getpid()}"]
+            words = ["ipykernel_launcher", "-f", self.connection_file, f"--IPKernelApp.parent_handle={os.getpid()}"]
             with open(pipe, "w", encoding="utf-8") as order:
                 json.dump([words, env, os.getcwd()], order)
             self.provisioner.process, self.provisioner.pid, self.provisioner.pgid = Kernel(number), number, number
