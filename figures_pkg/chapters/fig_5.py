@@ -9,8 +9,6 @@ from figures_pkg.plotting import MINUS_P, PLUS_P
 from figures_pkg.twin.domains import NEUTRAL_BELOW
 from figures_pkg.twin.presets import Preset
 
-THETA = np.radians(60.0 * np.arange(6))  # clockwise from the right; +P lies before the first wall
-ENDS = np.stack([np.sin(THETA), np.cos(THETA)], axis=1)  # (y, x) of the unit circle
 DEGREES = range(0, 181, 15)  # of the slider; beyond half a turn all charges have the other sign
 WITHOUT = "The slider needs JavaScript; the figure above shows four of its places."
 ARROW = '<g transform="translate({:.1f} {:.1f})"><path data-turn="{}" d="M-11 0H7M3 -4L11 0L3 4" fill="none" style="stroke: var({})" stroke-width="2"/></g>'
@@ -19,6 +17,9 @@ ARROW = '<g transform="translate({:.1f} {:.1f})"><path data-turn="{}" d="M-11 0H
 def direction(degrees) -> np.ndarray:
     """Unit vectors (..., 2) as (y, x) at angles that count clockwise from the right."""
     return np.stack([np.sin(np.radians(degrees)), np.cos(np.radians(degrees))], axis=-1)
+
+
+ENDS = direction(60 * np.arange(6))  # of the walls, clockwise from the right; +P lies before the first
 
 
 def draw_vortex(ax: Axes, colours: list, widths, c_deg: float) -> None:
